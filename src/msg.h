@@ -1,0 +1,96 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * The message schema as C: structs, ids and ps_schema, all from msg.def.
+ */
+
+#ifndef MSG_H
+#define MSG_H
+
+#include "br.h"
+#include "privsep.h"
+
+/* Process ids; the masks say who may send and receive. */
+enum { PROC_PARENT = PS_PARENT, PROC_KUBE, PROC_MYSQL, PROC_DNS, PROC_HTTP };
+#define P_PARENT	(1u << PROC_PARENT)
+#define P_KUBE		(1u << PROC_KUBE)
+#define P_MYSQL		(1u << PROC_MYSQL)
+#define P_DNS		(1u << PROC_DNS)
+#define P_HTTP		(1u << PROC_HTTP)
+
+#define STRUCT(n)
+#define MSG(id, n, from, to, ph)	MSG_##id,
+#define BOOL(f)
+#define I64(f)
+#define U32(f)
+#define U32MAX(f, m)
+#define U64(f)
+#define STR(f, m)
+#define BYTES(f, m)
+#define SECRET(f)
+#define ARR(f, t, m)
+#define END(n)
+enum msg_type {
+	MSG_BEFORE_FIRST = PS_MSG_FIRST - 1,
+#include "msg.def"
+	MSG_AFTER_LAST
+};
+#undef STRUCT
+#undef MSG
+#undef BOOL
+#undef I64
+#undef U32
+#undef U32MAX
+#undef U64
+#undef STR
+#undef BYTES
+#undef SECRET
+#undef ARR
+#undef END
+
+#define STRUCT(n)	struct n {
+#define MSG(id, n, from, to, ph) struct n {
+#define BOOL(f)		bool f;
+#define I64(f)		int64_t f;
+#define U32(f)		uint32_t f;
+#define U32MAX(f, m)	uint32_t f;
+#define U64(f)		uint64_t f;
+#define STR(f, m)	char f[(m) + 1];
+#define BYTES(f, m)	struct { uint32_t len; uint8_t data[m]; } f;
+#define SECRET(f)	struct secret f;
+#define ARR(f, t, m)	uint32_t n_##f; struct t f[m];
+#define END(n)		};
+#include "msg.def"
+#undef STRUCT
+#undef MSG
+#undef BOOL
+#undef I64
+#undef U32
+#undef U32MAX
+#undef U64
+#undef STR
+#undef BYTES
+#undef SECRET
+#undef ARR
+#undef END
+
+extern const struct ps_schema msg_schema;
+
+/* The name of a message type, NULL when there is none. */
+const char	*msg_name(uint32_t type);
+
+#endif /* MSG_H */
