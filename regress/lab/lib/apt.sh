@@ -241,6 +241,7 @@ tree_path() {
 tree_make() {
 	local t
 	t=$(tree_path "$@")
+	[ -z "${TREE_NAME_ONLY:-}" ] || { echo "$t"; return; }
 	[ -e "$t/.done" ] || with_lock apt tree_make_locked "$t" "$@" || return 1
 	echo "$t"
 }

@@ -102,11 +102,16 @@ kill_tree() {
 	return 0
 }
 
-# A zombie counts as gone: its parent may be busy elsewhere.
+# A zombie counts as gone (its parent may be busy elsewhere), but not while
+# other threads of it still exit: they hold its files and locks.
 alive() {
-	local st
+	local st threads
 	st=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
-	[ -n "$st" ] && [ "$st" != Z ] && [ "$st" != X ]
+	case $st in
+	''|X)	return 1 ;;
+	Z)	threads=$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)
+		[ "$threads" -gt 1 ] ;;
+	esac
 }
 
 none_alive() {

@@ -22,3 +22,32 @@ tree_build() {
 		clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19
 		cppcheck shellcheck gcovr"
 }
+
+# MySQL itself comes from sid alone: no released suite carries it. The tree is
+# the image's root as well as what regress/lab/mysqld runs from.
+tree_mysql() {
+	tree_make mysql "sid" "
+		base-files base-passwd libc-bin bash dash coreutils sed grep gawk
+		findutils gzip zstd xz-utils util-linux hostname procps openssl
+		mysql-server-core mysql-client-core"
+}
+
+# Go 1.19 still compiles Kubernetes 1.20; later suites have only newer ones.
+tree_golang() {
+	tree_make golang "bookworm" "
+		base-files base-passwd libc-bin bash dash coreutils sed grep mawk
+		findutils tar gzip gcc libc6-dev util-linux mount
+		golang-1.19-go golang-1.19-src golang-github-modern-go-reflect2-dev"
+}
+
+# A whole machine for kubelet 1.20: containerd 1.6 is the last that speaks its
+# CRI version, and bookworm the suite that has it.
+tree_node() {
+	tree_make node "bookworm" "
+		base-files base-passwd libc-bin bash dash coreutils sed grep mawk
+		findutils tar gzip util-linux mount kmod procps psmisc hostname
+		iproute2 iputils-ping nftables iptables conntrack ipset socat
+		ethtool e2fsprogs ca-certificates netcat-openbsd
+		containerd runc containernetworking-plugins
+		etcd-server etcd-client busybox-static python3-minimal python3"
+}
