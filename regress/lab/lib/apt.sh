@@ -212,7 +212,8 @@ tree_fixup() {
 	for a in awk:mawk cc:gcc c++:g++ which:which.debianutils \
 	    clang:clang-19 clang++:clang++-19 clang-format:clang-format-19 \
 	    clang-tidy:clang-tidy-19 llvm-symbolizer:llvm-symbolizer-19 \
-	    nc:nc.openbsd c99:c99-gcc c89:c89-gcc; do
+	    nc:nc.openbsd c99:c99-gcc c89:c89-gcc \
+	    aclocal:aclocal-1.17 automake:automake-1.17; do
 		alternative "$t" "/usr/bin/${a#*:}" "/usr/bin/${a%:*}"
 	done
 	for a in iptables ip6tables; do
