@@ -1,0 +1,61 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Groups in the parent: what workers told, and the glue between messages and
+ * the pure core. Data flows one way: message → fsm event → fsm_step() →
+ * fsm action → message.
+ */
+
+#ifndef GROUP_H
+#define GROUP_H
+
+#include "msg.h"
+
+struct parent;
+struct groups;
+
+struct groups	*groups_new(struct parent *);
+
+/* Observations, one function a message. Unknown groups are ignored. */
+void	 groups_conf(struct groups *, const struct m_group_conf *);
+void	 groups_gone(struct groups *, const char *uid);
+void	 groups_record(struct groups *, const struct m_record *);
+void	 groups_pod(struct groups *, const struct m_pod *);
+void	 groups_creds(struct groups *, struct m_creds *);
+void	 groups_annotation(struct groups *, const struct m_annotation *);
+void	 groups_ack(struct groups *, const struct m_ack *);
+void	 groups_probe(struct groups *, const struct m_probe *);
+void	 groups_conn_lost(struct groups *, const struct m_conn_lost *);
+void	 groups_sql_done(struct groups *, const struct m_sql_done *);
+void	 groups_dns_state(struct groups *, const struct m_dns_state *);
+/* Leadership: valid until deadline while held. */
+void	 groups_lease(struct groups *, const struct m_lease *);
+void	 groups_synced(struct groups *, bool synced, bool api_ok);
+
+/* A worker came back knowing nothing: tell it all again. */
+void	 groups_resend(struct groups *, unsigned proc);
+/* A worker died: what it was asked to do has an unknown end. */
+void	 groups_worker_died(struct groups *, unsigned proc);
+
+size_t	 groups_count(const struct groups *);
+/*
+ * Start nothing new (the operator is ending). True when no write grant is
+ * outstanding any more, so that the Lease may be given up.
+ */
+bool	 groups_quiesce(struct groups *);
+
+#endif /* GROUP_H */
