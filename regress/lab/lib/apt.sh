@@ -61,7 +61,7 @@ apt_root() {
 	rm -rf "$r/etc"
 	mkdir -p "$r"/etc/apt/{preferences.d,sources.list.d} \
 	    "$r"/var/lib/apt/lists/partial "$r"/var/lib/dpkg \
-	    "$APT/archives/partial"
+	    "$APT/archives/partial" "$APT/none/partial"
 	: >"$r/var/lib/dpkg/status"
 	{
 		# Proxies and the like, not the host's hooks.
@@ -159,8 +159,9 @@ apt_fetch() {
 	local name=$1 list=$2 uris
 	shift 2
 	apt_check "$name" "$@" || return 1
-	uris=$(apt_in "$name" apt-get --print-uris install "$@" |
-	    grep -E "^'") || return 1
+	# An archive that is there already would not be printed.
+	uris=$(apt_in "$name" apt-get -o Dir::Cache::archives="$APT/none" \
+	    --print-uris install "$@" | grep -E "^'") || return 1
 	apt_in "$name" apt-get -qq --download-only install "$@" || return 1
 	awk -v d="$APT/archives/" '{ print d $2 }' <<<"$uris" >"$list"
 }
@@ -279,4 +280,42 @@ tree_make_locked() {
 tree_abort() {
 	[ -z "$STEP_PID" ] || kill_tree "$STEP_PID"
 	rm -rf "$1"
+}
+
+# tree_loader TREE : sets LOADER and LIBS. Some suites' lib64 has an absolute
+# link, which out here would lead to the host's loader.
+tree_loader() {
+	local l
+	LIBS=$(echo "$1"/usr/lib/*-linux-gnu)
+	for l in "$LIBS"/ld-linux-*.so.* "$1"/usr/lib*/ld-linux-*.so.*; do
+		LOADER=$l
+		[ ! -f "$l" ] || [ -L "$l" ] || return 0
+	done
+	echo "$PROG: the tree $1 has no loader" >&2
+	return 1
+}
+
+# tree_run TREE PROGRAM ARGUMENT... : a tree's program by the tree's own loader
+# and libraries, with no chroot; the host needs neither it nor its libc.
+# --argv0 must be absolute: some programs look for files beside themselves.
+# TREE_EXEC=exec replaces the calling shell.
+tree_run() {
+	local LOADER LIBS prog
+	prog=$(tree_program "$1" "$2") && tree_loader "$1" || return 127
+	shift 2
+	${TREE_EXEC:-} "$LOADER" --argv0 "$prog" --library-path "$LIBS" \
+	    "$prog" "$@"
+}
+
+# An absolute link would lead out of the tree.
+tree_program() {
+	local p
+	for p in "$1/usr/bin/$2" "$1/usr/sbin/$2"; do
+		[ -x "$p" ] || continue
+		[[ $(readlink "$p") != /* ]] || continue
+		echo "$p"
+		return 0
+	done
+	echo "$PROG: $1 has no program '$2'" >&2
+	return 1
 }

@@ -51,3 +51,15 @@ tree_node() {
 		containerd runc containernetworking-plugins
 		etcd-server etcd-client busybox-static python3-minimal python3"
 }
+
+# What the operator's programs need at run time, and nothing else.
+tree_operator() {
+	local PINNED="libmysqlclient24"
+	tree_make operator "trixie sid" "
+		base-files base-passwd libc-bin netbase tzdata ca-certificates
+		dash coreutils
+		libevent-2.1-7t64 libevent-core-2.1-7t64 libevent-extra-2.1-7t64
+		libevent-openssl-2.1-7t64 libevent-pthreads-2.1-7t64
+		libmsgpack-c2 libcurl4t64 libyyjson0 libssl3t64 libseccomp2
+		libbsd0 libzstd1 libmysqlclient24"
+}
