@@ -151,9 +151,8 @@ void	 launcher_main(const struct ps_conf *, int sock)
 
 /* ------------------------------------------------------------- sandbox --- */
 
-#define SANDBOX_EXIT	159	/* 128 + SIGSYS */
-
 bool	 sandbox_disabled(const struct ps_conf *);
+int64_t	 setup_ms(const struct ps_conf *);
 /* Worker as root: chroot, setgroups, setresgid, setresuid; no capability. */
 int	 sandbox_drop(const char *user, bool keep_root_dir);
 int	 sandbox_no_capabilities(void);

@@ -55,7 +55,8 @@ void		 walltime_now(char [static WALLTIME_LEN]);
 
 /*
  * Go duration text ("300ms", "1m30s", "2h") to milliseconds; the one parser
- * of durations. Returns -1 with EINVAL (malformed) or ERANGE.
+ * of durations. Rounds towards zero, but what is not zero stays at least one
+ * millisecond. Returns -1 with EINVAL (malformed) or ERANGE.
  */
 int		 duration_parse(const char *, int64_t *ms);
 /* Milliseconds to Go duration text. Returns -1 with ERANGE when it is cut. */
@@ -271,6 +272,7 @@ struct ps_conf {
 	const struct ps_schema	*schema;
 	bool			 no_sandbox;	/* --disable-sandbox builds */
 	enum log_level		 level;
+	int64_t			 setup_ms;	/* set-up deadline; 0: 10 s */
 	void			*arg;		/* for the callbacks */
 	/*
 	 * A worker has come up (its channel is in PS_SETUP: the messages sent
@@ -300,9 +302,11 @@ struct ps *ps_start(const struct ps_conf *, struct event_base *);
 /* readdirs: NULL-terminated list of what the parent may still read. */
 void	 ps_sandbox_parent(struct ps *, const char *const *readdirs);
 /*
- * Queue a message. fd, when not -1, is passed and closed here. Returns 0, or
- * -1 with ENOBUFS (queue full: 256 frames or 4 MiB), ENOTCONN (worker is
- * down), ERANGE (see codec_encode). Secrets in the struct stay the caller's.
+ * Queue a message. fd, when not -1, is passed and closed here, also when this
+ * fails. Returns 0, or -1 with ENOBUFS (queue full: 256 frames or 4 MiB),
+ * ENOTCONN (worker is down, or in another phase), ERANGE (see codec_encode,
+ * or longer than a frame), EINVAL (not in the schema). Secrets in the struct
+ * stay the caller's.
  */
 int	 ps_send(struct ps *, unsigned id, uint32_t type, const void *msg,
 	    int fd);
@@ -311,24 +315,36 @@ bool	 ps_is_up(const struct ps *, unsigned id);
 uint64_t ps_restarts(const struct ps *, unsigned id);
 /*
  * Staged shutdown: closes the channels in the order given (0-terminated
- * ids), waits for each exit up to ms, then kills. Ends the launcher.
+ * ids, then those not named), waits for each exit up to ms, then kills. Ends
+ * the launcher and frees ps: not to be called from a callback of ps.
  */
 void	 ps_shutdown(struct ps *, const unsigned *order, int64_t ms);
 
 /* Worker side. */
 struct event_base *ps_base(struct ps_worker *);
-/* As ps_send, to the parent. A full queue towards the parent is fatal. */
+/*
+ * As ps_send, to the parent. A full queue towards the parent is fatal, and so
+ * is a message that the schema does not let this worker send now.
+ */
 int	 ps_worker_send(struct ps_worker *, uint32_t type, const void *msg,
 	    int fd);
 /*
  * Phase PS_SETUP only: wait for the next message of this type, up to the
- * set-up deadline; out is the message's struct. Returns 0 or -1 (errno).
+ * set-up deadline; out is the message's struct. Messages of other types that
+ * come before it go to dispatch(), as do those that set-up never asks for.
+ * Returns 0, or -1 with ETIMEDOUT, or ENOMSG: the parent has sent all it had.
  */
 int	 ps_worker_recv(struct ps_worker *, uint32_t type, void *out, int *fd);
 /* Leave the loop and exit 0 after the queue was flushed. */
 void	 ps_worker_stop(struct ps_worker *);
 
-/* For regress/sandbox: close this profile in the calling process. */
+/*
+ * For regress/sandbox: close this profile in the calling process. EBUSY when
+ * it has more than one thread: Landlock binds the calling one only. Calls
+ * that are denied softly return EACCES and are logged; others end the process
+ * with status SANDBOX_EXIT and one log line.
+ */
+#define SANDBOX_EXIT	159	/* 128 + SIGSYS */
 int	 sandbox_enter(const struct sandbox *, const char *title,
 	    bool use_landlock);
 /* Landlock's ABI on this kernel, 0 when absent. */

@@ -71,7 +71,7 @@ void
 slot_spawn(struct slot *s)
 {
 	s->state = SLOT_SPAWN;
-	set_timer(s, PS_SETUP_MS);
+	set_timer(s, setup_ms(s->ps->conf));
 	launcher_ask(s->ps, LAUNCH_SPAWN, s->proc->id);
 }
 
@@ -333,7 +333,7 @@ slot_timer(int fd, short what, void *arg)
 	case SLOT_GO:
 		log_ev(LL_ERROR, "workerSetupTimeout",
 		    KVS("worker", s->proc->title), KVI("pid", s->pid),
-		    KVMS("deadline", PS_SETUP_MS));
+		    KVMS("deadline", setup_ms(s->ps->conf)));
 		slot_hang_up(s, true);
 		break;
 	case SLOT_DYING:

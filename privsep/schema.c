@@ -93,3 +93,9 @@ ps_proc_find(const struct ps_conf *conf, unsigned id)
 			return (&conf->procs[i]);
 	return (NULL);
 }
+
+int64_t
+setup_ms(const struct ps_conf *conf)
+{
+	return (conf->setup_ms != 0 ? conf->setup_ms : PS_SETUP_MS);
+}

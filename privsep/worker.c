@@ -376,7 +376,7 @@ ps_worker_main(int argc, char **argv, const struct ps_conf *conf)
 	w.conf = conf;
 	w.proc = &conf->procs[i];
 	w.phase = PS_SETUP;
-	w.deadline = monotime_add_ms(monotime_now(), PS_SETUP_MS);
+	w.deadline = monotime_add_ms(monotime_now(), setup_ms(conf));
 	worker_run(&w);
 	_exit(1);
 }
