@@ -214,11 +214,11 @@
 
 /* Counters the core moves; label is the site. */
 #define FSM_METRICS(X)							\
-	X(M_FAILOVERS, "bloodraven_failovers_total")			\
-	X(M_REGRANTS, "bloodraven_primary_reassert_total")		\
-	X(M_FENCES, "bloodraven_fences_total")				\
-	X(M_CLONES, "bloodraven_clones_total")				\
-	X(M_SPLIT_RESOLVED, "bloodraven_split_brain_auto_resolve_total")
+	X(FM_FAILOVERS, "bloodraven_failovers_total")			\
+	X(FM_REGRANTS, "bloodraven_primary_reassert_total")		\
+	X(FM_FENCES, "bloodraven_fences_total")				\
+	X(FM_CLONES, "bloodraven_clones_total")				\
+	X(FM_SPLIT_RESOLVED, "bloodraven_split_brain_auto_resolve_total")
 
 #define X(id, ...) id,
 enum fsm_verdict { FSM_VERDICTS(X) V_MAX };
@@ -228,7 +228,7 @@ enum fsm_clone_phase { FSM_CLONE_PHASES(X) CL_MAX };
 enum fsm_convergence { FSM_CONVERGENCES(X) CV_MAX };
 enum fsm_guard { FSM_GUARDS(X) G_MAX };
 enum fsm_text { FSM_TEXTS(X) T_MAX };
-enum fsm_metric { FSM_METRICS(X) M_MAX };
+enum fsm_metric { FSM_METRICS(X) FM_MAX };
 #undef X
 
 /* ------------------------------------------------------ configuration --- */

@@ -44,12 +44,11 @@ void	 groups_sql_done(struct groups *, const struct m_sql_done *);
 void	 groups_dns_state(struct groups *, const struct m_dns_state *);
 /* Leadership: valid until deadline while held. */
 void	 groups_lease(struct groups *, const struct m_lease *);
-void	 groups_synced(struct groups *, bool synced, bool api_ok);
+/* All watches have listed once: what is absent does not exist. */
+void	 groups_synced(struct groups *, bool synced);
 
 /* A worker came back knowing nothing: tell it all again. */
 void	 groups_resend(struct groups *, unsigned proc);
-/* A worker died: what it was asked to do has an unknown end. */
-void	 groups_worker_died(struct groups *, unsigned proc);
 
 size_t	 groups_count(const struct groups *);
 /*

@@ -188,9 +188,8 @@ parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 	if (id == PROC_KUBE) {
 		/* Its renewals ended with it; the deadline stands as it is. */
 		p->synced = false;
-		groups_synced(p->groups, false, false);
+		groups_synced(p->groups, false);
 	}
-	groups_worker_died(p->groups, id);
 }
 
 /* ------------------------------------------------------------- messages --- */
@@ -217,7 +216,7 @@ on_synced(struct parent *p, const struct m_synced *m)
 		    "API server answers" : "API server does not answer");
 	p->synced = m->synced;
 	p->api_ok = m->api_ok;
-	groups_synced(p->groups, m->synced, m->api_ok);
+	groups_synced(p->groups, m->synced);
 	send_http_state(p);
 }
 
@@ -230,6 +229,20 @@ on_dns_token(struct parent *p, struct m_dns_token *m)
 		parent_send(p, PROC_DNS, MSG_KUBE_TOKEN, &t);
 	secret_wipe(&t.token);
 	secret_wipe(&m->token);
+}
+
+/* Its token was refused: the file may hold a newer one. */
+static void
+on_token_ask(struct parent *p, unsigned from)
+{
+	struct m_creds_ask ask;
+
+	if (from == PROC_KUBE) {
+		send_token(p, p->ps);
+		return;
+	}
+	memset(&ask, 0, sizeof(ask));
+	parent_send(p, PROC_KUBE, MSG_CREDS_ASK, &ask);
 }
 
 void
@@ -282,6 +295,9 @@ parent_dispatch(struct ps *ps, unsigned from, uint32_t type, void *msg,
 		break;
 	case MSG_DNS_STATE:
 		groups_dns_state(p->groups, msg);
+		break;
+	case MSG_TOKEN_ASK:
+		on_token_ask(p, from);
 		break;
 	case MSG_METRIC:
 		parent_send(p, PROC_HTTP, MSG_METRIC, msg);

@@ -1,0 +1,420 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Registry of groups and the glue into the core: messages become events. See
+ * group_act.c for the way out.
+ */
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "group_int.h"
+
+/* A step that wants more than FSM_ACTS_MAX actions is continued so often. */
+#define STEPS_MAX	8
+
+int64_t
+wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t
+mono_ms(void)
+{
+	return monotime_now().ns / 1000000;
+}
+
+struct group *
+groups_find(struct groups *gs, const char *uid)
+{
+	struct group *g;
+
+	TAILQ_FOREACH(g, &gs->list, entry)
+		if (strcmp(g->uid, uid) == 0)
+			return g;
+	return NULL;
+}
+
+int
+group_site(const struct group *g, const char *name)
+{
+	for (unsigned i = 0; i < g->fc.nsites; i++)
+		if (strcmp(g->fc.site[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* ---------------------------------------------------------------- steps --- */
+
+static void
+timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct fsm_event ev = { .type = E_TICK };
+
+	group_step(arg, &ev);
+}
+
+static void
+arm(struct group *g)
+{
+	int64_t ms = g->view.wake_ms - mono_ms();
+	struct timeval tv;
+
+	if (ms < 1)
+		ms = 1;
+	if (ms > 60000)
+		ms = 60000;
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = ms % 1000 * 1000;
+	evtimer_add(g->timer, &tv);
+}
+
+void
+group_step(struct group *g, const struct fsm_event *ev)
+{
+	static struct fsm_out out;
+	struct fsm_event tick = { .type = E_TICK };
+	uint8_t was[SITES_MAX];
+
+	if (!g->have_conf)
+		return;
+	for (unsigned i = 0; i < g->fc.nsites; i++)
+		was[i] = g->fs.site[i].state;
+	for (int n = 0; n < STEPS_MAX; n++) {
+		fsm_step(&g->fc, &g->fs, ev, mono_ms(), wall_ms(), &out);
+		group_act(g, &out);
+		if (!out.overflow)
+			break;
+		ev = &tick;
+	}
+	for (unsigned i = 0; i < g->fc.nsites; i++)
+		if (was[i] != g->fs.site[i].state)
+			group_transition(g, g->fc.site[i].name, was[i],
+			    g->fs.site[i].state);
+	fsm_view(&g->fc, &g->fs, &g->view);
+	group_publish(g, false);
+	arm(g);
+}
+
+void
+group_step_rel(struct group *g, struct fsm_event *ev)
+{
+	struct fsm_rel rel;
+
+	group_relations(g, &rel);
+	ev->rel = &rel;
+	group_step(g, ev);
+}
+
+/* ----------------------------------------------------------------- conf --- */
+
+static struct group *
+group_new(struct groups *gs, const struct m_group_conf *m)
+{
+	struct group *g;
+
+	if (gs->n >= GROUPS_MAX) {
+		log_ev(LL_ERROR, "group refused", KVS("group", m->name),
+		    KVS("error", "too many groups"));
+		return NULL;
+	}
+	if ((g = calloc(1, sizeof(*g))) == NULL)
+		fatal("group");
+	g->parent = gs->parent;
+	g->all = gs;
+	TAILQ_INIT(&g->pods);
+	(void)strlcpy(g->uid, m->group, sizeof(g->uid));
+	(void)snprintf(g->fg, sizeof(g->fg), "%s/%s", m->ns, m->name);
+	if ((g->timer = evtimer_new(parent_base(gs->parent), timer_cb, g)) ==
+	    NULL)
+		fatal("group timer");
+	TAILQ_INSERT_TAIL(&gs->list, g, entry);
+	gs->n++;
+	log_ev(LL_INFO, "starting topology manager", KVS("fg", g->fg));
+	return g;
+}
+
+static void
+site_clear(struct gsite *s)
+{
+	free(s->gtid);
+	free(s->retrieved);
+	free(s->source_host);
+	free(s->divergent);
+	memset(s, 0, sizeof(*s));
+	s->lag_s = -1;
+	s->m_state = s->m_conv = s->m_io = s->m_sql = -2;
+	s->m_lag = s->m_divergent = -2;
+}
+
+static void
+group_free(struct group *g)
+{
+	struct gpod *p;
+
+	while ((p = TAILQ_FIRST(&g->pods)) != NULL) {
+		TAILQ_REMOVE(&g->pods, p, entry);
+		free(p);
+	}
+	for (unsigned i = 0; i < SITES_MAX; i++)
+		site_clear(&g->site[i]);
+	TAILQ_REMOVE(&g->all->list, g, entry);
+	g->all->n--;
+	event_free(g->timer);
+	free(g);
+}
+
+static bool
+same_sites(const struct group *g, const struct m_group_conf *m)
+{
+	if (m->n_sites != g->fc.nsites)
+		return false;
+	for (unsigned i = 0; i < m->n_sites; i++)
+		if (strcmp(m->sites[i].name, g->fc.site[i].name) != 0 ||
+		    m->sites[i].role != g->fc.site[i].role)
+			return false;
+	return true;
+}
+
+void
+group_fill_conf(struct group *g)
+{
+	const struct m_group_conf *m = &g->conf;
+	struct fsm_conf *c = &g->fc;
+	int k;
+
+	memset(c, 0, sizeof(*c));
+	c->nsites = (uint8_t)m->n_sites;
+	for (unsigned i = 0; i < m->n_sites; i++) {
+		(void)strlcpy(c->site[i].name, m->sites[i].name,
+		    sizeof(c->site[i].name));
+		c->site[i].role = (uint8_t)m->sites[i].role;
+	}
+	for (unsigned i = 0; i < m->n_priorities; i++)
+		if ((k = group_site(g, m->priorities[i].name)) != -1)
+			c->pri[c->npri++] = (uint8_t)k;
+	c->creds = g->creds;
+	c->deleting = g->deleting || g->all->quiesce;
+	c->failure_threshold = m->failure_threshold;
+	c->recovery_threshold = m->recovery_threshold;
+	c->poll_ms = m->poll_ms;
+	c->cooldown_ms = m->cooldown_ms;
+	c->clone_ms = m->clone_ms;
+	c->max_lag_s = m->max_lag_s;
+	c->reader_max_lag_s = m->reader_max_lag_s;
+}
+
+
+static void
+feed_lease(struct group *g)
+{
+	struct fsm_event ev = { .type = E_LEASE };
+
+	ev.u.lease.held = g->all->lease.held;
+	ev.u.lease.deadline_ms = g->all->lease.deadline_ns / 1000000;
+	group_step(g, &ev);
+}
+
+static void
+feed_synced(struct group *g)
+{
+	struct fsm_event ev = { .type = E_SYNCED };
+
+	ev.u.synced = g->all->synced;
+	group_step(g, &ev);
+}
+
+/* Other sites: a new state, and everything that is known told to it again. */
+static void
+restart_core(struct group *g)
+{
+	uint64_t seq = g->fs.seq;
+	struct gpod *p;
+
+	if (seq != 0)
+		log_ev(LL_INFO, "config changed, restarting topology manager",
+		    KVS("fg", g->fg));
+	for (unsigned i = 0; i < SITES_MAX; i++)
+		site_clear(&g->site[i]);
+	fsm_init(&g->fs, mono_ms());
+	g->fs.seq = seq;	/* answers to the old one must not match */
+	TAILQ_FOREACH(p, &g->pods, entry)
+		group_feed_pod(g, p);
+	if (g->have_rec)
+		group_feed_record(g);
+	feed_synced(g);
+	feed_lease(g);
+}
+
+static void
+release(struct group *g)
+{
+	struct m_group_release m;
+
+	if (!g->deleting || g->released || !g->all->lease.held)
+		return;
+	g->released = true;
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	log_ev(LL_INFO, "starting graceful shutdown", KVS("fg", g->fg));
+	parent_send(g->parent, PROC_KUBE, MSG_GROUP_RELEASE, &m);
+}
+
+void
+groups_conf(struct groups *gs, const struct m_group_conf *m)
+{
+	struct group *g = groups_find(gs, m->group);
+	struct fsm_event ev = { .type = E_CONF };
+	bool same;
+
+	if (g == NULL && (g = group_new(gs, m)) == NULL)
+		return;
+	g->deleting = m->deleting;
+	(void)strlcpy(g->problem, m->problem, sizeof(g->problem));
+	if (!m->valid) {
+		/* The last valid one goes on; nobody loses a primary to a typo */
+		log_ev(LL_WARN, "invalid spec", KVS("fg", g->fg),
+		    KVS("error", m->problem));
+		if (!g->have_conf)
+			return;
+		group_fill_conf(g);
+		group_step(g, &ev);
+		release(g);
+		return;
+	}
+	same = g->have_conf && same_sites(g, m);
+	g->conf = *m;
+	g->have_conf = true;
+	group_fill_conf(g);
+	if (same)
+		group_step(g, &ev);
+	else
+		restart_core(g);
+	group_send_probe(g, false);
+	release(g);
+}
+
+void
+groups_gone(struct groups *gs, const char *uid)
+{
+	struct group *g = groups_find(gs, uid);
+
+	if (g == NULL)
+		return;
+	log_ev(LL_INFO, "topology manager stopped", KVS("fg", g->fg));
+	g->probe.gone = true;
+	group_send_probe(g, true);
+	g->view.verdict = V_DELETING;
+	g->deleting = true;
+	group_publish(g, true);
+	group_gauges_del(g);
+	group_free(g);
+}
+
+/* -------------------------------------------------------- for all groups --- */
+
+void
+groups_lease(struct groups *gs, const struct m_lease *m)
+{
+	struct group *g;
+
+	gs->lease = *m;
+	TAILQ_FOREACH(g, &gs->list, entry) {
+		if (!g->have_conf)
+			continue;
+		feed_lease(g);
+		release(g);
+	}
+}
+
+void
+groups_synced(struct groups *gs, bool synced)
+{
+	struct group *g;
+
+	if (gs->synced == synced)
+		return;
+	gs->synced = synced;
+	TAILQ_FOREACH(g, &gs->list, entry)
+		feed_synced(g);
+}
+
+void
+groups_resend(struct groups *gs, unsigned proc)
+{
+	struct m_creds_ask ask;
+	struct group *g;
+
+	TAILQ_FOREACH(g, &gs->list, entry) {
+		if (proc == PROC_MYSQL) {
+			group_send_probe(g, true);
+			memset(&ask, 0, sizeof(ask));
+			(void)strlcpy(ask.group, g->uid, sizeof(ask.group));
+			parent_send(gs->parent, PROC_KUBE, MSG_CREDS_ASK,
+			    &ask);
+		} else {
+			g->dns.group[0] = '\0';
+			group_publish(g, true);
+		}
+	}
+}
+
+struct groups *
+groups_new(struct parent *p)
+{
+	struct groups *gs;
+
+	if ((gs = calloc(1, sizeof(*gs))) == NULL)
+		return NULL;
+	gs->parent = p;
+	TAILQ_INIT(&gs->list);
+	return gs;
+}
+
+size_t
+groups_count(const struct groups *gs)
+{
+	return gs->n;
+}
+
+bool
+groups_quiesce(struct groups *gs)
+{
+	struct fsm_event ev = { .type = E_CONF };
+	struct group *g;
+	bool quiet = true;
+
+	if (!gs->quiesce) {
+		gs->quiesce = true;
+		TAILQ_FOREACH(g, &gs->list, entry) {
+			group_fill_conf(g);
+			group_step(g, &ev);
+		}
+	}
+	TAILQ_FOREACH(g, &gs->list, entry)
+		if (g->have_conf && !fsm_quiet(&g->fc, &g->fs))
+			quiet = false;
+	return quiet;
+}

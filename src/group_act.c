@@ -1,0 +1,389 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * What the core decided becomes messages to workers and log records.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "group_int.h"
+
+#define INPUTS_MAX	120	/* 16 sites of 6, and the group's own */
+#define INPUT_LEN	160
+
+static const char *
+site_name(const struct group *g, uint8_t i)
+{
+	return i < g->fc.nsites ? g->fc.site[i].name : "";
+}
+
+static void
+act_sql(struct group *g, const struct fsm_act *a)
+{
+	static struct m_sql m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	m.seq = a->seq;
+	(void)strlcpy(m.site, site_name(g, a->site), sizeof(m.site));
+	m.kind = a->kind;
+	m.epoch = a->epoch;
+	m.valid_until_ns = a->valid_until_ms * 1000000;
+	m.timeout_ms = a->timeout_ms;
+	(void)strlcpy(m.pod_uid, a->proc.pod_uid, sizeof(m.pod_uid));
+	(void)strlcpy(m.server_uuid, a->proc.server_uuid,
+	    sizeof(m.server_uuid));
+	m.proc_start_ms = a->proc.start_ms;
+	m.grant_ttl_ms = a->grant_ttl_ms;
+	m.drop_received = a->drop_received;
+	if (a->source < g->conf.n_sites) {
+		(void)strlcpy(m.source_host, g->conf.sites[a->source].host,
+		    sizeof(m.source_host));
+		m.source_port = MYSQL_PORT;
+	}
+	log_ev(LL_INFO, "sql action sent", KVS("fg", g->fg),
+	    KVS("site", m.site), KVS("kind", sql_kind_name(m.kind)),
+	    KVU("seq", m.seq), KVU("epoch", m.epoch),
+	    KVS("source", m.source_host));
+	parent_send(g->parent, PROC_MYSQL, MSG_SQL, &m);
+}
+
+/* --------------------------------------------------------------- record --- */
+
+static void
+fill_epoch(const struct group *g, struct m_epoch *m, const struct fsm_epoch *e)
+{
+	/* What was written stays as it was, also of sites that are no more. */
+	for (unsigned i = 0; i < g->rec.n_unended; i++)
+		if (g->rec.unended[i].epoch == e->epoch) {
+			*m = g->rec.unended[i];
+			return;
+		}
+	memset(m, 0, sizeof(*m));
+	m->epoch = e->epoch;
+	(void)strlcpy(m->site, site_name(g, e->site), sizeof(m->site));
+	(void)strlcpy(m->pod_uid, e->proc.pod_uid, sizeof(m->pod_uid));
+	(void)strlcpy(m->container_id, e->proc.container_id,
+	    sizeof(m->container_id));
+	(void)strlcpy(m->server_uuid, e->proc.server_uuid,
+	    sizeof(m->server_uuid));
+	m->proc_start_ms = e->proc.start_ms;
+}
+
+static const char *
+set_of(const struct group *g, uint8_t site, const char *before)
+{
+	if (site < g->fc.nsites && g->site[site].gtid != NULL)
+		return g->site[site].gtid;
+	return before;
+}
+
+static void
+act_record_put(struct group *g, const struct fsm_act *a,
+    const struct fsm_out *out)
+{
+	static struct m_record_put m;
+	const struct fsm_record *r = &out->put;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	m.seq = a->seq;
+	m.valid_until_ns = a->valid_until_ms * 1000000;
+	m.base_version = r->version;
+	m.epoch = r->epoch;
+	(void)strlcpy(m.active, r->active == FSM_FOREIGN ? g->rec.active :
+	    site_name(g, r->active), sizeof(m.active));
+	(void)strlcpy(m.server_uuid, r->server_uuid, sizeof(m.server_uuid));
+	m.n_unended = r->n;
+	for (unsigned i = 0; i < r->n; i++)
+		fill_epoch(g, &m.unended[i], &r->unended[i]);
+	m.last_failover_s = r->last_failover_s;
+	(void)strlcpy(m.last_failover_target, r->last_target == FSM_FOREIGN ?
+	    g->rec.last_failover_target : site_name(g, r->last_target),
+	    sizeof(m.last_failover_target));
+	(void)strlcpy(m.promotion_gtid, set_of(g, out->put_grant,
+	    g->rec.promotion_gtid), sizeof(m.promotion_gtid));
+	(void)strlcpy(m.seen_gtid, set_of(g, out->put_seen,
+	    g->rec.seen_gtid), sizeof(m.seen_gtid));
+	m.promotion = out->put_promotion;
+	log_ev(LL_INFO, "record write", KVS("fg", g->fg), KVU("seq", m.seq),
+	    KVU("baseVersion", m.base_version), KVU("epoch", m.epoch),
+	    KVS("activeSite", m.active), KVU("unended", m.n_unended),
+	    KVB("promotion", m.promotion));
+	parent_send(g->parent, PROC_KUBE, MSG_RECORD_PUT, &m);
+}
+
+/* ----------------------------------------------------------------- Pods --- */
+
+static const char *
+pod_name(const struct group *g, const char *uid)
+{
+	const struct gpod *p;
+
+	TAILQ_FOREACH(p, &g->pods, entry)
+		if (strcmp(p->f.pod_uid, uid) == 0)
+			return p->name;
+	return NULL;
+}
+
+static void
+act_pod(struct group *g, const struct fsm_act *a)
+{
+	const char *name = pod_name(g, a->proc.pod_uid);
+	struct m_pod_delete d;
+	struct m_pod_release r;
+
+	if (name == NULL)
+		return;		/* it went meanwhile */
+	log_ev(LL_INFO, a->type == A_POD_DELETE ? "pod delete" :
+	    "pod release", KVS("fg", g->fg), KVS("site",
+	    site_name(g, a->site)), KVS("pod", name),
+	    KVS("podUID", a->proc.pod_uid), KVU("seq", a->seq));
+	if (a->type == A_POD_DELETE) {
+		memset(&d, 0, sizeof(d));
+		(void)strlcpy(d.group, g->uid, sizeof(d.group));
+		d.seq = a->seq;
+		d.valid_until_ns = a->valid_until_ms * 1000000;
+		(void)strlcpy(d.pod_name, name, sizeof(d.pod_name));
+		(void)strlcpy(d.pod_uid, a->proc.pod_uid, sizeof(d.pod_uid));
+		d.grace_s = FSM_POD_GRACE_S;
+		parent_send(g->parent, PROC_KUBE, MSG_POD_DELETE, &d);
+	} else {
+		memset(&r, 0, sizeof(r));
+		(void)strlcpy(r.group, g->uid, sizeof(r.group));
+		r.seq = a->seq;
+		r.valid_until_ns = a->valid_until_ms * 1000000;
+		(void)strlcpy(r.pod_name, name, sizeof(r.pod_name));
+		(void)strlcpy(r.pod_uid, a->proc.pod_uid, sizeof(r.pod_uid));
+		parent_send(g->parent, PROC_KUBE, MSG_POD_RELEASE, &r);
+	}
+}
+
+static const struct m_probe_site *
+probed(const struct m_probe_group *m, const char *name)
+{
+	for (unsigned i = 0; i < m->n_sites; i++)
+		if (strcmp(m->sites[i].name, name) == 0)
+			return &m->sites[i];
+	return NULL;
+}
+
+/*
+ * The Pod of a site to talk to: the newest one that has an address and is
+ * not going away; one that is going away is better than none, since it may
+ * still have to be fenced.
+ */
+static const struct gpod *
+site_pod(const struct group *g, const char *site)
+{
+	const struct gpod *p, *best = NULL;
+
+	TAILQ_FOREACH(p, &g->pods, entry) {
+		if (strcmp(p->site, site) != 0 || p->ip[0] == '\0' ||
+		    p->f.gone)
+			continue;
+		if (best == NULL || (best->f.deleting && !p->f.deleting) ||
+		    (best->f.deleting == p->f.deleting &&
+		    p->created_ms >= best->created_ms))
+			best = p;
+	}
+	return best;
+}
+
+void
+group_send_probe(struct group *g, bool force)
+{
+	static struct m_probe_group m;
+	const struct gpod *p;
+
+	if (g->probe.gone) {
+		(void)strlcpy(g->probe.group, g->uid, sizeof(g->probe.group));
+		parent_send(g->parent, PROC_MYSQL, MSG_PROBE_GROUP,
+		    &g->probe);
+		return;
+	}
+	if (!g->have_conf)
+		return;
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	(void)strlcpy(m.fg, g->fg, sizeof(m.fg));
+	m.poll_ms = g->conf.poll_ms;
+	m.deadline_ms = m.poll_ms < 1000 ? m.poll_ms : 1000;
+	m.tls = g->conf.tls;
+	m.n_sites = g->conf.n_sites;
+	for (unsigned i = 0; i < m.n_sites; i++) {
+		struct m_probe_site *s = &m.sites[i];
+
+		(void)strlcpy(s->name, g->conf.sites[i].name,
+		    sizeof(s->name));
+		(void)strlcpy(s->host, g->conf.sites[i].tls_name,
+		    sizeof(s->host));
+		s->port = MYSQL_PORT;
+		if ((p = site_pod(g, s->name)) == NULL)
+			continue;
+		(void)strlcpy(s->ip, p->ip, sizeof(s->ip));
+		(void)strlcpy(s->pod_uid, p->f.pod_uid, sizeof(s->pod_uid));
+	}
+	if (!force && memcmp(&m, &g->probe, sizeof(m)) == 0)
+		return;
+	g->probe = m;
+	parent_send(g->parent, PROC_MYSQL, MSG_PROBE_GROUP, &m);
+}
+
+static void
+act_probe_now(struct group *g, const struct fsm_act *a)
+{
+	struct m_probe_now m;
+
+	if (probed(&g->probe, site_name(g, a->site)) == NULL)
+		return;
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	(void)strlcpy(m.site, site_name(g, a->site), sizeof(m.site));
+	parent_send(g->parent, PROC_MYSQL, MSG_PROBE_NOW, &m);
+}
+
+/* ------------------------------------------------------- Events and logs --- */
+
+static void
+act_event(struct group *g, const struct fsm_act *a)
+{
+	struct m_event m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	m.warning = fsm_text_warning(a->text);
+	(void)strlcpy(m.reason, fsm_text_reason(a->text), sizeof(m.reason));
+	fsm_message(&g->fc, a, m.message, sizeof(m.message));
+	parent_send(g->parent, PROC_KUBE, MSG_EVENT, &m);
+}
+
+struct inputs {
+	struct kv	 kv[INPUTS_MAX + 3];
+	char		 text[INPUTS_MAX][2][INPUT_LEN];
+	size_t		 n;
+};
+
+static void
+add_input(void *arg, const char *key, const char *value)
+{
+	struct inputs *in = arg;
+
+	if (in->n >= INPUTS_MAX)
+		return;
+	(void)strlcpy(in->text[in->n][0], key, INPUT_LEN);
+	(void)strlcpy(in->text[in->n][1], value, INPUT_LEN);
+	in->kv[in->n] = (struct kv)KVS(in->text[in->n][0],
+	    in->text[in->n][1]);
+	in->n++;
+}
+
+/* A record that carries every input of the decision (design.md section 2). */
+static void
+act_log(struct group *g, const struct fsm_act *a)
+{
+	static struct inputs in;
+	char message[MSGTEXT_LEN + 1], epoch[24];
+
+	in.n = 0;
+	add_input(&in, "fg", g->fg);
+	if (a->site < g->fc.nsites)
+		add_input(&in, "site", site_name(g, a->site));
+	if (a->site2 < g->fc.nsites)
+		add_input(&in, "site2", site_name(g, a->site2));
+	(void)snprintf(epoch, sizeof(epoch), "%llu",
+	    (unsigned long long)a->epoch);
+	if (a->epoch != 0)
+		add_input(&in, "epoch", epoch);
+	if (a->proof != P_NONE)
+		add_input(&in, "proof", fsm_proof_name(a->proof));
+	if (a->text == T_DECISION || a->text == T_BLOCKED ||
+	    a->text == T_NO_PROOF || a->text == T_PROMOTING) {
+		add_input(&in, "verdict", fsm_verdict_name(a->verdict));
+		fsm_inputs(&g->fc, &g->fs, add_input, &in);
+	}
+	if (a->text == T_FAILOVER) {
+		add_input(&in, "promotedSite", site_name(g, a->site));
+		in.kv[in.n++] = (struct kv)KVS("promotionGtid",
+		    g->rec.promotion_gtid);
+	}
+	if (a->text == T_PROMOTING) {
+		add_input(&in, "candidate", site_name(g, a->site));
+		add_input(&in, "oldPrimary", site_name(g, a->site2));
+	}
+	fsm_message(&g->fc, a, message, sizeof(message));
+	in.kv[in.n] = (struct kv)KVS("message", message);
+	in.kv[in.n + 1] = (struct kv){ .type = KV_END };
+	log_kv(fsm_text_warning(a->text) ? LL_WARN : LL_INFO,
+	    fsm_text_msg(a->text), in.kv);
+}
+
+static void
+act_annotation_del(struct group *g, const struct fsm_act *a)
+{
+	struct m_annotation_del m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	(void)strlcpy(m.key, a->key, sizeof(m.key));
+	(void)strlcpy(m.value, strcmp(a->key, FSM_ANN_ASSERT_DEAD) == 0 ?
+	    g->assert_dead : g->override, sizeof(m.value));
+	parent_send(g->parent, PROC_KUBE, MSG_ANNOTATION_DEL, &m);
+}
+
+void
+group_act(struct group *g, const struct fsm_out *out)
+{
+	for (unsigned i = 0; i < out->n; i++) {
+		const struct fsm_act *a = &out->act[i];
+
+		switch ((enum fsm_act_type)a->type) {
+		case A_SQL:
+			act_sql(g, a);
+			break;
+		case A_RECORD_PUT:
+			act_record_put(g, a, out);
+			break;
+		case A_POD_DELETE:
+		case A_POD_RELEASE:
+			act_pod(g, a);
+			break;
+		case A_EVENT:
+			act_event(g, a);
+			break;
+		case A_LOG:
+			act_log(g, a);
+			break;
+		case A_DNS_WANT:
+			break;	/* desired state: group_publish() sends it */
+		case A_ANNOTATION_DEL:
+			act_annotation_del(g, a);
+			break;
+		case A_METRIC:
+			group_count(g, fsm_metric_name(a->metric),
+			    site_name(g, a->site));
+			break;
+		case A_PROBE_NOW:
+			act_probe_now(g, a);
+			break;
+		case A_MAX:
+			break;
+		}
+	}
+}

@@ -1,0 +1,223 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Metrics of one group. Gauges are sent when they change, and all again when
+ * status-server came back.
+ */
+
+#include <string.h>
+
+#include "group_int.h"
+#include "metrics.h"
+
+static void
+sink_send(void *arg, const struct m_metric *m)
+{
+	struct group *g = arg;
+
+	parent_send(g->parent, PROC_HTTP, MSG_METRIC, m);
+}
+
+static struct metric_sink
+sink_of(struct group *g)
+{
+	return (struct metric_sink){ sink_send, g };
+}
+
+void
+group_count(struct group *g, const char *family, const char *site)
+{
+	struct metric_sink s = sink_of(g);
+
+	for (unsigned i = 0; metric_family(i) != NULL; i++)
+		if (strcmp(metric_family(i)->name, family) == 0)
+			(void)metric_add(&s, i, 1, ML(g->conf.ns,
+			    g->conf.name, site));
+}
+
+void
+group_observe_probe(struct group *g, const char *site, int64_t us)
+{
+	struct metric_sink s = sink_of(g);
+
+	(void)metric_observe_us(&s, M_POLL_LATENCY, us, ML(g->conf.ns,
+	    g->conf.name, site));
+}
+
+void
+group_transition(struct group *g, const char *site, unsigned from,
+    unsigned to)
+{
+	struct metric_sink s = sink_of(g);
+
+	(void)metric_add(&s, M_STATE_TRANSITIONS, 1, ML(g->conf.ns,
+	    g->conf.name, site, site_state_name(from), site_state_name(to)));
+	log_ev(LL_INFO, "state transition", KVS("fg", g->fg),
+	    KVS("site", site), KVS("from", site_state_name(from)),
+	    KVS("to", site_state_name(to)));
+}
+
+void
+group_dns_flipped(struct group *g, const char *site)
+{
+	struct metric_sink s = sink_of(g);
+
+	(void)metric_add(&s, M_DNS_FLIPS, 1, ML(g->conf.ns, g->conf.name,
+	    site));
+}
+
+/* A gauge, when it is not what was last sent; -2: never sent. */
+static void
+gauge(struct group *g, enum metric m, int64_t value, int64_t *last,
+    const char *const *labels)
+{
+	struct metric_sink s = sink_of(g);
+
+	if (*last == value)
+		return;
+	*last = value;
+	(void)metric_set(&s, m, value, labels);
+}
+
+static void
+thread_gauge(struct group *g, const struct fsm_site_conf *c,
+    const char *thread, bool on, int *last)
+{
+	int64_t was = *last;
+
+	gauge(g, M_REPL_RUNNING, on, &was, ML(g->conf.ns, g->conf.name,
+	    c->name, role_name(c->role), thread));
+	*last = (int)was;
+}
+
+/* A site that follows nobody has no follower's gauges. */
+static void
+follower_gone(struct group *g, struct gsite *s, const char *site)
+{
+	static const enum metric of_followers[] = { M_REPL_LAG,
+		M_REPL_RUNNING, M_SOURCE_STATE };
+	struct metric_sink k = sink_of(g);
+
+	if (s->m_lag == -2 && s->m_io == -2 && s->m_conv == -2)
+		return;
+	s->m_lag = s->m_io = s->m_sql = s->m_conv = -2;
+	for (size_t i = 0; i < PS_NITEMS(of_followers); i++)
+		(void)metric_del(&k, of_followers[i], METRIC_MATCH(
+		    "namespace", g->conf.ns, "group", g->conf.name,
+		    "site", site));
+}
+
+static void
+follower_gauges(struct group *g, unsigned i)
+{
+	static const char *const states[] = { "converged", "pending",
+		"blocked" };
+	const struct fsm_site_conf *c = &g->fc.site[i];
+	struct gsite *s = &g->site[i];
+	struct metric_sink k = sink_of(g);
+	int conv = g->view.site[i].conv;
+	unsigned n;
+
+	gauge(g, M_REPL_LAG, s->lag_s, &s->m_lag, ML(g->conf.ns,
+	    g->conf.name, c->name, role_name(c->role)));
+	thread_gauge(g, c, "io", s->io, &s->m_io);
+	thread_gauge(g, c, "sql", s->sql, &s->m_sql);
+	if (conv == s->m_conv)
+		return;
+	s->m_conv = conv;
+	n = conv == CV_CONVERGED ? 0 : conv == CV_BLOCKED ? 2 : 1;
+	(void)metric_state(&k, M_SOURCE_STATE, ML(g->conf.ns, g->conf.name,
+	    c->name), states, PS_NITEMS(states),
+	    conv == CV_NONE ? NULL : states[n]);
+}
+
+static void
+site_gauges(struct group *g, unsigned i)
+{
+	static const char *const states[] = { "unknown", "writable",
+		"read-only", "unreachable" };
+	const struct fsm_site_conf *c = &g->fc.site[i];
+	struct gsite *s = &g->site[i];
+	struct metric_sink k = sink_of(g);
+	int state = g->view.site[i].state;
+
+	if (state != s->m_state) {
+		s->m_state = state;
+		(void)metric_state(&k, M_SITE_STATE, ML(g->conf.ns,
+		    g->conf.name, c->name, role_name(c->role)), states,
+		    PS_NITEMS(states), states[state]);
+	}
+	gauge(g, M_DIVERGENT, s->divergent_n, &s->m_divergent,
+	    ML(g->conf.ns, g->conf.name, c->name));
+	if (state == SS_READ_ONLY && s->has_repl)
+		follower_gauges(g, i);
+	else
+		follower_gone(g, s, c->name);
+}
+
+static void
+forget_sent(struct group *g)
+{
+	for (unsigned i = 0; i < g->fc.nsites; i++) {
+		struct gsite *s = &g->site[i];
+
+		s->m_state = s->m_conv = s->m_io = s->m_sql = -2;
+		s->m_lag = s->m_divergent = -2;
+	}
+	g->m_epoch = g->m_unended = -2;
+	g->m_block = V_MAX;
+}
+
+static void
+block_gauge(struct group *g)
+{
+	const char *reasons[V_MAX];
+	struct metric_sink k = sink_of(g);
+	unsigned n = 0;
+
+	if (g->m_block == g->view.verdict)
+		return;
+	g->m_block = g->view.verdict;
+	for (unsigned v = 0; v < V_MAX; v++)
+		if (fsm_verdict_block(v) != NULL)
+			reasons[n++] = fsm_verdict_block(v);
+	(void)metric_state(&k, M_PROMOTION_BLOCKED, ML(g->conf.ns,
+	    g->conf.name), reasons, n, fsm_verdict_block(g->view.verdict));
+}
+
+void
+group_gauges(struct group *g, bool force)
+{
+	if (force)
+		forget_sent(g);
+	for (unsigned i = 0; i < g->fc.nsites; i++)
+		site_gauges(g, i);
+	gauge(g, M_EPOCH, (int64_t)g->rec.epoch, &g->m_epoch,
+	    ML(g->conf.ns, g->conf.name));
+	gauge(g, M_UNENDED, g->rec.n_unended, &g->m_unended,
+	    ML(g->conf.ns, g->conf.name));
+	block_gauge(g);
+}
+
+void
+group_gauges_del(struct group *g)
+{
+	struct metric_sink k = sink_of(g);
+
+	(void)metric_del(&k, M_MAX, METRIC_MATCH("namespace", g->conf.ns,
+	    "group", g->conf.name));
+}

@@ -1,0 +1,272 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * The core's view becomes desired state: status and labels (kube-watcher),
+ * the DNS record (dns-writer), what status-server shows, gauges.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "group_int.h"
+
+#define FNV_BASIS	0xcbf29ce484222325ULL
+#define FNV_PRIME	0x100000001b3ULL
+
+static uint64_t
+mix(uint64_t h, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	while (n-- > 0)
+		h = (h ^ *b++) * FNV_PRIME;
+	return h;
+}
+
+static uint64_t
+mix_str(uint64_t h, const char *s)
+{
+	return mix(h, s, strlen(s) + 1);
+}
+
+/* Everything that must be told at once, not at the next poll. */
+static uint64_t
+view_hash(const struct group *g)
+{
+	const struct fsm_view *v = &g->view;
+	uint64_t h = FNV_BASIS;
+
+	h = mix(h, &v->active, 1);
+	h = mix(h, &v->effective, 1);
+	h = mix(h, &v->dns, 1);
+	for (unsigned i = 0; i < g->fc.nsites; i++)
+		h = mix(h, &v->site[i], sizeof(v->site[i]));
+	for (unsigned i = 0; i < v->nconds; i++) {
+		h = mix_str(h, v->cond[i].type);
+		h = mix_str(h, v->cond[i].reason);
+		h = mix_str(h, v->cond[i].message);
+		h = mix(h, &v->cond[i].status, sizeof(v->cond[i].status));
+	}
+	h = mix_str(h, v->alert);
+	h = mix_str(h, g->problem);
+	h = mix(h, &g->rec.version, sizeof(g->rec.version));
+	return h;
+}
+
+static const char *
+name_of(const struct group *g, uint8_t i)
+{
+	return i < g->fc.nsites ? g->fc.site[i].name : "";
+}
+
+static void
+fill_site(struct group *g, unsigned i, struct m_site_status *m)
+{
+	const struct fsm_site_view *v = &g->view.site[i];
+	const struct gsite *s = &g->site[i];
+
+	memset(m, 0, sizeof(*m));
+	(void)strlcpy(m->group, g->uid, sizeof(m->group));
+	m->rev = g->rev;
+	(void)strlcpy(m->name, g->fc.site[i].name, sizeof(m->name));
+	m->role = g->fc.site[i].role;
+	m->state = v->state;
+	m->last_seen_ms = s->last_seen_ms;
+	m->lag_s = -1;
+	if (s->gtid != NULL)
+		(void)strlcpy(m->gtid, s->gtid, sizeof(m->gtid));
+	if (v->state == SS_READ_ONLY && s->has_repl) {
+		m->follower = true;
+		m->replicating = v->replicating;
+		m->io_running = s->io;
+		m->sql_running = s->sql;
+		m->lag_s = s->lag_s;
+		if (s->source_host != NULL)
+			(void)strlcpy(m->source_host, s->source_host,
+			    sizeof(m->source_host));
+	}
+	(void)strlcpy(m->convergence, fsm_convergence_name(v->conv),
+	    sizeof(m->convergence));
+	(void)strlcpy(m->convergence_reason, fsm_convergence_reason(v->conv),
+	    sizeof(m->convergence_reason));
+	if (v->diverged)
+		(void)strlcpy(m->recovery, "RecoveryBlocked",
+		    sizeof(m->recovery));
+	else if (v->recovering)
+		(void)strlcpy(m->recovery, "RecoveryInProgress",
+		    sizeof(m->recovery));
+	if (s->divergent != NULL)
+		(void)strlcpy(m->divergent_gtid, s->divergent,
+		    sizeof(m->divergent_gtid));
+	m->divergent_count = s->divergent_n;
+}
+
+static void
+add_condition(struct m_group_status *m, const char *type, bool status,
+    const char *reason, const char *message)
+{
+	struct m_condition *c;
+
+	if (m->n_conditions == CONDS_MAX)
+		return;
+	c = &m->conditions[m->n_conditions++];
+	(void)strlcpy(c->type, type, sizeof(c->type));
+	c->status = status;
+	(void)strlcpy(c->reason, reason, sizeof(c->reason));
+	(void)strlcpy(c->message, message, sizeof(c->message));
+}
+
+static void
+fill_group(struct group *g, struct m_group_status *m)
+{
+	const struct fsm_view *v = &g->view;
+
+	memset(m, 0, sizeof(*m));
+	(void)strlcpy(m->group, g->uid, sizeof(m->group));
+	(void)strlcpy(m->ns, g->conf.ns, sizeof(m->ns));
+	(void)strlcpy(m->name, g->conf.name, sizeof(m->name));
+	m->rev = g->rev;
+	(void)strlcpy(m->active_site, name_of(g, v->active),
+	    sizeof(m->active_site));
+	(void)strlcpy(m->effective_site, name_of(g, v->effective),
+	    sizeof(m->effective_site));
+	(void)strlcpy(m->alert, v->alert, sizeof(m->alert));
+	m->poll_time_ms = wall_ms();
+	m->last_failover_s = g->rec.last_failover_s;
+	(void)strlcpy(m->last_failover_target, g->rec.last_failover_target,
+	    sizeof(m->last_failover_target));
+	(void)strlcpy(m->promotion_gtid, g->rec.promotion_gtid,
+	    sizeof(m->promotion_gtid));
+	m->n_sites = g->fc.nsites;
+	for (unsigned i = 0; i < g->fc.nsites; i++) {
+		(void)strlcpy(m->sites[i].name, g->fc.site[i].name,
+		    sizeof(m->sites[i].name));
+		m->sites[i].state = v->site[i].state;
+		m->sites[i].role_label = v->site[i].label;
+		m->sites[i].healthy = v->site[i].healthy;
+	}
+	for (unsigned i = 0; i < v->nconds; i++)
+		add_condition(m, v->cond[i].type, v->cond[i].status,
+		    v->cond[i].reason, v->cond[i].message);
+	add_condition(m, "SpecValid", g->problem[0] == '\0',
+	    g->problem[0] == '\0' ? "Valid" : "InvalidSpec", g->problem);
+	add_condition(m, "AllFieldsActedOn", g->conf.unused_fields[0] == '\0',
+	    g->conf.unused_fields[0] == '\0' ? "AllFieldsActedOn" :
+	    "FieldsNotActedOn", g->conf.unused_fields);
+}
+
+static void
+send_dns(struct group *g)
+{
+	struct m_dns_want m;
+	uint8_t i = g->view.dns;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	(void)strlcpy(m.ns, g->conf.ns, sizeof(m.ns));
+	(void)strlcpy(m.name, g->conf.name, sizeof(m.name));
+	(void)strlcpy(m.hostname, g->conf.dns_hostname, sizeof(m.hostname));
+	m.ttl = g->conf.dns_ttl;
+	m.write = g->all->lease.held && !g->all->quiesce && !g->deleting;
+	m.gone = g->deleting;
+	if (i < g->fc.nsites) {
+		(void)strlcpy(m.site, name_of(g, i), sizeof(m.site));
+		(void)strlcpy(m.target, g->conf.sites[i].lb_ip,
+		    sizeof(m.target));
+	}
+	if (memcmp(&m, &g->dns, sizeof(m)) == 0)
+		return;
+	g->dns = m;
+	parent_send(g->parent, PROC_DNS, MSG_DNS_WANT, &m);
+}
+
+static void
+send_status(struct group *g)
+{
+	static struct m_site_status s;
+	static struct m_group_status m;
+
+	g->rev++;
+	for (unsigned i = 0; i < g->fc.nsites; i++) {
+		fill_site(g, i, &s);
+		parent_send(g->parent, PROC_KUBE, MSG_SITE_STATUS, &s);
+		parent_send(g->parent, PROC_HTTP, MSG_SITE_STATUS, &s);
+	}
+	fill_group(g, &m);
+	parent_send(g->parent, PROC_KUBE, MSG_GROUP_STATUS, &m);
+	parent_send(g->parent, PROC_HTTP, MSG_GROUP_STATUS, &m);
+}
+
+static void
+send_gone(struct group *g)
+{
+	static struct m_group_status m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	(void)strlcpy(m.ns, g->conf.ns, sizeof(m.ns));
+	(void)strlcpy(m.name, g->conf.name, sizeof(m.name));
+	m.gone = true;
+	parent_send(g->parent, PROC_HTTP, MSG_GROUP_STATUS, &m);
+	send_dns(g);
+}
+
+/* Whose set a diverged site is measured against. */
+static uint8_t
+authority(const struct group *g)
+{
+	int i;
+
+	if (g->view.active < g->fc.nsites)
+		return g->view.active;
+	i = group_site(g, g->rec.active);
+	return i == -1 ? FSM_NONE : (uint8_t)i;
+}
+
+void
+group_publish(struct group *g, bool force)
+{
+	uint64_t h;
+	uint8_t a;
+
+	if (!g->have_conf)
+		return;
+	if (g->probe.gone) {
+		send_gone(g);
+		return;
+	}
+	send_dns(g);
+	h = view_hash(g);
+	if (!force && h == g->published_hash &&
+	    mono_ms() - g->published_ms < g->conf.poll_ms)
+		return;
+	a = authority(g);
+	for (unsigned i = 0; i < g->fc.nsites; i++) {
+		if (a < g->fc.nsites && i != a && g->view.site[i].diverged)
+			group_divergence(g, i, a);
+		else if (!g->view.site[i].diverged) {
+			free(g->site[i].divergent);
+			g->site[i].divergent = NULL;
+			g->site[i].divergent_n = 0;
+		}
+	}
+	g->published_hash = h;
+	g->published_ms = mono_ms();
+	send_status(g);
+	group_gauges(g, force);
+}
