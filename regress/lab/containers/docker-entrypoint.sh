@@ -33,13 +33,28 @@ file_env() {
 	unset "$file"
 }
 
-# The value that mysqld itself would use, whatever file or option sets it.
-config_value() {
-	local name=$1
-	shift
-	"$@" --verbose --help --log-bin-index="$(mktemp -u)" 2>/dev/null |
-	    awk -v n="$name" '$1 == n && /^[^ \t]/ {
-		sub("^[^ \t]+[ \t]+", ""); print; exit }'
+# Asking mysqld itself takes half a second, on the way of every restart: only
+# when an option or a file may have moved something.
+moved() {
+	local a
+	for a; do
+		case ${a//_/-} in
+		--datadir*|--socket*|--defaults*|--no-defaults)	return 0 ;;
+		esac
+	done
+	grep -Eqs '^[[:space:]]*(datadir|socket)[[:space:]]*=' \
+	    /etc/mysql/my.cnf /etc/mysql/conf.d/*
+}
+
+# The values that mysqld itself would use; a bad option is told here, too.
+ask_mysqld() {
+	local out
+	out=$("$@" --verbose --help --log-bin-index="$(mktemp -u)" 2>/tmp/help.$$) ||
+	    die "mysqld failed while attempting to check config: $(cat /tmp/help.$$)"
+	rm -f /tmp/help.$$
+	DATADIR=$(awk '$1 == "datadir" { print $2; exit }' <<<"$out")
+	SOCKET=$(awk '$1 == "socket" { print $2; exit }' <<<"$out")
+	DATADIR=${DATADIR%/}
 }
 
 wants_help() {
@@ -50,12 +65,6 @@ wants_help() {
 		esac
 	done
 	return 1
-}
-
-check_config() {
-	local errors
-	errors=$("$@" --verbose --help --log-bin-index="$(mktemp -u)" 2>&1 >/dev/null) ||
-	    die "mysqld failed while attempting to check config: $errors"
 }
 
 # Only what does not belong to mysql yet, so that a large volume is not walked
@@ -218,14 +227,19 @@ if [ "${1:-}" != mysqld ] || wants_help "$@"; then
 	exec "$@"
 fi
 
-note "Entrypoint script for MySQL Server started."
-check_config "$@"
-DATADIR=$(config_value datadir "$@")
-DATADIR=${DATADIR%/}
-SOCKET=$(config_value socket "$@")
+if [ -z "${ENTRYPOINT_PATHS:-}" ]; then
+	note "Entrypoint script for MySQL Server started."
+	DATADIR=/var/lib/mysql
+	SOCKET=/var/run/mysqld/mysqld.sock
+	! moved "$@" || ask_mysqld "$@"
+else
+	IFS=: read -r DATADIR SOCKET <<<"$ENTRYPOINT_PATHS"
+	unset ENTRYPOINT_PATHS
+fi
 make_directories
 if [ "$(id -u)" -eq 0 ]; then
 	note "Switching to dedicated user 'mysql'"
+	export ENTRYPOINT_PATHS=$DATADIR:$SOCKET
 	exec setpriv --reuid=mysql --regid=mysql --init-groups --no-new-privs \
 	    "$0" "$@"
 fi

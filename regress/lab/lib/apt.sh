@@ -210,7 +210,7 @@ tree_fixup() {
 	E
 	printf '127.0.0.1 localhost\n::1 localhost\n' >"$t/etc/hosts"
 	: >"$t/etc/resolv.conf"
-	for a in awk:mawk cc:gcc c++:g++ which:which.debianutils \
+	for a in awk:mawk awk:gawk cc:gcc c++:g++ which:which.debianutils \
 	    clang:clang-19 clang++:clang++-19 clang-format:clang-format-19 \
 	    clang-tidy:clang-tidy-19 llvm-symbolizer:llvm-symbolizer-19 \
 	    nc:nc.openbsd c99:c99-gcc c89:c89-gcc \

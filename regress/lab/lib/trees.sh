@@ -27,7 +27,7 @@ tree_build() {
 # the image's root as well as what regress/lab/mysqld runs from.
 tree_mysql() {
 	tree_make mysql "sid" "
-		base-files base-passwd libc-bin bash dash coreutils sed grep gawk
+		base-files base-passwd libc-bin bash dash coreutils sed grep mawk
 		findutils gzip zstd xz-utils util-linux hostname procps openssl
 		mysql-server-core mysql-client-core"
 }
