@@ -1,0 +1,601 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Connections of status-server. Anybody may connect, so each phase of a
+ * connection has a total deadline (not one that a byte now and then puts
+ * off), its memory and its share of a turn of the loop are bounded, and the
+ * number of connections is: beyond it the longest waiting connection of the
+ * busiest address gives way, so that a flood displaces itself first.
+ */
+
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/tree.h>
+#include <sys/uio.h>
+
+#include <netinet/in.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http_conn.h"
+
+#define X(id, name, ...) name,
+static const char *const srv_names[] = { HTTP_SERVERS(X) };
+static const char *const drop_names[] = { HTTP_DROPS(X) };
+#undef X
+
+#define X(id, name, max) max,
+static const unsigned srv_max[] = { HTTP_SERVERS(X) };
+#undef X
+
+static void	conn_event(evutil_socket_t, short, void *);
+static void	conn_deadline(evutil_socket_t, short, void *);
+static void	conn_next(struct http_conn *);
+
+const char *
+http_srv_name(enum http_srv s)
+{
+	return (unsigned)s < SRV_MAX ? srv_names[s] : "";
+}
+
+const char *
+http_drop_name(enum http_drop d)
+{
+	return (unsigned)d < DROP_MAX ? drop_names[d] : "";
+}
+
+/* --------------------------------------------------------------- bodies --- */
+
+struct http_body *
+http_body_new(char *data, size_t len, unsigned *alive)
+{
+	struct http_body *b;
+
+	if ((b = calloc(1, sizeof(*b))) == NULL) {
+		free(data);
+		return NULL;
+	}
+	b->refs = 1;
+	b->data = data;
+	b->len = len;
+	if ((b->alive = alive) != NULL)
+		++*alive;
+	return b;
+}
+
+void
+http_body_unref(struct http_body *b)
+{
+	if (b == NULL || --b->refs > 0)
+		return;
+	if (b->alive != NULL)
+		--*b->alive;
+	free(b->data);
+	free(b);
+}
+
+/* ---------------------------------------------------------------- peers --- */
+
+static int
+peer_cmp(const struct http_peer *a, const struct http_peer *b)
+{
+	return memcmp(&a->addr, &b->addr, sizeof(a->addr));
+}
+
+/* libbsd's RB_GENERATE_STATIC needs a macro that it undefines on Linux. */
+#define RB_STATIC static __attribute__((__unused__))
+RB_GENERATE_INTERNAL(http_peers, http_peer, entry, peer_cmp, RB_STATIC)
+
+static struct http_peer *
+peer_get(struct http_listener *l, const struct in6_addr *addr)
+{
+	struct http_peer key = { .addr = *addr }, *p;
+
+	if ((p = RB_FIND(http_peers, &l->peers, &key)) == NULL) {
+		if ((p = calloc(1, sizeof(*p))) == NULL)
+			return NULL;
+		p->addr = *addr;
+		RB_INSERT(http_peers, &l->peers, p);
+	}
+	p->nconns++;
+	return p;
+}
+
+static void
+peer_put(struct http_listener *l, struct http_peer *p)
+{
+	if (--p->nconns > 0)
+		return;
+	RB_REMOVE(http_peers, &l->peers, p);
+	free(p);
+}
+
+/* ---------------------------------------------------------- connections --- */
+
+static void
+conn_phase(struct http_conn *c, enum http_phase phase, int ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	c->phase = phase;
+	c->since = monotime_now();
+	evtimer_add(c->timer, &tv);
+}
+
+static void
+conn_free(struct http_conn *c)
+{
+	struct http_listener *l = c->listener;
+
+	if (c->phase == HP_WRITE)
+		l->ops->done(c, c->status,
+		    (monotime_now().ns - c->since.ns) / 1000);
+	TAILQ_REMOVE(&l->conns, c, entry);
+	l->nconns--;
+	if (c->peer != NULL)
+		peer_put(l, c->peer);
+	if (c->ev != NULL)
+		event_free(c->ev);
+	if (c->timer != NULL)
+		event_free(c->timer);
+	http_body_unref(c->body);
+	free(c->buf);
+	close(c->fd);
+	free(c);
+}
+
+static void
+conn_drop(struct http_conn *c, enum http_drop why)
+{
+	c->listener->ops->dropped(c->listener->srv, why);
+	conn_free(c);
+}
+
+static void
+conn_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_conn *c = arg;
+
+	switch (c->phase) {
+	case HP_IDLE:
+		conn_drop(c, DROP_IDLE);
+		break;
+	case HP_HEAD:
+		conn_drop(c, DROP_HEAD);
+		break;
+	case HP_WRITE:
+		conn_drop(c, DROP_WRITE);
+		break;
+	case HP_DRAIN:
+		conn_free(c);
+		break;
+	}
+}
+
+static void
+conn_want(struct http_conn *c, short what)
+{
+	if (c->what == what)
+		return;
+	event_del(c->ev);
+	event_assign(c->ev, c->listener->base, c->fd, what | EV_PERSIST,
+	    conn_event, c);
+	event_add(c->ev, NULL);
+	c->what = what;
+}
+
+/* Call conn_event in the next turn of the loop, after the others. */
+static void
+conn_again(struct http_conn *c)
+{
+	static const struct timeval now = { 0, 0 };
+
+	event_del(c->ev);
+	event_assign(c->ev, c->listener->base, -1, 0, conn_event, c);
+	event_add(c->ev, &now);
+	c->what = 0;
+}
+
+/* Worse ones go first: see the head of this file. */
+static bool
+gives_way_before(const struct http_conn *a, const struct http_conn *b)
+{
+	if (a->peer->nconns != b->peer->nconns)
+		return a->peer->nconns > b->peer->nconns;
+	if ((a->phase == HP_WRITE) != (b->phase == HP_WRITE))
+		return b->phase == HP_WRITE;
+	return monotime_cmp(a->since, b->since) < 0;
+}
+
+static void
+evict_one(struct http_listener *l)
+{
+	struct http_conn *c, *victim = NULL;
+
+	TAILQ_FOREACH(c, &l->conns, entry)
+		if (victim == NULL || gives_way_before(c, victim))
+			victim = c;
+	if (victim != NULL)
+		conn_drop(victim, DROP_CAP);
+}
+
+static void
+set_remote(struct http_conn *c, const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *sin = (const void *)ss;
+	const struct sockaddr_in6 *sin6 = (const void *)ss;
+
+	http_addr_format(ss, c->remote);
+	memset(&c->addr, 0, sizeof(c->addr));
+	if (ss->ss_family == AF_INET6)
+		c->addr = sin6->sin6_addr;
+	else
+		memcpy(&c->addr, &sin->sin_addr, sizeof(sin->sin_addr));
+}
+
+static void
+conn_new(struct http_listener *l, int fd, const struct sockaddr_storage *ss)
+{
+	struct http_conn *c;
+
+	if (l->nconns >= srv_max[l->srv])
+		evict_one(l);
+	if ((c = calloc(1, sizeof(*c))) == NULL) {
+		close(fd);
+		l->ops->dropped(l->srv, DROP_MEMORY);
+		return;
+	}
+	c->listener = l;
+	c->fd = fd;
+	set_remote(c, ss);
+	TAILQ_INSERT_TAIL(&l->conns, c, entry);
+	l->nconns++;
+	c->phase = HP_HEAD;
+	if ((c->peer = peer_get(l, &c->addr)) == NULL ||
+	    (c->timer = evtimer_new(l->base, conn_deadline, c)) == NULL ||
+	    (c->ev = event_new(l->base, fd, EV_READ | EV_PERSIST, conn_event,
+	    c)) == NULL) {
+		conn_drop(c, DROP_MEMORY);
+		return;
+	}
+	event_add(c->ev, NULL);
+	c->what = EV_READ;
+	conn_phase(c, HP_HEAD, HTTP_HEAD_MS);
+}
+
+/* ---------------------------------------------------------------- reply --- */
+
+static const char *
+reason(int status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 400:
+		return "Bad Request";
+	case 404:
+		return "Not Found";
+	case 413:
+		return "Content Too Large";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 503:
+		return "Service Unavailable";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return "Internal Server Error";
+	}
+}
+
+void
+http_reply(struct http_conn *c, int status, const char *ctype,
+    struct http_body *body)
+{
+	int n;
+
+	c->status = status;
+	c->body = body;
+	if (body != NULL)
+		body->refs++;
+	n = snprintf(c->head, sizeof(c->head),
+	    "HTTP/1.1 %d %s\r\n"
+	    "Content-Type: %s\r\n"
+	    "Content-Length: %zu\r\n"
+	    "Cache-Control: no-store\r\n"
+	    "X-Content-Type-Options: nosniff\r\n"
+	    "%s\r\n", status, reason(status), ctype,
+	    body == NULL ? (size_t)0 : body->len,
+	    c->keep ? "" : "Connection: close\r\n");
+	/* ctype is a literal of ours: it fits. */
+	c->headlen = n > 0 && (size_t)n < sizeof(c->head) ? (size_t)n : 0;
+	c->bodylen = body == NULL || c->no_body ? 0 : body->len;
+	c->off = 0;
+	conn_phase(c, HP_WRITE, HTTP_WRITE_MS);
+}
+
+/* Returns 1 when all is written, 0 when not yet, -1 with errno. */
+static int
+conn_write(struct http_conn *c)
+{
+	struct iovec iov[2] = { { NULL, 0 }, { NULL, 0 } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	size_t boff = c->off > c->headlen ? c->off - c->headlen : 0;
+	ssize_t n;
+
+	if (c->off < c->headlen) {
+		iov[0].iov_base = c->head + c->off;
+		iov[0].iov_len = c->headlen - c->off;
+	}
+	if (c->bodylen > boff) {
+		iov[1].iov_base = c->body->data + boff;
+		iov[1].iov_len = c->bodylen - boff;
+		if (iov[1].iov_len > HTTP_WRITE_CHUNK)
+			iov[1].iov_len = HTTP_WRITE_CHUNK;
+	}
+	/* sendmsg: the channel needs it as well, and it can't raise SIGPIPE */
+	n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	c->off += (size_t)n;
+	return c->off == c->headlen + c->bodylen ? 1 : 0;
+}
+
+/* The answer is out: the next request, or the end. */
+static void
+conn_written(struct http_conn *c)
+{
+	bool keep = c->keep, refused = c->refused;
+
+	c->listener->ops->done(c, c->status,
+	    (monotime_now().ns - c->since.ns) / 1000);
+	http_body_unref(c->body);
+	c->body = NULL;
+	if (refused) {
+		/*
+		 * Closing with unread bytes sends RST, which may overtake the
+		 * answer: read on a little.
+		 */
+		conn_phase(c, HP_DRAIN, HTTP_DRAIN_MS);
+		conn_want(c, EV_READ);
+	} else if (!keep) {
+		c->phase = HP_DRAIN;
+		conn_free(c);
+	} else
+		conn_next(c);
+}
+
+static void
+conn_try_write(struct http_conn *c)
+{
+	switch (conn_write(c)) {
+	case 1:
+		conn_written(c);
+		break;
+	case 0:
+		conn_want(c, EV_WRITE);
+		break;
+	default:
+		conn_free(c);
+		break;
+	}
+}
+
+/* -------------------------------------------------------------- request --- */
+
+/* Refuse what is no request of ours, and hang up after the answer. */
+static void
+conn_refuse(struct http_conn *c, int status)
+{
+	c->listener->ops->dropped(c->listener->srv, DROP_BAD);
+	c->keep = c->no_body = false;
+	c->refused = true;
+	memset(&c->note, 0, sizeof(c->note));
+	free(c->buf);
+	c->buf = NULL;
+	c->len = c->size = 0;
+	http_reply(c, status, "text/plain; charset=utf-8", NULL);
+	conn_try_write(c);
+}
+
+static void
+conn_request(struct http_conn *c, size_t headlen)
+{
+	struct http_req req;
+
+	if (http_parse(c->buf, headlen, &req) == -1) {
+		conn_refuse(c, req.status);
+		return;
+	}
+	c->keep = req.keep;
+	c->no_body = req.head;
+	memset(&c->note, 0, sizeof(c->note));
+	c->listener->ops->handle(c, &req);
+	/* What was pipelined behind it waits for its turn. */
+	c->len -= headlen;
+	memmove(c->buf, c->buf + headlen, c->len);
+	c->scan = 0;
+	c->state = 0;
+	conn_try_write(c);
+}
+
+/* Between two requests; one a turn, so that others are heard as well. */
+static void
+conn_next(struct http_conn *c)
+{
+	if (c->len > 0) {
+		conn_phase(c, HP_HEAD, HTTP_HEAD_MS);
+		c->pipelined = true;
+		conn_again(c);
+		return;
+	}
+	free(c->buf);
+	c->buf = NULL;
+	c->size = 0;
+	conn_phase(c, HP_IDLE, HTTP_IDLE_MS);
+	conn_want(c, EV_READ);
+}
+
+static bool
+conn_grow(struct http_conn *c)
+{
+	size_t size = c->size == 0 ? HTTP_HEAD_FIRST : c->size * 2;
+	char *buf;
+
+	if (c->len < c->size)
+		return true;
+	if ((buf = realloc(c->buf, size)) == NULL)
+		return false;
+	c->buf = buf;
+	c->size = size;
+	return true;
+}
+
+/* Look for a whole request in what was read. */
+static void
+conn_parse(struct http_conn *c)
+{
+	size_t headlen;
+
+	headlen = http_head_end(c->buf, c->len, &c->scan, &c->state);
+	if (headlen > 0)
+		conn_request(c, headlen);
+	else if (c->len >= HTTP_HEAD_MAX)
+		conn_refuse(c, 431);
+}
+
+static void
+conn_read(struct http_conn *c)
+{
+	ssize_t n;
+
+	if (!conn_grow(c)) {
+		conn_drop(c, DROP_MEMORY);
+		return;
+	}
+	n = read(c->fd, c->buf + c->len, c->size - c->len);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		conn_free(c);
+		return;
+	}
+	c->len += (size_t)n;
+	if (c->phase == HP_IDLE)
+		conn_phase(c, HP_HEAD, HTTP_HEAD_MS);
+	conn_parse(c);
+}
+
+static void
+conn_discard(struct http_conn *c)
+{
+	char junk[4096];
+	ssize_t n;
+
+	n = read(c->fd, junk, sizeof(junk));
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		conn_free(c);
+}
+
+static void
+conn_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_conn *c = arg;
+
+	switch (c->phase) {
+	case HP_IDLE:
+	case HP_HEAD:
+		if (!c->pipelined) {
+			conn_read(c);
+			break;
+		}
+		c->pipelined = false;
+		conn_want(c, EV_READ);
+		conn_parse(c);
+		break;
+	case HP_WRITE:
+		conn_try_write(c);
+		break;
+	case HP_DRAIN:
+		conn_discard(c);
+		break;
+	}
+}
+
+/* --------------------------------------------------------------- accept --- */
+
+void
+http_accept(struct http_listener *l)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd, i;
+
+	for (i = 0; i < HTTP_ACCEPTS; i++) {
+		len = sizeof(ss);
+		memset(&ss, 0, sizeof(ss));
+		fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd != -1) {
+			conn_new(l, fd, &ss);
+			continue;
+		}
+		/* A client that left again, or a network error: the next. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM)
+			evict_one(l);
+		if (errno == EAGAIN || errno == EMFILE || errno == ENFILE ||
+		    errno == ENOBUFS || errno == ENOMEM)
+			return;
+	}
+}
+
+/* ------------------------------------------------------------- questions --- */
+
+enum http_srv
+http_conn_srv(const struct http_conn *c)
+{
+	return c->listener->srv;
+}
+
+const char *
+http_conn_remote(const struct http_conn *c)
+{
+	return c->remote;
+}
+
+struct http_note *
+http_conn_note(struct http_conn *c)
+{
+	return &c->note;
+}
+
+unsigned
+http_nconns(const struct http_listener *l)
+{
+	return l == NULL ? 0 : l->nconns;
+}
