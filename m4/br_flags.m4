@@ -38,6 +38,9 @@ AC_DEFUN([BR_COMPILER_FLAGS], [
 	    [BR_CFLAGS="$BR_CFLAGS -fsanitize=address,undefined -fno-omit-frame-pointer"
 	     BR_LDFLAGS="$BR_LDFLAGS -fsanitize=address,undefined"],
 	    [BR_CFLAGS="$BR_CFLAGS -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3"])
+	AS_IF([test "$enable_fuzzer" = yes],
+	    [BR_CFLAGS="$BR_CFLAGS -fsanitize=fuzzer-no-link,address,undefined"
+	     BR_LDFLAGS="$BR_LDFLAGS -fsanitize=address,undefined"])
 	AS_IF([test "$enable_coverage" = yes],
 	    [BR_CFLAGS="$BR_CFLAGS --coverage"
 	     BR_LDFLAGS="$BR_LDFLAGS --coverage"])

@@ -151,8 +151,18 @@ parent_on_setup(struct ps *ps, unsigned id, void *arg)
 }
 
 static void
+sink_send(void *arg, const struct m_metric *m)
+{
+	parent_send(arg, PROC_HTTP, MSG_METRIC, m);
+}
+
+static void
 send_http_state(struct parent *p)
 {
+	struct metric_sink sink = { sink_send, p };
+
+	(void)metric_set(&sink, M_LEADER, p->held, ML());
+
 	p->http_state.ready = p->synced;
 	p->http_state.leader = p->held;
 	p->http_state.groups = (uint32_t)groups_count(p->groups);
@@ -163,12 +173,19 @@ void
 parent_on_ready(struct ps *ps, unsigned id, void *arg)
 {
 	struct parent *p = arg;
+	struct metric_sink sink = { sink_send, p };
 	struct m_creds_ask ask;
 
 	p->ps = ps;
-	log_ev(LL_INFO, "worker ready", KVU("worker", id));
-	if (id == PROC_HTTP)
+	log_ev(LL_INFO, "worker ready", KVS("worker", procs[id - 1].title));
+	if (id == PROC_HTTP) {
+		(void)metric_set(&sink, M_BUILD_INFO, 1, ML(PACKAGE_VERSION));
 		send_http_state(p);
+	}
+	/* The count is ours: status-server forgets when it is respawned. */
+	if (ps_restarts(ps, id) > 0)
+		(void)metric_add(&sink, M_WORKER_RESTARTS, 1,
+		    ML(procs[id - 1].title));
 	if (id == PROC_DNS) {
 		memset(&ask, 0, sizeof(ask));
 		parent_send(p, PROC_KUBE, MSG_CREDS_ASK, &ask);
@@ -181,7 +198,7 @@ parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 {
 	struct parent *p = arg;
 
-	log_ev(LL_ERROR, "worker died", KVU("worker", id),
+	log_ev(LL_ERROR, "worker died", KVS("worker", procs[id - 1].title),
 	    KVI("signal", WIFSIGNALED(wstatus) ? WTERMSIG(wstatus) : 0),
 	    KVI("exitCode", WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : -1),
 	    KVS("error", "worker died: no observation until it is back"));

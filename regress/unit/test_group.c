@@ -1,0 +1,336 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+
+/*
+ * The glue between messages and the core, with workers that this test plays:
+ * a fresh group is bootstrapped, its primary found read-only and granted
+ * again. What the core decides is tested in regress/fsm; here it is that
+ * every field arrives on the other side.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "group_int.h"
+
+#define UID_G	"11111111-1111-1111-1111-111111111111"
+#define UUID_A	"aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+#define UUID_B	"bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
+#define POD_A	"00000000-0000-0000-0000-00000000000a"
+#define POD_B	"00000000-0000-0000-0000-00000000000b"
+#define CID	"containerd://"						\
+	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* ------------------------------------------------------- a played parent --- */
+
+static struct event_base *base;
+static struct conf conf;
+static struct groups *gs;
+static unsigned nsent[MSG_AFTER_LAST];
+static struct m_record_put put;
+static struct m_sql sql;
+static struct m_dns_want dns;
+static struct m_probe_group probe_group;
+static struct m_group_status status;
+
+void
+parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
+{
+	nsent[type]++;
+	switch ((enum msg_type)type) {
+	case MSG_RECORD_PUT:
+		put = *(const struct m_record_put *)msg;
+		break;
+	case MSG_SQL:
+		sql = *(const struct m_sql *)msg;
+		break;
+	case MSG_DNS_WANT:
+		dns = *(const struct m_dns_want *)msg;
+		break;
+	case MSG_PROBE_GROUP:
+		probe_group = *(const struct m_probe_group *)msg;
+		break;
+	case MSG_GROUP_STATUS:
+		if (proc == PROC_KUBE)
+			status = *(const struct m_group_status *)msg;
+		break;
+	default:
+		break;
+	}
+}
+
+const struct conf *
+parent_conf(const struct parent *p)
+{
+	return &conf;
+}
+
+struct event_base *
+parent_base(const struct parent *p)
+{
+	return base;
+}
+
+/* -------------------------------------------------------- what is observed - */
+
+static void
+tell_conf(void)
+{
+	static struct m_group_conf m;
+	static const char *const names[] = { "iad", "pdx" };
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	strlcpy(m.ns, "db", sizeof(m.ns));
+	strlcpy(m.name, "orders", sizeof(m.name));
+	m.valid = true;
+	m.poll_ms = 2000;
+	m.failure_threshold = 3;
+	m.recovery_threshold = 2;
+	m.cooldown_ms = 300000;
+	m.clone_ms = 3600000;
+	m.max_lag_s = 300;
+	strlcpy(m.dns_hostname, "db.example.com", sizeof(m.dns_hostname));
+	m.dns_ttl = 60;
+	m.n_sites = 2;
+	for (unsigned i = 0; i < 2; i++) {
+		strlcpy(m.sites[i].name, names[i], sizeof(m.sites[i].name));
+		snprintf(m.sites[i].lb_ip, sizeof(m.sites[i].lb_ip),
+		    "192.0.2.%u", i + 1);
+		snprintf(m.sites[i].host, sizeof(m.sites[i].host),
+		    "mysql-orders-%s-internal.db.svc.cluster.local",
+		    names[i]);
+	}
+	groups_conf(gs, &m);
+}
+
+static void
+tell_pod(const char *site, const char *uid, const char *ip)
+{
+	static struct m_pod m;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	strlcpy(m.site, site, sizeof(m.site));
+	strlcpy(m.pod_uid, uid, sizeof(m.pod_uid));
+	snprintf(m.pod_name, sizeof(m.pod_name), "mysql-orders-%s-x", site);
+	strlcpy(m.ip, ip, sizeof(m.ip));
+	m.finalizer = m.ready = true;
+	m.ctr_state = CTR_RUNNING;
+	strlcpy(m.container_id, CID, sizeof(m.container_id));
+	m.started_ms = 1000000;
+	groups_pod(gs, &m);
+}
+
+static void
+tell_record(uint64_t version)
+{
+	static struct m_record m;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	m.version = version;
+	if (version != 0) {
+		m.epoch = put.epoch;
+		strlcpy(m.active, put.active, sizeof(m.active));
+		strlcpy(m.server_uuid, put.server_uuid,
+		    sizeof(m.server_uuid));
+		m.n_unended = put.n_unended;
+		memcpy(m.unended, put.unended, sizeof(m.unended));
+		m.last_failover_s = put.last_failover_s;
+		strlcpy(m.last_failover_target, put.last_failover_target,
+		    sizeof(m.last_failover_target));
+		strlcpy(m.promotion_gtid, put.promotion_gtid,
+		    sizeof(m.promotion_gtid));
+		strlcpy(m.seen_gtid, put.seen_gtid, sizeof(m.seen_gtid));
+	}
+	groups_record(gs, &m);
+}
+
+static void
+tell_probe(const char *site, bool writable)
+{
+	static struct m_probe m;
+	bool a = strcmp(site, "iad") == 0;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	strlcpy(m.site, site, sizeof(m.site));
+	strlcpy(m.pod_uid, a ? POD_A : POD_B, sizeof(m.pod_uid));
+	strlcpy(m.server_uuid, a ? UUID_A : UUID_B, sizeof(m.server_uuid));
+	m.ok = true;
+	m.sent_ns = monotime_now().ns;
+	m.proc_start_ms = 1001000;
+	m.server_clock_us = 2000000000;
+	m.read_only = m.super_read_only = !writable;
+	m.lag_s = -1;
+	groups_probe(gs, &m);
+}
+
+static void
+tell_ack(uint64_t seq)
+{
+	struct m_ack m;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	m.seq = seq;
+	m.ok = true;
+	groups_ack(gs, &m);
+}
+
+static void
+tell_sql_done(bool writable)
+{
+	static struct m_sql_done m;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	m.seq = sql.seq;
+	strlcpy(m.site, sql.site, sizeof(m.site));
+	m.kind = sql.kind;
+	m.end = SE_DONE;
+	strlcpy(m.pod_uid, sql.pod_uid, sizeof(m.pod_uid));
+	strlcpy(m.server_uuid, sql.server_uuid, sizeof(m.server_uuid));
+	m.proc_start_ms = 1001000;
+	m.server_clock_us = 2000100000;
+	m.grant_limit_us = 2002000000;
+	m.flags_read = true;
+	m.read_only = m.super_read_only = !writable;
+	groups_sql_done(gs, &m);
+}
+
+static int
+setup(void **state)
+{
+	struct m_lease lease = { .held = true };
+	static struct m_creds creds;
+
+	log_init("test_group", LL_ERROR, STDERR_FILENO);
+	base = event_base_new();
+	gs = groups_new(NULL);
+	tell_conf();
+	strlcpy(creds.group, UID_G, sizeof(creds.group));
+	creds.valid = true;
+	strlcpy(creds.repl_user, "repl", sizeof(creds.repl_user));
+	groups_creds(gs, &creds);
+	tell_record(0);
+	groups_synced(gs, true);
+	lease.deadline_ns = monotime_now().ns + 3600LL * 1000000000;
+	groups_lease(gs, &lease);
+	return 0;
+}
+
+/* ----------------------------------------------------------------- tests --- */
+
+static void
+test_probe_group(void **state)
+{
+	tell_pod("iad", POD_A, "10.0.0.1");
+	tell_pod("pdx", POD_B, "10.0.0.2");
+	assert_string_equal(probe_group.group, UID_G);
+	assert_string_equal(probe_group.fg, "db/orders");
+	assert_int_equal(probe_group.deadline_ms, 1000);
+	assert_int_equal(probe_group.n_sites, 2);
+	assert_string_equal(probe_group.sites[1].ip, "10.0.0.2");
+	assert_string_equal(probe_group.sites[1].pod_uid, POD_B);
+	assert_int_equal(probe_group.sites[1].port, 3306);
+}
+
+static void
+test_bootstrap(void **state)
+{
+	unsigned puts = nsent[MSG_RECORD_PUT];
+
+	for (int i = 0; i < 3; i++) {
+		tell_probe("iad", false);
+		tell_probe("pdx", false);
+	}
+	/* the record comes first, and names the process */
+	assert_int_equal(nsent[MSG_RECORD_PUT], puts + 1);
+	assert_int_equal(put.base_version, 0);
+	assert_int_equal(put.epoch, 1);
+	assert_string_equal(put.active, "iad");
+	assert_string_equal(put.server_uuid, UUID_A);
+	assert_int_equal(put.n_unended, 1);
+	assert_string_equal(put.unended[0].site, "iad");
+	assert_string_equal(put.unended[0].pod_uid, POD_A);
+	assert_string_equal(put.unended[0].container_id, CID);
+	assert_int_equal(put.unended[0].proc_start_ms, 1001000);
+	assert_int_equal(nsent[MSG_SQL], 0);
+
+	tell_ack(put.seq);
+	tell_record(1);
+	assert_int_equal(nsent[MSG_SQL], 1);
+	assert_int_equal(sql.kind, SQL_GRANT);
+	assert_string_equal(sql.site, "iad");
+	assert_string_equal(sql.server_uuid, UUID_A);
+	assert_string_equal(sql.pod_uid, POD_A);
+	assert_int_equal(sql.epoch, 1);
+	assert_true(sql.valid_until_ns > monotime_now().ns);
+	assert_true(sql.grant_ttl_ms > 0);
+	/* not before it is confirmed */
+	assert_string_equal(dns.target, "");
+
+	tell_sql_done(true);
+	tell_probe("iad", true);
+	tell_probe("iad", true);
+	assert_string_equal(dns.target, "192.0.2.1");
+	assert_string_equal(dns.hostname, "db.example.com");
+	assert_true(dns.write);
+	assert_string_equal(status.active_site, "iad");
+	assert_int_equal(status.sites[0].role_label, RL_PRIMARY);
+	assert_int_equal(status.sites[1].role_label, RL_REPLICA);
+	/* then the other one is cloned from it */
+	assert_int_equal(sql.kind, SQL_CLONE);
+	assert_string_equal(sql.site, "pdx");
+	assert_string_equal(sql.source_host,
+	    "mysql-orders-iad-internal.db.svc.cluster.local");
+}
+
+static void
+test_lease_lost(void **state)
+{
+	struct m_lease lease = { .held = false };
+	unsigned before = nsent[MSG_SQL];
+
+	groups_lease(gs, &lease);
+	tell_probe("iad", false);
+	tell_probe("iad", false);
+	assert_int_equal(nsent[MSG_SQL], before);
+	assert_false(dns.write);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_probe_group),
+		cmocka_unit_test(test_bootstrap),
+		cmocka_unit_test(test_lease_lost),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
