@@ -82,6 +82,28 @@ check_table(const struct ps_conf *conf)
 	}
 }
 
+/* A worker may have died during the start, and its respawn be pending. */
+static void
+rebase_timer(struct slot *s, struct event_base *base)
+{
+	struct event	*old = s->timer;
+	struct timeval	 at, now, left = { 0, 0 };
+	bool		 pending;
+
+	pending = old != NULL && event_pending(old, EV_TIMEOUT, &at);
+	if ((s->timer = event_new(base, -1, 0, slot_timer, s)) == NULL)
+		fatalx("event_new");
+	if (pending) {
+		(void)evutil_gettimeofday(&now, NULL);
+		if (evutil_timercmp(&at, &now, >))
+			evutil_timersub(&at, &now, &left);
+		if (event_add(s->timer, &left) == -1)
+			fatalx("event_add");
+	}
+	if (old != NULL)
+		event_free(old);
+}
+
 /* Move all events to another base. */
 static void
 rebase(struct ps *ps, struct event_base *base)
@@ -95,11 +117,7 @@ rebase(struct ps *ps, struct event_base *base)
 		fatal("chan_attach");
 	for (i = 0; i < ps->nslots; i++) {
 		s = &ps->slots[i];
-		if (s->timer != NULL)
-			event_free(s->timer);
-		if ((s->timer = event_new(base, -1, 0, slot_timer, s)) ==
-		    NULL)
-			fatalx("event_new");
+		rebase_timer(s, base);
 		if (s->chan.fd == -1)
 			continue;
 		chan_detach(&s->chan);

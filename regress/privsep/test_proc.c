@@ -118,13 +118,10 @@ misbehave(int fd, short what, void *arg)
 	case M_EXEC:
 		execv(sh, argv);
 		break;
-	case M_STOP_SELF:
-		raise(SIGSTOP);
-		break;
 	case M_QUIT:
 		ps_worker_stop(arg);
 		break;
-	case M_ECHO: case M_HANG: case M_FAIL: case M_EARLY:
+	case M_ECHO: case M_HANG: case M_FAIL: case M_EARLY: case M_STOP_SELF:
 		break;
 	}
 }
@@ -165,6 +162,9 @@ w_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 	}
 	if (ps_worker_send(w, PONG, msg, -1) == -1)
 		_exit(8);
+	/* Before it comes back to the loop and could meet the EOF. */
+	if (mode == M_STOP_SELF)
+		raise(SIGSTOP);
 }
 
 /* ---------------------------------------------------------------- parent --- */
@@ -393,10 +393,13 @@ sc_fail(void)
 static void
 sc_stopped(void)
 {
-	const unsigned	order[] = { W_ONE, W_TWO, 0 };
-	struct monotime	t;
+	static struct num	m = { .n = 42 };
+	const unsigned		order[] = { W_ONE, W_TWO, 0 };
+	struct monotime		t;
 
 	start(M_STOP_SELF);
+	CHECK(ps_send(ps, W_ONE, PING, &m, -1) == 0, 32);
+	UNTIL(st.pongs == 1);
 	t = monotime_now();
 	ps_shutdown(ps, order, 200);
 	CHECK(monotime_sub_ms(monotime_now(), t) >= 199, 30);
@@ -457,14 +460,14 @@ run(void (*scenario)(void), char *log, size_t size)
 	assert_int_not_equal(pid = fork(), -1);
 	if (pid == 0) {
 		dup2(p[1], STDERR_FILENO);
-		alarm(30);
+		alarm(8);
 		log_init("parent", LL_INFO, STDERR_FILENO);
 		scenario();
 		_exit(29);
 	}
 	close(p[1]);
 	/* EOF: launcher and workers have ended too, or we hang and fail. */
-	alarm(40);
+	alarm(15);
 	while ((n = read(p[0], log + len, size - 1 - len)) > 0)
 		len += (size_t)n;
 	alarm(0);
