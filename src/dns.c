@@ -1,0 +1,427 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * dns-writer: keeps the DNSEndpoint of each group as the parent wants it,
+ * until it is seen so, and puts it back when somebody changes it.
+ *
+ * Rights: TCP to the API server, with a ServiceAccount whose rights end at
+ * DNSEndpoint objects. It holds that token and nothing else.
+ */
+
+#include <sys/tree.h>
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dns.h"
+#include "kube.h"
+#include "procs.h"
+
+#define DNS_API		"/apis/externaldns.k8s.io/v1alpha1"
+/* How soon drift is noticed. */
+#define LOOK_MS		5000
+/* How soon a write is tried again: it heals by itself when allowed. */
+#define RETRY_MIN_MS	200
+#define RETRY_MAX_MS	5000
+
+/* One group's record. */
+struct zone {
+	RB_ENTRY(zone)	 node;
+	struct dns	*d;
+	struct m_dns_want want;
+	struct m_dns_state told;
+	bool		 told_any;
+	char		 live[IP_LEN + 1];	/* as last seen, "" none */
+	char		 putting[IP_LEN + 1];
+	struct kh_req	*req;
+	struct event	*timer;
+	struct backoff	 backoff;
+	bool		 again;
+};
+RB_HEAD(zones, zone);
+
+struct dns {
+	struct event_base *base;
+	struct kh	*kh;
+	struct zones	 zones;
+	void		(*send)(void *, uint32_t, const void *);
+	void		*send_arg;
+	int64_t		 asked_ns;
+};
+
+static struct dns *dns;			/* of this process */
+
+const struct sandbox dns_sandbox = {
+	.allow = SB_INET,
+	.max_files = 64,
+};
+
+static void	 get_done(void *, const struct kh_resp *);
+static void	 put_done(void *, const struct kh_resp *);
+
+static int
+zone_cmp(const struct zone *a, const struct zone *b)
+{
+	return strcmp(a->want.group, b->want.group);
+}
+
+RB_PROTOTYPE(zones, zone, node, zone_cmp)
+RB_GENERATE(zones, zone, node, zone_cmp)
+
+/* -------------------------------------------------------------- reporting */
+
+static void
+tell(struct zone *z, bool ok, bool flipped, const char *error)
+{
+	struct m_dns_state m = { .ok = ok, .flipped = flipped };
+
+	(void)strlcpy(m.group, z->want.group, sizeof(m.group));
+	(void)strlcpy(m.site, z->want.site, sizeof(m.site));
+	(void)strlcpy(m.live, z->live, sizeof(m.live));
+	if (error != NULL)
+		(void)strlcpy(m.error, error, sizeof(m.error));
+	if (z->told_any && !flipped &&
+	    memcmp(&m, &z->told, sizeof(m)) == 0)
+		return;
+	if (m.error[0] != '\0' && strcmp(m.error, z->told.error) != 0)
+		log_ev(LL_WARN, "DNS record not as wanted",
+		    KVS("fg", z->want.name), KVS("namespace", z->want.ns),
+		    KVS("target", z->want.target), KVS("live", z->live),
+		    KVS("error", m.error));
+	z->told = m;
+	z->told.flipped = false;
+	z->told_any = true;
+	z->d->send(z->d->send_arg, MSG_DNS_STATE, &m);
+}
+
+static void
+look_in(struct zone *z, int64_t ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	event_add(z->timer, &tv);
+}
+
+/* What the server said, or why it said nothing. */
+static void
+failed(struct zone *z, const char *what, const struct kh_resp *p)
+{
+	char text[ERR_LEN + 1];
+	yyjson_doc *d = NULL;
+	const char *why = p->error;
+	int64_t ms = backoff_next(&z->backoff, arc4random());
+
+	if (p->status != 0) {
+		d = kj_read(p->body, p->len);
+		why = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(d),
+		    "message"));
+	}
+	(void)snprintf(text, sizeof(text), "%s: %ld %s", what, p->status,
+	    why != NULL ? why : "");
+	yyjson_doc_free(d);
+	tell(z, false, false, text);
+	look_in(z, z->again ? 0 : ms);
+	z->again = false;
+}
+
+/* --------------------------------------------------------------- requests */
+
+static void
+path_of(const struct zone *z, const char *query, char *path, size_t size)
+{
+	char name[NAME_LEN + 1] = "";
+
+	(void)kdns_name(z->want.name, name);
+	(void)snprintf(path, size, DNS_API "/namespaces/%s/dnsendpoints/%s%s",
+	    z->want.ns, name, query);
+}
+
+static void
+on_look(int fd, short what, void *arg)
+{
+	struct zone *z = arg;
+	char path[KH_PATH_MAX];
+	struct kh_opts o = { .method = KH_GET, .path = path,
+	    .done = get_done, .arg = z };
+
+	(void)fd;
+	(void)what;
+	if (z->req != NULL) {
+		z->again = true;
+		return;
+	}
+	path_of(z, "", path, sizeof(path));
+	z->req = kh_send(z->d->kh, &o);
+}
+
+static bool
+may_write(void *arg)
+{
+	const struct zone *z = arg;
+
+	return z->want.write && z->want.target[0] != '\0';
+}
+
+static void
+put(struct zone *z)
+{
+	char path[KH_PATH_MAX], *text;
+	struct kh_opts o = {
+		.method = KH_PATCH, .path = path, .type = KH_APPLY,
+		.may_send = may_write, .done = put_done, .arg = z,
+	};
+	yyjson_mut_doc *d = kj_new();
+	yyjson_mut_val *root;
+	size_t len;
+
+	if ((root = kdns_render(d, &z->want)) == NULL)
+		fatalx("JSON memory");
+	text = kj_write(root, &len);
+	yyjson_mut_doc_free(d);
+	o.body = text;
+	o.len = len;
+	path_of(z, "?fieldManager=" BR_FIELD_MANAGER "&force=true", path,
+	    sizeof(path));
+	(void)strlcpy(z->putting, z->want.target, sizeof(z->putting));
+	z->req = kh_send(z->d->kh, &o);
+	kj_free(text, len);
+}
+
+/* Take what is there. Returns true when it is what is wanted. */
+static bool
+observe(struct zone *z, const struct kh_resp *p)
+{
+	yyjson_doc *d = p->status == 404 ? NULL : kj_read(p->body, p->len);
+	const char *live = NULL;
+	bool same;
+
+	if (d != NULL)
+		live = kdns_live(yyjson_doc_get_root(d), &z->want);
+	same = live != NULL && strcmp(live, z->want.target) == 0;
+	(void)strlcpy(z->live, live != NULL ? live : "", sizeof(z->live));
+	yyjson_doc_free(d);
+	return same;
+}
+
+static void
+get_done(void *arg, const struct kh_resp *p)
+{
+	struct zone *z = arg;
+	bool same;
+
+	z->req = NULL;
+	if (p->status != 200 && p->status != 404) {
+		failed(z, "read", p);
+		return;
+	}
+	same = observe(z, p);
+	/*
+	 * A 404 without the resource type looks like one without the object:
+	 * the write then says so.
+	 */
+	if (!same && may_write(z)) {
+		put(z);
+		return;
+	}
+	backoff_reset(&z->backoff);
+	tell(z, same || z->want.target[0] == '\0', false, NULL);
+	look_in(z, z->again ? 0 : LOOK_MS);
+	z->again = false;
+}
+
+static void
+put_done(void *arg, const struct kh_resp *p)
+{
+	struct zone *z = arg;
+	bool flipped, same;
+
+	z->req = NULL;
+	if (p->refused) {
+		look_in(z, 0);
+		return;
+	}
+	if (p->status != 200 && p->status != 201) {
+		failed(z, "write", p);
+		return;
+	}
+	flipped = strcmp(z->live, z->putting) != 0;
+	same = observe(z, p);
+	if (flipped)
+		log_ev(LL_INFO, "DNS record updated", KVS("fg", z->want.name),
+		    KVS("namespace", z->want.ns),
+		    KVS("hostname", z->want.hostname),
+		    KVS("target", z->putting), KVS("site", z->want.site));
+	backoff_reset(&z->backoff);
+	tell(z, same, flipped, NULL);
+	look_in(z, z->again || !same ? 0 : LOOK_MS);
+	z->again = false;
+}
+
+/* --------------------------------------------------------------- messages */
+
+static struct zone *
+zone_find(struct dns *d, const char *group)
+{
+	struct zone key;
+
+	(void)strlcpy(key.want.group, group, sizeof(key.want.group));
+	return RB_FIND(zones, &d->zones, &key);
+}
+
+static void
+zone_free(struct zone *z)
+{
+	RB_REMOVE(zones, &z->d->zones, z);
+	if (z->req != NULL)
+		kh_cancel(z->req);
+	event_free(z->timer);
+	free(z);
+}
+
+static void
+want(struct dns *d, const struct m_dns_want *m)
+{
+	struct zone *z = zone_find(d, m->group);
+
+	if (m->gone) {
+		if (z != NULL)
+			zone_free(z);
+		return;
+	}
+	if (z == NULL) {
+		if ((z = calloc(1, sizeof(*z))) == NULL)
+			fatal("calloc");
+		z->d = d;
+		z->want = *m;
+		z->backoff.min_ms = RETRY_MIN_MS;
+		z->backoff.max_ms = RETRY_MAX_MS;
+		if ((z->timer = evtimer_new(d->base, on_look, z)) == NULL)
+			fatalx("evtimer_new");
+		RB_INSERT(zones, &d->zones, z);
+	} else if (memcmp(&z->want, m, sizeof(*m)) == 0)
+		return;
+	z->want = *m;
+	backoff_reset(&z->backoff);
+	look_in(z, 0);
+}
+
+void
+dns_message(struct dns *d, uint32_t type, const void *msg)
+{
+	const struct m_kube_token *t = msg;
+	struct zone *z;
+
+	switch (type) {
+	case MSG_KUBE_TOKEN:
+		kh_token(d->kh, &t->token);
+		RB_FOREACH(z, zones, &d->zones) {
+			backoff_reset(&z->backoff);
+			look_in(z, 0);
+		}
+		break;
+	case MSG_DNS_WANT:
+		want(d, msg);
+		break;
+	default:
+		fatalx("unexpected message %u", type);
+	}
+}
+
+void
+dns_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
+{
+	(void)w;
+	if (fd != -1)
+		fatalx("unexpected descriptor with message %u", type);
+	dns_message(dns, type, msg);
+}
+
+static void
+on_401(void *arg)
+{
+	struct dns *d = arg;
+	struct m_token_ask m = { .refused = true };
+	int64_t now = monotime_now().ns;
+
+	if (now < d->asked_ns + INT64_C(1000000000))
+		return;
+	d->asked_ns = now;
+	d->send(d->send_arg, MSG_TOKEN_ASK, &m);
+}
+
+struct dns *
+dns_new(struct event_base *base, const struct m_kube_conf *conf,
+    void (*send)(void *, uint32_t, const void *), void *arg)
+{
+	struct kh_conf c = {
+		.host = conf->host, .ip = conf->ip, .port = conf->port,
+		.ca = conf->ca.data, .ca_len = conf->ca.len, .on_401 = on_401,
+	};
+	struct dns *d;
+
+	if ((d = calloc(1, sizeof(*d))) == NULL)
+		fatal("calloc");
+	d->base = base;
+	d->send = send;
+	d->send_arg = arg;
+	RB_INIT(&d->zones);
+	c.arg = d;
+	if ((d->kh = kh_new(base, &c)) == NULL) {
+		free(d);
+		return NULL;
+	}
+	return d;
+}
+
+void
+dns_free(struct dns *d)
+{
+	struct zone *z;
+
+	while ((z = RB_MIN(zones, &d->zones)) != NULL)
+		zone_free(z);
+	kh_free(d->kh);
+	free(d);
+}
+
+static void
+to_parent(void *arg, uint32_t type, const void *msg)
+{
+	if (ps_worker_send(arg, type, msg, -1) == -1)
+		fatal("message %s", msg_name(type));
+}
+
+/* The token comes later: kube-watcher must ask for it first. */
+int
+dns_setup(struct ps_worker *w)
+{
+	static struct m_kube_conf conf;
+
+	kube_memory();
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (ps_worker_recv(w, MSG_KUBE_CONF, &conf, NULL) == -1) {
+		log_warn("configuration");
+		return -1;
+	}
+	if (kube_address(&conf) == -1)
+		return -1;
+	dns = dns_new(ps_base(w), &conf, to_parent, w);
+	return dns == NULL ? -1 : 0;
+}

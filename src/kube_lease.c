@@ -1,0 +1,161 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * The machine of the leader's Lease: see kube_lease.h.
+ */
+
+#include <string.h>
+
+#include "kube_lease.h"
+
+#define NS_PER_MS	INT64_C(1000000)
+
+void
+lease_init(struct lease *l, const char *identity, int64_t lease_ms,
+    int64_t renew_ms, int64_t retry_ms)
+{
+	memset(l, 0, sizeof(*l));
+	l->lease_ms = lease_ms;
+	l->renew_ms = renew_ms;
+	l->retry_ms = retry_ms;
+	(void)strlcpy(l->identity, identity, sizeof(l->identity));
+}
+
+int64_t
+lease_deadline(const struct lease *l)
+{
+	return l->sent_ns + l->renew_ms * NS_PER_MS;
+}
+
+bool
+lease_valid(const struct lease *l, int64_t now)
+{
+	return l->held && !l->releasing && now < lease_deadline(l);
+}
+
+static bool
+ours(const struct lease *l)
+{
+	return strcmp(l->holder, l->identity) == 0;
+}
+
+/* May we take it? Never while its holder may still believe to hold it. */
+static bool
+takeable(const struct lease *l, int64_t now)
+{
+	return ours(l) || l->holder[0] == '\0' ||
+	    now >= l->seen_ns + l->duration_ms * NS_PER_MS;
+}
+
+enum lease_do
+lease_next(struct lease *l, int64_t now, int64_t wall_us, struct klease *b)
+{
+	bool create = l->known && l->absent;
+
+	memset(b, 0, sizeof(*b));
+	/* Nobody is asked to release what he does not hold. */
+	if (!l->known || (l->releasing && create) ||
+	    (!create && !takeable(l, now)) || (l->releasing && !ours(l)))
+		return LD_GET;
+	if (!l->held || !ours(l))
+		l->acquire_us = wall_us;
+	b->resource_version = create ? NULL : l->rv;
+	b->holder = l->releasing ? "" : l->identity;
+	b->duration_s = l->releasing ? 1 : (l->lease_ms + 999) / 1000;
+	b->acquire_us = l->acquire_us;
+	b->renew_us = wall_us;
+	b->transitions = l->transitions + (create || ours(l) ? 0 : 1);
+	return create ? LD_CREATE : LD_UPDATE;
+}
+
+/* Take over what the object says. Returns true when it was renewed. */
+static bool
+adopt(struct lease *l, const struct klease *o)
+{
+	bool moved = !l->known || l->absent || l->renew_us != o->renew_us ||
+	    l->transitions != o->transitions ||
+	    strcmp(l->holder, o->holder) != 0;
+
+	l->known = true;
+	l->absent = false;
+	(void)strlcpy(l->holder, o->holder, sizeof(l->holder));
+	l->duration_ms = o->duration_s * 1000;
+	l->renew_us = o->renew_us;
+	l->transitions = o->transitions;
+	/* Without its whole version no write could be conditional. */
+	if (o->resource_version == NULL || strlcpy(l->rv, o->resource_version,
+	    sizeof(l->rv)) >= sizeof(l->rv))
+		l->known = false;
+	return moved;
+}
+
+void
+lease_seen(struct lease *l, int64_t now, const struct klease *o)
+{
+	if (o == NULL) {
+		l->known = l->absent = true;
+		l->holder[0] = '\0';
+		l->held = false;
+		return;
+	}
+	if (adopt(l, o))
+		l->seen_ns = now;
+	if (!ours(l))
+		l->held = false;
+}
+
+void
+lease_written(struct lease *l, int64_t sent, const struct klease *o)
+{
+	(void)adopt(l, o);
+	l->seen_ns = sent;
+	if (l->releasing || !ours(l)) {
+		l->held = false;
+		return;
+	}
+	l->held = true;
+	l->sent_ns = sent;
+}
+
+void
+lease_unsure(struct lease *l)
+{
+	l->known = false;
+}
+
+void
+lease_release(struct lease *l)
+{
+	l->releasing = true;
+}
+
+int64_t
+lease_wait(const struct lease *l, int64_t now, uint32_t rnd)
+{
+	int64_t left, ms = l->retry_ms;
+
+	if (l->held && !l->releasing)
+		return l->known ? ms : ms / 8;
+	/* A standby looks twice as often, and when the holder runs out. */
+	ms = ms / 2 - (int64_t)(rnd % 256) * ms / 2048;
+	if (!l->known || l->absent)
+		return ms / 4;
+	left = (l->seen_ns - now) / NS_PER_MS + l->duration_ms;
+	if (left >= 0 && left < ms)
+		return left + 1;
+	return ms;
+}
