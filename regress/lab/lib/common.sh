@@ -5,6 +5,9 @@ set -uo pipefail
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 umask 022
 
+# Callers may have closed it, and background jobs want one.
+[ -e /proc/self/fd/0 ] || exec </dev/null
+
 LAB_DIR=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 REPO=$(cd -P "$LAB_DIR/../.." && pwd)
 CACHE=${LAB_CACHE:-/var/cache/bloodraven-lab}
@@ -122,22 +125,41 @@ none_alive() {
 	return 0
 }
 
-# with_lock NAME COMMAND... : one holder at a time. COMMAND runs in a subshell;
-# the descriptor is closed in what COMMAND starts in the background only if it
-# closes LOCK_FD itself.
+# guard COMMAND... : in a subshell that is told (TERM) and waited for when this
+# shell is to end. A shell acts on a signal only between two commands; waiting
+# for a background job is the exception.
+guard() {
+	local pid rc
+	( trap - INT TERM HUP; "$@" ) <&0 &
+	pid=$!
+	trap 'kill -TERM "$pid" 2>/dev/null' INT TERM HUP
+	wait "$pid"
+	rc=$?
+	while kill -0 "$pid" 2>/dev/null; do
+		wait "$pid"
+		rc=$?
+	done
+	trap - INT TERM HUP
+	return "$rc"
+}
+
+# with_lock NAME COMMAND... : one holder at a time. What COMMAND leaves running
+# must close LOCK_FD, or it would hold the lock for ever.
 with_lock() {
+	guard with_lock_here "$@"
+}
+
+with_lock_here() {
 	local name=$1
 	shift
 	mkdir -p "$CACHE/lock"
-	(
-		exec {LOCK_FD}>"$CACHE/lock/$name"
-		if ! flock -n "$LOCK_FD"; then
-			say "waiting for another $name to end"
-			flock "$LOCK_FD"
-		fi
-		export LOCK_FD
-		"$@"
-	)
+	exec {LOCK_FD}>"$CACHE/lock/$name"
+	if ! flock -n "$LOCK_FD"; then
+		say "waiting for another $name to end"
+		flock "$LOCK_FD"
+	fi
+	export LOCK_FD
+	"$@"
 }
 
 need_root() {

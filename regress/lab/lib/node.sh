@@ -74,7 +74,8 @@ write_kubelet() {
 	failSwapOn: false
 	evictionHard: {nodefs.available: "1%", imagefs.available: "1%", memory.available: "50Mi"}
 	imageGCHighThresholdPercent: 100
-	nodeStatusUpdateFrequency: 4s
+	nodeStatusUpdateFrequency: 1s
+	nodeStatusReportFrequency: 4s
 	nodeLeaseDurationSeconds: 12
 	syncFrequency: 5s
 	resolvConf: /etc/resolv.conf
