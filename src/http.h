@@ -38,9 +38,14 @@ struct event_base;
 #define HTTP_WRITE_MS	15000	/* end of header to end of answer */
 #define HTTP_IDLE_MS	60000	/* between requests */
 #define HTTP_DRAIN_MS	500	/* after an error: let the client read it */
-#define HTTP_WRITE_CHUNK 262144	/* one client's share of a loop turn */
 #define HTTP_ACCEPTS	32	/* one port's share of a loop turn */
 #define HTTP_BACKLOG	256
+/*
+ * The kernel's buffers of one connection. By itself it would take megabytes
+ * for a client that does not read, and the deadline would see nothing of it.
+ */
+#define HTTP_SNDBUF	65536
+#define HTTP_RCVBUF	16384
 /*
  * Sidecars hold their connection to the auxiliary port; at the cap the
  * longest waiting one of the busiest address gives way.

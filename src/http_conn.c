@@ -352,8 +352,6 @@ conn_write(struct http_conn *c)
 	if (c->bodylen > boff) {
 		iov[1].iov_base = c->body->data + boff;
 		iov[1].iov_len = c->bodylen - boff;
-		if (iov[1].iov_len > HTTP_WRITE_CHUNK)
-			iov[1].iov_len = HTTP_WRITE_CHUNK;
 	}
 	/* sendmsg: the channel needs it as well, and it can't raise SIGPIPE */
 	n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);

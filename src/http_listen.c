@@ -104,9 +104,11 @@ bad:
 static int
 set_options(int fd, int family)
 {
-	const int on = 1, off = 0;
+	const int on = 1, off = 0, snd = HTTP_SNDBUF, rcv = HTTP_RCVBUF;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &snd, sizeof(snd)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcv, sizeof(rcv)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1)
 		return -1;
 	/* ":8080" means both families, whatever the node's default is. */

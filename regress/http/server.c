@@ -1,0 +1,244 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * status-server in its real sandbox under a parent that says what standard
+ * input tells it to, for attack.py:
+ *
+ *	state LEADER
+ *	site UID NAME STATE
+ *	group UID NS NAME EFFECTIVE SITE...
+ *	gone UID
+ *	bulk N				N groups' epochs, for a large /metrics
+ *
+ * Prints "ready" when the worker is up, "done" behind each command; ends
+ * with standard input.
+ */
+
+#include <err.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "metrics.h"
+#include "procs.h"
+
+#define WORDS	24
+
+static struct ps *ps;
+static struct event_base *base;
+static bool ending;
+
+static void
+from_worker(struct ps *p, unsigned from, uint32_t type, void *msg, int fd,
+    void *arg)
+{
+	errx(1, "status-server has nothing to say");
+}
+
+static void
+on_setup(struct ps *p, unsigned id, void *arg)
+{
+	struct m_http_conf m;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.metrics_addr, "127.0.0.1:0", sizeof(m.metrics_addr));
+	strlcpy(m.probe_addr, "127.0.0.1:0", sizeof(m.probe_addr));
+	strlcpy(m.aux_addr, ":0", sizeof(m.aux_addr));
+	if (ps_send(p, id, MSG_HTTP_CONF, &m, -1) == -1)
+		err(1, "HTTP_CONF");
+}
+
+static void
+on_ready(struct ps *p, unsigned id, void *arg)
+{
+}
+
+static void
+on_death(struct ps *p, unsigned id, int wstatus, void *arg)
+{
+	if (!ending || wstatus != 0)
+		errx(1, "status-server died, wait status %#x",
+		    (unsigned)wstatus);
+}
+
+static const struct ps_proc table[] = {
+	{ "status-server", PROC_HTTP, http_setup, http_dispatch, from_worker,
+	    &http_sandbox, PS_RESTART_NEVER, "nobody" },
+};
+
+static const struct ps_conf conf = {
+	.procs = table,
+	.nprocs = PS_NITEMS(table),
+	.schema = &msg_schema,
+#ifdef DISABLE_SANDBOX
+	.no_sandbox = true,
+#endif
+	.level = LL_INFO,
+	.on_setup = on_setup,
+	.on_ready = on_ready,
+	.on_death = on_death,
+};
+
+/* A full queue is waited for. */
+static void
+send_msg(uint32_t type, const void *msg)
+{
+	while (ps_send(ps, PROC_HTTP, type, msg, -1) == -1) {
+		if (errno != ENOBUFS)
+			err(1, "message %u", (unsigned)type);
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+}
+
+static void
+cmd_state(char **w, unsigned n)
+{
+	struct m_http_state m = { .ready = true, .leader = w[1][0] == '1' };
+
+	send_msg(MSG_HTTP_STATE, &m);
+}
+
+static void
+cmd_site(char **w, unsigned n)
+{
+	static struct m_site_status m;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, w[1], sizeof(m.group));
+	strlcpy(m.name, w[2], sizeof(m.name));
+	m.lag_s = -1;
+	while (m.state < SS_MAX - 1 && strcmp(site_state_name(m.state),
+	    w[3]) != 0)
+		m.state++;
+	send_msg(MSG_SITE_STATUS, &m);
+}
+
+static void
+cmd_group(char **w, unsigned n)
+{
+	static struct m_group_status m;
+	unsigned i;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, w[1], sizeof(m.group));
+	if (strcmp(w[0], "gone") == 0) {
+		m.gone = true;
+		send_msg(MSG_GROUP_STATUS, &m);
+		return;
+	}
+	strlcpy(m.ns, w[2], sizeof(m.ns));
+	strlcpy(m.name, w[3], sizeof(m.name));
+	strlcpy(m.effective_site, w[4], sizeof(m.effective_site));
+	m.poll_time_ms = 1767225600000;
+	for (i = 5; i < n && m.n_sites < SITES_MAX; i++)
+		strlcpy(m.sites[m.n_sites++].name, w[i],
+		    sizeof(m.sites[0].name));
+	send_msg(MSG_GROUP_STATUS, &m);
+}
+
+static void
+sink_send(void *arg, const struct m_metric *m)
+{
+	send_msg(MSG_METRIC, m);
+}
+
+static void
+cmd_bulk(char **w, unsigned n)
+{
+	static const struct metric_sink sink = { sink_send, NULL };
+	char name[32];
+	long i, count = strtol(w[1], NULL, 10);
+
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "bulk-%ld", i);
+		if (metric_set(&sink, M_EPOCH, i, ML("attack", name)) == -1)
+			err(1, "metric");
+	}
+}
+
+static const struct {
+	const char	*name;
+	unsigned	 words;		/* at least */
+	void		(*run)(char **, unsigned);
+} cmds[] = {
+	{ "state", 2, cmd_state },
+	{ "site", 4, cmd_site },
+	{ "group", 5, cmd_group },
+	{ "gone", 2, cmd_group },
+	{ "bulk", 2, cmd_bulk },
+};
+
+static void
+command(char *line)
+{
+	char *w[WORDS];
+	unsigned n = 0;
+	size_t i;
+
+	while (n < WORDS && (w[n] = strsep(&line, " \n")) != NULL)
+		if (*w[n] != '\0')
+			n++;
+	for (i = 0; i < PS_NITEMS(cmds); i++)
+		if (n >= cmds[i].words && strcmp(w[0], cmds[i].name) == 0) {
+			cmds[i].run(w, n);
+			printf("done\n");
+			fflush(stdout);
+			return;
+		}
+	errx(1, "what?");
+}
+
+static void
+input(evutil_socket_t fd, short what, void *arg)
+{
+	event_base_loopbreak(base);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const unsigned order[] = { PROC_HTTP, 0 };
+	struct event *ev;
+	char line[4096];
+
+	ps_worker_main(argc, argv, &conf);
+	log_init("parent", LL_INFO, STDERR_FILENO);
+	/* One line at a time: the loop must not miss what stdio has read. */
+	setvbuf(stdin, NULL, _IONBF, 0);
+	if ((base = event_base_new()) == NULL)
+		errx(1, "event_base_new");
+	ps = ps_start(&conf, base);
+	printf("ready\n");
+	fflush(stdout);
+	ev = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, input, NULL);
+	if (ev == NULL || event_add(ev, NULL) == -1)
+		errx(1, "event_new");
+	for (;;) {
+		event_base_loop(base, 0);
+		if (fgets(line, sizeof(line), stdin) == NULL)
+			break;
+		command(line);
+	}
+	event_free(ev);
+	ending = true;
+	ps_shutdown(ps, order, 5000);
+	event_base_free(base);
+	return 0;
+}
