@@ -15,9 +15,14 @@ mirror_candidates() {
 		return
 	fi
 	[ ! -s "$APT/mirror" ] || cat "$APT/mirror"
+	# The second form also names what was never fetched, but no label.
 	# shellcheck disable=SC2016
-	apt-get indextargets --format '$(REPO_URI) $(LABEL)' \
-	    'Created-By: Packages' 2>/dev/null | awk '
+	{
+		apt-get indextargets --format '$(REPO_URI) $(LABEL)' \
+		    'Created-By: Packages'
+		apt-get indextargets --no-release-info --format '$(REPO_URI)' \
+		    'Created-By: Packages'
+	} 2>/dev/null | awk '
 		{ uri = $1; sub(/\/$/, "", uri) }
 		$2 == "Debian"		{ print "1 " uri; next }
 		uri ~ /\/debian$/	{ print "2 " uri; next }
@@ -26,9 +31,11 @@ mirror_candidates() {
 					  print "4 " uri; next }
 					{ print "5 " uri }' |
 	    sort -u -k1,1n -k2 | cut -d' ' -f2
+	# Packages that know Debian's default, as an Ubuntu machine may have.
 	sed -n 's/^DEF_MIRROR="\(.*\)"/\1/p' /usr/sbin/debootstrap 2>/dev/null
 	sed -n 's/^BaseURI: *\(.*\)/\1/p' \
-	    /usr/share/python-apt/templates/Debian.info 2>/dev/null | sort -u
+	    /usr/share/python-apt/templates/Debian.info 2>/dev/null |
+	    sed 's#/$##' | sort -u
 }
 
 # Debian's keys come from the host's package, or from that package as the
