@@ -20,10 +20,10 @@
  *	kube.c		the worker: set-up, dispatch, leadership, health
  *	kube_group.c	groups as they come, change and go
  *	kube_apply.c	a group's objects, applied until they are as wanted
- *	kube_status.c	status and record: one writer for both
- *	kube_pod.c	Pods: facts to the parent, labels, deletion
- *	kube_secret.c	Secrets that groups name → CREDS
- *	kube_event.c	Events, repeats counted
+ *	kube_write.c	status and record: one writer for both
+ *	kube_pods.c	Pods: facts to the parent, labels, deletion
+ *	kube_secrets.c	Secrets that groups name → CREDS
+ *	kube_events.c	Events, repeats counted
  *	kube_misc.c	finalizers, annotations, dns-writer's token, discovery
  *
  * Everything that changes something is desired state, sent only while the
@@ -139,7 +139,7 @@ struct kgroup {
 	struct kown	own[KOBJS_MAX];
 	unsigned	nown;
 
-	/* kube_status.c */
+	/* kube_write.c */
 	struct klane	status;
 	struct kput	*put;
 	struct m_record_put *annotate;	/* its annotations are not written */
@@ -151,12 +151,12 @@ struct kgroup {
 	char		status_rv[RV_LEN + 1];	/* our own last write */
 	int64_t		status_ns;	/* when it was in place */
 
-	/* kube_pod.c */
+	/* kube_pods.c */
 	struct kpods	pods;
 	struct klane	label;
 	struct kpod	*labelled;	/* in flight */
 
-	/* kube_secret.c */
+	/* kube_secrets.c */
 	struct klane	creds;
 	struct ksecret	*secrets[KSECRETS_MAX];
 	unsigned	nsecrets, secret_i;
@@ -290,7 +290,7 @@ void		 kowned_start(struct kube *);
 /* Pure: must this object be written? For the tests. */
 bool		 kown_differs(const struct kown *, uint64_t wanted, bool once);
 
-/* --------------------------------------------------------- kube_status.c - */
+/* -------------------------------------------------------- kube_write.c - */
 
 void		 kstatus_init(struct kgroup *);
 void		 kstatus_free(struct kgroup *);
@@ -304,7 +304,7 @@ void		 krecord_tell(struct kgroup *, yyjson_val *obj);
 bool		 krecord_is(const struct m_record *,
 		    const struct m_record_put *);
 
-/* ------------------------------------------------------------ kube_pod.c - */
+/* ----------------------------------------------------------- kube_pods.c - */
 
 void		 kpods_init(struct kgroup *);
 void		 kpods_free(struct kgroup *);
@@ -325,7 +325,7 @@ struct klabel {
  */
 int		 klabel_next(const struct klabel *, unsigned n);
 
-/* --------------------------------------------------------- kube_secret.c - */
+/* -------------------------------------------------------- kube_secrets.c - */
 
 void		 kcreds_init(struct kgroup *);
 void		 kcreds_free(struct kgroup *);
@@ -336,7 +336,7 @@ void		 kcreds_ask(struct kgroup *);
 /* Say what is wrong with them in an Event (a new leader). */
 void		 kcreds_event(struct kgroup *);
 
-/* ---------------------------------------------------------- kube_event.c - */
+/* --------------------------------------------------------- kube_events.c - */
 
 void		 kevent_emit(struct kgroup *, bool warning,
 		    const char *reason, const char *message);

@@ -1,0 +1,452 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * MySQL Pods: what the API server says of them goes to the parent; their
+ * labels, which steer the Services, follow what the parent wants.
+ */
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kube.h"
+
+#define LABEL_MIN_MS	100
+#define LABEL_MAX_MS	2000
+
+static void	 label_done(void *, const struct kh_resp *);
+
+/* ------------------------------------------------------------------ labels */
+
+int
+klabel_next(const struct klabel *l, unsigned n)
+{
+	int primary = -1;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (l[i].role == (int)l[i].want_role &&
+		    l[i].healthy == (int)l[i].want_healthy)
+			continue;
+		if (l[i].want_role != RL_PRIMARY)
+			return (int)i;
+		primary = (int)i;
+	}
+	if (primary == -1)
+		return -1;
+	for (unsigned i = 0; i < n; i++)
+		if ((int)i != primary && l[i].role == RL_PRIMARY &&
+		    l[i].want_role != RL_PRIMARY)
+			return -1;
+	return primary;
+}
+
+static const struct m_site_view *
+view_of(const struct kgroup *g, const char *site)
+{
+	for (uint32_t i = 0; i < g->want->n_sites; i++)
+		if (strcmp(g->want->sites[i].name, site) == 0)
+			return &g->want->sites[i];
+	return NULL;
+}
+
+/* Of several Pods of one site the newest that stays is meant. */
+static bool
+is_current(const struct kgroup *g, const struct kpod *p)
+{
+	const struct kpod *q;
+
+	TAILQ_FOREACH(q, &g->pods, link) {
+		if (q == p || strcmp(q->site, p->site) != 0)
+			continue;
+		if (p->deleting != q->deleting) {
+			if (p->deleting)
+				return false;
+			continue;
+		}
+		if (q->created_ms > p->created_ms ||
+		    (q->created_ms == p->created_ms &&
+		    strcmp(q->uid, p->uid) > 0))
+			return false;
+	}
+	return true;
+}
+
+static void
+wanted(const struct kgroup *g, const struct kpod *p, struct klabel *l)
+{
+	const struct m_site_view *v = view_of(g, p->site);
+
+	l->role = p->role;
+	l->healthy = p->healthy;
+	l->want_role = RL_REPLICA;
+	l->want_healthy = false;
+	if (v == NULL || !is_current(g, p))
+		return;
+	l->want_role = v->role_label;
+	l->want_healthy = v->healthy;
+}
+
+static void
+label_send(struct kgroup *g, struct kpod *p, const struct klabel *l)
+{
+	char path[KH_PATH_MAX];
+	yyjson_mut_val *meta;
+	struct kcall c = {
+		.k = g->k, .method = KH_PATCH, .path = path, .type = KH_MERGE,
+		.may = kgroup_may_write, .done = label_done, .arg = g,
+	};
+
+	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s",
+	    g->ns, p->name);
+	c.doc = kj_new();
+	c.root = kpod_labels(c.doc, l->want_role, l->want_healthy);
+	/* A Pod of the same name but another UID answers 409. */
+	if ((meta = yyjson_mut_obj_get(c.root, "metadata")) == NULL)
+		fatalx("JSON memory");
+	yyjson_mut_obj_add_strcpy(c.doc, meta, "uid", p->uid);
+	g->labelled = p;
+	p->asked_role = (int)l->want_role;
+	p->asked_healthy = l->want_healthy;
+	g->label.req = kube_call(&c);
+}
+
+static void
+on_label(int fd, short what, void *arg)
+{
+	struct kgroup *g = arg;
+	struct klabel l[2 * SITES_MAX];
+	struct kpod *pods[2 * SITES_MAX], *p;
+	unsigned n = 0;
+	int i;
+
+	(void)fd;
+	(void)what;
+	if (g->label.req != NULL || g->want == NULL || !kube_may_write(g->k))
+		return;
+	TAILQ_FOREACH(p, &g->pods, link) {
+		if (n == PS_NITEMS(pods))
+			break;
+		wanted(g, p, &l[n]);
+		pods[n++] = p;
+	}
+	if ((i = klabel_next(l, n)) != -1)
+		label_send(g, pods[i], &l[i]);
+}
+
+static void
+label_done(void *arg, const struct kh_resp *r)
+{
+	struct kgroup *g = arg;
+	struct kpod *p = g->labelled;
+
+	g->label.req = NULL;
+	g->labelled = NULL;
+	if (r->status == 200 && p != NULL) {
+		log_ev(LL_INFO, "pod labels set", KVS("fg", g->fg),
+		    KVS("site", p->site), KVS("podName", p->name),
+		    KVS("role", role_label_name((unsigned)p->asked_role)),
+		    KVB("healthy", p->asked_healthy));
+		p->role = p->asked_role;
+		p->healthy = p->asked_healthy;
+	}
+	/* Gone or another Pod: the watch will say so. */
+	if (r->status == 200)
+		klane_ok(&g->label);
+	if (r->status == 200)
+		klane_in(&g->label, 0);
+	else if (!r->refused)
+		klane_retry(&g->label, r);
+}
+
+void
+kpods_kick(struct kgroup *g)
+{
+	if (g->label.req == NULL && g->label.backoff.cur_ms == 0)
+		klane_in(&g->label, 0);
+}
+
+/* ------------------------------------------------------------------- facts */
+
+static struct kpod *
+pod_find(struct kgroup *g, const char *uid)
+{
+	struct kpod *p;
+
+	TAILQ_FOREACH(p, &g->pods, link)
+		if (strcmp(p->uid, uid) == 0)
+			return p;
+	return NULL;
+}
+
+static void
+pod_remove(struct kgroup *g, struct kpod *p)
+{
+	if (g->labelled == p)
+		g->labelled = NULL;
+	TAILQ_REMOVE(&g->pods, p, link);
+	free(p);
+}
+
+static void
+pod_tell(struct kgroup *g, struct kpod *p, struct m_pod *m)
+{
+	uint64_t h;
+
+	(void)strlcpy(m->group, g->uid, sizeof(m->group));
+	h = kj_hash(m, sizeof(*m));
+	if (p != NULL && p->told == h)
+		return;
+	if (p != NULL)
+		p->told = h;
+	kube_tell(g->k, MSG_POD, m);
+}
+
+static void
+live_labels(struct kpod *p, yyjson_val *obj)
+{
+	yyjson_val *labels = kj_at(obj, "metadata", "labels");
+	const char *s = yyjson_get_str(yyjson_obj_get(labels, KLABEL_ROLE));
+
+	p->role = -1;
+	for (unsigned i = 0; s != NULL && i < RL_MAX; i++)
+		if (strcmp(s, role_label_name(i)) == 0)
+			p->role = (int)i;
+	s = yyjson_get_str(yyjson_obj_get(labels, KLABEL_HEALTHY));
+	p->healthy = s == NULL ? -1 : strcmp(s, "yes") == 0 ? 1 :
+	    strcmp(s, "no") == 0 ? 0 : -1;
+}
+
+static void
+pod_update(struct kgroup *g, yyjson_val *obj, struct m_pod *m)
+{
+	struct kpod *p = pod_find(g, m->pod_uid);
+
+	if (p == NULL) {
+		if ((p = calloc(1, sizeof(*p))) == NULL)
+			fatal("calloc");
+		(void)strlcpy(p->uid, m->pod_uid, sizeof(p->uid));
+		(void)strlcpy(p->name, m->pod_name, sizeof(p->name));
+		(void)strlcpy(p->site, m->site, sizeof(p->site));
+		p->created_ms = m->created_ms;
+		TAILQ_INSERT_TAIL(&g->pods, p, link);
+	}
+	p->mark = g->k->pod_mark;
+	p->deleting = m->deleting;
+	live_labels(p, obj);
+	pod_tell(g, p, m);
+	kpods_kick(g);
+}
+
+static void
+pod_swept(struct kgroup *g, struct kpod *p)
+{
+	static struct m_pod m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.site, p->site, sizeof(m.site));
+	(void)strlcpy(m.pod_uid, p->uid, sizeof(m.pod_uid));
+	(void)strlcpy(m.pod_name, p->name, sizeof(m.pod_name));
+	m.gone = true;
+	pod_tell(g, NULL, &m);
+	pod_remove(g, p);
+	kpods_kick(g);
+}
+
+static void
+on_object(void *arg, yyjson_val *obj, bool deleted)
+{
+	static struct m_pod m;
+	struct kube *k = arg;
+	const char *group;
+	struct kgroup *g;
+	struct kpod *p;
+
+	memset(&m, 0, sizeof(m));
+	if (kpod_decode(obj, &m, &group) == -1 ||
+	    (g = kgroup_by_name(k, kj_meta(obj, "namespace"), group)) == NULL)
+		return;
+	if (!deleted) {
+		pod_update(g, obj, &m);
+		return;
+	}
+	/* Its last state may hold the word that a container ended. */
+	m.gone = true;
+	pod_tell(g, NULL, &m);
+	if ((p = pod_find(g, m.pod_uid)) != NULL)
+		pod_remove(g, p);
+	kpods_kick(g);
+}
+
+static void
+on_begin(void *arg)
+{
+	((struct kube *)arg)->pod_mark++;
+}
+
+static void
+on_listed(void *arg)
+{
+	struct kube *k = arg;
+	struct kpod *p, *next;
+	struct kgroup *g;
+
+	RB_FOREACH(g, kgroups, &k->groups)
+		TAILQ_FOREACH_SAFE(p, &g->pods, link, next)
+			if (p->mark != k->pod_mark)
+				pod_swept(g, p);
+	kube_check_synced(k);
+}
+
+void
+kpods_start(struct kube *k)
+{
+	char path[KH_PATH_MAX];
+	struct kwatch_conf c = {
+		.name = "pods", .path = path,
+		.query = "labelSelector=" OURS
+		    "%2Cshipstream.io%2Ffailover-group",
+		.limit = 100, .begin = on_begin, .object = on_object,
+		.listed = on_listed, .arg = k,
+	};
+
+	if (k->conf.watch_namespace[0] == '\0')
+		(void)strlcpy(path, "/api/v1/pods", sizeof(path));
+	else
+		(void)snprintf(path, sizeof(path),
+		    "/api/v1/namespaces/%s/pods", k->conf.watch_namespace);
+	k->w_pods = kwatch_new(k->kh, k->base, &c);
+}
+
+void
+kpods_init(struct kgroup *g)
+{
+	TAILQ_INIT(&g->pods);
+	klane_init(&g->label, g->k, on_label, g, LABEL_MIN_MS, LABEL_MAX_MS);
+}
+
+void
+kpods_free(struct kgroup *g)
+{
+	struct kpod *p;
+
+	klane_free(&g->label);
+	while ((p = TAILQ_FIRST(&g->pods)) != NULL)
+		pod_remove(g, p);
+}
+
+/* ----------------------------------------------------------------- actions */
+
+/* One action of the parent, answered by ACK whatever becomes of the group. */
+struct act {
+	struct kube	*k;
+	char		 group[UID_LEN + 1];
+	uint64_t	 seq;
+	int64_t		 valid_until_ns;
+};
+
+static struct act *
+act_new(struct kube *k, const char *group, uint64_t seq, int64_t until)
+{
+	struct act *a;
+
+	if ((a = calloc(1, sizeof(*a))) == NULL)
+		fatal("calloc");
+	a->k = k;
+	a->seq = seq;
+	a->valid_until_ns = until;
+	(void)strlcpy(a->group, group, sizeof(a->group));
+	return a;
+}
+
+static bool
+act_may(void *arg)
+{
+	struct act *a = arg;
+
+	return kube_may_write(a->k) && monotime_now().ns < a->valid_until_ns;
+}
+
+static void
+act_done(void *arg, const struct kh_resp *p)
+{
+	struct act *a = arg;
+	const char *error = NULL;
+	yyjson_doc *d = NULL;
+
+	if (p->refused)
+		error = "the leader's deadline has passed";
+	else if (p->status == 0)
+		error = p->error;
+	else if (p->status < 200 || p->status > 299) {
+		d = kj_read(p->body, p->len);
+		error = yyjson_get_str(yyjson_obj_get(
+		    yyjson_doc_get_root(d), "message"));
+		if (error == NULL)
+			error = "refused by the API server";
+	}
+	kube_ack(a->k, a->group, a->seq, p, error);
+	yyjson_doc_free(d);
+	free(a);
+}
+
+void
+kpod_delete(struct kube *k, const struct m_pod_delete *m)
+{
+	struct kgroup *g = kgroup_by_uid(k, m->group);
+	char path[KH_PATH_MAX];
+	yyjson_mut_val *pre;
+	struct kcall c = {
+		.k = k, .method = KH_DELETE, .path = path, .type = KH_JSON,
+		.may = act_may, .done = act_done,
+	};
+
+	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s",
+	    g->ns, m->pod_name);
+	c.doc = kj_new();
+	c.root = yyjson_mut_obj(c.doc);
+	yyjson_mut_obj_add_str(c.doc, c.root, "apiVersion", "v1");
+	yyjson_mut_obj_add_str(c.doc, c.root, "kind", "DeleteOptions");
+	/* 0 would take the object away without the kubelet's word. */
+	yyjson_mut_obj_add_sint(c.doc, c.root, "gracePeriodSeconds",
+	    m->grace_s < 1 ? 1 : m->grace_s);
+	pre = yyjson_mut_obj_add_obj(c.doc, c.root, "preconditions");
+	yyjson_mut_obj_add_strcpy(c.doc, pre, "uid", m->pod_uid);
+	c.arg = act_new(k, m->group, m->seq, m->valid_until_ns);
+	log_ev(LL_INFO, "deleting pod", KVS("fg", g->fg),
+	    KVS("podName", m->pod_name), KVS("podUID", m->pod_uid),
+	    KVI("graceSeconds", m->grace_s));
+	(void)kube_call(&c);
+}
+
+void
+kpod_release(struct kube *k, const struct m_pod_release *m)
+{
+	struct kgroup *g = kgroup_by_uid(k, m->group);
+	struct kfin f = {
+		.k = k, .finalizer = BR_POD_FINALIZER, .want = false,
+		.valid_until_ns = m->valid_until_ns, .done = act_done,
+	};
+
+	(void)snprintf(f.path, sizeof(f.path),
+	    "/api/v1/namespaces/%s/pods/%s", g->ns, m->pod_name);
+	(void)strlcpy(f.uid, m->pod_uid, sizeof(f.uid));
+	f.arg = act_new(k, m->group, m->seq, m->valid_until_ns);
+	log_ev(LL_INFO, "releasing pod", KVS("fg", g->fg),
+	    KVS("podName", m->pod_name), KVS("podUID", m->pod_uid));
+	kfin_run(&f);
+}

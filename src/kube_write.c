@@ -1,0 +1,630 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Status and record live in one object and are written by this file alone.
+ * One request at a time: read the object (a quorum read), then either replace
+ * the record, if its version is still the expected one, or bring the rest of
+ * the status to what the parent wants. Both patches carry the version of the
+ * object that was read, and name only their own keys.
+ */
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kube.h"
+
+/* lastSeen and the like alone are not worth a write more often than this. */
+#define MINOR_MS	30000
+#define RETRY_MIN_MS	50
+#define RETRY_MAX_MS	2000
+
+static int64_t
+wall_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* ------------------------------------------------------------------ record */
+
+bool
+krecord_is(const struct m_record *r, const struct m_record_put *p)
+{
+	if (r->version != p->base_version + 1 || r->epoch != p->epoch ||
+	    strcmp(r->active, p->active) != 0 ||
+	    strcmp(r->server_uuid, p->server_uuid) != 0 ||
+	    strcmp(r->promotion_gtid, p->promotion_gtid) != 0 ||
+	    strcmp(r->seen_gtid, p->seen_gtid) != 0 ||
+	    r->n_unended != p->n_unended)
+		return false;
+	for (uint32_t i = 0; i < r->n_unended; i++) {
+		const struct m_epoch *a = &r->unended[i], *b = &p->unended[i];
+
+		if (a->epoch != b->epoch || strcmp(a->site, b->site) != 0 ||
+		    strcmp(a->pod_uid, b->pod_uid) != 0 ||
+		    strcmp(a->container_id, b->container_id) != 0 ||
+		    strcmp(a->server_uuid, b->server_uuid) != 0 ||
+		    a->proc_start_ms != b->proc_start_ms)
+			return false;
+	}
+	return true;
+}
+
+/* Decode into static memory (the struct is large); NULL: not understood. */
+static const struct m_record *
+record_of(struct kgroup *g, yyjson_val *obj)
+{
+	static struct m_record m;
+	char why[ERR_LEN + 1] = "";
+
+	memset(&m, 0, sizeof(m));
+	if (krecord_decode(obj, g->doc != NULL ? &g->spec : NULL, wall_ms(),
+	    &m, why) == -1) {
+		log_ev(LL_ERROR, "promotion record cannot be understood",
+		    KVS("fg", g->fg), KVS("problem", why));
+		kevent_emit(g, true, "RecordUnreadable", why);
+		return NULL;
+	}
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	return &m;
+}
+
+void
+krecord_tell(struct kgroup *g, yyjson_val *obj)
+{
+	const struct m_record *m = record_of(g, obj);
+
+	if (m == NULL)
+		return;			/* never told as "none" */
+	g->need_record = false;
+	kube_tell(g->k, MSG_RECORD, m);
+}
+
+static bool
+put_in_time(const struct kput *p)
+{
+	return monotime_now().ns < p->msg.valid_until_ns;
+}
+
+static bool
+put_may_send(void *arg)
+{
+	struct kgroup *g = arg;
+
+	return g->put != NULL && put_in_time(g->put) &&
+	    kube_may_write(g->k);
+}
+
+/* The put ended: error is NULL when the record is as it wanted. */
+static void
+put_end(struct kgroup *g, const struct kh_resp *p, const char *error)
+{
+	struct kput *put = g->put;
+	struct kh_resp r = { 0 };
+
+	g->put = NULL;
+	if (p != NULL)
+		r = *p;
+	if (error != NULL && put->unknown) {
+		r.status = 0;
+		r.sent = true;
+	} else
+		r.sent = false;
+	log_ev(error == NULL ? LL_INFO : LL_WARN, error == NULL ?
+	    "promotion record written" : "promotion record not written",
+	    KVS("fg", g->fg), KVU("version", put->msg.base_version + 1),
+	    KVU("epoch", put->msg.epoch), KVS("active", put->msg.active),
+	    KVI("status", r.status), KVS("error", error));
+	kube_ack(g->k, g->uid, put->msg.seq, &r, error);
+	if (error == NULL && put->msg.promotion) {
+		if (g->annotate == NULL && (g->annotate =
+		    malloc(sizeof(*g->annotate))) == NULL)
+			fatal("malloc");
+		*g->annotate = put->msg;
+	}
+	free(put);
+}
+
+static void
+put_done(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	yyjson_doc *d;
+
+	g->status.req = NULL;
+	if (p->status == 200 && (d = kj_read(p->body, p->len)) != NULL) {
+		put_end(g, p, NULL);
+		(void)strlcpy(g->status_rv, kj_meta(yyjson_doc_get_root(d),
+		    "resourceVersion"), sizeof(g->status_rv));
+		krecord_tell(g, yyjson_doc_get_root(d));
+		yyjson_doc_free(d);
+		klane_ok(&g->status);
+		klane_in(&g->status, 0);
+		return;
+	}
+	if (p->refused)
+		put_end(g, p, "the leader's deadline has passed");
+	else if (p->status >= 400 && p->status < 500 && p->status != 409 &&
+	    p->status != 429 && p->status != 401)
+		put_end(g, p, "refused by the API server");
+	else if (p->status != 409 && (p->sent || p->status >= 500))
+		g->put->unknown = true;
+	/* Anything else: read again and see. A conflict is not a failure. */
+	if (p->status == 409)
+		klane_in(&g->status, 0);
+	else
+		klane_retry(&g->status, p);
+}
+
+/* obj was just read. Returns true when a request is on its way. */
+static bool
+put_step(struct kgroup *g, yyjson_val *obj)
+{
+	const struct m_record *r = record_of(g, obj);
+	char path[KH_PATH_MAX];
+	struct kcall c = {
+		.k = g->k, .method = KH_PATCH, .path = path, .type = KH_MERGE,
+		.may = put_may_send, .done = put_done, .arg = g,
+	};
+	struct kh_resp conflict = { .status = 409, .sent = true };
+
+	if (r == NULL) {
+		put_end(g, NULL, "the record cannot be understood");
+		return false;
+	}
+	if (g->put->unknown && krecord_is(r, &g->put->msg)) {
+		put_end(g, NULL, NULL);
+		kube_tell(g->k, MSG_RECORD, r);
+		return false;
+	}
+	if (r->version != g->put->msg.base_version) {
+		/* A write of ours that landed would have been recognised. */
+		g->put->unknown = false;
+		put_end(g, &conflict, "the record has another version");
+		kube_tell(g->k, MSG_RECORD, r);
+		return false;
+	}
+	kgroup_path(g, "/status", path);
+	c.doc = kj_new();
+	c.root = krecord_patch(c.doc, &g->put->msg,
+	    kj_meta(obj, "resourceVersion"));
+	g->status.req = kube_call(&c);
+	return true;
+}
+
+void
+krecord_put(struct kgroup *g, const struct m_record_put *m)
+{
+	if (g->put != NULL) {
+		kube_ack(g->k, g->uid, m->seq, NULL,
+		    "another put is under way");
+		return;
+	}
+	if ((g->put = calloc(1, sizeof(*g->put))) == NULL)
+		fatal("calloc");
+	g->put->msg = *m;
+	backoff_reset(&g->status.backoff);
+	klane_in(&g->status, 0);
+}
+
+/* ------------------------------------------------------------- annotations */
+
+static void
+annotate_done(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+
+	g->status.req = NULL;
+	if (p->status == 200 || p->status == 404) {
+		free(g->annotate);
+		g->annotate = NULL;
+		klane_ok(&g->status);
+		klane_in(&g->status, 0);
+		return;
+	}
+	log_ev(LL_ERROR,
+	    "out-of-band anti-flap state write failed; retrying every poll",
+	    KVS("fg", g->fg), KVS("target", g->annotate->last_failover_target),
+	    KVI("lastFailover", g->annotate->last_failover_s),
+	    KVS("error", p->error));
+	klane_retry(&g->status, p);
+}
+
+static void
+annotate_send(struct kgroup *g)
+{
+	char path[KH_PATH_MAX];
+	struct kcall c = {
+		.k = g->k, .method = KH_PATCH, .path = path, .type = KH_MERGE,
+		.may = kgroup_may_write, .done = annotate_done, .arg = g,
+	};
+
+	kgroup_path(g, "", path);
+	c.doc = kj_new();
+	c.root = krecord_annotations(c.doc, g->annotate);
+	g->status.req = kube_call(&c);
+}
+
+/* -------------------------------------------------------------- conditions */
+
+struct cond {
+	const char	*type, *reason, *message;
+	bool		 status;
+};
+
+/* Replace or append one of our own conditions in the rendered array. */
+static void
+condition(yyjson_mut_doc *d, yyjson_mut_val *arr, const struct cond *c,
+    int64_t generation)
+{
+	char now[KTIME_LEN];
+	yyjson_mut_val *v, *old = NULL;
+	const char *since = now, *status = c->status ? "True" : "False";
+	size_t i, n;
+
+	ktime_s(wall_ms(), now);
+	yyjson_mut_arr_foreach(arr, i, n, v) {
+		if (yyjson_mut_equals_str(yyjson_mut_obj_get(v, "type"),
+		    c->type)) {
+			old = v;
+			break;
+		}
+	}
+	if (old != NULL && yyjson_mut_equals_str(yyjson_mut_obj_get(old,
+	    "status"), status) && yyjson_mut_is_str(yyjson_mut_obj_get(old,
+	    "lastTransitionTime")))
+		since = yyjson_mut_get_str(yyjson_mut_obj_get(old,
+		    "lastTransitionTime"));
+	v = yyjson_mut_obj(d);
+	yyjson_mut_obj_add_strcpy(d, v, "type", c->type);
+	yyjson_mut_obj_add_strcpy(d, v, "status", status);
+	yyjson_mut_obj_add_strcpy(d, v, "reason", c->reason);
+	yyjson_mut_obj_add_strcpy(d, v, "message", c->message);
+	yyjson_mut_obj_add_strcpy(d, v, "lastTransitionTime", since);
+	yyjson_mut_obj_add_sint(d, v, "observedGeneration", generation);
+	if (old != NULL)
+		yyjson_mut_arr_replace(arr, i, v);
+	else
+		yyjson_mut_arr_append(arr, v);
+}
+
+/* What kube-watcher itself knows and the parent need not repeat. */
+static void
+own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
+{
+	yyjson_mut_val *arr = yyjson_mut_obj_get(status, "conditions");
+	struct cond valid = { "SpecValid", "Valid", "", true },
+	    unused = { "FieldsIgnored", "AllUsed", "", false },
+	    drift = { "DeploymentsDiffer", "AsSpecified", "", false },
+	    creds = { "CredentialsValid", "Valid", "", true };
+
+	if (!yyjson_mut_is_arr(arr)) {
+		yyjson_mut_obj_remove_key(status, "conditions");
+		arr = yyjson_mut_obj_add_arr(d, status, "conditions");
+	}
+	if (!g->valid)
+		valid = (struct cond){ "SpecValid", "InvalidSpec", g->problem,
+		    false };
+	if (g->unused[0] != '\0')
+		unused = (struct cond){ "FieldsIgnored", "NotImplementedYet",
+		    g->unused, true };
+	if (g->drift[0] != '\0')
+		drift = (struct cond){ "DeploymentsDiffer", "SpecHashDiffers",
+		    g->drift, true };
+	if (g->creds_known && !g->creds_valid)
+		creds = (struct cond){ "CredentialsValid", "SecretProblem",
+		    g->creds_problem, false };
+	condition(d, arr, &valid, g->generation);
+	condition(d, arr, &unused, g->generation);
+	condition(d, arr, &drift, g->generation);
+	if (g->creds_known)
+		condition(d, arr, &creds, g->generation);
+}
+
+/* ------------------------------------------------------------------ status */
+
+/* Nothing was told by the parent yet: our own conditions beside what is. */
+static yyjson_mut_val *
+bare_status(yyjson_mut_doc *d, yyjson_val *prev)
+{
+	yyjson_mut_val *s = yyjson_mut_obj(d);
+	yyjson_val *conds = yyjson_obj_get(prev, "conditions");
+
+	if (yyjson_is_arr(conds))
+		yyjson_mut_obj_add_val(d, s, "conditions",
+		    yyjson_val_mut_copy(d, conds));
+	return s;
+}
+
+static yyjson_mut_val *
+render_status(struct kgroup *g, yyjson_mut_doc *d, yyjson_val *prev)
+{
+	struct m_site_status *sites;
+	yyjson_mut_val *s;
+	unsigned n = 0;
+
+	if (g->want == NULL || g->doc == NULL)
+		s = bare_status(d, prev);
+	else {
+		if ((sites = calloc(SITES_MAX, sizeof(*sites))) == NULL)
+			fatal("calloc");
+		for (unsigned i = 0; i < SITES_MAX; i++)
+			if (g->sites[i] != NULL)
+				sites[n++] = *g->sites[i];
+		s = kstatus_render(d, &g->spec, g->want, sites, n, prev,
+		    wall_ms());
+		free(sites);
+	}
+	if (s == NULL)
+		fatalx("JSON memory");
+	own_conditions(g, d, s);
+	return s;
+}
+
+/* Nothing is in flight: go on with what waits, or look again after ms. */
+static void
+lane_idle(struct kgroup *g, int64_t ms)
+{
+	klane_ok(&g->status);
+	if (g->status.again || g->put != NULL || g->annotate != NULL)
+		klane_in(&g->status, 0);
+	else if (ms > 0)
+		klane_in(&g->status, ms);
+	g->status.again = false;
+}
+
+static void
+in_place(struct kgroup *g)
+{
+	g->status_ns = monotime_now().ns;
+	lane_idle(g, 0);
+}
+
+static void
+status_done(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	yyjson_doc *d;
+
+	g->status.req = NULL;
+	if (p->status == 200 && (d = kj_read(p->body, p->len)) != NULL) {
+		(void)strlcpy(g->status_rv, kj_meta(yyjson_doc_get_root(d),
+		    "resourceVersion"), sizeof(g->status_rv));
+		yyjson_doc_free(d);
+		in_place(g);
+		return;
+	}
+	g->status_dirty = true;
+	if (p->status == 409) {
+		klane_in(&g->status, 0);	/* read again */
+		return;
+	}
+	if (!p->refused) {
+		log_ev(LL_WARN, "status not written", KVS("fg", g->fg),
+		    KVI("status", p->status), KVS("error", p->error != NULL ?
+		    p->error : p->body));
+		klane_retry(&g->status, p);
+	}
+}
+
+/* obj was just read. */
+static void
+status_step(struct kgroup *g, yyjson_val *obj)
+{
+	yyjson_val *prev = yyjson_obj_get(obj, "status");
+	yyjson_mut_doc *d = kj_new();
+	yyjson_mut_val *root = yyjson_mut_obj(d), *meta, *s;
+	char path[KH_PATH_MAX];
+	struct kcall c = {
+		.k = g->k, .method = KH_PATCH, .path = path, .type = KH_MERGE,
+		.doc = d, .root = root, .may = kgroup_may_write,
+		.done = status_done, .arg = g,
+	};
+	enum kstatus_diff diff;
+	int64_t age_ms = (monotime_now().ns - g->status_ns) / 1000000;
+
+	s = render_status(g, d, prev);
+	diff = kstatus_diff(prev, s);
+	g->status_dirty = false;
+	if (diff == KS_SAME || (diff == KS_MINOR && age_ms < MINOR_MS)) {
+		yyjson_mut_doc_free(d);
+		if (diff == KS_SAME)
+			in_place(g);
+		else
+			lane_idle(g, MINOR_MS - age_ms);
+		return;
+	}
+	meta = yyjson_mut_obj_add_obj(d, root, "metadata");
+	yyjson_mut_obj_add_strcpy(d, meta, "resourceVersion",
+	    kj_meta(obj, "resourceVersion"));
+	yyjson_mut_obj_add_val(d, root, "status", s);
+	kgroup_path(g, "/status", path);
+	g->status.req = kube_call(&c);
+}
+
+/* -------------------------------------------------------------------- lane */
+
+static void
+get_done(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	yyjson_doc *d = NULL;
+	yyjson_val *obj;
+
+	g->status.req = NULL;
+	if (p->status != 200 || (d = kj_read(p->body, p->len)) == NULL) {
+		if (g->put != NULL && (!put_in_time(g->put) ||
+		    p->status == 404))
+			put_end(g, p, "the record could not be read in time");
+		if (p->status != 404)
+			klane_retry(&g->status, p);
+		return;
+	}
+	obj = yyjson_doc_get_root(d);
+	if (strcmp(kj_meta(obj, "uid"), g->uid) != 0) {
+		if (g->put != NULL)
+			put_end(g, p, "the group was replaced");
+	} else {
+		if (g->need_record)
+			krecord_tell(g, obj);
+		if (g->put == NULL || !put_step(g, obj)) {
+			if (kube_may_write(g->k))
+				status_step(g, obj);
+		}
+	}
+	yyjson_doc_free(d);
+}
+
+static void
+on_status(int fd, short what, void *arg)
+{
+	struct kgroup *g = arg;
+	char path[KH_PATH_MAX];
+	struct kcall c = { .k = g->k, .method = KH_GET, .path = path,
+	    .done = get_done, .arg = g };
+
+	(void)fd;
+	(void)what;
+	if (g->status.req != NULL) {
+		g->status.again = true;
+		return;
+	}
+	if (g->put != NULL && !put_may_send(g) && !g->put->unknown)
+		put_end(g, NULL, "the leader's deadline has passed");
+	if (g->put != NULL && g->put->unknown && !put_in_time(g->put))
+		put_end(g, NULL, "no answer in time");
+	if (g->put == NULL && !kube_may_write(g->k) && !g->need_record)
+		return;
+	/* What the world must know first: the record, then its copies. */
+	if (g->put == NULL && g->annotate != NULL &&
+	    kube_may_write(g->k)) {
+		annotate_send(g);
+		return;
+	}
+	kgroup_path(g, "", path);
+	g->status.req = kube_call(&c);
+}
+
+void
+kstatus_kick(struct kgroup *g)
+{
+	if (g->status.req != NULL)
+		g->status.again = true;
+	else if (g->status.backoff.cur_ms == 0)
+		klane_in(&g->status, 0);
+}
+
+/* ------------------------------------------------------------- from parent */
+
+void
+kstatus_site(struct kgroup *g, const struct m_site_status *m)
+{
+	struct m_site_status **slot = NULL;
+
+	for (unsigned i = 0; i < SITES_MAX; i++) {
+		if (g->sites[i] != NULL &&
+		    strcmp(g->sites[i]->name, m->name) == 0) {
+			slot = &g->sites[i];
+			break;
+		}
+		/* A site that is no more is older than the last status. */
+		if (slot == NULL && (g->sites[i] == NULL || (g->want != NULL &&
+		    g->sites[i]->rev < g->want->rev)))
+			slot = &g->sites[i];
+	}
+	if (slot == NULL)
+		return;
+	if (*slot == NULL && (*slot = malloc(sizeof(**slot))) == NULL)
+		fatal("malloc");
+	**slot = *m;
+}
+
+/* Everything that is worth a write, as one number. */
+static uint64_t
+want_hash(struct kgroup *g)
+{
+	uint64_t h;
+	struct m_group_status *w = malloc(sizeof(*w));
+
+	if (w == NULL)
+		fatal("malloc");
+	*w = *g->want;
+	w->rev = 0;
+	w->poll_time_ms = 0;
+	h = kj_hash(w, sizeof(*w));
+	free(w);
+	for (unsigned i = 0; i < SITES_MAX; i++) {
+		const struct m_site_status *s = g->sites[i];
+
+		if (s == NULL)
+			continue;
+		h = h * 31 + kj_hash(s->name, strlen(s->name)) + s->state +
+		    (uint64_t)s->follower * 8 + (uint64_t)s->replicating * 16 +
+		    (uint64_t)s->io_running * 32 +
+		    (uint64_t)s->sql_running * 64 + (uint64_t)(s->lag_s < 0);
+		h = h * 31 + kj_hash(s->source_host, strlen(s->source_host));
+		h = h * 31 + kj_hash(s->convergence, strlen(s->convergence));
+		h = h * 31 + kj_hash(s->convergence_reason,
+		    strlen(s->convergence_reason));
+		h = h * 31 + kj_hash(s->recovery, strlen(s->recovery));
+		h = h * 31 + kj_hash(s->divergent_gtid,
+		    strlen(s->divergent_gtid));
+	}
+	return h;
+}
+
+void
+kstatus_group(struct kgroup *g, const struct m_group_status *m)
+{
+	int64_t age_ms = (monotime_now().ns - g->status_ns) / 1000000;
+	uint64_t h;
+
+	if (g->want == NULL && (g->want = malloc(sizeof(*g->want))) == NULL)
+		fatal("malloc");
+	*g->want = *m;
+	h = want_hash(g);
+	kpods_kick(g);
+	if (h == g->status_hash && age_ms < MINOR_MS && !g->status_dirty)
+		return;
+	g->status_hash = h;
+	g->status_dirty = true;
+	kstatus_kick(g);
+}
+
+void
+kstatus_init(struct kgroup *g)
+{
+	klane_init(&g->status, g->k, on_status, g, RETRY_MIN_MS,
+	    RETRY_MAX_MS);
+}
+
+void
+kstatus_free(struct kgroup *g)
+{
+	klane_free(&g->status);
+	if (g->put != NULL)
+		put_end(g, NULL, "the group is gone");
+	free(g->annotate);
+	free(g->want);
+	for (unsigned i = 0; i < SITES_MAX; i++)
+		free(g->sites[i]);
+}
