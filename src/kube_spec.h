@@ -100,7 +100,8 @@ struct kspec {
 	const char	*operator_secret;	/* credentials mode, or NULL */
 	const char	*app_secret, *readonly_secret, *monitor_secret,
 			*backup_secret;		/* NULL: none */
-	const char	*tls_secret;	/* NULL: no TLS */
+	bool		 tls;		/* false for now: TLS comes later */
+	const char	*tls_secret;	/* spec.tls.secretName, NULL */
 	const char	*dns_hostname;
 	int64_t		 dns_ttl;
 	int64_t		 poll_ms;

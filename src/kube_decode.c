@@ -1,0 +1,375 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+
+/*
+ * A MysqlFailoverGroup → struct kspec, and from there what the parent is
+ * told. Pure.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kube_schema.h"
+
+#define SERVER_ID_FIRST	101
+
+static const char *
+text(yyjson_val *v, const char *name)
+{
+	yyjson_val	*m = yyjson_obj_get(v, name);
+
+	/* Text with NUL inside is none of ours. */
+	if (!yyjson_is_str(m) || yyjson_get_len(m) == 0 ||
+	    strlen(yyjson_get_str(m)) != yyjson_get_len(m))
+		return (NULL);
+	return (yyjson_get_str(m));
+}
+
+/* A member of this shape, else NULL: renderers need not look again. */
+static yyjson_val *
+object(yyjson_val *v, const char *name)
+{
+	yyjson_val	*m = yyjson_obj_get(v, name);
+
+	return (yyjson_is_obj(m) ? m : NULL);
+}
+
+static yyjson_val *
+list(yyjson_val *v, const char *name)
+{
+	yyjson_val	*m = yyjson_obj_get(v, name);
+
+	return (yyjson_is_arr(m) ? m : NULL);
+}
+
+static int
+decode_meta(yyjson_val *meta, struct kspec *k, struct kproblems *p)
+{
+	yyjson_arr_iter	 it;
+	yyjson_val	*f;
+
+	k->name = text(meta, "name");
+	k->ns = text(meta, "namespace");
+	k->resource_version = text(meta, "resourceVersion");
+	k->generation = yyjson_get_sint(yyjson_obj_get(meta, "generation"));
+	k->deleting = text(meta, "deletionTimestamp") != NULL;
+	it = yyjson_arr_iter_with(yyjson_obj_get(meta, "finalizers"));
+	while ((f = yyjson_arr_iter_next(&it)) != NULL)
+		if (yyjson_equals_str(f, BR_FINALIZER))
+			k->finalizer = true;
+	if (k->name == NULL || k->ns == NULL ||
+	    strlen(k->name) > NAME_LEN || strlen(k->ns) > NS_LEN ||
+	    text(meta, "uid") == NULL || strlen(text(meta, "uid")) > UID_LEN) {
+		kproblem(p, "metadata: has no usable name, namespace or uid");
+		return (-1);
+	}
+	k->uid = text(meta, "uid");
+	return (0);
+}
+
+static void
+decode_svc(const struct kobject *o, yyjson_val *v, struct ksvc *svc)
+{
+	svc->type = text(v, "type");
+	svc->policy = text(v, "externalTrafficPolicy");
+	svc->annotations = object(v, "annotations");
+	svc->node_port = 0;
+	if (o != NULL && yyjson_is_int(yyjson_obj_get(v, "nodePort")))
+		svc->node_port = kget_int(o, v, "nodePort");
+}
+
+static void
+decode_site(yyjson_val *v, unsigned i, struct ksite *s)
+{
+	const struct kobject	*o = kschema_child(&kschema_spec, "sites");
+	yyjson_val		*storage = object(v, "storage");
+	int			 role = -1;
+
+	s->name = text(v, "name");
+	if (s->name != NULL && strlen(s->name) > NAME_LEN)
+		s->name = NULL;
+	if (kget_str(o, v, "role") != NULL)
+		role = role_parse(kget_str(o, v, "role"));
+	/* An unknown role was reported; the least powerful stands for it. */
+	s->role = role == -1 ? ROLE_READER : (unsigned)role;
+	s->zone = text(v, "zone");
+	s->lb_ip = text(v, "lbIP");
+	s->storage_class = text(storage, "storageClassName");
+	s->storage_size = yyjson_obj_get(storage, "size");
+	s->resources = object(v, "resources");
+	s->taint_selector = object(v, "taintNodeSelector");
+	s->mysql_conf = object(v, "mysqlConf");
+	decode_svc(kschema_child(o, "serviceTemplate"),
+	    object(v, "serviceTemplate"), &s->svc);
+	s->server_id = SERVER_ID_FIRST + i;
+}
+
+static void
+decode_sites(yyjson_val *spec, struct kspec *k)
+{
+	yyjson_arr_iter	 it = yyjson_arr_iter_with(list(spec, "sites"));
+	yyjson_val	*e;
+
+	while (k->nsites < SITES_MAX &&
+	    (e = yyjson_arr_iter_next(&it)) != NULL) {
+		decode_site(e, k->nsites, &k->sites[k->nsites]);
+		k->nsites++;
+	}
+	it = yyjson_arr_iter_with(list(object(spec, "splitBrainPolicy"),
+	    "sitePriorities"));
+	while (k->npriorities < SITES_MAX &&
+	    (e = yyjson_arr_iter_next(&it)) != NULL)
+		if (yyjson_is_str(e) && yyjson_get_len(e) <= NAME_LEN)
+			k->priorities[k->npriorities++] = yyjson_get_str(e);
+}
+
+static void
+decode_secrets(yyjson_val *spec, struct kspec *k)
+{
+	yyjson_val	*c = object(spec, "credentials");
+
+	k->secret_name = text(spec, "secretName");
+	k->operator_secret = text(c, "operatorSecret");
+	k->app_secret = text(c, "appSecret");
+	k->readonly_secret = text(c, "readOnlySecret");
+	k->monitor_secret = text(c, "monitorSecret");
+	k->backup_secret = text(c, "backupSecret");
+	k->tls_secret = text(object(spec, "tls"), "secretName");
+	/* Reported in kspec.unused until the prober verifies names. */
+	k->tls = false;
+}
+
+static void
+decode_times(yyjson_val *spec, struct kspec *k)
+{
+	const struct kobject	*o = &kschema_spec;
+	const struct kobject	*repl = kschema_child(o, "replication");
+	const struct kobject	*side = kschema_child(o, "sidecar");
+	yyjson_val		*r = object(spec, "replication");
+
+	k->poll_ms = kget_ms(o, spec, "pollInterval");
+	k->failure_threshold = kget_int(o, spec, "failureThreshold");
+	k->recovery_threshold = kget_int(o, spec, "recoveryThreshold");
+	k->cooldown_ms = kget_ms(o, spec, "failoverCooldown");
+	/* api.md 1.1: 0 is not "none" but the default. */
+	if (k->cooldown_ms == 0)
+		k->cooldown_ms = kget_ms(o, NULL, "failoverCooldown");
+	if (k->poll_ms == 0)
+		k->poll_ms = kget_ms(o, NULL, "pollInterval");
+	k->drain_ms = kget_ms(o, spec, "connectionDrainTimeout");
+	k->clone_s = kget_int(o, spec, "cloneTimeout");
+	k->grace_s = kget_int(o, spec, "terminationGracePeriodSeconds");
+	k->max_lag_s = kget_int(repl, r, "maxLagSeconds");
+	k->reader_max_lag_s = k->max_lag_s;
+	if (yyjson_is_int(yyjson_obj_get(r, "readOnlyMaxLagSeconds")))
+		k->reader_max_lag_s = kget_int(repl, r,
+		    "readOnlyMaxLagSeconds");
+	k->lease_ms = kget_ms(side, object(spec, "sidecar"), "leaseTimeout");
+	k->peer_check_ms = kget_ms(side, object(spec, "sidecar"),
+	    "peerCheckInterval");
+}
+
+static void
+decode_spec(yyjson_val *spec, struct kspec *k)
+{
+	const struct kobject	*dns = kschema_child(&kschema_spec, "dns");
+
+	k->image = kget_str(&kschema_spec, spec, "image");
+	k->sidecar_image = kget_str(&kschema_spec, spec, "sidecarImage");
+	decode_sites(spec, k);
+	decode_secrets(spec, k);
+	decode_times(spec, k);
+	k->dns_hostname = text(object(spec, "dns"), "hostname");
+	k->dns_ttl = kget_int(dns, object(spec, "dns"), "ttl");
+	k->mysql_conf = object(spec, "mysqlConf");
+	k->pod_labels = object(spec, "podLabels");
+	k->pod_annotations = object(spec, "podAnnotations");
+	k->pod_security = object(spec, "podSecurityContext");
+	k->ctr_security = object(spec, "containerSecurityContext");
+	k->extra_containers = list(spec, "extraContainers");
+	k->extra_init = list(spec, "extraInitContainers");
+	decode_svc(NULL, object(spec, "serviceTemplate"), &k->svc);
+}
+
+int
+kspec_decode(yyjson_val *cr, struct kspec *k, struct kproblems *p)
+{
+	unsigned	 before = p->n;
+	yyjson_val	*spec = object(cr, "spec");
+
+	memset(k, 0, sizeof(*k));
+	if (decode_meta(object(cr, "metadata"), k, p) == -1) {
+		errno = EBADMSG;
+		return (-1);
+	}
+	if (spec == NULL)
+		kproblem(p, "spec: required");
+	else
+		kschema_check(&kschema_spec, spec, "spec", p, k->unused,
+		    sizeof(k->unused));
+	decode_spec(spec, k);
+	krules_render(k, p);
+	if (p->n == before)
+		return (0);
+	errno = EBADMSG;
+	return (-1);
+}
+
+/* ---------------------------------------------------------- server ids -- */
+
+/* Of a live Deployment: its site and its id; 0 when it is none of ours. */
+static uint32_t
+deployed_id(yyjson_val *deployment, const char **site)
+{
+	yyjson_val	*meta = object(deployment, "metadata");
+	const char	*s, *err;
+
+	*site = text(object(meta, "labels"), KLABEL_SITE);
+	s = text(object(meta, "annotations"), KANN_SERVER_ID);
+	if (*site == NULL || s == NULL)
+		return (0);
+	return ((uint32_t)strtonum(s, 1, UINT32_MAX, &err));
+}
+
+static bool
+id_taken(yyjson_val *items, const struct kspec *k, uint32_t id, unsigned but)
+{
+	yyjson_arr_iter	 it = yyjson_arr_iter_with(items);
+	yyjson_val	*d;
+	const char	*site;
+
+	for (unsigned i = 0; i < k->nsites; i++)
+		if (i != but && k->sites[i].server_id == id)
+			return (true);
+	while ((d = yyjson_arr_iter_next(&it)) != NULL)
+		if (deployed_id(d, &site) == id)
+			return (true);
+	return (false);
+}
+
+void
+kspec_server_ids(struct kspec *k, yyjson_val *items)
+{
+	yyjson_arr_iter	 it = yyjson_arr_iter_with(items);
+	yyjson_val	*d;
+	const char	*site;
+	uint32_t	 id;
+	int		 i;
+
+	for (unsigned n = 0; n < k->nsites; n++)
+		k->sites[n].server_id = 0;
+	while ((d = yyjson_arr_iter_next(&it)) != NULL) {
+		id = deployed_id(d, &site);
+		if (id != 0 && (i = kspec_site(k, site)) != -1)
+			k->sites[i].server_id = id;
+	}
+	for (unsigned n = 0; n < k->nsites; n++) {
+		if (k->sites[n].server_id != 0)
+			continue;
+		id = SERVER_ID_FIRST + n;
+		if (id_taken(items, k, id, n))
+			for (id = SERVER_ID_FIRST; id_taken(items, k, id, n);)
+				id++;
+		k->sites[n].server_id = id;
+	}
+}
+
+int
+kspec_site(const struct kspec *k, const char *name)
+{
+	for (unsigned i = 0; i < k->nsites; i++)
+		if (k->sites[i].name != NULL &&
+		    strcmp(k->sites[i].name, name) == 0)
+			return ((int)i);
+	return (-1);
+}
+
+/* --------------------------------------------------------- for parents -- */
+
+static void
+conf_site(const struct kspec *k, const struct ksite *s, struct m_site *out)
+{
+	const char	*name = s->name == NULL ? "" : s->name;
+
+	strlcpy(out->name, name, sizeof(out->name));
+	out->role = s->role;
+	if (s->lb_ip != NULL)
+		strlcpy(out->lb_ip, s->lb_ip, sizeof(out->lb_ip));
+	snprintf(out->host, sizeof(out->host),
+	    "mysql-%s-%s-internal.%s.svc.cluster.local", k->name, name,
+	    k->ns);
+	snprintf(out->tls_name, sizeof(out->tls_name),
+	    "mysql-%s-%s.%s.svc.cluster.local", k->name, name, k->ns);
+	out->server_id = s->server_id;
+}
+
+void
+kspec_conf(const struct kspec *k, const struct kproblems *p,
+    struct m_group_conf *m)
+{
+	memset(m, 0, sizeof(*m));
+	strlcpy(m->group, k->uid, sizeof(m->group));
+	strlcpy(m->ns, k->ns, sizeof(m->ns));
+	strlcpy(m->name, k->name, sizeof(m->name));
+	m->generation = k->generation;
+	m->deleting = k->deleting;
+	m->valid = p == NULL || p->n == 0;
+	if (p != NULL)
+		kproblems_join(p, m->problem, sizeof(m->problem));
+	strlcpy(m->unused_fields, k->unused, sizeof(m->unused_fields));
+	m->poll_ms = k->poll_ms;
+	m->failure_threshold = (uint32_t)k->failure_threshold;
+	m->recovery_threshold = (uint32_t)k->recovery_threshold;
+	m->cooldown_ms = k->cooldown_ms;
+	m->drain_ms = k->drain_ms;
+	m->clone_ms = k->clone_s * 1000;
+	m->max_lag_s = k->max_lag_s;
+	m->reader_max_lag_s = k->reader_max_lag_s;
+	m->tls = k->tls;
+	if (k->dns_hostname != NULL)
+		strlcpy(m->dns_hostname, k->dns_hostname,
+		    sizeof(m->dns_hostname));
+	m->dns_ttl = k->dns_ttl;
+	for (unsigned i = 0; i < k->nsites; i++)
+		conf_site(k, &k->sites[i], &m->sites[m->n_sites++]);
+	for (unsigned i = 0; i < k->npriorities; i++)
+		strlcpy(m->priorities[m->n_priorities++].name,
+		    k->priorities[i], sizeof(m->priorities[0].name));
+}
+
+unsigned
+kspec_secrets(const struct kspec *k, const char *names[KSECRETS_MAX])
+{
+	const char	*all[] = { k->operator_secret != NULL ?
+			    k->operator_secret : k->secret_name,
+			    k->app_secret, k->readonly_secret,
+			    k->monitor_secret, k->backup_secret,
+			    k->tls ? k->tls_secret : NULL };
+	unsigned	 n = 0, j;
+
+	for (size_t i = 0; i < PS_NITEMS(all); i++) {
+		if (all[i] == NULL)
+			continue;
+		for (j = 0; j < n && strcmp(names[j], all[i]) != 0; j++)
+			;
+		if (j == n)
+			names[n++] = all[i];
+	}
+	return (n);
+}

@@ -1,0 +1,305 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+
+/*
+ * status.authority, the promotion record (fencing.md section 2), and its
+ * reference-compatible copies: status.lastFailover*, promotionGtidExecuted
+ * and two annotations (api.md 1.9).
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kube_render.h"
+
+#define ANN_TIME	BR_ANN "last-failover"
+#define ANN_TARGET	BR_ANN "last-failover-target"
+/* A time further ahead than any clock is wrong was not written by us. */
+#define FUTURE_MAX_S	300
+
+struct reader {
+	char	*why;		/* ERR_LEN + 1 */
+	bool	 bad;
+};
+
+static void
+complain(struct reader *r, const char *fmt, ...)
+{
+	va_list	ap;
+
+	if (!r->bad) {
+		va_start(ap, fmt);
+		vsnprintf(r->why, ERR_LEN + 1, fmt, ap);
+		va_end(ap);
+	}
+	r->bad = true;
+}
+
+static uint64_t
+read_u64(struct reader *r, yyjson_val *o, const char *key)
+{
+	yyjson_val	*v = yyjson_obj_get(o, key);
+
+	if (yyjson_is_uint(v) && yyjson_get_uint(v) <= INT64_MAX)
+		return (yyjson_get_uint(v));
+	complain(r, "status.authority: %s is not a number", key);
+	return (0);
+}
+
+static void
+read_str(struct reader *r, yyjson_val *o, const char *key, char *out,
+    size_t size)
+{
+	yyjson_val	*v = yyjson_obj_get(o, key);
+	size_t		 n = yyjson_get_len(v);
+
+	out[0] = '\0';
+	if (v == NULL || yyjson_is_null(v))
+		return;
+	if (!yyjson_is_str(v) || n >= size ||
+	    strlen(yyjson_get_str(v)) != n) {
+		complain(r, "status.authority: %s is not text of at most %zu "
+		    "bytes", key, size - 1);
+		return;
+	}
+	memcpy(out, yyjson_get_str(v), n + 1);
+}
+
+static void
+read_epoch(struct reader *r, yyjson_val *v, struct m_epoch *e)
+{
+	char	start[KTIME_LEN + 16];
+	int64_t	us;
+
+	if (!yyjson_is_obj(v)) {
+		complain(r, "status.authority: an unended epoch is no object");
+		return;
+	}
+	e->epoch = read_u64(r, v, "epoch");
+	read_str(r, v, "site", e->site, sizeof(e->site));
+	read_str(r, v, "podUID", e->pod_uid, sizeof(e->pod_uid));
+	read_str(r, v, "containerID", e->container_id,
+	    sizeof(e->container_id));
+	read_str(r, v, "serverUUID", e->server_uuid, sizeof(e->server_uuid));
+	read_str(r, v, "processStart", start, sizeof(start));
+	if (start[0] == '\0')
+		return;
+	if (ktime_parse(start, &us) == -1)
+		complain(r, "status.authority: processStart is no time");
+	else
+		e->proc_start_ms = us / 1000;
+}
+
+static void
+read_unended(struct reader *r, yyjson_val *list, struct m_record *m)
+{
+	yyjson_arr_iter	 it = yyjson_arr_iter_with(list);
+	yyjson_val	*e;
+
+	if (list == NULL || yyjson_is_null(list))
+		return;
+	if (!yyjson_is_arr(list) || yyjson_arr_size(list) > UNENDED_MAX) {
+		complain(r, "status.authority: unended is not a list of at "
+		    "most %d epochs", UNENDED_MAX);
+		return;
+	}
+	while ((e = yyjson_arr_iter_next(&it)) != NULL)
+		read_epoch(r, e, &m->unended[m->n_unended++]);
+}
+
+static void
+read_authority(struct reader *r, yyjson_val *a, struct m_record *m)
+{
+	if (a == NULL || yyjson_is_null(a))
+		return;
+	if (!yyjson_is_obj(a)) {
+		complain(r, "status.authority: is no object");
+		return;
+	}
+	m->version = read_u64(r, a, "version");
+	m->epoch = read_u64(r, a, "epoch");
+	read_str(r, a, "activeSite", m->active, sizeof(m->active));
+	read_str(r, a, "serverUUID", m->server_uuid, sizeof(m->server_uuid));
+	read_str(r, a, "grantGtid", m->promotion_gtid,
+	    sizeof(m->promotion_gtid));
+	read_str(r, a, "seenGtid", m->seen_gtid, sizeof(m->seen_gtid));
+	read_unended(r, yyjson_obj_get(a, "unended"), m);
+	/* 0 means "none" to everybody; a record never has it. */
+	if (m->version == 0)
+		complain(r, "status.authority: version is 0");
+}
+
+/* Unix seconds of a valid pair of time and target, else 0. */
+static int64_t
+read_failover(yyjson_val *o, const char *tkey, const char *skey,
+    const char **target)
+{
+	const char	*t = yyjson_get_str(yyjson_obj_get(o, tkey));
+	int64_t		 us;
+
+	*target = yyjson_get_str(yyjson_obj_get(o, skey));
+	if (t == NULL || ktime_parse(t, &us) == -1 || us <= 0 ||
+	    *target == NULL || **target == '\0' ||
+	    strlen(*target) > NAME_LEN)
+		return (0);
+	return (us / 1000000);
+}
+
+static void
+read_last(yyjson_val *cr, yyjson_val *status, const struct kspec *k,
+    int64_t now_ms, struct m_record *m)
+{
+	yyjson_val	*ann;
+	const char	*st, *at;
+	int64_t		 s, a;
+
+	ann = yyjson_obj_get(yyjson_obj_get(cr, "metadata"), "annotations");
+	s = read_failover(status, "lastFailover", "lastFailoverTarget", &st);
+	a = read_failover(ann, ANN_TIME, ANN_TARGET, &at);
+	if (a > now_ms / 1000 + FUTURE_MAX_S ||
+	    (a != 0 && k != NULL && kspec_site(k, at) == -1))
+		a = 0;
+	if (s == 0 && a == 0)
+		return;
+	m->from_annotations = a > s;
+	m->last_failover_s = a > s ? a : s;
+	strlcpy(m->last_failover_target, a > s ? at : st,
+	    sizeof(m->last_failover_target));
+}
+
+int
+krecord_decode(yyjson_val *cr, const struct kspec *k, int64_t now_ms,
+    struct m_record *m, char why[static ERR_LEN + 1])
+{
+	struct reader	 r = { .why = why };
+	yyjson_val	*status = yyjson_obj_get(cr, "status");
+	const char	*uid;
+
+	memset(m, 0, sizeof(*m));
+	why[0] = '\0';
+	uid = yyjson_get_str(yyjson_obj_get(yyjson_obj_get(cr, "metadata"),
+	    "uid"));
+	if (uid == NULL || strlen(uid) > UID_LEN)
+		complain(&r, "metadata.uid: missing");
+	else
+		strlcpy(m->group, uid, sizeof(m->group));
+	read_authority(&r, yyjson_obj_get(status, "authority"), m);
+	read_last(cr, status, k, now_ms, m);
+	if (!r.bad)
+		return (0);
+	errno = EBADMSG;
+	return (-1);
+}
+
+/* -------------------------------------------------------------- encode -- */
+
+static bool
+put_u64(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, uint64_t v)
+{
+	/* The API server's integers are signed. */
+	return (v <= INT64_MAX && yyjson_mut_obj_add_uint(doc, o, key, v));
+}
+
+static bool
+add_epoch(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m_epoch *e)
+{
+	yyjson_mut_val	*o = yyjson_mut_arr_add_obj(doc, list);
+	char		 start[KTIME_LEN];
+
+	/* Six digits are more than needed; one format fewer. */
+	if (e->proc_start_ms > INT64_MAX / 1000 || e->proc_start_ms < 0)
+		return (false);
+	ktime_us(e->proc_start_ms * 1000, start);
+	return (o != NULL && put_u64(doc, o, "epoch", e->epoch) &&
+	    kput_str(doc, o, "site", e->site) &&
+	    kput_str(doc, o, "podUID", e->pod_uid) &&
+	    kput_str(doc, o, "containerID", e->container_id) &&
+	    kput_str(doc, o, "serverUUID", e->server_uuid) &&
+	    (e->proc_start_ms == 0 ||
+	    kput_str(doc, o, "processStart", start)));
+}
+
+static bool
+add_authority(yyjson_mut_doc *doc, yyjson_mut_val *status,
+    const struct m_record_put *p)
+{
+	yyjson_mut_val	*a, *list;
+
+	a = yyjson_mut_obj_add_obj(doc, status, "authority");
+	if (a == NULL || p->base_version >= INT64_MAX ||
+	    p->n_unended > UNENDED_MAX ||
+	    !put_u64(doc, a, "version", p->base_version + 1) ||
+	    !put_u64(doc, a, "epoch", p->epoch) ||
+	    !kput_str(doc, a, "activeSite", p->active) ||
+	    !kput_str(doc, a, "serverUUID", p->server_uuid) ||
+	    (list = yyjson_mut_obj_add_arr(doc, a, "unended")) == NULL)
+		return (false);
+	for (unsigned i = 0; i < p->n_unended; i++)
+		if (!add_epoch(doc, list, &p->unended[i]))
+			return (false);
+	/* All members, always: a merge patch keeps what it does not name. */
+	return (kput_str(doc, a, "grantGtid", p->promotion_gtid) &&
+	    kput_str(doc, a, "seenGtid", p->seen_gtid));
+}
+
+static void
+last_failover(const struct m_record_put *p, char out[static KTIME_LEN])
+{
+	ktime_s(p->last_failover_s < INT64_MAX / 1000 ?
+	    p->last_failover_s * 1000 : 0, out);
+}
+
+yyjson_mut_val *
+krecord_patch(yyjson_mut_doc *doc, const struct m_record_put *p,
+    const char *resource_version)
+{
+	yyjson_mut_val	*o = yyjson_mut_obj(doc), *meta, *status;
+	char		 t[KTIME_LEN];
+
+	last_failover(p, t);
+	if (o == NULL ||
+	    (meta = yyjson_mut_obj_add_obj(doc, o, "metadata")) == NULL ||
+	    !kput_str(doc, meta, "resourceVersion", resource_version) ||
+	    (status = yyjson_mut_obj_add_obj(doc, o, "status")) == NULL ||
+	    !add_authority(doc, status, p))
+		return (NULL);
+	if (p->last_failover_s > 0 &&
+	    (!kput_str(doc, status, "lastFailover", t) ||
+	    !kput_str(doc, status, "lastFailoverTarget",
+	    p->last_failover_target) || !kput_str(doc, status,
+	    "promotionGtidExecuted", p->promotion_gtid)))
+		return (NULL);
+	return (o);
+}
+
+yyjson_mut_val *
+krecord_annotations(yyjson_mut_doc *doc, const struct m_record_put *p)
+{
+	yyjson_mut_val	*o = yyjson_mut_obj(doc), *meta, *ann;
+	char		 t[KTIME_LEN];
+
+	last_failover(p, t);
+	if (o == NULL ||
+	    (meta = yyjson_mut_obj_add_obj(doc, o, "metadata")) == NULL ||
+	    (ann = yyjson_mut_obj_add_obj(doc, meta, "annotations")) ==
+	    NULL || !kput_str(doc, ann, ANN_TIME, t) ||
+	    !kput_str(doc, ann, ANN_TARGET, p->last_failover_target))
+		return (NULL);
+	return (o);
+}

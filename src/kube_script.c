@@ -1,0 +1,196 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+
+/*
+ * Shell that runs in MySQL Pods. Constants: nothing of a spec is ever put
+ * into them, values come as files, environment or arguments.
+ *
+ * A server must never listen on TCP without being read-only (fencing.md 2).
+ * With a data directory that is complete the setting is in a configuration
+ * file before mysqld starts. The first initialisation needs a writable
+ * server, but that one has no network; its last script writes the file before
+ * the entrypoint starts the server proper. A first initialisation that was
+ * cut short leaves a data directory that looks complete to the entrypoint;
+ * a marker file (mysqld --initialize passes over names with a leading dot,
+ * tried on 9.7) tells, and all of it is thrown away: nobody had ever been
+ * able to connect to it.
+ */
+
+#include "kube_render.h"
+
+#define CONF	KCONF_DIR "/zz-bloodraven-read-only.cnf"
+#define MARK	KDATA_DIR "/.bloodraven-initialising"
+#define RO_TEXT	"[mysqld]\\nread-only=ON\\nsuper-read-only=ON\\n"
+/* Renamed into place: no mysqld reads half of it. */
+#define WRITE_RO							\
+	"printf '" RO_TEXT "' >" CONF ".tmp && mv " CONF ".tmp " CONF
+
+/* Init container: what only files can say. $1 is the server id. */
+const char kscript_init[] =
+    "set -eu\n"
+    "umask 022\n"
+    "cp " KMAP_DIR "/" KCONF_KEY " " KCONF_DIR "/" KCONF_KEY "\n"
+    "printf '[mysqld]\\nserver-id=%s\\n' \"$1\" >" KCONF_DIR
+    "/server-id.cnf\n";
+
+/*
+ * Container mysql: each start, also those in place that run no init
+ * container. The lock stays with mysqld through every exec: a second Pod of
+ * the volume on the same node waits and does not mistake the first one's
+ * initialisation for one that was cut short.
+ */
+const char kscript_start[] =
+    "set -u\n"
+    "umask 022\n"
+    "cd " KDATA_DIR " || exit 1\n"
+    "if command -v flock >/dev/null; then\n"
+    "\texec 9>>.bloodraven-lock || exit 1\n"
+    "\tif ! flock -w 60 9; then\n"
+    "\t\techo 'bloodraven: another Pod uses the data directory' >&2\n"
+    "\t\texit 1\n"
+    "\tfi\n"
+    "fi\n"
+    "others() {\n"
+    "\tfind . -mindepth 1 -maxdepth 1 ! -name '.bloodraven-*' "
+    "! -name lost+found \"$@\"\n"
+    "}\n"
+    "if [ -e " MARK " ]; then\n"
+    "\techo 'bloodraven: first initialisation was cut short, "
+    "beginning anew' >&2\n"
+    "\tothers -exec rm -rf {} + || exit 1\n"
+    "fi\n"
+    "if [ -d mysql ]; then\n"
+    "\t" WRITE_RO " || exit 1\n"
+    "else\n"
+    "\trm -f " CONF " || exit 1\n"
+    "\t# With foreign files mysqld will refuse to initialise: leave them.\n"
+    "\tif [ -z \"$(others)\" ]; then\n"
+    "\t\t: >" MARK " && sync || exit 1\n"
+    "\tfi\n"
+    "fi\n"
+    "exec docker-entrypoint.sh \"$@\"\n";
+
+/*
+ * 01-bloodraven-users.sh: accounts of first boot, by what is mounted. Not
+ * logged: fresh sites stay GTID-empty. sql_mode is emptied, so that a
+ * backslash escapes whatever mysqlConf says. The operator comes last: should
+ * another role name its account, ALL without restrictions wins.
+ *
+ * app: fencing.md section 6. Reading the mysql schema would show password
+ * hashes; writing sys or performance_schema would blind the operator.
+ */
+const char kscript_users[] =
+    "#!/bin/sh\n"
+    "# Made by bloodraven. Runs once, on a server without network.\n"
+    "(\n"
+    "set -eu\n"
+    "quote() {\n"
+    "\tprintf \"'\"\n"
+    "\tprintf %s \"$1\" | sed -e 's/\\\\/\\\\\\\\/g' -e \"s/'/\\\\\\\\'/g\"\n"
+    "\tprintf \"'\"\n"
+    "}\n"
+    "grants() {\n"
+    "\tcase $1 in\n"
+    "\tapp)\n"
+    "\t\techo \"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, "
+    "ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, "
+    "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, "
+    "EVENT, TRIGGER, SHOW DATABASES ON *.* TO $2;\"\n"
+    "\t\techo \"REVOKE SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, "
+    "ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, "
+    "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, "
+    "EVENT, TRIGGER ON mysql.* FROM $2;\"\n"
+    "\t\tfor s in sys performance_schema; do\n"
+    "\t\t\techo \"REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, "
+    "INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, CREATE VIEW, "
+    "CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER ON $s.* FROM $2;\"\n"
+    "\t\tdone ;;\n"
+    "\treadonly)\n"
+    "\t\techo \"GRANT SELECT, SHOW VIEW, SHOW DATABASES, PROCESS ON *.* "
+    "TO $2;\"\n"
+    "\t\techo \"REVOKE SELECT, SHOW VIEW ON mysql.* FROM $2;\" ;;\n"
+    "\tmonitor)\n"
+    "\t\techo \"GRANT PROCESS, REPLICATION CLIENT ON *.* TO $2;\"\n"
+    "\t\techo \"GRANT SELECT ON performance_schema.* TO $2;\" ;;\n"
+    "\tbackup)\n"
+    "\t\techo \"GRANT SELECT, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, "
+    "PROCESS, REPLICATION CLIENT, BACKUP_ADMIN, FLUSH_TABLES ON *.* TO "
+    "$2;\" ;;\n"
+    "\treplication)\n"
+    "\t\techo \"GRANT REPLICATION SLAVE, REPLICATION CLIENT, BACKUP_ADMIN "
+    "ON *.* TO $2;\" ;;\n"
+    "\toperator)\n"
+    "\t\techo \"GRANT ALL ON *.* TO $2 WITH GRANT OPTION;\" ;;\n"
+    "\tesac\n"
+    "}\n"
+    "statements() {\n"
+    "\techo \"SET SESSION sql_log_bin = 0, sql_mode = '', autocommit = "
+    "1;\"\n"
+    "\tfor role in app readonly monitor backup replication operator; do\n"
+    "\t\tdir=" KCREDS_DIR "/$role\n"
+    "\t\t[ -s $dir/username ] && [ -s $dir/password ] || continue\n"
+    "\t\taccount=$(quote \"$(cat $dir/username)\")@\"'%'\"\n"
+    "\t\tpassword=$(quote \"$(cat $dir/password)\")\n"
+    "\t\techo \"CREATE USER IF NOT EXISTS $account IDENTIFIED BY "
+    "$password;\"\n"
+    "\t\techo \"ALTER USER $account IDENTIFIED BY $password;\"\n"
+    "\t\tgrants $role \"$account\"\n"
+    "\tdone\n"
+    "}\n"
+    "MYSQL_PWD=${MYSQL_ROOT_PASSWORD:-}\n"
+    "export MYSQL_PWD\n"
+    "sql=$(statements)\n"
+    "printf '%s\\n' \"$sql\" | mysql --protocol=socket --user=root\n"
+    ")\n";
+
+/*
+ * 99-bloodraven-read-only.sh: the end of the first boot. The entrypoint's
+ * own loading of time zones is logged; without the reset a fresh site would
+ * hold private GTIDs.
+ */
+const char kscript_read_only[] =
+    "#!/bin/sh\n"
+    "# Made by bloodraven. The server that comes next has a network.\n"
+    "(\n"
+    "set -eu\n"
+    "MYSQL_PWD=${MYSQL_ROOT_PASSWORD:-}\n"
+    "export MYSQL_PWD\n"
+    "mysql --protocol=socket --user=root "
+    "--execute='RESET BINARY LOGS AND GTIDS'\n"
+    WRITE_RO "\n"
+    "sync\n"
+    "rm -f " MARK "\n"
+    "sync\n"
+    ")\n";
+
+/*
+ * preStop: fence before the kubelet's SIGTERM. Errors do not matter: what
+ * counts as a proof is read back elsewhere. Bounded, because a fence waits
+ * behind locks and the grace period is running.
+ */
+const char kscript_stop[] =
+    "user=root\n"
+    "MYSQL_PWD=${MYSQL_ROOT_PASSWORD:-}\n"
+    "if [ -s " KCREDS_DIR "/operator/password ]; then\n"
+    "\tuser=$(cat " KCREDS_DIR "/operator/username)\n"
+    "\tMYSQL_PWD=$(cat " KCREDS_DIR "/operator/password)\n"
+    "fi\n"
+    "export MYSQL_PWD\n"
+    "timeout 10 mysql --protocol=socket --connect-timeout=2 "
+    "--user=\"$user\" --execute='SET SESSION lock_wait_timeout = 5; "
+    "SET GLOBAL super_read_only = ON' >/dev/null 2>&1\n"
+    "exit 0\n";
