@@ -20,7 +20,11 @@
  * runs one scenario in a child, whose exit status and log it judges.
  */
 
-#include <sys/prctl.h>
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <setjmp.h>
@@ -31,12 +35,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -247,7 +249,7 @@ static const struct ps_proc	dropped[] = {
 static struct ps_conf		conf = {
 	.procs = procs, .nprocs = 2, .schema = &schema, .level = LL_INFO,
 	.on_setup = p_setup, .on_ready = p_ready, .on_death = p_death,
-#ifdef __SANITIZE_ADDRESS__
+#if defined(DISABLE_SANDBOX) || defined(__SANITIZE_ADDRESS__)
 	.no_sandbox = true,
 #endif
 };
