@@ -39,7 +39,7 @@
 #include "br.h"
 
 #define FSM_NONE		0xff	/* no site */
-#define FSM_FOREIGN		0xfe	/* source: a host that is no site */
+#define FSM_FOREIGN		0xfe	/* one that is not configured */
 
 /* ----------------------------------------------------------- constants -- */
 
@@ -58,12 +58,17 @@
 #define FSM_ACK_GRACE_MS	1000	/* answer late: decide anew */
 #define FSM_RECORD_TIMEOUT_MS	10000
 #define FSM_RETRY_MS		1000	/* spacing of a repeated action */
+#define FSM_DRAIN_POLL_MS	100	/* extra probes while draining */
+#define FSM_SUSPECT_POLL_MS	250	/* and after a lost connection */
+#define FSM_RESTART_MS		600000	/* a clone's recipient comes back */
 #define FSM_REPAIR_RETRY_MS	30000	/* rejoin after a failure */
 #define FSM_DRAIN_MS		30000	/* then DrainTimeout is reported */
 #define FSM_SEEN_MS		30000	/* last-seen set into the record */
 #define FSM_ASSERT_QUIET_MS	60000	/* assert-dead: nobody saw it */
 #define FSM_KUBELET_MS		30000	/* kubelet spoke after the loss */
+#define FSM_BLOCKED_SAY_MS	3000	/* the kubelet's word takes a second */
 #define FSM_POD_GRACE_S		1
+#define FSM_POD_RETRY_MS	5000	/* a refused delete or release */
 #define FSM_CLONE_BACKOFF_MS	10000	/* doubles */
 #define FSM_CLONE_BACKOFF_MAX_MS 600000
 #define FSM_CLOCK_TOL_MS	300000	/* record from the future */
@@ -103,7 +108,7 @@
 	X(V_DATA_MISSING, "data missing", "DataMissing")		\
 	X(V_APPLIER_ERROR, "applier error", "ApplierError")		\
 	X(V_DRAIN_TIMEOUT, "drain takes long", "DrainTimeout")		\
-	X(V_FENCING, "fencing writable sites", NULL)			\
+	X(V_FENCING, "another site may be writable", "NoProof")		\
 	X(V_RECORD_FULL, "too many unended epochs", "RecordFull")
 
 /* Which proof of an unended epoch is missing, or which one there is. */
@@ -112,8 +117,8 @@
 	X(P_FENCED, "fence confirmed")					\
 	X(P_TERMINATED, "kubelet: terminated")				\
 	X(P_ASSERTED, "asserted dead")					\
-	/* an older epoch of a process in the granted Pod and volume */	\
-	X(P_SUCCEEDED, "same server")
+	/* a later process of the same Pod holds its data directory */	\
+	X(P_SUCCEEDED, "later process of the Pod seen")
 
 /* Steps towards a grant to one site, each from what was last observed. */
 #define FSM_STEPS(X)							\
@@ -161,6 +166,8 @@
 	X(G_WORD_REASON, "ContainerStatusUnknown proves nothing")	\
 	X(G_WORD_START, "the process began within that container")	\
 	X(G_ASSERT_CURRENT, "assert-dead names a current epoch")	\
+	X(G_WORD_SEEN, "the process was not seen after its container's end") \
+	X(G_SUCCESSOR, "a later start in the same Pod, on the same data") \
 	X(G_ASSERT_QUIET, "nobody saw the process for 60 s")		\
 	X(G_SUPERSET, "the promoted site has all that was received")	\
 	X(G_DRAINED, "received transactions are applied first")		\
@@ -170,7 +177,7 @@
 	X(G_GRANT_PROCESS, "a grant goes to the recorded process")	\
 	X(G_NO_OTHER_WRITER, "no grant while another site is writable")	\
 	X(G_REGRANT_DATA, "the active site still has its data")		\
-	X(G_REGRANT_SELF, "same Pod and server_uuid, or others ended")	\
+	X(G_REGRANT_SELF, "the active site's server_uuid is the recorded one") \
 	X(G_COOLDOWN, "promotions are a cooldown apart")		\
 	X(G_FRESH, "only an untouched group is bootstrapped")		\
 	X(G_ADOPT_ALL, "adoption sees every core site")			\
@@ -490,12 +497,16 @@ struct fsm_req {
 struct fsm_site {
 	/* health (fsm_health.c) */
 	uint8_t		 state;		/* enum site_state */
-	bool		 suspect;	/* connection lost since last probe */
+	bool		 suspect;	/* connection or probe lost since p */
 	uint32_t	 fails;
 	uint32_t	 wstreak;
 	uint8_t		 repl_streak;
+	int64_t		 counted_ms;	/* sending of the last one counted */
 	int64_t		 fail_since_ms;	/* first of the failed probes */
+	int64_t		 extra_ms;	/* when the next extra probe is due */
+	bool		 quelled;	/* what p saw writable is ended */
 	int64_t		 seen_ms;	/* last good probe came */
+	int64_t		 flags_ms;	/* flags in p were read by an action */
 	bool		 ever;		/* p below holds a good probe */
 	struct fsm_probe p;		/* the last good one */
 	/* pods: current, and those that are being deleted */
@@ -520,7 +531,7 @@ struct fsm_site {
 	/* rejoin */
 	uint8_t		 conv;		/* enum fsm_convergence */
 	bool		 diverged;	/* reported, kept until contained */
-	bool		 repair_wait;	/* stopped for a re-point */
+	int64_t		 repair_ms;	/* no repair before that */
 	int64_t		 stopped_ms;	/* STOP_REPLICA was answered */
 	bool		 recovering;	/* RecoveryInProgress */
 	/* clone back-off */
@@ -529,6 +540,7 @@ struct fsm_site {
 	/* Pods whose deletion was asked for: once per Pod */
 	char		 deleted_uid[UID_LEN + 1];
 	struct fsm_req	 pod_req;
+	int64_t		 pod_next_ms;
 };
 
 struct fsm_state {
@@ -543,10 +555,14 @@ struct fsm_state {
 	int64_t		 wall_ms;
 	/* record */
 	bool		 rec_known;	/* read since the Lease was got */
-	bool		 rec_stale;	/* a put ended unclear: read first */
 	struct fsm_record rec;
 	uint8_t		 ended[UNENDED_MAX];	/* enum fsm_proof, latched */
 	struct fsm_req	 put;
+	uint64_t	 put_base;	/* version it was based on */
+	bool		 put_ok;	/* acknowledged, not read back yet */
+	bool		 put_promotion;
+	uint64_t	 put_epoch;	/* what it mints, 0: nothing */
+	uint8_t		 put_why;	/* enum fsm_verdict */
 	int64_t		 put_next_ms;
 	int64_t		 seen_put_ms;
 	uint64_t	 my_epoch;	/* minted by this leader */
@@ -558,7 +574,9 @@ struct fsm_state {
 	uint8_t		 verdict;
 	uint8_t		 subject;	/* site it speaks of */
 	uint8_t		 step;
-	uint8_t		 blocked_said;	/* verdict already reported */
+	uint8_t		 blocked;	/* verdict that blocks, and since */
+	int64_t		 blocked_ms;
+	bool		 blocked_said;	/* its Event was sent */
 	uint8_t		 matrix_said;
 	/* clone */
 	uint8_t		 clone_phase;

@@ -29,8 +29,7 @@
 
 #define GTID_TAG_LEN	32	/* MySQL's limit */
 #define GTID_SIDS_MAX	128	/* (UUID, tag) pairs of one set */
-#define GTID_IVALS_MAX	2048	/* more than GTID_LEN's text can hold in
-				   a common set; 32 KiB */
+#define GTID_IVALS_MAX	2048	/* 32 KiB; a star's sets hold some dozens */
 
 /* start <= end, both inclusive, as in the text. */
 struct gtid_ival {

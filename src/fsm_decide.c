@@ -1,0 +1,441 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * The group decision: one pure function of everything known now. Nothing is
+ * remembered of earlier decisions, so whatever was refused is decided anew
+ * with every observation.
+ */
+
+#include <string.h>
+
+#include "fsm_int.h"
+
+static void
+verdict(struct fsm_decision *d, enum fsm_verdict v, uint8_t site)
+{
+	d->verdict = (uint8_t)v;
+	d->site = site;
+}
+
+/* -------------------------------------------------- towards one grant ---- */
+
+/*
+ * The next step towards a grant to site i, from what was last observed. What
+ * was received is applied before the channel goes.
+ */
+enum fsm_step
+fsm_prepare(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site	*t = &s->site[i];
+	bool			 minted;
+
+	if (!FSM_GUARD(G_NO_CHANNEL, !t->p.has_repl)) {
+		if (!FSM_GUARD(G_DRAIN_FRESH, t->receiver_off_ms != 0 &&
+		    t->p.sent_ms >= t->receiver_off_ms && t->p.io == IO_NO))
+			return ST_STOP_RECEIVER;
+		if (!FSM_GUARD(G_DRAINED,
+		    fsm_rel_bit(s, s->rel.drained, i) ||
+		    (s->override == i && t->p.sql_errno != 0)))
+			return ST_DRAIN;
+		return ST_RESET;
+	}
+	minted = s->my_epoch != 0 && s->rec.epoch == s->my_epoch &&
+	    !s->my_granted && fsm_is_newest(s, i);
+	if (!FSM_GUARD(G_MINT_FIRST, minted))
+		return ST_MINT;
+	return t->grant_open ? ST_CONFIRM : ST_GRANT;
+}
+
+/* May a further epoch be recorded: those that ended make room. */
+static bool
+record_full(const struct fsm_state *s)
+{
+	unsigned	 k, n = 0;
+
+	for (k = 0; k < s->rec.n; k++)
+		if (fsm_proof_of(s, k) == P_NONE)
+			n++;
+	return n >= UNENDED_MAX;
+}
+
+/*
+ * Site i is the choice. What still stands between it and the grant is the
+ * same for every way that leads here.
+ */
+static void
+choose(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_decision *d, enum fsm_verdict why, uint8_t i)
+{
+	const struct fsm_site	*t = &s->site[i];
+	uint8_t			 j;
+	int			 k;
+
+	if (!FSM_GUARD(G_PROMOTABLE, fsm_promotable(c, i))) {
+		verdict(d, V_NO_CANDIDATE, i);
+		return;
+	}
+	if ((k = fsm_unproven(s, i)) != -1) {
+		verdict(d, V_NO_PROOF, s->rec.unended[k].site);
+		d->site2 = i;
+		d->epoch = s->rec.unended[k].epoch;
+		return;
+	}
+	for (j = 0; j < c->nsites; j++)
+		if (!FSM_GUARD(G_NO_OTHER_WRITER,
+		    j == i || !fsm_may_write(s, j))) {
+			verdict(d, V_FENCING, j);
+			return;
+		}
+	verdict(d, why, i);
+	d->step = (uint8_t)fsm_prepare(s, i);
+	if (d->step == ST_MINT && record_full(s))
+		d->verdict = V_RECORD_FULL;
+	if (d->step != ST_DRAIN)
+		return;
+	if (t->p.sql_errno != 0)
+		d->verdict = V_APPLIER_ERROR;
+	else if (t->drain_ms != 0 && s->now_ms - t->drain_ms > FSM_DRAIN_MS)
+		d->verdict = V_DRAIN_TIMEOUT;
+}
+
+/* ---------------------------------------------------- no record at all --- */
+
+/* Nothing was ever done with it: neither data, nor transactions, nor role. */
+bool
+fsm_empty_site(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	(void)c;
+	return !s->site[i].p.has_repl && !s->site[i].p.user_schemas &&
+	    fsm_rel_bit(s, s->rel.empty, i);
+}
+
+static uint8_t
+best_rank(const struct fsm_conf *c)
+{
+	uint8_t	 i, best = FSM_NONE;
+
+	for (i = 0; i < c->nsites; i++)
+		if (fsm_promotable(c, i) && (best == FSM_NONE ||
+		    fsm_rank(c, i) < fsm_rank(c, best)))
+			best = i;
+	return best;
+}
+
+/* Every core site answers and is read-only: fresh, or one has everything. */
+static void
+adopt_read_only(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_decision *d)
+{
+	uint8_t	 i, j, best = FSM_NONE;
+	bool	 fresh = true, all_empty = true;
+
+	for (i = 0; i < c->nsites; i++) {
+		if (!fsm_core(c, i))
+			continue;
+		if (!fsm_known(s, i)) {
+			verdict(d, V_GTID_UNKNOWN, i);
+			return;
+		}
+		fresh = fresh && fsm_empty_site(c, s, i);
+		all_empty = all_empty && fsm_rel_bit(s, s->rel.empty, i);
+	}
+	if (FSM_GUARD(G_FRESH, fresh)) {
+		choose(c, s, d, V_BOOTSTRAP, best_rank(c));
+		return;
+	}
+	for (i = 0; i < c->nsites; i++) {
+		if (!fsm_promotable(c, i) || !fsm_answers(s, i))
+			continue;
+		for (j = 0; j < c->nsites; j++)
+			if (fsm_core(c, j) && !FSM_GUARD(G_SUPERSET,
+			    fsm_all_contains(s, i, j)))
+				break;
+		if (j == c->nsites && (best == FSM_NONE ||
+		    fsm_rank(c, i) < fsm_rank(c, best)))
+			best = i;
+	}
+	if (all_empty)
+		verdict(d, V_DATA_MISSING, FSM_NONE);
+	else if (best == FSM_NONE)
+		verdict(d, V_DIVERGENCE, FSM_NONE);
+	else
+		choose(c, s, d, V_ADOPT_GRANT, best);
+}
+
+/* No authority is recorded: adopt what there is, or begin. */
+static void
+decide_new(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_decision *d)
+{
+	uint8_t		 i, writer = FSM_NONE;
+	unsigned	 writers = 0, lost = 0, core = 0;
+	bool		 unsettled = false;
+
+	for (i = 0; i < c->nsites; i++) {
+		if (!fsm_core(c, i))
+			continue;
+		core++;
+		if (s->site[i].state == SS_UNREACHABLE)
+			lost++;
+		else if (s->site[i].state == SS_UNKNOWN ||
+		    !fsm_answers(s, i))
+			unsettled = true;
+		if (fsm_promotable(c, i) && fsm_may_write(s, i)) {
+			writers++;
+			if (writer == FSM_NONE ||
+			    fsm_rank(c, i) < fsm_rank(c, writer))
+				writer = i;
+			if (s->site[i].state != SS_WRITABLE)
+				unsettled = true;
+		}
+	}
+	if (writers > 1)
+		verdict(d, V_SPLIT_BRAIN, fsm_rank(c, writer) < SITES_MAX ?
+		    writer : FSM_NONE);
+	else if (lost == core)
+		verdict(d, V_TOTAL_LOSS, FSM_NONE);
+	else if (!FSM_GUARD(G_ADOPT_ALL, !unsettled))
+		verdict(d, V_WAIT_SITES, FSM_NONE);
+	else if (writers == 1)
+		choose(c, s, d, V_ADOPT, writer);
+	else if (!FSM_GUARD(G_ADOPT_ALL, lost == 0))
+		verdict(d, V_WAIT_SITES, FSM_NONE);
+	else
+		adopt_read_only(c, s, d);
+}
+
+/* --------------------------------------------------------- candidates ---- */
+
+/* Whether site i takes part in the choice of a new active site. */
+static bool
+eligible(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	return fsm_promotable(c, i) && s->site[i].state == SS_READ_ONLY &&
+	    !fsm_recipient(s, i) && !s->site[i].diverged;
+}
+
+/*
+ * Choose among the eligible sites by received and executed: the one that has
+ * everything that any of them has; by preference among equals. A site that
+ * has failed probes but is not lost yet still counts by what it had.
+ */
+static uint8_t
+pick(const struct fsm_conf *c, const struct fsm_state *s, uint8_t except,
+    struct fsm_decision *d)
+{
+	uint8_t		 i, j, best = FSM_NONE;
+	unsigned	 n = 0, waiting = 0, apart = 0;
+
+	for (i = 0; i < c->nsites; i++) {
+		if (fsm_promotable(c, i) && s->site[i].diverged)
+			apart++;
+		if (fsm_promotable(c, i) && s->site[i].state == SS_UNKNOWN)
+			waiting++;
+		if (i == except || !eligible(c, s, i))
+			continue;
+		n++;
+		if (!fsm_known(s, i)) {
+			verdict(d, V_GTID_UNKNOWN, i);
+			return FSM_NONE;
+		}
+		for (j = 0; j < c->nsites; j++)
+			if (j != except && eligible(c, s, j) &&
+			    !FSM_GUARD(G_SUPERSET, fsm_all_contains(s, i, j)))
+				break;
+		if (j == c->nsites && (best == FSM_NONE ||
+		    fsm_rank(c, i) < fsm_rank(c, best)))
+			best = i;
+	}
+	if (waiting > 0)
+		verdict(d, V_WAIT_SITES, FSM_NONE);
+	else if (n == 0)
+		verdict(d, apart > 0 ? V_DIVERGENCE : V_NO_CANDIDATE,
+		    FSM_NONE);
+	else if (best == FSM_NONE)
+		verdict(d, V_DIVERGENCE, FSM_NONE);
+	else if (!fsm_answers(s, best) || s->site[best].p.offline_mode)
+		verdict(d, V_WAIT_SITES, best);
+	else
+		return best;
+	return FSM_NONE;
+}
+
+/*
+ * An empty site may only take over in a group in which nothing was ever
+ * written: it follows the lost one, and the record knows of no transaction.
+ */
+static bool
+has_data(const struct fsm_state *s, uint8_t i)
+{
+	if (!fsm_rel_bit(s, s->rel.empty, i))
+		return true;
+	return s->rel.record_known && s->rel.grant_empty &&
+	    fsm_rel_bit(s, s->rel.has_seen, i) && s->site[i].p.has_repl;
+}
+
+/* The active site is lost: another one shall be promoted. */
+static void
+decide_lost(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_decision *d, uint8_t active)
+{
+	unsigned	 core = 0, lost = 0;
+	uint8_t		 i, best;
+
+	for (i = 0; i < c->nsites; i++)
+		if (fsm_core(c, i)) {
+			core++;
+			lost += s->site[i].state == SS_UNREACHABLE;
+		}
+	if (lost == core) {
+		verdict(d, V_TOTAL_LOSS, FSM_NONE);
+		return;
+	}
+	if ((best = pick(c, s, active, d)) == FSM_NONE)
+		return;
+	if (!FSM_GUARD(G_COOLDOWN, !fsm_cooldown(c, s)))
+		verdict(d, V_COOLDOWN, best);
+	else if (!FSM_GUARD(G_REGRANT_DATA, has_data(s, best)))
+		verdict(d, V_DATA_MISSING, best);
+	else
+		choose(c, s, d, V_PROMOTE, best);
+}
+
+/* ------------------------------------------ the active site, read-only --- */
+
+/*
+ * Another site has everything that is known to have been written, and the
+ * active one, though its own data is as recorded, has not: nothing can be
+ * lost by granting the other one.
+ */
+static bool
+ahead_of(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i,
+    uint8_t active)
+{
+	return eligible(c, s, i) && fsm_all_contains(s, i, active) &&
+	    fsm_rel_bit(s, s->rel.has_grant, i) &&
+	    fsm_rel_bit(s, s->rel.has_seen, i);
+}
+
+/* The volume is the one that the record speaks of, and it is not older. */
+static bool
+data_intact(const struct fsm_state *s, uint8_t a)
+{
+	if (!FSM_GUARD(G_REGRANT_SELF, s->rec.server_uuid[0] == '\0' ||
+	    fsm_streq(s->rec.server_uuid, s->site[a].p.server_uuid)))
+		return false;
+	return FSM_GUARD(G_REGRANT_DATA,
+	    fsm_rel_bit(s, s->rel.has_grant, a) &&
+	    fsm_rel_bit(s, s->rel.has_seen, a));
+}
+
+static void
+decide_regrant(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_decision *d, uint8_t a)
+{
+	uint8_t	 j, best;
+
+	if (!fsm_answers(s, a) || s->site[a].p.offline_mode) {
+		verdict(d, V_WAIT_THRESHOLD, a);
+		return;
+	}
+	if (!fsm_known(s, a) || !s->rel.record_known) {
+		verdict(d, V_GTID_UNKNOWN, a);
+		return;
+	}
+	if (!data_intact(s, a)) {
+		verdict(d, V_DATA_MISSING, a);
+		return;
+	}
+	for (j = 0; j < c->nsites; j++) {
+		if (j == a || !fsm_promotable(c, j) || fsm_recipient(s, j) ||
+		    s->site[j].diverged || s->site[j].state == SS_UNREACHABLE)
+			continue;
+		if (s->site[j].state == SS_UNKNOWN) {
+			verdict(d, V_WAIT_SITES, j);
+			return;
+		}
+		if (!fsm_known(s, j)) {
+			verdict(d, V_GTID_UNKNOWN, j);
+			return;
+		}
+		if (FSM_GUARD(G_SUPERSET, fsm_all_contains(s, a, j)))
+			continue;
+		if (!ahead_of(c, s, j, a)) {
+			verdict(d, V_DIVERGENCE, j);
+			return;
+		}
+		if ((best = pick(c, s, FSM_NONE, d)) == FSM_NONE)
+			return;
+		if (!FSM_GUARD(G_COOLDOWN, !fsm_cooldown(c, s)))
+			verdict(d, V_COOLDOWN, best);
+		else
+			choose(c, s, d, V_PROMOTE, best);
+		return;
+	}
+	choose(c, s, d, V_REGRANT, a);
+}
+
+static void
+decide_active(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_decision *d, uint8_t a)
+{
+	const struct fsm_site	*t = &s->site[a];
+	uint8_t			 j;
+
+	if (t->state == SS_UNKNOWN) {
+		verdict(d, V_STARTING, a);
+		return;
+	}
+	if (FSM_GUARD(G_LOST_IS_ACTIVE, t->state == SS_UNREACHABLE)) {
+		decide_lost(c, s, d, a);
+		return;
+	}
+	if (t->p.read_only) {
+		decide_regrant(c, s, d, a);
+		return;
+	}
+	if (!fsm_is_newest(s, a)) {
+		verdict(d, V_FENCING, a);
+		return;
+	}
+	for (j = 0; j < c->nsites; j++)
+		if (j != a && fsm_may_write(s, j)) {
+			verdict(d, fsm_promotable(c, j) ? V_SPLIT_BRAIN :
+			    V_FENCING, j);
+			return;
+		}
+	verdict(d, fsm_answers(s, a) ? V_HEALTHY : V_WAIT_THRESHOLD, a);
+}
+
+void
+fsm_decide(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_decision *d)
+{
+	memset(d, 0, sizeof(*d));
+	d->site = d->site2 = FSM_NONE;
+	if (c->deleting)
+		verdict(d, V_DELETING, FSM_NONE);
+	else if (!FSM_GUARD(G_RECORD_FRESH, s->rec_known && s->synced))
+		verdict(d, V_STARTING, FSM_NONE);
+	else if (s->rec.active == FSM_NONE)
+		decide_new(c, s, d);
+	else if (s->rec.active >= c->nsites ||
+	    !fsm_promotable(c, s->rec.active))
+		decide_lost(c, s, d, FSM_NONE);
+	else
+		decide_active(c, s, d, s->rec.active);
+}

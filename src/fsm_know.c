@@ -1,0 +1,218 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* Questions about what is known; no answer changes anything. */
+
+#include <string.h>
+
+#include "fsm_int.h"
+
+bool
+fsm_streq(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+static bool
+start_near(int64_t a, int64_t b)
+{
+	return a - b < FSM_START_TOL_MS && b - a < FSM_START_TOL_MS;
+}
+
+/*
+ * The probe speaks of this very process. A measured start differs by less
+ * than two seconds between two measurements of one process.
+ */
+bool
+fsm_same_process(const struct fsm_proc *a, const struct fsm_probe *p)
+{
+	return fsm_streq(a->pod_uid, p->pod_uid) &&
+	    fsm_streq(a->server_uuid, p->server_uuid) &&
+	    start_near(a->start_ms, p->start_ms);
+}
+
+bool
+fsm_promotable(const struct fsm_conf *c, uint8_t i)
+{
+	return c->site[i].role == ROLE_CANDIDATE;
+}
+
+bool
+fsm_core(const struct fsm_conf *c, uint8_t i)
+{
+	return c->site[i].role != ROLE_READER;
+}
+
+/* Its last probe was answered. */
+bool
+fsm_answers(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+
+	return t->ever && t->fails == 0 && !t->suspect &&
+	    t->state != SS_UNREACHABLE;
+}
+
+/* Seen writable last, and nothing proves that this process has ended. */
+bool
+fsm_may_write(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+
+	return t->ever && !t->p.read_only && !t->quelled;
+}
+
+/* The GTID sets of site i are known. */
+bool
+fsm_known(const struct fsm_state *s, uint8_t i)
+{
+	return FSM_GUARD(G_UNKNOWN_SETS, (s->rel.known & BIT(i)) != 0);
+}
+
+/* A bit about one site, false where its sets are not known. */
+bool
+fsm_rel_bit(const struct fsm_state *s, uint16_t bits, uint8_t i)
+{
+	return fsm_known(s, i) && (bits & BIT(i)) != 0;
+}
+
+/* A(i) contains A(j), and both are known. */
+bool
+fsm_all_contains(const struct fsm_state *s, uint8_t i, uint8_t j)
+{
+	return fsm_known(s, i) && fsm_known(s, j) &&
+	    (s->rel.all_all[i] & BIT(j)) != 0;
+}
+
+/* Its data is being replaced: it is no candidate and no witness. */
+bool
+fsm_recipient(const struct fsm_state *s, uint8_t i)
+{
+	if (s->clone_to != i)
+		return false;
+	return s->clone_phase == CL_CLONING || s->clone_phase == CL_RESTART ||
+	    s->clone_phase == CL_SETUP;
+}
+
+/* Index of the newest epoch among the unended ones, -1: it has ended. */
+int
+fsm_newest(const struct fsm_state *s)
+{
+	int	 k;
+
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].epoch == s->rec.epoch)
+			return k;
+	return -1;
+}
+
+/* Site i runs the process of the newest epoch. */
+bool
+fsm_is_newest(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_pod	*pod;
+	const struct fsm_epoch	*e;
+	int			 k;
+
+	if (s->rec.active != i || (k = fsm_newest(s)) == -1)
+		return false;
+	e = &s->rec.unended[k];
+	if (!s->site[i].ever || !fsm_same_process(&e->proc, &s->site[i].p))
+		return false;
+	/*
+	 * A restart within the tolerance of the start is told by the
+	 * container: what runs there now is not what was recorded.
+	 */
+	pod = fsm_pod_of(s, i, e->proc.pod_uid);
+	return pod == NULL || pod->ctr_state != CTR_RUNNING ||
+	    fsm_streq(pod->container_id, e->proc.container_id);
+}
+
+/* The strict active site: recorded, writable, and the only one. */
+uint8_t
+fsm_active(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	uint8_t	 a = s->rec.active, i;
+
+	if (!s->rec_known || a >= c->nsites || !fsm_promotable(c, a) ||
+	    s->site[a].state != SS_WRITABLE || !fsm_is_newest(s, a))
+		return FSM_NONE;
+	for (i = 0; i < c->nsites; i++)
+		if (i != a && s->site[i].state == SS_WRITABLE)
+			return FSM_NONE;
+	return a;
+}
+
+/* Place in the order of preference: priorities first, then as declared. */
+unsigned
+fsm_rank(const struct fsm_conf *c, uint8_t i)
+{
+	unsigned	 k;
+
+	for (k = 0; k < c->npri; k++)
+		if (c->pri[k] == i)
+			return k;
+	return SITES_MAX + i;
+}
+
+const struct fsm_pod *
+fsm_pod_of(const struct fsm_state *s, uint8_t i, const char *uid)
+{
+	const struct fsm_site	*t = &s->site[i];
+	unsigned		 k;
+
+	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++)
+		if (uid[0] != '\0' && fsm_streq(t->pod[k].pod_uid, uid))
+			return &t->pod[k];
+	return NULL;
+}
+
+/*
+ * The Pod whose running container holds the process that site i's last probe
+ * speaks of; NULL while that is not known. Only such a process can be minted
+ * for, since its end could not be proven otherwise.
+ */
+const struct fsm_pod *
+fsm_container(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_probe	*p = &s->site[i].p;
+	const struct fsm_pod	*pod = fsm_pod_of(s, i, p->pod_uid);
+	unsigned		 k;
+
+	if (pod == NULL || pod->gone || pod->deleting ||
+	    pod->ctr_state != CTR_RUNNING || pod->container_id[0] == '\0' ||
+	    p->start_ms < pod->started_ms - FSM_START_TOL_MS)
+		return NULL;
+	for (k = 0; k < pod->nwords; k++)
+		if (fsm_streq(pod->word[k].container_id, pod->container_id))
+			return NULL;
+	return pod;
+}
+
+/* A promotion was less than a cooldown ago, here or by the record. */
+bool
+fsm_cooldown(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	int64_t	 ago;
+
+	if (s->promoted_ms != 0 &&
+	    s->now_ms - s->promoted_ms < c->cooldown_ms)
+		return true;
+	if (s->rec.last_failover_s == 0)
+		return false;
+	ago = s->wall_ms - s->rec.last_failover_s * 1000;
+	return ago > -FSM_CLOCK_TOL_MS && ago < c->cooldown_ms;
+}

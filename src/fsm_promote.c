@@ -1,0 +1,345 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Carrying a decision out: prepare the chosen site, record its epoch, grant,
+ * confirm. Each step is computed from observations (fsm_prepare); an operator
+ * that dies between two of them leaves nothing that its successor must know.
+ */
+
+#include <string.h>
+
+#include "fsm_int.h"
+
+/* ----------------------------------------------------------- the record -- */
+
+static bool
+put_ready(const struct fsm_ctx *x)
+{
+	const struct fsm_state	*s = x->s;
+
+	/* Acknowledged but not read back: its version is not known yet. */
+	if (s->put_ok && s->rec.version <= s->put_base &&
+	    x->now < s->put_next_ms)
+		return false;
+	return s->rec_known && s->put.seq == 0 &&
+	    (s->put_ok || x->now >= s->put_next_ms);
+}
+
+static bool
+put(struct fsm_ctx *x, uint64_t epoch, enum fsm_verdict why)
+{
+	struct fsm_state	*s = x->s;
+
+	if (fsm_request(x, A_RECORD_PUT, x->o->put.active, &s->put,
+	    FSM_RECORD_TIMEOUT_MS) == NULL)
+		return false;
+	s->put_base = s->rec.version;
+	s->put_ok = false;
+	s->put_epoch = epoch;
+	s->put_why = (uint8_t)why;
+	s->put_promotion = x->o->put_promotion;
+	return true;
+}
+
+/* A copy of the record without the epochs that have ended. */
+static void
+put_open(struct fsm_ctx *x, bool keep_newest)
+{
+	const struct fsm_state	*s = x->s;
+	struct fsm_record	*r = &x->o->put;
+	unsigned		 k;
+
+	*r = s->rec;
+	r->n = 0;
+	memset(r->unended, 0, sizeof(r->unended));
+	for (k = 0; k < s->rec.n; k++)
+		if (fsm_proof_of(s, k) == P_NONE ||
+		    (keep_newest && s->rec.unended[k].epoch == s->rec.epoch &&
+		    s->ended[k] == P_NONE))
+			r->unended[r->n++] = s->rec.unended[k];
+}
+
+/* Epochs of the very process that gets a newer one are covered by it. */
+static void
+drop_same(struct fsm_record *r, const struct fsm_epoch *e,
+    const struct fsm_probe *p)
+{
+	struct fsm_epoch	*u;
+	unsigned		 k, n = 0;
+
+	for (k = 0; k < r->n; k++) {
+		u = &r->unended[k];
+		if (u->site == e->site && fsm_same_process(&u->proc, p) &&
+		    fsm_streq(u->proc.container_id, e->proc.container_id))
+			continue;
+		r->unended[n++] = *u;
+	}
+	memset(&r->unended[n], 0, (r->n - n) * sizeof(r->unended[0]));
+	r->n = (uint8_t)n;
+}
+
+static void
+mint(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
+{
+	struct fsm_state	*s = x->s;
+	struct fsm_record	*r = &x->o->put;
+	const struct fsm_probe	*p = &s->site[i].p;
+	const struct fsm_pod	*pod;
+	struct fsm_epoch	 e;
+
+	if (!put_ready(x) || !fsm_can_act(x) ||
+	    (pod = fsm_container(s, i)) == NULL)
+		return;
+	memset(&e, 0, sizeof(e));
+	e.epoch = s->rec.epoch + 1;
+	e.site = i;
+	memcpy(e.proc.pod_uid, p->pod_uid, sizeof(e.proc.pod_uid));
+	memcpy(e.proc.container_id, pod->container_id,
+	    sizeof(e.proc.container_id));
+	memcpy(e.proc.server_uuid, p->server_uuid,
+	    sizeof(e.proc.server_uuid));
+	e.proc.start_ms = p->start_ms;
+	put_open(x, false);
+	drop_same(r, &e, p);
+	if (r->n >= UNENDED_MAX)
+		return;
+	r->unended[r->n++] = e;
+	r->epoch = e.epoch;
+	r->active = i;
+	memcpy(r->server_uuid, p->server_uuid, sizeof(r->server_uuid));
+	x->o->put_grant = x->o->put_seen = i;
+	if (why == V_PROMOTE) {
+		r->last_failover_s = s->wall_ms / 1000;
+		r->last_target = i;
+		x->o->put_promotion = true;
+	}
+	if (put(x, e.epoch, why) && why == V_PROMOTE)
+		fsm_tell(x, T_PROMOTING, i);
+}
+
+void
+fsm_put_done(struct fsm_ctx *x, bool ok)
+{
+	struct fsm_state	*s = x->s;
+	struct fsm_act		*a;
+
+	memset(&s->put, 0, sizeof(s->put));
+	s->put_ok = ok;
+	s->put_next_ms = x->now + (ok ? FSM_RECORD_TIMEOUT_MS : FSM_RETRY_MS);
+	if (!ok || s->put_epoch == 0)
+		return;
+	s->my_epoch = s->put_epoch;
+	s->my_why = s->put_why;
+	s->my_granted = false;
+	if (s->put_promotion)
+		s->promoted_ms = x->now;
+	if ((a = fsm_tell(x, T_MINTED, FSM_NONE)) != NULL)
+		a->epoch = s->my_epoch;
+}
+
+/* Something has ended and nothing newer replaces it: let the record say so. */
+static bool
+ended_recorded(const struct fsm_state *s)
+{
+	unsigned	 k;
+
+	for (k = 0; k < s->rec.n; k++) {
+		if (fsm_proof_of(s, k) == P_NONE)
+			continue;
+		/* The active process is fenced: it will get a new epoch. */
+		if (s->rec.unended[k].epoch == s->rec.epoch &&
+		    s->ended[k] == P_NONE)
+			continue;
+		return false;
+	}
+	return true;
+}
+
+void
+fsm_record_keep(struct fsm_ctx *x)
+{
+	struct fsm_state	*s = x->s;
+	uint8_t			 a = s->rec.active;
+
+	if (!put_ready(x) || x->c->deleting || !fsm_can_act(x) ||
+	    s->rec.version == 0)
+		return;
+	if (!ended_recorded(s)) {
+		put_open(x, true);
+		(void)put(x, 0, V_STARTING);
+		return;
+	}
+	if (x->d.verdict != V_HEALTHY || a >= x->c->nsites ||
+	    !fsm_answers(s, a) || !s->rel.seen_stale || !fsm_known(s, a) ||
+	    (s->seen_put_ms != 0 && x->now - s->seen_put_ms < FSM_SEEN_MS))
+		return;
+	put_open(x, true);
+	x->o->put_seen = a;
+	if (put(x, 0, V_STARTING))
+		s->seen_put_ms = x->now;
+}
+
+/* -------------------------------------------------------------- the grant */
+
+static void
+grant(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_state	*s = x->s;
+	struct fsm_act		*a;
+	int64_t			 left = s->lease_deadline_ms - x->now;
+
+	if (!FSM_GUARD(G_GRANT_PROCESS, fsm_is_newest(s, i)) ||
+	    !fsm_answers(s, i) || fsm_container(s, i) == NULL)
+		return;
+	if ((a = fsm_sql(x, i, SQL_GRANT, FSM_SQL_TIMEOUT_MS)) == NULL)
+		return;
+	a->grant_ttl_ms = left < FSM_GRANT_TTL_MS ? left : FSM_GRANT_TTL_MS;
+	fsm_grant_sent(x, i, a->valid_until_ms);
+}
+
+void
+fsm_granted(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_state	*s = x->s;
+
+	s->my_granted = true;
+	fsm_health_set(x, i, SS_WRITABLE);
+	switch ((enum fsm_verdict)s->my_why) {
+	case V_PROMOTE:
+		fsm_tell(x, T_FAILOVER, i);
+		fsm_count(x, FM_FAILOVERS, i);
+		break;
+	case V_REGRANT:
+		fsm_tell(x, T_REGRANTED, i);
+		fsm_count(x, FM_REGRANTS, i);
+		break;
+	case V_BOOTSTRAP:
+		fsm_tell(x, T_BOOTSTRAPPED, i);
+		break;
+	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_SPLIT_BRAIN:
+	case V_TOTAL_LOSS: case V_WAIT_SITES: case V_WAIT_THRESHOLD:
+	case V_ADOPT: case V_ADOPT_GRANT: case V_NO_CANDIDATE:
+	case V_COOLDOWN: case V_NO_PROOF: case V_DIVERGENCE:
+	case V_GTID_UNKNOWN: case V_DATA_MISSING: case V_APPLIER_ERROR:
+	case V_DRAIN_TIMEOUT: case V_FENCING: case V_RECORD_FULL: case V_MAX:
+		fsm_tell(x, T_ADOPTED, i);
+		break;
+	}
+}
+
+/* ------------------------------------------------------------- the steps - */
+
+static void
+stop_receiver(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_site	*t = &x->s->site[i];
+
+	if (t->receiver_off_ms != 0 && (t->p.sent_ms < t->receiver_off_ms ||
+	    t->p.io == IO_NO))
+		fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
+	else
+		(void)fsm_sql(x, i, SQL_STOP_RECEIVER, FSM_SQL_TIMEOUT_MS);
+}
+
+static void
+drain(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_site	*t = &x->s->site[i];
+
+	if (t->drain_ms == 0)
+		t->drain_ms = x->now;
+	if (!t->p.sql && fsm_sql(x, i, SQL_START_APPLIER,
+	    FSM_SQL_TIMEOUT_MS) != NULL && t->p.sql_errno != 0)
+		t->next_ms[SQL_START_APPLIER] = x->now + FSM_POD_RETRY_MS;
+	fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
+}
+
+static void
+reset_replica(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_state	*s = x->s;
+	struct fsm_act		*a;
+	bool			 drop;
+
+	drop = !fsm_rel_bit(s, s->rel.drained, i) && s->override == i;
+	if ((a = fsm_sql(x, i, SQL_RESET_REPLICA, FSM_SQL_TIMEOUT_MS)) == NULL)
+		return;
+	a->drop_received = drop;
+	if (!drop)
+		return;
+	fsm_tell(x, T_OVERRIDE, i);
+	if ((a = fsm_emit(x, A_ANNOTATION_DEL, i)) != NULL)
+		a->key = FSM_ANN_OVERRIDE;
+}
+
+static void
+step(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
+{
+	if (x->d.step != ST_DRAIN)
+		x->s->site[i].drain_ms = 0;
+	switch ((enum fsm_step)x->d.step) {
+	case ST_STOP_RECEIVER:
+		stop_receiver(x, i);
+		break;
+	case ST_DRAIN:
+		drain(x, i);
+		break;
+	case ST_RESET:
+		reset_replica(x, i);
+		break;
+	case ST_MINT:
+		mint(x, i, why);
+		break;
+	case ST_GRANT:
+		grant(x, i);
+		break;
+	case ST_CONFIRM:
+		fsm_probe_now(x, i, FSM_SUSPECT_POLL_MS);
+		break;
+	case ST_NONE:
+	case ST_MAX:
+		break;
+	}
+}
+
+void
+fsm_promote(struct fsm_ctx *x)
+{
+	uint8_t	 i = x->d.site;
+
+	switch ((enum fsm_verdict)x->d.verdict) {
+	case V_ADOPT:
+		mint(x, i, V_ADOPT);
+		break;
+	case V_BOOTSTRAP:
+	case V_ADOPT_GRANT:
+	case V_REGRANT:
+	case V_PROMOTE:
+		step(x, i, (enum fsm_verdict)x->d.verdict);
+		break;
+	case V_APPLIER_ERROR:
+	case V_DRAIN_TIMEOUT:
+		drain(x, i);
+		break;
+	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_SPLIT_BRAIN:
+	case V_TOTAL_LOSS: case V_WAIT_SITES: case V_WAIT_THRESHOLD:
+	case V_NO_CANDIDATE: case V_COOLDOWN: case V_NO_PROOF:
+	case V_DIVERGENCE: case V_GTID_UNKNOWN: case V_DATA_MISSING:
+	case V_FENCING: case V_RECORD_FULL: case V_MAX:
+		break;
+	}
+}

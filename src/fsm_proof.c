@@ -1,0 +1,372 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Proofs that an epoch has ended, and what may bring one about
+ * (bloodraven-fencing(7)). Without one there is no grant elsewhere.
+ */
+
+#include <string.h>
+
+#include "fsm_int.h"
+
+#define UNIX_S(ms)	((ms) / 1000)
+
+/*
+ * The kubelet's word ends that process: it is about the container that was
+ * recorded before the grant, and the process began within that container's
+ * life. Kubernetes cuts finishedAt to whole seconds and a measured start is
+ * never below the second of the true one, hence strictly "before": a process
+ * that began after the container's end, in a container recorded wrongly from
+ * a stale Pod, is not taken for dead.
+ */
+bool
+fsm_word_ends(const struct fsm_state *s, uint8_t i,
+    const struct fsm_proc *proc, const struct fsm_word *w)
+{
+	const struct fsm_probe	*p = &s->site[i].p;
+
+	if (!FSM_GUARD(G_WORD_CONTAINER,
+	    fsm_streq(w->container_id, proc->container_id)))
+		return false;
+	if (!FSM_GUARD(G_WORD_REASON, !w->unknown))
+		return false;
+	if (!FSM_GUARD(G_WORD_START,
+	    proc->start_ms >= w->started_ms - FSM_START_TOL_MS &&
+	    proc->start_ms < w->finished_ms))
+		return false;
+	/* It answered after that second: another one is meant. */
+	return FSM_GUARD(G_WORD_SEEN, !s->site[i].ever ||
+	    !fsm_same_process(proc, p) ||
+	    UNIX_S(p->clock_ms) <= UNIX_S(w->finished_ms));
+}
+
+static bool
+pod_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
+    const struct fsm_pod *pod)
+{
+	unsigned	 k;
+
+	if (!fsm_streq(pod->pod_uid, proc->pod_uid))
+		return false;
+	for (k = 0; k < pod->nwords; k++)
+		if (fsm_word_ends(s, i, proc, &pod->word[k]))
+			return true;
+	return false;
+}
+
+/*
+ * The last good probe of that very process read both flags ON, and no grant
+ * can change that any more: ours are answered or past their limit, those of
+ * earlier leaders too, since the server's clock has run for the longest life
+ * of a grant since this leader first read it.
+ */
+static bool
+fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	const struct fsm_site	*t = &s->site[e->site];
+
+	if (!t->ever || !t->p.read_only || !t->p.super_read_only)
+		return false;
+	if (!FSM_GUARD(G_FENCE_PROCESS, fsm_same_process(&e->proc, &t->p)))
+		return false;
+	if (!FSM_GUARD(G_FENCE_OWN_GRANTS, !t->grant_open))
+		return false;
+	return FSM_GUARD(G_FENCE_OLD_GRANTS, t->lead_clock_ms != 0 &&
+	    t->p.clock_ms - t->lead_clock_ms >=
+	    FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS);
+}
+
+/*
+ * A process of the same Pod with the same server_uuid that began later has
+ * answered: the kubelet runs one container of a name at a time, and mysqld
+ * locks its data directory, so the earlier one is gone.
+ */
+static bool
+succeeded(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	const struct fsm_site	*t = &s->site[e->site];
+
+	return FSM_GUARD(G_SUCCESSOR, t->ever &&
+	    fsm_streq(t->p.pod_uid, e->proc.pod_uid) &&
+	    fsm_streq(t->p.server_uuid, e->proc.server_uuid) &&
+	    t->p.start_ms - e->proc.start_ms >= FSM_START_TOL_MS);
+}
+
+/* The proof that there is for unended epoch k. */
+enum fsm_proof
+fsm_proof_of(const struct fsm_state *s, unsigned k)
+{
+	const struct fsm_epoch	*e = &s->rec.unended[k];
+
+	if (s->ended[k] != P_NONE)
+		return s->ended[k];
+	if (e->site >= SITES_MAX)
+		return P_NONE;
+	if (fence_confirmed(s, e))
+		return P_FENCED;
+	if (succeeded(s, e))
+		return P_SUCCEEDED;
+	return P_NONE;
+}
+
+/*
+ * An unended epoch without proof that is in the way of a grant to site i's
+ * present process, -1 when there is none. Epochs of that process itself are
+ * not in the way.
+ */
+int
+fsm_unproven(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_epoch	*e;
+	unsigned		 k;
+
+	for (k = 0; k < s->rec.n; k++) {
+		e = &s->rec.unended[k];
+		if (e->site == i && fsm_same_process(&e->proc,
+		    &s->site[i].p))
+			continue;
+		if (!FSM_GUARD(G_PROOF, fsm_proof_of(s, k) != P_NONE))
+			return (int)k;
+	}
+	return -1;
+}
+
+static void
+end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
+{
+	const struct fsm_epoch	*e = &x->s->rec.unended[k];
+	struct fsm_act		*a;
+
+	if (x->s->ended[k] != P_NONE)
+		return;
+	x->s->ended[k] = (uint8_t)proof;
+	if (e->site < x->c->nsites && x->s->site[e->site].ever &&
+	    fsm_same_process(&e->proc, &x->s->site[e->site].p))
+		x->s->site[e->site].quelled = true;
+	if ((a = fsm_tell(x, T_EPOCH_ENDED, e->site)) != NULL) {
+		a->epoch = e->epoch;
+		a->proof = (uint8_t)proof;
+	}
+}
+
+/* Words end epochs for good: the Pod that carries them will go. */
+static void
+scan_words(struct fsm_ctx *x, uint8_t i)
+{
+	const struct fsm_site	*t = &x->s->site[i];
+	const struct fsm_epoch	*e;
+	unsigned		 k, m;
+
+	for (k = 0; k < x->s->rec.n; k++) {
+		e = &x->s->rec.unended[k];
+		if (e->site != i)
+			continue;
+		for (m = 0; m < sizeof(t->pod) / sizeof(t->pod[0]); m++)
+			if (pod_ends(x->s, i, &e->proc, &t->pod[m]))
+				end_epoch(x, k, P_TERMINATED);
+	}
+}
+
+/* A writer without an epoch ends like any other. */
+static void
+quell(struct fsm_site *t, const struct fsm_pod *pod)
+{
+	unsigned	 k;
+
+	if (!t->ever || !fsm_streq(pod->pod_uid, t->p.pod_uid))
+		return;
+	for (k = 0; k < pod->nwords; k++)
+		if (!pod->word[k].unknown &&
+		    t->p.start_ms < pod->word[k].finished_ms &&
+		    UNIX_S(t->p.clock_ms) <= UNIX_S(pod->word[k].finished_ms))
+			t->quelled = true;
+}
+
+static struct fsm_pod *
+slot_for(struct fsm_site *t, const char *uid)
+{
+	struct fsm_pod	*free_slot = NULL, *old = &t->pod[0];
+	unsigned	 k;
+
+	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++) {
+		if (fsm_streq(t->pod[k].pod_uid, uid))
+			return &t->pod[k];
+		if (free_slot == NULL && t->pod[k].pod_uid[0] == '\0')
+			free_slot = &t->pod[k];
+		if (t->pod[k].deleting)
+			old = &t->pod[k];
+	}
+	return free_slot != NULL ? free_slot : old;
+}
+
+void
+fsm_proof_pod(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
+{
+	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_pod	*slot = slot_for(t, pod->pod_uid);
+
+	*slot = *pod;
+	if (slot->nwords > WORDS_MAX)
+		slot->nwords = WORDS_MAX;
+	quell(t, slot);
+	scan_words(x, i);
+	if (pod->gone)
+		memset(slot, 0, sizeof(*slot));
+}
+
+/* The record as it was read; what was proven stays proven by its number. */
+void
+fsm_proof_record(struct fsm_ctx *x, const struct fsm_record *r)
+{
+	struct fsm_state	*s = x->s;
+	uint8_t			 ended[UNENDED_MAX] = { P_NONE };
+	unsigned		 k, m;
+	uint8_t			 i;
+
+	if (s->rec_known && r->version < s->rec.version)
+		return;	/* an older read that came late */
+	for (k = 0; k < r->n && k < UNENDED_MAX; k++)
+		for (m = 0; m < s->rec.n; m++)
+			if (r->unended[k].epoch == s->rec.unended[m].epoch)
+				ended[k] = s->ended[m];
+	s->rec = *r;
+	memcpy(s->ended, ended, sizeof(s->ended));
+	s->rec_known = true;
+	for (i = 0; i < x->c->nsites; i++)
+		scan_words(x, i);
+}
+
+/* ------------------------------------------------------ a human's word -- */
+
+/* Somebody saw the process within the quiet time. */
+static bool
+seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
+{
+	const struct fsm_state	*s = x->s;
+	const struct fsm_site	*t = &s->site[e->site];
+	const struct fsm_pod	*pod;
+	int64_t			 since = x->now - FSM_ASSERT_QUIET_MS;
+	uint8_t			 i;
+
+	if (t->ever && t->seen_ms > since &&
+	    fsm_same_process(&e->proc, &t->p))
+		return true;
+	pod = fsm_pod_of(s, e->site, e->proc.pod_uid);
+	if (pod != NULL && pod->ctr_state == CTR_RUNNING &&
+	    pod->kubelet_ms != 0 && pod->kubelet_ms > since)
+		return true;
+	for (i = 0; i < x->c->nsites; i++)
+		if (i != e->site && s->site[i].ever &&
+		    s->site[i].seen_ms > since && s->site[i].p.has_repl &&
+		    s->site[i].p.source == e->site &&
+		    s->site[i].p.io == IO_YES)
+			return true;
+	return false;
+}
+
+static void
+assert_answer(struct fsm_ctx *x, enum fsm_text text)
+{
+	struct fsm_act	*a;
+
+	if ((a = fsm_tell(x, text, x->s->assert_site)) != NULL)
+		a->epoch = x->s->assert_epoch;
+	if ((a = fsm_emit(x, A_ANNOTATION_DEL, FSM_NONE)) != NULL)
+		a->key = FSM_ANN_ASSERT_DEAD;
+	x->s->assert_set = false;
+}
+
+/*
+ * assert-dead: every part must be current, and nobody may have seen the
+ * process within a minute; before we have watched that long, we wait.
+ */
+void
+fsm_proof_assert(struct fsm_ctx *x)
+{
+	struct fsm_state	*s = x->s;
+	const struct fsm_epoch	*e = NULL;
+	unsigned		 k;
+	bool			 current;
+
+	if (!s->assert_set || !fsm_can_act(x) || !s->rec_known)
+		return;
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].site == s->assert_site &&
+		    s->assert_site < x->c->nsites) {
+			e = &s->rec.unended[k];
+			if (e->epoch == s->assert_epoch)
+				break;
+		}
+	current = e != NULL && e->epoch == s->assert_epoch &&
+	    fsm_streq(e->proc.pod_uid, s->assert_uid);
+	if (e == NULL || !FSM_GUARD(G_ASSERT_CURRENT, current) ||
+	    !FSM_GUARD(G_ASSERT_QUIET, !seen_lately(x, e))) {
+		assert_answer(x, T_ASSERT_REFUSED);
+		return;
+	}
+	if (!FSM_GUARD(G_ASSERT_QUIET,
+	    x->now - s->start_ms >= FSM_ASSERT_QUIET_MS))
+		return;
+	end_epoch(x, (unsigned)(e - s->rec.unended), P_ASSERTED);
+	assert_answer(x, T_ASSERT_OK);
+}
+
+/* --------------------------------------------- grants that may be ahead -- */
+
+void
+fsm_grant_sent(struct fsm_ctx *x, uint8_t i, int64_t valid_until)
+{
+	struct fsm_site	*t = &x->s->site[i];
+
+	t->grant_open = true;
+	t->grant_valid_ms = valid_until;
+	t->grant_limit_ms = 0;
+}
+
+/* The prober told how a grant ended; without an answer, its limit counts. */
+void
+fsm_grant_answer(struct fsm_ctx *x, uint8_t i, bool answered, int64_t limit)
+{
+	struct fsm_site	*t = &x->s->site[i];
+
+	if (answered)
+		t->grant_open = false;
+	else if (limit > t->grant_limit_ms)
+		t->grant_limit_ms = limit;
+}
+
+/*
+ * A good probe moves the server's clock. A grant of which nothing is known
+ * was sent before its deadline, so its limit is no later than the first
+ * reading after that deadline plus a grant's life.
+ */
+void
+fsm_grant_probe(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_site	*t = &x->s->site[i];
+
+	if (x->s->lease_held && t->lead_clock_ms == 0 &&
+	    t->p.sent_ms >= x->s->lease_since_ms)
+		t->lead_clock_ms = t->p.clock_ms;
+	if (!t->grant_open)
+		return;
+	if (t->grant_limit_ms == 0 && t->p.sent_ms >= t->grant_valid_ms)
+		t->grant_limit_ms = t->p.clock_ms + FSM_GRANT_TTL_MS;
+	if (t->grant_limit_ms != 0 && t->p.clock_ms >= t->grant_limit_ms +
+	    FSM_GRANT_MARGIN_MS)
+		t->grant_open = false;
+}

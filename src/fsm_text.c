@@ -1,0 +1,280 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* Names, messages for people, and the inputs of a decision for its log. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fsm_int.h"
+
+#define X(id, name, ...) name,
+static const char *const verdicts[] = { FSM_VERDICTS(X) };
+static const char *const proofs[] = { FSM_PROOFS(X) };
+static const char *const steps[] = { FSM_STEPS(X) };
+static const char *const clone_phases[] = { FSM_CLONE_PHASES(X) };
+static const char *const convergences[] = { FSM_CONVERGENCES(X) };
+static const char *const metrics[] = { FSM_METRICS(X) };
+static const char *const events[] = { FSM_EVENTS(X) };
+static const char *const acts[] = { FSM_ACTS(X) };
+#undef X
+#define X(id, name, block) block,
+static const char *const blocks[] = { FSM_VERDICTS(X) };
+#undef X
+#define X(id, name, reason) reason,
+static const char *const conv_reasons[] = { FSM_CONVERGENCES(X) };
+#undef X
+#define X(id, text) #id,
+static const char *const guards[] = { FSM_GUARDS(X) };
+#undef X
+#define X(id, reason, warning, msg) { reason, warning, msg },
+static const struct {
+	const char	*reason;
+	bool		 warning;
+	const char	*msg;
+} texts[] = { FSM_TEXTS(X) };
+#undef X
+
+#define NAME_FN(fn, table, max)						\
+const char *								\
+fn(unsigned v)								\
+{									\
+	return v < (max) ? (table)[v] : NULL;				\
+}
+
+NAME_FN(fsm_verdict_name, verdicts, V_MAX)
+NAME_FN(fsm_verdict_block, blocks, V_MAX)
+NAME_FN(fsm_proof_name, proofs, P_MAX)
+NAME_FN(fsm_step_name, steps, ST_MAX)
+NAME_FN(fsm_clone_phase_name, clone_phases, CL_MAX)
+NAME_FN(fsm_convergence_name, convergences, CV_MAX)
+NAME_FN(fsm_convergence_reason, conv_reasons, CV_MAX)
+NAME_FN(fsm_guard_name, guards, G_MAX)
+NAME_FN(fsm_metric_name, metrics, FM_MAX)
+NAME_FN(fsm_event_name, events, E_MAX)
+NAME_FN(fsm_act_name, acts, A_MAX)
+
+const char *
+fsm_text_msg(unsigned v)
+{
+	return v < T_MAX ? texts[v].msg : NULL;
+}
+
+const char *
+fsm_text_reason(unsigned v)
+{
+	return v < T_MAX ? texts[v].reason : "";
+}
+
+bool
+fsm_text_warning(unsigned v)
+{
+	return v < T_MAX && texts[v].warning;
+}
+
+static const char *
+site_text(const struct fsm_conf *c, uint8_t i)
+{
+	return i < c->nsites ? c->site[i].name : "-";
+}
+
+/* Why a promotion is blocked, in one clause; site is what is in the way. */
+static const char *
+block_text(unsigned v)
+{
+	switch ((enum fsm_verdict)v) {
+	case V_NO_PROOF:
+		return "its last writer is not proven to have ended";
+	case V_FENCING:
+		return "it was seen writable last, without authority";
+	case V_SPLIT_BRAIN:
+		return "more than one site is writable";
+	case V_NO_CANDIDATE:
+		return "no candidate is reachable and read-only";
+	case V_COOLDOWN:
+		return "the last promotion is less than failoverCooldown ago";
+	case V_DIVERGENCE:
+		return "no candidate has everything that the others have";
+	case V_GTID_UNKNOWN:
+		return "a GTID set could not be read or is beyond capacity";
+	case V_DATA_MISSING:
+		return "it lacks data that the record says it had";
+	case V_APPLIER_ERROR:
+		return "its applier stopped with an error before everything "
+		    "received was applied";
+	case V_DRAIN_TIMEOUT:
+		return "applying what was received takes long; it goes on";
+	case V_RECORD_FULL:
+		return "too many epochs are not proven ended";
+	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_TOTAL_LOSS:
+	case V_WAIT_SITES: case V_WAIT_THRESHOLD: case V_BOOTSTRAP:
+	case V_ADOPT: case V_ADOPT_GRANT: case V_REGRANT: case V_PROMOTE:
+	case V_MAX:
+		break;
+	}
+	return "";
+}
+
+/* Message of the PromotionBlocked condition: what is missing, what helps. */
+void
+fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_decision *d, char *buf, size_t len)
+{
+	const char	*site = site_text(c, d->site);
+	unsigned	 k;
+
+	for (k = 0; d->verdict == V_NO_PROOF && k < s->rec.n; k++)
+		if (s->rec.unended[k].epoch == d->epoch) {
+			snprintf(buf, len, "epoch %llu of site %s is not "
+			    "proven ended (no fence confirmed, no word of "
+			    "the kubelet that container %s terminated); "
+			    "bring it back, or when it is surely dead: "
+			    FSM_ANN_ASSERT_DEAD "=%s/%s/%llu",
+			    (unsigned long long)d->epoch, site,
+			    s->rec.unended[k].proc.container_id, site,
+			    s->rec.unended[k].proc.pod_uid,
+			    (unsigned long long)d->epoch);
+			return;
+		}
+	if (d->verdict == V_APPLIER_ERROR)
+		snprintf(buf, len, "site %s: %s; repair it, or drop what was "
+		    "not applied: " FSM_ANN_OVERRIDE "=%s", site,
+		    block_text(d->verdict), site);
+	else
+		snprintf(buf, len, "site %s: %s", site,
+		    block_text(d->verdict));
+}
+
+void
+fsm_message(const struct fsm_conf *c, const struct fsm_act *a, char *buf,
+    size_t len)
+{
+	const char	*site = site_text(c, a->site);
+
+	switch ((enum fsm_text)a->text) {
+	case T_NO_PROOF:
+		snprintf(buf, len, "NoProof: epoch %llu of site %s is not "
+		    "proven ended", (unsigned long long)a->epoch, site);
+		break;
+	case T_BLOCKED:
+		snprintf(buf, len, "%s: site %s: %s",
+		    fsm_verdict_block(a->verdict) == NULL ? "" :
+		    fsm_verdict_block(a->verdict), site,
+		    block_text(a->verdict));
+		break;
+	case T_EPOCH_ENDED:
+		snprintf(buf, len, "epoch %llu of site %s ended: %s",
+		    (unsigned long long)a->epoch, site,
+		    fsm_proof_name(a->proof));
+		break;
+	case T_ASSERT_OK:
+	case T_ASSERT_REFUSED:
+	case T_MINTED:
+		snprintf(buf, len, "%s: epoch %llu, site %s",
+		    texts[a->text].msg, (unsigned long long)a->epoch, site);
+		break;
+	case T_DECISION:
+		snprintf(buf, len, "%s: site %s",
+		    fsm_verdict_name(a->verdict), site);
+		break;
+	case T_SITE_STATE: case T_UNBLOCKED: case T_PROMOTING:
+	case T_FAILOVER: case T_REGRANTED: case T_ADOPTED:
+	case T_BOOTSTRAPPED: case T_FENCING: case T_POD_DELETE:
+	case T_OVERRIDE: case T_SPLIT_BRAIN: case T_NO_PRIMARY:
+	case T_TOTAL_LOSS: case T_DIVERGED: case T_RECOVERED: case T_CLONE:
+	case T_CLONE_FAILED: case T_PERSISTED: case T_ACTION_FAILED:
+	case T_MAX:
+		snprintf(buf, len, "%s: site %s", fsm_text_msg(a->text),
+		    site);
+		break;
+	}
+}
+
+/* ------------------------------------------------ inputs of a decision --- */
+
+struct in {
+	void	(*kv)(void *, const char *, const char *);
+	void	 *arg;
+};
+
+static void
+in_num(struct in *in, const char *key, int64_t v)
+{
+	char	 buf[24];
+
+	snprintf(buf, sizeof(buf), "%lld", (long long)v);
+	in->kv(in->arg, key, buf);
+}
+
+/* One site in one value: state, flags, process, channel, set relations. */
+static void
+in_site(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
+    uint8_t i)
+{
+	const struct fsm_site	*t = &s->site[i];
+	char			 key[NAME_LEN + 8], val[512];
+
+	snprintf(key, sizeof(key), "site.%s", c->site[i].name);
+	snprintf(val, sizeof(val), "%s fails=%u%s seen=%lldms ro=%d sro=%d "
+	    "pod=%.8s uuid=%.8s start=%lld clock=%lld repl=%d io=%s sql=%d "
+	    "errno=%u source=%s known=%d empty=%d drained=%d all=%04x "
+	    "exec=%04x grant=%d seenSet=%d open=%d",
+	    site_state_name(t->state), t->fails, t->suspect ? "?" : "",
+	    t->ever ? (long long)(s->now_ms - t->seen_ms) : -1LL,
+	    t->p.read_only, t->p.super_read_only, t->p.pod_uid,
+	    t->p.server_uuid, (long long)t->p.start_ms,
+	    (long long)t->p.clock_ms, t->p.has_repl,
+	    io_state_name(t->p.io), t->p.sql, t->p.sql_errno,
+	    site_text(c, t->p.source), (s->rel.known >> i) & 1,
+	    (s->rel.empty >> i) & 1, (s->rel.drained >> i) & 1,
+	    s->rel.all_all[i], s->rel.exec_all[i],
+	    (s->rel.has_grant >> i) & 1, (s->rel.has_seen >> i) & 1,
+	    t->grant_open);
+	in->kv(in->arg, key, val);
+}
+
+void
+fsm_inputs(const struct fsm_conf *c, const struct fsm_state *s,
+    void (*kv)(void *, const char *, const char *), void *arg)
+{
+	struct in	 in = { kv, arg };
+	char		 key[32], val[256];
+	unsigned	 k;
+	uint8_t		 i;
+
+	kv(arg, "step", fsm_step_name(s->step));
+	kv(arg, "leader", s->lease_held ? "true" : "false");
+	in_num(&in, "leaseLeftMs", s->lease_deadline_ms - s->now_ms);
+	in_num(&in, "recordVersion", s->rec_known ?
+	    (int64_t)s->rec.version : -1);
+	in_num(&in, "recordEpoch", (int64_t)s->rec.epoch);
+	kv(arg, "recordActive", site_text(c, s->rec.active));
+	kv(arg, "cooldown", fsm_cooldown(c, s) ? "true" : "false");
+	for (k = 0; k < s->rec.n; k++) {
+		snprintf(key, sizeof(key), "unended.%llu",
+		    (unsigned long long)s->rec.unended[k].epoch);
+		snprintf(val, sizeof(val), "%s pod=%.8s container=%.32s "
+		    "start=%lld proof=%s",
+		    site_text(c, s->rec.unended[k].site),
+		    s->rec.unended[k].proc.pod_uid,
+		    s->rec.unended[k].proc.container_id,
+		    (long long)s->rec.unended[k].proc.start_ms,
+		    fsm_proof_name(fsm_proof_of(s, k)));
+		kv(arg, key, val);
+	}
+	for (i = 0; i < c->nsites; i++)
+		in_site(&in, c, s, i);
+}

@@ -1,0 +1,353 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* What the outside shall see: a pure function of the state. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fsm_int.h"
+
+struct tally {
+	unsigned	 core, writable, read_only, unreachable, unknown;
+	unsigned	 stray;		/* writable, not promotable */
+	char		 wnames[256], unames[256], snames[256];
+};
+
+static void
+add_name(char *list, size_t len, const char *name)
+{
+	size_t	 n = strlen(list);
+
+	snprintf(list + n, len - n, "%s%s", n > 0 ? ", " : "", name);
+}
+
+static void
+tally(const struct fsm_conf *c, const struct fsm_state *s, struct tally *t)
+{
+	const char	*name;
+	uint8_t		 i;
+
+	memset(t, 0, sizeof(*t));
+	for (i = 0; i < c->nsites; i++) {
+		name = c->site[i].name;
+		if (!fsm_promotable(c, i) && s->site[i].state == SS_WRITABLE) {
+			t->stray++;
+			add_name(t->snames, sizeof(t->snames), name);
+		}
+		if (!fsm_core(c, i))
+			continue;
+		t->core++;
+		switch ((enum site_state)s->site[i].state) {
+		case SS_UNKNOWN:
+		case SS_MAX:
+			t->unknown++;
+			break;
+		case SS_WRITABLE:
+			if (!fsm_promotable(c, i))
+				break;
+			t->writable++;
+			add_name(t->wnames, sizeof(t->wnames), name);
+			break;
+		case SS_READ_ONLY:
+			t->read_only++;
+			break;
+		case SS_UNREACHABLE:
+			t->unreachable++;
+			add_name(t->unames, sizeof(t->unames), name);
+			break;
+		}
+	}
+}
+
+static enum fsm_matrix
+matrix(const struct fsm_state *s, const struct tally *t)
+{
+	if (t->stray > 0)
+		return MX_DEGRADED;
+	if (t->unreachable == t->core)
+		return MX_TOTAL_LOSS;
+	if (t->writable > 1)
+		return MX_SPLIT_BRAIN;
+	if (t->unknown > 0)
+		return MX_STARTING;
+	if (t->writable == 0)
+		return s->verdict == V_PROMOTE || s->verdict == V_REGRANT ?
+		    MX_DEGRADED : MX_NO_PRIMARY;
+	return t->unreachable > 0 ? MX_DEGRADED : MX_HEALTHY;
+}
+
+enum fsm_matrix
+fsm_matrix_of(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	struct tally	 t;
+
+	tally(c, s, &t);
+	return matrix(s, &t);
+}
+
+/* The Events of the matrix, once per change. */
+void
+fsm_matrix_say(struct fsm_ctx *x)
+{
+	enum fsm_matrix	 m = fsm_matrix_of(x->c, x->s);
+
+	if (x->s->matrix_said == m || !fsm_can_act(x))
+		return;
+	x->s->matrix_said = (uint8_t)m;
+	switch (m) {
+	case MX_SPLIT_BRAIN:
+		fsm_tell(x, T_SPLIT_BRAIN, FSM_NONE);
+		break;
+	case MX_NO_PRIMARY:
+		fsm_tell(x, T_NO_PRIMARY, FSM_NONE);
+		break;
+	case MX_TOTAL_LOSS:
+		fsm_tell(x, T_TOTAL_LOSS, FSM_NONE);
+		break;
+	case MX_HEALTHY:
+	case MX_DEGRADED:
+	case MX_STARTING:
+		break;
+	}
+}
+
+static void
+alert(const struct fsm_conf *c, const struct fsm_view *v, enum fsm_matrix m,
+    const struct tally *t, char *buf, size_t len)
+{
+	buf[0] = '\0';
+	if (t->stray > 0)
+		snprintf(buf, len, "writable non-promotable site requires "
+		    "fencing (%s)", t->snames);
+	else if (m == MX_TOTAL_LOSS)
+		snprintf(buf, len, "TOTAL LOSS: all sites are unreachable");
+	else if (m == MX_SPLIT_BRAIN)
+		snprintf(buf, len, "SPLIT BRAIN: %u sites are writable (%s)",
+		    t->writable, t->wnames);
+	else if (m == MX_NO_PRIMARY)
+		snprintf(buf, len, "NO PRIMARY: %s", t->read_only == 2 &&
+		    t->unreachable == 0 ? "both sites are read-only" :
+		    "no writable site available");
+	else if (m == MX_DEGRADED && t->writable == 1)
+		snprintf(buf, len, "%s unreachable while %s is primary",
+		    t->unames, v->active < c->nsites ?
+		    c->site[v->active].name : t->wnames);
+}
+
+/* ------------------------------------------------------------ one site --- */
+
+static bool
+replicating(const struct fsm_state *s, uint8_t i)
+{
+	return s->site[i].repl_streak >= 2;
+}
+
+static bool
+healthy(const struct fsm_conf *c, const struct fsm_state *s, uint8_t active,
+    uint8_t i)
+{
+	const struct fsm_site	*t = &s->site[i];
+
+	if (fsm_core(c, i))
+		return t->state == SS_WRITABLE || t->state == SS_READ_ONLY;
+	return active != FSM_NONE && t->state == SS_READ_ONLY &&
+	    t->conv == CV_CONVERGED && replicating(s, i) &&
+	    t->p.source == active && t->p.lag_s >= 0 &&
+	    t->p.lag_s <= c->reader_max_lag_s;
+}
+
+static void
+view_site(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_view *v, uint8_t i)
+{
+	struct fsm_site_view	*w = &v->site[i];
+
+	w->state = s->site[i].state;
+	/* Moves when the record is written, not when polls confirm it. */
+	w->label = s->rec_known && s->rec.active == i &&
+	    fsm_promotable(c, i) ? RL_PRIMARY : RL_REPLICA;
+	w->healthy = healthy(c, s, v->active, i);
+	w->replicating = replicating(s, i);
+	w->conv = s->site[i].conv;
+	w->diverged = s->site[i].diverged;
+	w->recovering = s->site[i].recovering;
+}
+
+/* ---------------------------------------------------------- conditions --- */
+
+static struct fsm_cond *
+cond(struct fsm_view *v, const char *type, bool status, const char *reason)
+{
+	struct fsm_cond	*k = &v->cond[v->nconds++];
+
+	k->type = type;
+	k->status = status;
+	k->reason = reason;
+	k->message[0] = '\0';
+	return k;
+}
+
+static void
+cond_ready(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_view *v)
+{
+	bool	 ready = v->active != FSM_NONE;
+	uint8_t	 i;
+
+	for (i = 0; i < c->nsites; i++)
+		if (i != v->active && fsm_core(c, i) &&
+		    (!replicating(s, i) || s->site[i].conv != CV_CONVERGED))
+			ready = false;
+	cond(v, "Ready", ready, "TopologyPolled");
+}
+
+static const char *
+replication_problem(const struct fsm_conf *c, const struct fsm_state *s,
+    uint8_t active)
+{
+	const struct fsm_site	*t;
+	const char		*reason = NULL;
+	uint8_t			 i;
+
+	for (i = 0; i < c->nsites && active != FSM_NONE; i++) {
+		t = &s->site[i];
+		if (i == active || !fsm_core(c, i) ||
+		    t->state != SS_READ_ONLY)
+			continue;
+		if (t->p.has_repl && t->p.source != active)
+			reason = "ReplicationSourceMismatch";
+		else if (!t->p.has_repl || t->p.io == IO_NO || !t->p.sql)
+			reason = "ReplicationBroken";
+		else if (t->p.lag_s > c->max_lag_s)
+			reason = "ReplicationLagging";
+	}
+	return reason;
+}
+
+static void
+cond_degraded(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_view *v, enum fsm_matrix m)
+{
+	static const char *const	 names[] = {
+		[MX_HEALTHY] = "Healthy", [MX_DEGRADED] = "Degraded",
+		[MX_SPLIT_BRAIN] = "SplitBrain",
+		[MX_NO_PRIMARY] = "NoPrimary",
+		[MX_TOTAL_LOSS] = "TotalLoss", [MX_STARTING] = "Starting",
+	};
+	const char		*repl = replication_problem(c, s, v->active);
+	bool			 bad = m != MX_HEALTHY && m != MX_STARTING;
+	struct fsm_cond		*k;
+
+	if (m == MX_HEALTHY && repl != NULL)
+		k = cond(v, "Degraded", true, repl);
+	else
+		k = cond(v, "Degraded", bad, names[m]);
+	memcpy(k->message, v->alert, sizeof(k->message));
+}
+
+static void
+conditions(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_decision *d, struct fsm_view *v, enum fsm_matrix m)
+{
+	const char	*block = fsm_verdict_block(d->verdict);
+	bool		 diverged = false, recovering = false, clone;
+	struct fsm_cond	*k;
+	uint8_t		 i;
+
+	cond_ready(c, s, v);
+	cond_degraded(c, s, v, m);
+	k = cond(v, "PromotionBlocked", block != NULL,
+	    block != NULL ? block : "NotBlocked");
+	if (block != NULL)
+		fsm_block_message(c, s, d, k->message, sizeof(k->message));
+	for (i = 0; i < c->nsites; i++) {
+		diverged = diverged || s->site[i].diverged;
+		recovering = recovering || s->site[i].recovering;
+	}
+	cond(v, "RecoveryPending", diverged || recovering,
+	    diverged ? "DivergentTransactions" : recovering ?
+	    "RecoveryInProgress" : "NoRecoveryPending");
+	clone = s->clone_phase != CL_IDLE && s->clone_phase != CL_DONE;
+	cond(v, "Bootstrapping", clone,
+	    fsm_clone_phase_name(s->clone_phase));
+	cond(v, "Updating", false, "NotUpdating");
+}
+
+/* ------------------------------------------------------------ wake-up --- */
+
+/*
+ * When the group is looked at again without an event. All spacings and
+ * deadlines are met to the second, draining and lost connections closer.
+ */
+static int64_t
+wake(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_view *v)
+{
+	int64_t	 wait = FSM_RETRY_MS;
+	uint8_t	 i;
+
+	if (v->verdict == V_HEALTHY && s->clone_phase != CL_CLONING &&
+	    c->poll_ms > wait)
+		wait = c->poll_ms;
+	for (i = 0; i < c->nsites; i++)
+		if (s->site[i].suspect &&
+		    s->site[i].state != SS_UNREACHABLE)
+			wait = FSM_SUSPECT_POLL_MS;
+	if (s->step == ST_DRAIN || s->step == ST_STOP_RECEIVER)
+		wait = FSM_DRAIN_POLL_MS;
+	return s->now_ms + wait;
+}
+
+/* Served as the active site a little earlier than it is confirmed. */
+static uint8_t
+effective(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	uint8_t	 a = s->rec.active, i;
+
+	if (s->my_epoch == 0 || s->rec.epoch != s->my_epoch ||
+	    s->promoted_ms == 0 || s->now_ms - s->promoted_ms > 30000 ||
+	    a >= c->nsites || !fsm_promotable(c, a))
+		return FSM_NONE;
+	for (i = 0; i < c->nsites; i++)
+		if (i != a && s->site[i].state == SS_WRITABLE)
+			return FSM_NONE;
+	return a;
+}
+
+void
+fsm_view(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_view *v)
+{
+	struct fsm_decision	 d;
+	struct tally		 t;
+	enum fsm_matrix		 m;
+	uint8_t			 i;
+
+	memset(v, 0, sizeof(*v));
+	fsm_decide(c, s, &d);
+	tally(c, s, &t);
+	m = matrix(s, &t);
+	v->verdict = d.verdict;
+	v->active = v->dns = fsm_active(c, s);
+	v->effective = v->active != FSM_NONE ? v->active : effective(c, s);
+	v->clone_phase = s->clone_phase;
+	v->wake_ms = wake(c, s, v);
+	for (i = 0; i < c->nsites; i++)
+		view_site(c, s, v, i);
+	alert(c, v, m, &t, v->alert, sizeof(v->alert));
+	conditions(c, s, &d, v, m);
+}
