@@ -249,8 +249,7 @@ if [ -e "$DATADIR/.initialising" ]; then
 fi
 if [ ! -d "$DATADIR/mysql" ]; then
 	initialise "$@"
-else
-	# Secrets are of no use to a running server.
-	unset MYSQL_ROOT_PASSWORD MYSQL_PASSWORD
 fi
+# Secrets are of no use to a running server.
+unset MYSQL_ROOT_PASSWORD MYSQL_PASSWORD CLIENT_PASSWORD
 exec "$@"
