@@ -276,7 +276,9 @@ tree_make_locked() {
 	    deb_unpack "$new/.archives" "$new" || exit 1
 	step "$name: setting up" tree_fixup "$new" || exit 1
 	sed 's#.*/##; s/%3a/:/' "$new/.archives" | sort >"$new/.packages"
-	rm "$new/.archives"
+	# The tree is the cache: archives and lists would double its size.
+	xargs rm -f <"$new/.archives"
+	rm -rf "$new/.archives" "${APT:?}/$name"
 	touch "$new/.done"
 	chmod 755 "$new"
 	mv -T "$new" "$t" || exit 1

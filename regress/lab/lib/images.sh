@@ -127,7 +127,8 @@ make_mysql() {
 	    --layer "$2/layer.tar" --volume /var/lib/mysql \
 	    --port 3306/tcp --port 33060/tcp \
 	    --entrypoint docker-entrypoint.sh --cmd mysqld \
-	    --env MYSQL_MAJOR=9.7
+	    --env MYSQL_MAJOR=9.7 || return 1
+	rm -f "$base"	# not needed again, unlike the operator's
 }
 
 # $DESTDIR is what "make install DESTDIR=..." gave.

@@ -49,4 +49,5 @@ k8s_source_fetch() {
 	cd "$1" || return 1
 	apt_in source apt-get -qq --download-only --tar-only source kubernetes ||
 	    die "bookworm no longer has the source package kubernetes"
+	rm -rf "${APT:?}/source"
 }
