@@ -41,6 +41,7 @@ struct event;
 #define PS_WELL_MS	60000	/* a worker up this long ran well */
 #define PS_DEATHS	5	/* so many within PS_DEATHS_MS: give up */
 #define PS_DEATHS_MS	60000
+#define PS_LAUNCHER_MS	5000	/* its own end, at shutdown */
 #define PS_REAP_MS	1000	/* channel EOF to exit, then SIGKILL */
 
 #define CHAN_QFRAMES	256
@@ -155,7 +156,8 @@ bool	 sandbox_disabled(const struct ps_conf *);
 int64_t	 setup_ms(const struct ps_conf *);
 /* Worker as root: chroot, setgroups, setresgid, setresuid; no capability. */
 int	 sandbox_drop(const char *user, bool keep_root_dir);
-int	 sandbox_no_capabilities(void);
+/* -1 with EBUSY when there are more threads. Without /proc: 0. */
+int	 sandbox_single_threaded(void);
 int	 sandbox_rlimits(const struct sandbox *);
 /* The deny-list that every process below the launcher inherits. */
 int	 sandbox_launcher(void);

@@ -157,7 +157,8 @@ enum codec_type {
 	CT_STR,		/* char[param + 1], valid UTF-8 not demanded, no NUL */
 	CT_BYTES,	/* struct { uint32_t len; uint8_t data[param]; } */
 	CT_SECRET,	/* struct secret */
-	CT_ARRAY	/* uint32_t n_x at offset, elements at offset2 */
+	CT_ARRAY	/* uint32_t n_x at offset, elements at offset2; nests at
+			 * most four deep, at most 16384 elements */
 };
 
 struct codec_desc;
@@ -235,7 +236,9 @@ struct ps;		/* the parent's view of all */
 
 struct sandbox {
 	unsigned	 allow;		/* SB_* */
-	const char *const *paths;	/* SB_READFILES: NULL-terminated */
+	/* SB_READFILES: NULL-terminated; must exist when the sandbox closes.
+	 * Without Landlock any file that the user may read can be read. */
+	const char *const *paths;
 	const uint16_t	*connect_ports;	/* 0-terminated; NULL: any */
 	uint64_t	 max_as;	/* RLIMIT_AS in bytes, 0: leave */
 	unsigned	 max_files;	/* RLIMIT_NOFILE */
@@ -251,7 +254,8 @@ struct ps_proc {
 	 * Runs in the worker with the channel in phase PS_SETUP: may block,
 	 * open files and load libraries. Everything that a sandbox forbids
 	 * later is done here. Registers its events on ps_base(). Returns 0,
-	 * or -1: the worker exits and is respawned with back-off.
+	 * or -1: the worker exits and is respawned with back-off. May be NULL.
+	 * Must leave no thread behind: Landlock would not bind it.
 	 */
 	int		 (*setup)(struct ps_worker *);
 	/* Runs in the worker: one decoded message from the parent. The fd is

@@ -19,6 +19,7 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -237,15 +238,23 @@ slot_stop(struct slot *s, int64_t ms)
 	(void)wait_down(ps, s, monotime_add_ms(monotime_now(), PS_REAP_MS));
 }
 
+/* Half-closed, so that we see when its end closes, which is its exit. */
 static void
 end_launcher(struct ps *ps)
 {
-	pid_t	pid;
+	struct monotime	deadline;
+	pid_t		pid;
+	int		fd = ps->launcher.fd;
 
+	deadline = monotime_add_ms(monotime_now(), PS_LAUNCHER_MS);
+	if (shutdown(fd, SHUT_WR) == -1 ||
+	    poll_until(fd, POLLHUP, deadline) == -1)
+		log_warnx("the launcher does not end");
+	else
+		while ((pid = waitpid(ps->launcher_pid, NULL, 0)) == -1 &&
+		    errno == EINTR)
+			;
 	chan_close(&ps->launcher);
-	while ((pid = waitpid(ps->launcher_pid, NULL, 0)) == -1 &&
-	    errno == EINTR)
-		;
 }
 
 void

@@ -62,8 +62,8 @@ chroot_nowhere(void)
 	return (-1);
 }
 
-int
-sandbox_no_capabilities(void)
+static int
+no_capabilities(void)
 {
 	struct __user_cap_header_struct	 hdr = { _LINUX_CAPABILITY_VERSION_3,
 					    0 };
@@ -81,7 +81,7 @@ sandbox_drop(const char *user, bool keep_root_dir)
 	gid_t		 gid;
 
 	if (geteuid() != 0 || user == NULL)
-		return (sandbox_no_capabilities());
+		return (no_capabilities());
 	errno = 0;
 	if ((pw = getpwnam(user)) == NULL) {
 		if (errno == 0)
@@ -100,7 +100,7 @@ sandbox_drop(const char *user, bool keep_root_dir)
 		errno = EPERM;
 		return (-1);
 	}
-	return (sandbox_no_capabilities());
+	return (no_capabilities());
 }
 
 static int
@@ -131,15 +131,16 @@ sandbox_rlimits(const struct sandbox *sb)
 }
 
 /* Landlock binds one thread and what it starts; another would stay free. */
-static int
-single_threaded(void)
+int
+sandbox_single_threaded(void)
 {
 	struct dirent	*de;
 	DIR		*dir;
 	unsigned	 n = 0;
 
+	/* After chroot_nowhere() there is nothing to see, and no right to. */
 	if ((dir = opendir("/proc/self/task")) == NULL)
-		return (errno == ENOENT ? 0 : -1);
+		return (errno == ENOENT || errno == EACCES ? 0 : -1);
 	while ((de = readdir(dir)) != NULL)
 		n += de->d_name[0] != '.';
 	closedir(dir);
@@ -158,7 +159,7 @@ sandbox_enter(const struct sandbox *sb, const char *title, bool use_landlock)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return (-1);
 	if (use_landlock &&
-	    (single_threaded() == -1 || landlock_enter(sb) == -1))
+	    (sandbox_single_threaded() == -1 || landlock_enter(sb) == -1))
 		return (-1);
 	if (seccomp_trap_init(title) == -1)
 		return (-1);

@@ -288,6 +288,9 @@ close_sandbox(struct ps_worker *w)
 	/* pthread_exit(3) would load it when no file can be opened any more. */
 	if (sb->allow & SB_THREADS)
 		(void)dlopen("libgcc_s.so.1", RTLD_NOW);
+	/* Asked while /proc can be seen. */
+	if (sandbox_single_threaded() == -1)
+		fatal("set-up left threads behind");
 	if (sandbox_drop(w->proc->user, sb->allow & SB_READFILES) == -1)
 		fatal("cannot drop privileges to %s",
 		    w->proc->user != NULL ? w->proc->user : "(none)");

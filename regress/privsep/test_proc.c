@@ -50,7 +50,7 @@ enum { MODE = PS_MSG_FIRST, PING, PONG, EARLY };
 
 enum mode {
 	M_ECHO, M_DIE, M_WRONG_DIRECTION, M_WRONG_PHASE, M_GARBAGE, M_HANG,
-	M_FAIL, M_STOP_SELF, M_EARLY, M_EXEC, M_QUIT
+	M_FAIL, M_STOP_SELF, M_EARLY, M_EXEC, M_QUIT, M_DROPPED
 };
 
 struct num { uint32_t n; struct secret s; };
@@ -123,7 +123,8 @@ misbehave(int fd, short what, void *arg)
 	case M_QUIT:
 		ps_worker_stop(arg);
 		break;
-	case M_ECHO: case M_HANG: case M_FAIL: case M_EARLY: case M_STOP_SELF:
+	case M_ECHO: case M_HANG: case M_FAIL: case M_EARLY:
+	case M_STOP_SELF: case M_DROPPED:
 		break;
 	}
 }
@@ -156,6 +157,9 @@ static void
 w_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 {
 	if (type != PING)
+		_exit(8);
+	if (mode == M_DROPPED && (getuid() == 0 || geteuid() == 0 ||
+	    getgid() == 0 || getegid() == 0))
 		_exit(8);
 	if (fd != -1) {
 		if (write(fd, "through fd", 10) != 10)
@@ -241,9 +245,9 @@ static const struct ps_proc	procs[] = {
 	    PS_RESTART_ALWAYS, NULL },
 };
 static const struct ps_proc	dropped[] = {
-	{ "one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb,
+	{ "dropped-one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb,
 	    PS_RESTART_ALWAYS, "nobody" },
-	{ "two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb,
+	{ "dropped-two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb,
 	    PS_RESTART_NEVER, "nobody" },
 };
 static struct ps_conf		conf = {
@@ -434,14 +438,14 @@ sc_other_schema(void)
 	start(M_ECHO);
 }
 
-/* The mode that a dropped worker checks for itself: it can echo. */
+/* The worker judges itself before it echoes. */
 static void
 sc_dropped(void)
 {
 	static struct num	m = { .n = 42 };
 
 	conf.procs = dropped;
-	start(M_ECHO);
+	start(M_DROPPED);
 	CHECK(ps_send(ps, W_ONE, PING, &m, -1) == 0, 30);
 	UNTIL(st.pongs == 1);
 	stop();
@@ -611,6 +615,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_dropped),
 	};
 
+	/* The worker's table is the one that its parent had. */
+	if (argc == 3 && strncmp(argv[2], "dropped-", 8) == 0)
+		conf.procs = dropped;
 	ps_worker_main(argc, argv, &conf);
 	return (cmocka_run_group_tests(tests, NULL, NULL));
 }

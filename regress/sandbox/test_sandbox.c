@@ -435,6 +435,65 @@ test_foreign_arch(void **state)
 }
 
 static int
+call_abort(const struct drill_target *t)
+{
+	(void)t;
+	abort();
+}
+
+/* A worker that finds its own state broken must be able to say so. */
+static void
+test_abort(void **state)
+{
+	const struct drill	d = { "abort", call_abort };
+	struct profile		p = profile(0, true);
+	int			err;
+
+	(void)state;
+	assert_int_equal(drill_run(&d, &target, enter, &p, devnull, &err),
+	    DRILL_OTHER);
+	assert_true(WIFSIGNALED(err) && WTERMSIG(err) == SIGABRT);
+}
+
+static void *
+sleeper(void *arg)
+{
+	for (;;)
+		pause();
+	return (arg);
+}
+
+static int
+thread_and_enter(void *arg)
+{
+	pthread_t	t;
+
+	if (pthread_create(&t, NULL, sleeper, NULL) != 0)
+		return (-1);
+	return (enter(arg) == -1 && errno == EBUSY ? 0 : -1);
+}
+
+static int
+call_nothing(const struct drill_target *t)
+{
+	(void)t;
+	return (0);
+}
+
+/* Landlock would leave the other thread free: refused. */
+static void
+test_threads_before(void **state)
+{
+	const struct drill	d = { "nothing", call_nothing };
+	struct profile		p = profile(SB_THREADS, true);
+	int			err;
+
+	(void)state;
+	assert_int_equal(drill_run(&d, &target, thread_and_enter, &p, devnull,
+	    &err), DRILL_DONE);
+}
+
+static int
 listen_on(uint16_t *port)
 {
 	struct sockaddr_in	sin = { .sin_family = AF_INET,
@@ -507,6 +566,8 @@ main(void)
 		cmocka_unit_test(test_permitted),
 		cmocka_unit_test(test_log_line),
 		cmocka_unit_test(test_foreign_arch),
+		cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_threads_before),
 	};
 
 #ifdef __SANITIZE_ADDRESS__
