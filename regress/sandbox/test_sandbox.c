@@ -42,6 +42,7 @@
 #include <time.h>
 
 #include "drill.h"
+#include "internal.h"
 
 #define MASK_ALL	(SB_INET | SB_LISTEN | SB_THREADS | SB_READFILES)
 
@@ -102,6 +103,16 @@ on_usr1(int sig)
 }
 
 static int
+work_limits(void)
+{
+	struct rlimit	rl;
+
+	NEED(getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_max == 64);
+	NEED(getrlimit(RLIMIT_CORE, &rl) == 0 && rl.rlim_max == 0);
+	return (0);
+}
+
+static int
 work_base(void)
 {
 	struct epoll_event	ev = { .events = EPOLLIN };
@@ -110,7 +121,6 @@ work_base(void)
 	char			rnd[16], *p;
 	uint64_t		v = 1;
 	int			ep, efd, tfd, pp[2];
-	struct rlimit		rl;
 	struct stat		sb;
 
 	NEED((p = malloc(1 << 20)) != NULL);
@@ -130,8 +140,6 @@ work_base(void)
 	NEED(fstat(pp[0], &sb) == 0);
 	NEED(getrandom(rnd, sizeof(rnd), 0) == sizeof(rnd));
 	NEED(nanosleep(&ts, NULL) == 0);
-	NEED(getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_max == 64);
-	NEED(getrlimit(RLIMIT_CORE, &rl) == 0 && rl.rlim_max == 0);
 	NEED(prctl(PR_SET_NAME, "drill") == 0);
 	NEED(signal(SIGUSR1, on_usr1) != SIG_ERR);
 	NEED(raise(SIGUSR1) == 0 && got_usr1);
@@ -239,7 +247,7 @@ work(const struct drill_target *t)
 	unsigned	allow = current->sb.allow;
 
 	(void)t;
-	NEED(work_base() == 0);
+	NEED(work_base() == 0 && work_limits() == 0);
 	if (allow & SB_INET)
 		NEED(work_inet(current->landlock) == 0);
 	else
@@ -494,6 +502,80 @@ test_threads_before(void **state)
 }
 
 static int
+enter_parent(void *arg)
+{
+	(void)arg;
+	return (sandbox_parent(paths));
+}
+
+static int
+parent_work(const struct drill_target *t)
+{
+	(void)t;
+	NEED(work_base() == 0);
+	NEED(work_files() == 0);
+	NEED(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+	return (0);
+}
+
+/* The parent reads its folders, and waits for the launcher. */
+static void
+test_parent(void **state)
+{
+	const struct drill	d = { "parent", parent_work };
+	enum drill_end		end;
+	size_t			i;
+	int			err;
+
+	(void)state;
+	for (i = 0; i < PS_NITEMS(drill_forbidden); i++) {
+		end = drill_run(&drill_forbidden[i], &target, enter_parent,
+		    NULL, devnull, &err);
+		if (end != DRILL_DENIED && end != DRILL_TRAPPED)
+			fail_msg("parent: %s is not held (%d, %#x)",
+			    drill_forbidden[i].name, (int)end, (unsigned)err);
+	}
+	if (abi >= 1)
+		assert_int_equal(drill_run(&drill_secret, &target,
+		    enter_parent, NULL, devnull, &err), DRILL_DENIED);
+	assert_int_equal(drill_run(&d, &target, enter_parent, NULL, devnull,
+	    &err), DRILL_DONE);
+}
+
+static int
+enter_launcher(void *arg)
+{
+	(void)arg;
+	return (sandbox_launcher());
+}
+
+/* What holds in a worker's set-up, before it closes its own sandbox. */
+static void
+test_launcher(void **state)
+{
+	static const char *const names[] = {
+		"packet", "vsock", "alg", "ptrace", "vm_read", "unshare",
+		"bpf", "io_uring", "execve", "execveat",
+	};
+	size_t	i, k, n = PS_NITEMS(names);
+	int	err;
+
+	(void)state;
+	if (abi == 0)
+		n -= 2;		/* what may be executed, only Landlock knows */
+	for (i = 0; i < n; i++) {
+		for (k = 0; strcmp(drill_forbidden[k].name, names[i]); k++)
+			;
+		if (drill_run(&drill_forbidden[k], &target, enter_launcher,
+		    NULL, devnull, &err) != DRILL_DENIED)
+			fail_msg("launcher: %s is not held", names[i]);
+	}
+	/* Set-up opens files and connects. */
+	assert_int_equal(drill_run(&drill_secret, &target, enter_launcher,
+	    NULL, devnull, &err), DRILL_DONE);
+}
+
+static int
 listen_on(uint16_t *port)
 {
 	struct sockaddr_in	sin = { .sin_family = AF_INET,
@@ -566,6 +648,8 @@ main(void)
 		cmocka_unit_test(test_permitted),
 		cmocka_unit_test(test_log_line),
 		cmocka_unit_test(test_foreign_arch),
+		cmocka_unit_test(test_parent),
+		cmocka_unit_test(test_launcher),
 		cmocka_unit_test(test_abort),
 		cmocka_unit_test(test_threads_before),
 	};
