@@ -43,6 +43,7 @@ struct writer {
 	const char *name;
 	const char *target;
 	const char *table;
+	const char *query; /* instead of the insert */
 	int64_t interval;
 	int64_t timeout;
 	bool reconnect; /* also when refused */
@@ -91,6 +92,8 @@ try_write(struct writer *w, struct record *r)
 	    "INSERT INTO %s (writer, seq, server) VALUES ('%s', %" PRIu64
 	    ", @@server_uuid)",
 	    w->table, w->name, r->seq);
+	if (w->query != NULL)
+		n = snprintf(sql, sizeof(sql), "%s", w->query);
 	if (n < 0 || (size_t)n >= sizeof(sql))
 		errx(1, "the statement is too long");
 	strlcpy(r->server, w->c.server, sizeof(r->server));
@@ -152,7 +155,7 @@ usage(void)
 	    "usage: writer -w name [-s site] -t target-file "
 	    "-u user -p password-file\n"
 	    "              -o record-file [-d table] [-i interval-ms] "
-	    "[-T timeout-ms] [-r]\n");
+	    "[-T timeout-ms] [-q sql] [-r]\n");
 	exit(2);
 }
 
@@ -177,7 +180,7 @@ main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_signal };
 	int ch;
 
-	while ((ch = getopt(argc, argv, "w:s:t:u:p:o:d:i:T:r")) != -1) {
+	while ((ch = getopt(argc, argv, "w:s:t:u:p:o:d:q:i:T:r")) != -1) {
 		switch (ch) {
 		case 'w':
 			w.name = optarg;
@@ -199,6 +202,9 @@ main(int argc, char **argv)
 			break;
 		case 'd':
 			w.table = optarg;
+			break;
+		case 'q':
+			w.query = optarg;
 			break;
 		case 'i':
 			w.interval = millis("-i", optarg);

@@ -1,0 +1,113 @@
+# Sourced by run, demo and bench: builds, brings the lab up, runs python in it.
+# shellcheck shell=bash
+# shellcheck disable=SC2034
+
+set -uo pipefail
+TESTDIR=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+REGRESS=$(dirname "$TESTDIR")
+LAB=$REGRESS/lab
+T0=$SECONDS
+
+progress() {
+	printf '[%4d s] %s\n' $((SECONDS - T0)) "$*" >&2
+}
+
+# What ends badly says so on standard output too: regress/check counts there.
+give_up() {
+	echo "not ok - $*"
+	exit 1
+}
+
+# last_line COMMAND... : its last line, its progress to standard error.
+last_line() {
+	"$@" | tail -n 1
+}
+
+# Leaves the paths of the programs and images in the environment.
+prepare() {
+	local unsafe=${1:-}
+	[ "$(id -u)" -eq 0 ] || give_up "the lab needs root"
+	progress "building"
+	LABTEST_BUILD=$("$REGRESS/build") || give_up "the build"
+	LABTEST_BUILD_TREE=$(last_line "$LAB/tree" build) || give_up "build tree"
+	LABTEST_MYSQL_TREE=$(last_line "$LAB/tree" mysql) || give_up "MySQL tree"
+	export LABTEST_BUILD LABTEST_BUILD_TREE LABTEST_MYSQL_TREE
+	IMAGES=()
+	progress "operator image"
+	operator_image lab "$LABTEST_BUILD" || give_up "the operator's image"
+	[ "$unsafe" != unsafe ] || {
+		progress "operator image of the control (no proof gate)"
+		local dir
+		if ! dir=$("$REGRESS/build" --enable-unsafe-grants) ||
+		    ! operator_image unsafe "$dir"; then
+			give_up "the control's image"
+		fi
+	}
+}
+
+# operator_image TAG BUILDDIR
+operator_image() {
+	local dest=$2/labtest-root tar
+	rm -rf "$dest"
+	"$LAB/enter" make -s -C "$2" install "DESTDIR=$dest" \
+	    >"$2/install.log" 2>&1 || { tail -n 20 "$2/install.log" >&2; return 1; }
+	tar=$(OPERATOR_IMAGE=bloodraven-lab/bloodraven:$1 \
+	    "$LAB/image" operator "$dest" | tail -n 1) || return 1
+	cp -f "$tar" "$2/operator-$1.tar" || return 1
+	IMAGES+=("$2/operator-$1.tar")
+}
+
+# lab_up NODES : a running lab is kept when LABTEST_KEEP is set.
+lab_up() {
+	if [ -n "${LABTEST_KEEP:-}" ] && "$LAB/lab" status >/dev/null 2>&1; then
+		progress "using the lab that is up"
+	else
+		OURS=1
+		progress "bringing up a cluster of $1 nodes"
+		"$LAB/lab" up "$1" || give_up "the lab does not come up"
+	fi
+	"$LAB/lab" import "${IMAGES[@]}" || give_up "images are not imported"
+	eval "$("$LAB/lab" env)"
+}
+OURS=
+
+lab_down() {
+	[ -z "$OURS" ] || [ -n "${LABTEST_KEEP:-}" ] || {
+		progress "taking the cluster down"
+		"$LAB/lab" down >/dev/null
+	}
+}
+
+python() {
+	if python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' \
+	    2>/dev/null; then
+		"$LAB/lab" on control python3 -B "$@"
+	else
+		(
+			for f in common apt trees k8s; do
+				# shellcheck disable=SC1090
+				. "$LAB/lib/$f.sh"
+			done
+			tree=$(tree_node) || exit 1
+			export PYTHONHOME=$tree/usr
+			TREE_EXEC="exec nsenter --net=$NET/control" \
+			    tree_run "$tree" python3 -B "$@"
+		)
+	fi
+}
+
+# Children first seen, so that none is left when its parent has gone.
+end_tree() {
+	local kid
+	for kid in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+		end_tree "$kid"
+	done
+	kill -KILL "$1" 2>/dev/null
+}
+
+interrupted() {
+	trap '' INT TERM HUP
+	[ -z "${PY:-}" ] || end_tree "$PY"
+	lab_down
+	exit 130
+}

@@ -1,0 +1,221 @@
+"""The write oracle of one group: starts its writers, asks its judge."""
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import api
+import lab
+from api import Failure
+
+TABLE = ("CREATE TABLE IF NOT EXISTS oracle.writes (writer VARCHAR(63) NOT NULL,"
+         " seq BIGINT UNSIGNED NOT NULL, server CHAR(36) NOT NULL,"
+         " PRIMARY KEY (writer, seq))")
+
+
+def program(name):
+    return lab.in_tree(lab.BUILD_TREE,
+                       os.path.join(lab.BUILD, "regress/oracle", name))
+
+
+class Oracle:
+    """One writer through -primary and one to each site's Pod from that site's own
+    node; a witness of each site. Files in dir."""
+
+    def __init__(self, group, directory, service_node):
+        self.g = group
+        self.dir = directory
+        self.node = service_node
+        self.procs = {}
+        self.nodes = {}
+        self.stopping = threading.Event()
+        self.round = 0
+
+    def file(self, name):
+        return os.path.join(self.dir, name)
+
+    def _write(self, name, text):
+        tmp = self.file("." + name)
+        with open(tmp, "w") as f:
+            f.write(text)
+        os.chmod(tmp, 0o600)
+        os.rename(tmp, self.file(name))
+
+    def prepare(self):
+        os.makedirs(self.dir, exist_ok=True)
+        self._write("app.pw", self.g.app_password + "\n")
+        self._write("root.pw", self.g.root_password + "\n")
+        ip = api.get("services", self.g.ns, self.g.prefix + "-primary")[
+            "spec"]["clusterIP"]
+        self._write("primary.target", "%s 3306\n" % ip)
+        self.g.app_sql(ip, "CREATE DATABASE IF NOT EXISTS oracle; " + TABLE,
+                       node=self.node)
+        self._targets()
+
+    def _targets(self):
+        for s in self.g.sites:
+            try:
+                p = self.g.pod(s)
+            except (api.ApiError, api.Unreachable):
+                continue
+            ip = p and p["status"].get("podIP")
+            if ip:
+                self._write(s + ".target", "%s 3306\n" % ip)
+                self.nodes[s] = p["spec"]["nodeName"]
+
+    def _follow(self):
+        while not self.stopping.wait(0.3):
+            self._targets()
+
+    def _start(self, name, node, argv):
+        err = open(self.file(name + ".err"), "a")
+        # Whatever becomes of us, a writer does not outlive us.
+        argv = ["setpriv", "--pdeathsig", "KILL"] + lab.on_node(node, argv)
+        self.procs[name] = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=err,
+            stderr=err, start_new_session=True)
+        err.close()
+
+    def start(self, acked=True):
+        self.prepare()
+        self.stopping.clear()
+        self.follower = threading.Thread(target=self._follow, daemon=True)
+        self.follower.start()
+        self.round += 1
+        self.records, self.witnesses = [], {}
+        self._writer("primary", None, self.node, ["-r"])
+        for s in self.g.sites:
+            self._writer(s, s, self.nodes[s], [])
+            out = self.file("%s.%d.witness" % (s, self.round))
+            self.witnesses[s] = out
+            self._start("witness-" + s, self.nodes[s], program("witness") + [
+                "-s", s, "-t", self.file(s + ".target"), "-u", "root",
+                "-p", self.file("root.pw"), "-o", out])
+        if acked:
+            self.wait_acked(20)
+        return self
+
+    def _writer(self, name, site, node, more):
+        out = self.file("%s.%d.rec" % (name, self.round))
+        self.records.append(out)
+        argv = program("writer") + [
+            "-w", "%s%d" % (name, self.round),
+            "-t", self.file(name + ".target"), "-u", self.g.app_user,
+            "-p", self.file("app.pw"), "-o", out] + more
+        if site:
+            argv += ["-s", site]
+        self._start(name, node, argv)
+
+    def hammer(self, site, sql):
+        """As root, at one site: every acknowledgement is one too many."""
+        out = self.file("hammer-%s.rec" % site)
+        self._start("hammer-" + site, self.nodes[site], program("writer") + [
+            "-w", "hammer", "-s", site, "-t", self.file(site + ".target"),
+            "-u", "root", "-p", self.file("root.pw"), "-o", out, "-q", sql])
+
+    def _outcomes(self, name):
+        with open(self.file(name)) as f:
+            return [line[0] for line in f if not line.startswith("#")]
+
+    def hammer_acks(self, site):
+        return self._outcomes("hammer-%s.rec" % site).count("A")
+
+    def hammer_attempts(self, site):
+        return len(self._outcomes("hammer-%s.rec" % site))
+
+    def primary_file(self):
+        return self.records[0]
+
+    def last_ack(self):
+        """When the newest acknowledgement through -primary came (boot ns)."""
+        last = 0
+        with open(self.primary_file(), "rb") as f:
+            f.seek(0, os.SEEK_END)
+            f.seek(max(0, f.tell() - 200000))
+            for line in f.read().split(b"\n")[1:-1]:
+                w = line.split(b"\t")
+                if w[0] == b"A":
+                    last = int(w[3])
+        return last
+
+    def acks_since(self, boot_ns):
+        return self.last_ack() > boot_ns
+
+    def wait_acked(self, seconds, what="writes through -primary"):
+        """A write that is sent from now on is acknowledged."""
+        t = lab.boot_ns()
+        api.wait(what, seconds, lambda: self.acks_since(t + 10**7),
+                 self.g.short)
+
+    def running(self):
+        for name, p in self.procs.items():
+            if p.poll() is not None:
+                with open(self.file(name + ".err")) as f:
+                    raise Failure("%s ended by itself: %s" % (name, f.read()))
+
+    def stop(self):
+        if self.procs and not self.stopping.is_set():
+            self.running()
+        self.stopping.set()
+        for p in self.procs.values():
+            if p.poll() is None:
+                p.send_signal(signal.SIGTERM)
+        for p in self.procs.values():
+            try:
+                p.wait(5)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.wait()
+        self.procs = {}
+
+    def kill(self):
+        """Whatever happened: nothing of ours stays."""
+        self.stopping.set()
+        for p in self.procs.values():
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+        self.procs = {}
+
+    def table(self, site, name):
+        rows = self.g.sql(site, "SELECT writer, seq FROM oracle.writes",
+                          timeout=60)
+        self._write(name, rows)
+        return self.file(name)
+
+    def judge(self, survivor, old=None, new=None, old_table=None,
+              divergent=None, since=None):
+        """The findings. old_table: the old site is back; divergent: text of the
+        operator's report on it ("" is one)."""
+        argv = program("judge") + [
+            "--survivor", self.table(survivor, "survivor.tsv")]
+        if new:
+            argv += ["--old", old, "--new", new,
+                     "--received", self.witnesses[new]]
+        if old_table:
+            argv += ["--old-table", self.table(old_table, "old.tsv")]
+        if divergent is not None:
+            self._write("divergent.gtid", divergent + "\n")
+            argv += ["--divergent", self.file("divergent.gtid")]
+        if since:
+            argv += ["--from", str(since)]
+        p = subprocess.run(argv + self.records, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, universal_newlines=True)
+        if p.returncode not in (0, 1):
+            raise Failure("the judge: " + p.stderr.strip())
+        self._write("findings.json", p.stdout)
+        return json.loads(p.stdout)
+
+    @staticmethod
+    def blame(f):
+        """Failure when the judge found one."""
+        if f["failures"]:
+            raise Failure("oracle: %s: %s" % (
+                ", ".join(f["failures"]), json.dumps(f)))
+        return f
+
+
+def now():
+    return time.time_ns()

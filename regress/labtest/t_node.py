@@ -1,0 +1,226 @@
+"""A whole node ends or is cut off. Nothing proves that its server has ended: the
+other site is not promoted, and says why, until the node is back or a human has
+spoken. Several groups share each fault."""
+import time
+
+import api
+import bloodraven as op
+import lab
+from api import Failure, holds, wait
+from group import Group
+from runner import test
+
+VICTIM, OPERATORS = "node2", "node3"
+
+
+def fast_groups(t, *names):
+    """Groups whose active site is on the node that will be lost."""
+    gs = [t.group(n, prefer="b") for n in names]
+    for g in gs:
+        g.wait_ready()
+        if g.active() != "b" or g.node("b") != VICTIM:
+            raise Failure("%s: active %s on %s" % (
+                g.name, g.active(), g.node(g.active())))
+    return gs
+
+
+def three_nodes(t):
+    if len(lab.NODES) < 3:
+        raise Failure("needs a lab of three nodes: operators must survive")
+    where = {p["spec"]["nodeName"] for p in op.pods()}
+    if where != {OPERATORS}:
+        raise Failure("operators run on %s" % where)
+
+
+def no_proof(t, g, tail, seconds=40):
+    """PromotionBlocked/NoProof in condition, Event and log."""
+    wait("PromotionBlocked/NoProof", seconds, lambda: g.blocked("NoProof"),
+         g.short)
+    wait("Event PromotionBlocked", 20, lambda: [
+        e for e in g.events("PromotionBlocked")], lambda: [
+        (e["reason"], e["message"]) for e in g.events()])
+    tail.wait("NoProof", 10, "NoProof", "promotion blocked")
+    c = g.blocked("NoProof")
+    if c and "b" not in c.get("message", ""):
+        raise Failure("the condition does not name the site: %s" % c)
+    return time.monotonic()
+
+
+def nothing_promoted(g):
+    return g.active() in ("b", "") and g.read_only("a")
+
+
+def released(t, g, o):
+    """The node is back: writes go on, at either site, without overlap."""
+    wait("writes after the node's return", 150, lambda: o.acks_since(
+        lab.boot_ns() - 10**9), g.short)
+    wait("no longer blocked", 60, lambda: not g.blocked(), g.short)
+    active = wait("an active site", 60, g.active, g.short)
+    if active == "b":
+        wait("whole again", 150, lambda: g.is_true("Ready"), g.short)
+        o.stop()
+        f = o.blame(o.judge("b"))
+        if f["ackedWritesLost"]:
+            raise Failure("%d writes lost" % f["ackedWritesLost"])
+    else:
+        how = g.wait_healthy_follower("b", 150)
+        o.stop()
+        f = o.blame(o.judge("a", "b", "a", old_table="b",
+                            divergent=g.divergent("b")))
+        t.log("%s: old site %s" % (g.name, how))
+    return "%s active at %s, gap %.1f s, %d lost" % (
+        g.name, active, f["writeGapSeconds"], f["ackedWritesLost"])
+
+
+@test("node-off", alone=True, order=60)
+def node_off(t):
+    three_nodes(t)
+    cut, again, human = fast_groups(t, "off-plain", "off-again", "off-human")
+    # Crash and re-grant first: that "terminated" is of an ended epoch and
+    # must not count when the node goes afterwards.
+    oracles = {g: t.oracle(g) for g in (cut, again, human)}
+    epoch = again.status()["authority"]["epoch"]
+    again.kill9("b")
+    wait("granted again", 60, lambda: again.status()["authority"][
+        "epoch"] > epoch and again.active() == "b", again.short)
+    oracles[again].wait_acked(30)
+    refuse_early(t, human)
+    tails = {g: op.Tail(g.fg) for g in oracles}
+    t.finally_(lambda: lab.fault("node-on", VICTIM, check=False, timeout=180))
+    lab.fault("node-off", VICTIM)
+    t_off = time.monotonic()
+    for g in oracles:
+        no_proof(t, g, tails[g])
+    t.ok("blocked with NoProof in condition, Event and log")
+    # NotReady after 16 s: no proof either.
+    wait("the node is NotReady", 60, lambda: node_ready(VICTIM) is False)
+    for g in oracles:
+        holds("%s: no promotion" % g.name, 2, lambda g=g: nothing_promoted(g))
+        if not g.blocked("NoProof"):
+            raise Failure("%s: no longer blocked: %s" % (g.name, g.short()))
+    t.ok("still blocked when the node is NotReady")
+    t.ok("crash, re-grant, node cut: the old terminated does not count")
+    by_hand(t, human, t_off)
+    oracles[human].wait_acked(30, "writes after assert-dead")
+    t.ok("assert-dead is refused while seen lately, or not current; accepted "
+         "after")
+    lab.fault("node-on", VICTIM, timeout=180)
+    for g in (cut, again):
+        t.fact(released(t, g, oracles[g]))
+    t.ok("the node's return releases them, without overlap")
+    o = oracles[human]
+    how = human.wait_healthy_follower("b", 150)
+    o.stop()
+    f = o.blame(o.judge("a", "b", "a", old_table="b",
+                        divergent=human.divergent("b")))
+    t.fact("asserted dead: %s, %d lost" % (how, f["ackedWritesLost"]))
+
+
+def node_ready(name):
+    n = api.get("nodes", None, name)
+    for c in n["status"]["conditions"]:
+        if c["type"] == "Ready":
+            return c["status"] == "True"
+    return None
+
+
+def epoch_of(g, site):
+    for e in g.status()["authority"]["unended"]:
+        if e["site"] == site:
+            return e
+    raise Failure("no unended epoch of %s" % site)
+
+
+def assert_dead(g, site, uid, epoch):
+    g.annotate("assert-dead", "%s/%s/%s" % (site, uid, epoch))
+
+
+def answered(g):
+    return "bloodraven.shipstream.io/assert-dead" not in (
+        g.cr()["metadata"].get("annotations") or {})
+
+
+def count(g, reason):
+    """Of Events, which are folded together when they repeat."""
+    return sum(e.get("count") or 1 for e in g.events(reason))
+
+
+def refused(g, site, uid, epoch, why):
+    before = count(g, "AssertDeadRefused")
+    assert_dead(g, site, uid, epoch)
+    wait("assert-dead refused (%s)" % why, 30, lambda: count(
+        g, "AssertDeadRefused") > before and answered(g),
+        lambda: [(e["reason"], e["message"]) for e in g.events()])
+
+
+def refuse_early(t, g):
+    """The server runs: whoever says that it is dead is wrong."""
+    e = epoch_of(g, "b")
+    refused(g, "b", e["podUID"], e["epoch"], "seen lately")
+    refused(g, "b", e["podUID"], e["epoch"] + 7, "another epoch")
+    refused(g, "b", "0" * 8 + e["podUID"][8:], e["epoch"], "another Pod")
+
+
+def by_hand(t, g, t_off):
+    e = epoch_of(g, "b")
+    refused(g, "b", e["podUID"], e["epoch"] + 1, "another epoch")
+    # A minute must have passed without anybody having seen the process.
+    wait("a quiet minute", 90, lambda: time.monotonic() - t_off > 66)
+    before = count(g, "AssertDeadAccepted")
+    assert_dead(g, "b", e["podUID"], e["epoch"])
+    wait("assert-dead accepted", 60, lambda: count(
+        g, "AssertDeadAccepted") > before, lambda: (g.short(), [
+            (x["reason"], x["message"]) for x in g.events()][-4:]))
+    wait("promotion", 60, lambda: g.active() == "a", g.short)
+
+
+def isolate(t, g, o, tail, check, seconds):
+    """Partition, and back after a while in which the old site goes on."""
+    t.finally_(lambda: lab.fault("heal", VICTIM, check=False))
+    lab.fault("partition", VICTIM)
+    check()
+    holds("the situation stays as it is", seconds, lambda: True)
+
+
+@test("partition", alone=True, order=61)
+def partition(t):
+    three_nodes(t)
+    g = fast_groups(t, "part")[0]
+    o = t.oracle(g, node=OPERATORS)
+    tail = op.Tail(g.fg)
+    t.finally_(lambda: lab.fault("heal", VICTIM, check=False))
+    lab.fault("partition", VICTIM)
+    no_proof(t, g, tail)
+    holds("no promotion while cut off", 8, lambda: nothing_promoted(g))
+    t.ok("blocked with NoProof while the old site goes on by itself")
+    lab.fault("heal", VICTIM)
+    t.fact(released(t, g, o))
+
+
+@test("control", alone=True, order=90)
+def control(t):
+    """The same partition with the proof gate off: if the oracle found nothing
+    here, what it finds elsewhere would mean nothing."""
+    three_nodes(t)
+    g = fast_groups(t, "control")[0]
+    t.finally_(op.set_image, op.IMAGE)
+    op.set_image(op.UNSAFE_IMAGE)
+    op.wait_settled(90, op.UNSAFE_IMAGE)
+    op.wait_leader()
+    wait("the test build observes the group", 60,
+         lambda: g.active() == "b" and g.is_true("Ready"), g.short)
+    o = t.oracle(g, node=OPERATORS)
+    t.finally_(lambda: lab.fault("heal", VICTIM, check=False))
+    lab.fault("partition", VICTIM)
+    wait("promotion without proof", 60, lambda: not g.read_only("a"),
+         g.short)
+    o.wait_acked(30, "writes at the new site")
+    holds("both go on", 2, lambda: True)
+    o.stop()
+    lab.fault("heal", VICTIM)
+    f = o.judge("a", "b", "a")
+    if not f["overlappingWrites"]:
+        raise Failure("the control shows no overlap: %s" % f)
+    t.fact("%d overlapping writes" % f["overlappingWrites"])
+    op.set_image(op.IMAGE)
+    op.wait_settled(90, op.IMAGE)

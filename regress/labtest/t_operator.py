@@ -1,0 +1,237 @@
+"""The operator and its API server fail while a promotion is under way."""
+import threading
+import time
+
+import api
+import bloodraven as op
+import lab
+from api import Failure, wait
+from runner import test
+
+
+def sent(kind):
+    return lambda r: r.get("msg") == "sql action sent" and \
+        r.get("kind") == kind
+
+
+def done(kind):
+    return lambda r: r.get("msg") == "sql action" and r.get("kind") == kind
+
+
+def said(msg):
+    return lambda r: r.get("msg") == msg
+
+
+# In the order in which a promotion goes through them.
+STEPS = (
+    ("the decision", said("promoting")),
+    ("the receiver's stop", done("stop-receiver")),
+    ("the replica's reset", done("reset-replica")),
+    ("the record's write", said("record write")),
+    ("the epoch", said("epoch minted")),
+    ("the grant's sending", sent("grant")),
+    ("the grant's answer", done("grant")),
+    ("the end", said("failover complete")),
+)
+
+
+def kill_at(tail, match, ids, hit):
+    """Spins: the step after the next one may be milliseconds away."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if tail.find(match):
+            op.kill(ids)
+            hit.append(time.monotonic())
+            return
+        time.sleep(0.002)
+
+
+def promote_and_kill(t, g, what, match):
+    active = g.active()
+    other = g.other(active)
+    o = t.oracle(g)
+    op.wait_leader()
+    ids, hit = op.container_ids(), []
+    tail = op.Tail(g.fg)
+    th = threading.Thread(target=kill_at, args=(tail, match, ids, hit))
+    th.start()
+    t.hold(g, active)
+    g.kill9(active)
+    th.join()
+    if not hit:
+        raise Failure("the promotion never came to %s; it said %s" % (
+            what, [r.get("msg") for r in tail.seen][-15:]))
+    o.wait_acked(90, "writes after the operator was killed at " + what)
+    wait("the new site is active", 60, lambda: g.active() == other, g.short)
+    g.release(active)
+    how = g.wait_healthy_follower(active, 120)
+    o.stop()
+    f = o.blame(o.judge(other, active, other, old_table=active,
+                        divergent=g.divergent(active)))
+    t.ok("killed at %s: writes after %.1f s, %d lost, old site %s" % (
+        what, f["writeGapSeconds"], f["ackedWritesLost"], how))
+
+
+@test("operator-killed", alone=True, order=70)
+def operator_killed(t):
+    """One group a step, three at a time made ready: each promotion runs alone."""
+    names = ["kill-%d" % i for i in range(len(STEPS))]
+    made = [t.group(n) for n in names[:3]]
+    for i, (what, match) in enumerate(STEPS):
+        g = made[i]
+        g.wait_ready(200)
+        promote_and_kill(t, g, what, match)
+        if i + 3 < len(STEPS):
+            made.append(t.group(names[i + 3]))
+        api.delete("mysqlfailovergroups", g.ns, g.name)
+
+
+@test("operator-restart", alone=True, order=69)
+def operator_restart(t):
+    """Its death alone disturbs nobody; then it watches again."""
+    g = t.ready()
+    active = g.active()
+    o = t.oracle(g)
+    t0 = time.monotonic()
+    op.kill()
+    api.holds("the group stays", 2, lambda: g.active() == active)
+    op.wait_settled(60)
+    op.wait_leader()
+    t.fact("leads again after %.1f s" % (time.monotonic() - t0))
+    wait("Ready", 60, lambda: g.is_true("Ready"), g.short)
+    o.stop()
+    f = o.blame(o.judge(active))
+    if f["writeGapSeconds"] > 1 or f["ackedWritesLost"]:
+        raise Failure("the operator's death stopped writes: %s" % f)
+    if g.events("FailoverExecuted"):
+        raise Failure("it failed over")
+
+
+@test("api-away", alone=True, order=71)
+def api_away(t):
+    """Gone before the primary dies: nothing is granted meanwhile. Gone in the
+    middle of a promotion: it is finished or waits. Never two writers."""
+    before, during = t.ready("api-before", "api-during")
+    away_before(t, before)
+    away_during(t, during)
+
+
+def away_before(t, g):
+    active = g.active()
+    other = g.other(active)
+    o = t.oracle(g)
+    cid, node = g.container_id(active), g.node(active)
+    ip = g.pod(other)["status"]["podIP"]
+    t.hold(g, active)
+    t.finally_(lambda: lab.fault("api-up", check=False))
+    lab.fault("api-down")
+    lab.kill9(cid)
+    api.holds("the other site is not granted", 6, lambda: g.mysql(
+        ip, lab.NODES[-1], "root", g.root_password,
+        "SELECT @@read_only").strip() == "1")
+    lab.fault("api-up")
+    wait("failover once the API server is back", 90,
+         lambda: g.active() == other, g.short)
+    o.wait_acked(30)
+    g.release(active)
+    g.wait_healthy_follower(active, 120)
+    o.stop()
+    f = o.blame(o.judge(other, active, other, old_table=active,
+                        divergent=g.divergent(active)))
+    t.ok("API server away before: waited, then failed over; gap %.1f s, "
+         "%d lost" % (f["writeGapSeconds"], f["ackedWritesLost"]))
+    del node
+
+
+def away_during(t, g):
+    active = g.active()
+    other = g.other(active)
+    o = t.oracle(g)
+    tail = op.Tail(g.fg)
+    t.hold(g, active)
+    t.finally_(lambda: lab.fault("api-up", check=False))
+    g.kill9(active)
+    tail.wait("promoting", 60, "promoting", "record write",
+              interval=0.005)
+    lab.fault("api-down")
+    api.holds("for a while", 8, lambda: True)
+    lab.fault("api-up")
+    wait("failover", 90, lambda: g.active() == other, g.short)
+    o.wait_acked(60)
+    g.release(active)
+    g.wait_healthy_follower(active, 120)
+    o.stop()
+    f = o.blame(o.judge(other, active, other, old_table=active,
+                        divergent=g.divergent(active)))
+    t.ok("API server away during: gap %.1f s, %d lost"
+         % (f["writeGapSeconds"], f["ackedWritesLost"]))
+
+
+def dns_bindings():
+    """What gives dns-writer its rights."""
+    out = []
+    for kind, ns in (("clusterrolebindings", None),
+                     ("rolebindings", op.NS)):
+        for b in api.items(kind, ns):
+            if any("dns" in s.get("name", "")
+                   for s in b.get("subjects") or []):
+                out.append((kind, ns, b))
+    return out
+
+
+def strip(b):
+    m = b["metadata"]
+    return dict({k: v for k, v in b.items() if k != "metadata"},
+                metadata={"name": m["name"],
+                          "labels": m.get("labels") or {}})
+
+
+def restore(bindings):
+    for kind, ns, b in bindings:
+        try:
+            api.create(kind, ns, dict(
+                strip(b), apiVersion="rbac.authorization.k8s.io/v1",
+                kind={"clusterrolebindings": "ClusterRoleBinding",
+                      "rolebindings": "RoleBinding"}[kind]))
+        except api.ApiError as x:
+            if x.status != 409:
+                raise
+
+
+@test("dns-denied", alone=True, order=72)
+def dns_denied(t):
+    """The promotion does not wait for DNS; DNS follows once it is allowed."""
+    from t_bootstrap import dns_target
+    g = t.ready()
+    active = g.active()
+    other = g.other(active)
+    wait("DNS names the active site", 20,
+         lambda: dns_target(g) == [g.lb[active]])
+    bindings = dns_bindings()
+    if not bindings:
+        raise Failure("no binding of a dns-writer's account was found")
+    o = t.oracle(g)
+    tail = op.Tail(g.fg)
+    t.finally_(restore, bindings)
+    for kind, ns, b in bindings:
+        api.delete(kind, ns, b["metadata"]["name"])
+    t.hold(g, active)
+    g.kill9(active)
+    wait("failover", 60, lambda: g.active() == other, g.short)
+    o.wait_acked(20)
+    tail.wait("of the denial", 30, "DNS reconcile failed",
+              "DNS flip failed after successful promotion")
+    if dns_target(g) != [g.lb[active]]:
+        raise Failure("DNS changed although it was denied")
+    restore(bindings)
+    wait("DNS follows", 90, lambda: dns_target(g) == [g.lb[other]],
+         lambda: dns_target(g))
+    g.release(active)
+    g.wait_healthy_follower(active, 120)
+    n = sum(e.get("count") or 1 for e in g.events("FailoverExecuted"))
+    if n > 1:
+        raise Failure("%d failovers" % n)
+    o.stop()
+    f = o.blame(o.judge(other, active, other, old_table=active,
+                        divergent=g.divergent(active)))
+    t.fact("gap %.2f s" % f["writeGapSeconds"])
