@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Channels: SOCK_SEQPACKET socketpairs, so that boundaries, EOF and fd
  * passing come free. Nothing here blocks.
@@ -37,18 +36,18 @@
 #include "internal.h"
 
 union cmsg_fd {
-	struct cmsghdr	hdr;
-	char		buf[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr hdr;
+	char buf[CMSG_SPACE(sizeof(int))];
 };
 
-static void	chan_on_write(evutil_socket_t, short, void *);
-static void	chan_on_read(evutil_socket_t, short, void *);
+static void chan_on_write(evutil_socket_t, short, void *);
+static void chan_on_read(evutil_socket_t, short, void *);
 
 int
 chan_pair(int sv[2])
 {
-	return (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
-	    SOCK_NONBLOCK, 0, sv));
+	return (socketpair(
+	    AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv));
 }
 
 void
@@ -71,8 +70,7 @@ int
 chan_attach(struct chan *c, struct event_base *base)
 {
 	c->rd = event_new(base, c->fd, EV_READ | EV_PERSIST, chan_on_read, c);
-	c->wr = event_new(base, c->fd, EV_WRITE | EV_PERSIST, chan_on_write,
-	    c);
+	c->wr = event_new(base, c->fd, EV_WRITE | EV_PERSIST, chan_on_write, c);
 	if (c->rd == NULL || c->wr == NULL || event_add(c->rd, NULL) == -1 ||
 	    (c->nframes > 0 && event_add(c->wr, NULL) == -1)) {
 		chan_detach(c);
@@ -106,7 +104,7 @@ frame_drop(struct chan *c, struct chan_frame *f)
 static void
 queue_drop(struct chan *c)
 {
-	struct chan_frame	*f;
+	struct chan_frame *f;
 
 	while ((f = TAILQ_FIRST(&c->queue)) != NULL)
 		frame_drop(c, f);
@@ -125,11 +123,11 @@ chan_close(struct chan *c)
 static int
 send_frame(int sock, const uint8_t *data, size_t len, int fd)
 {
-	struct iovec	 iov = { (void *)(uintptr_t)data, len };
-	union cmsg_fd	 u = { .buf = { 0 } };
-	struct msghdr	 mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr	*cm;
-	ssize_t		 n;
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	union cmsg_fd u = { .buf = { 0 } };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cm;
+	ssize_t n;
 
 	if (fd != -1) {
 		mh.msg_control = u.buf;
@@ -160,7 +158,7 @@ transient(int err)
 int
 chan_flush(struct chan *c)
 {
-	struct chan_frame	*f;
+	struct chan_frame *f;
 
 	while ((f = TAILQ_FIRST(&c->queue)) != NULL) {
 		if (send_frame(c->fd, f->data, f->len, f->fd) == -1) {
@@ -182,7 +180,7 @@ chan_flush(struct chan *c)
 static int
 enqueue(struct chan *c, const uint8_t *data, size_t len, int fd)
 {
-	struct chan_frame	*f;
+	struct chan_frame *f;
 
 	if (c->nframes >= CHAN_QFRAMES || len > CHAN_QBYTES - c->nbytes) {
 		errno = ENOBUFS;
@@ -204,7 +202,7 @@ enqueue(struct chan *c, const uint8_t *data, size_t len, int fd)
 int
 chan_send(struct chan *c, const uint8_t *data, size_t len, int fd)
 {
-	int	rc = 0, saved;
+	int rc = 0, saved;
 
 	if (c->fd == -1 || c->dead) {
 		errno = ENOTCONN;
@@ -219,7 +217,7 @@ chan_send(struct chan *c, const uint8_t *data, size_t len, int fd)
 		errno = ENOTCONN;
 	} else if (c->nframes > 0 || rc == -1) {
 		if ((rc = enqueue(c, data, len, fd)) == 0)
-			return (0);	/* the fd is the queue's now */
+			return (0); /* the fd is the queue's now */
 	}
 	saved = errno;
 	if (fd != -1)
@@ -232,9 +230,9 @@ chan_send(struct chan *c, const uint8_t *data, size_t len, int fd)
 static int
 take_fds(struct msghdr *mh, int *fdp)
 {
-	struct cmsghdr	*cm;
-	size_t		 i, n;
-	int		 fd, rc = 0;
+	struct cmsghdr *cm;
+	size_t i, n;
+	int fd, rc = 0;
 
 	for (cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
 		if (cm->cmsg_level != SOL_SOCKET ||
@@ -244,8 +242,7 @@ take_fds(struct msghdr *mh, int *fdp)
 		}
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd),
-			    sizeof(fd));
+			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
 			if (*fdp == -1)
 				*fdp = fd;
 			else {
@@ -267,20 +264,22 @@ take_fds(struct msghdr *mh, int *fdp)
 enum chan_read
 chan_read(struct chan *c, uint8_t *buf, size_t size, size_t *len, int *fd)
 {
-	struct iovec	iov = { buf, size };
-	union cmsg_fd	u = { .buf = { 0 } };
-	struct msghdr	mh = { .msg_iov = &iov, .msg_iovlen = 1,
-			    .msg_control = u.buf,
-			    .msg_controllen = sizeof(u.buf) };
-	ssize_t		n;
+	struct iovec iov = { buf, size };
+	union cmsg_fd u = { .buf = { 0 } };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = u.buf,
+		.msg_controllen = sizeof(u.buf) };
+	ssize_t n;
 
 	*fd = -1;
 	/*
 	 * A peer that died with our frames unread leaves ECONNRESET before
 	 * its own last frames: it is reported once, then they follow.
 	 */
-	while ((n = recvmsg(c->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) ==
-	    -1 && (errno == EINTR || errno == ECONNRESET))
+	while (
+	    (n = recvmsg(c->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) == -1 &&
+	    (errno == EINTR || errno == ECONNRESET))
 		;
 	if (n == -1)
 		return (errno == EAGAIN ? CHAN_AGAIN : CHAN_END);
@@ -300,9 +299,9 @@ chan_read(struct chan *c, uint8_t *buf, size_t size, size_t *len, int *fd)
 void
 chan_drain(struct chan *c, unsigned max)
 {
-	static uint8_t	buf[PS_FRAME_MAX];
-	size_t		len;
-	int		fd;
+	static uint8_t buf[PS_FRAME_MAX];
+	size_t len;
+	int fd;
 
 	while (max-- > 0 && c->fd != -1) {
 		switch (chan_read(c, buf, sizeof(buf), &len, &fd)) {
@@ -330,7 +329,7 @@ chan_on_read(evutil_socket_t fd, short what, void *arg)
 static void
 chan_on_write(evutil_socket_t fd, short what, void *arg)
 {
-	struct chan	*c = arg;
+	struct chan *c = arg;
 
 	(void)fd;
 	(void)what;

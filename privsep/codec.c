@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Structs to frames and back, by descriptor. Writing uses msgpack-c's packer
  * into a bounded buffer; reading uses the scanner's cursor, which allocates
@@ -29,14 +28,14 @@
 #include "internal.h"
 
 struct wbuf {
-	uint8_t	*p;
-	size_t	 left;
+	uint8_t *p;
+	size_t left;
 };
 
 static int
 wbuf_write(void *arg, const char *data, size_t len)
 {
-	struct wbuf	*w = arg;
+	struct wbuf *w = arg;
 
 	if (len > w->left) {
 		errno = ENOBUFS;
@@ -65,7 +64,7 @@ ebadmsg(void)
 static uint32_t
 get_u32(const void *p)
 {
-	uint32_t	v;
+	uint32_t v;
 
 	memcpy(&v, p, sizeof(v));
 	return (v);
@@ -73,13 +72,13 @@ get_u32(const void *p)
 
 /* ------------------------------------------------------------- encoding --- */
 
-static int encode_struct(msgpack_packer *, const struct codec_desc *,
-    const uint8_t *);
+static int
+encode_struct(msgpack_packer *, const struct codec_desc *, const uint8_t *);
 
 static int
 encode_blob(msgpack_packer *pk, const uint8_t *p, uint32_t max)
 {
-	uint32_t	len = get_u32(p);
+	uint32_t len = get_u32(p);
 
 	if (len > max)
 		return (erange());
@@ -92,7 +91,7 @@ encode_blob(msgpack_packer *pk, const uint8_t *p, uint32_t max)
 static int
 encode_str(msgpack_packer *pk, const uint8_t *p, uint32_t max)
 {
-	size_t	len = strnlen((const char *)p, (size_t)max + 1);
+	size_t len = strnlen((const char *)p, (size_t)max + 1);
 
 	if (len > max)
 		return (erange());
@@ -103,11 +102,11 @@ encode_str(msgpack_packer *pk, const uint8_t *p, uint32_t max)
 }
 
 static int
-encode_array(msgpack_packer *pk, const struct codec_field *f,
-    const uint8_t *base)
+encode_array(
+    msgpack_packer *pk, const struct codec_field *f, const uint8_t *base)
 {
-	const struct codec_desc	*d = f->elem();
-	uint32_t		 i, n = get_u32(base + f->off);
+	const struct codec_desc *d = f->elem();
+	uint32_t i, n = get_u32(base + f->off);
 
 	if (n > f->param)
 		return (erange());
@@ -122,17 +121,17 @@ encode_array(msgpack_packer *pk, const struct codec_field *f,
 }
 
 static int
-encode_field(msgpack_packer *pk, const struct codec_field *f,
-    const uint8_t *base)
+encode_field(
+    msgpack_packer *pk, const struct codec_field *f, const uint8_t *base)
 {
-	const uint8_t	*p = base + f->off;
-	uint64_t	 u;
-	int64_t		 i;
+	const uint8_t *p = base + f->off;
+	uint64_t u;
+	int64_t i;
 
 	switch (f->type) {
 	case CT_BOOL:
-		return (*p != 0 ? msgpack_pack_true(pk) :
-		    msgpack_pack_false(pk));
+		return (
+		    *p != 0 ? msgpack_pack_true(pk) : msgpack_pack_false(pk));
 	case CT_I64:
 		memcpy(&i, p, sizeof(i));
 		return (msgpack_pack_int64(pk, i));
@@ -157,10 +156,10 @@ encode_field(msgpack_packer *pk, const struct codec_field *f,
 }
 
 static int
-encode_struct(msgpack_packer *pk, const struct codec_desc *d,
-    const uint8_t *base)
+encode_struct(
+    msgpack_packer *pk, const struct codec_desc *d, const uint8_t *base)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < d->nfields; i++)
 		if (encode_field(pk, &d->fields[i], base) != 0)
@@ -172,8 +171,8 @@ int
 codec_encode(const struct codec_desc *d, uint32_t type, const void *s,
     uint8_t *buf, size_t size)
 {
-	struct wbuf	w = { buf, size < PS_FRAME_MAX ? size : PS_FRAME_MAX };
-	msgpack_packer	pk;
+	struct wbuf w = { buf, size < PS_FRAME_MAX ? size : PS_FRAME_MAX };
+	msgpack_packer pk;
 
 	msgpack_packer_init(&pk, &w, wbuf_write);
 	if (msgpack_pack_array(&pk, d->nfields + 1) != 0 ||
@@ -193,8 +192,8 @@ static int decode_struct(struct mp *, const struct codec_desc *, uint8_t *);
 int
 codec_peek(const uint8_t *buf, size_t len, uint32_t *type)
 {
-	struct mp	m = { buf, len };
-	struct mp_val	v;
+	struct mp m = { buf, len };
+	struct mp_val v;
 
 	if (len > PS_FRAME_MAX ||
 	    mpscan(buf, len, CODEC_DEPTH, CODEC_BREADTH) == -1)
@@ -233,10 +232,10 @@ decode_str(const struct mp_val *v, uint8_t *p, uint32_t max)
 }
 
 static int
-decode_uint(const struct mp_val *v, uint8_t *p, enum codec_type type,
-    uint32_t max)
+decode_uint(
+    const struct mp_val *v, uint8_t *p, enum codec_type type, uint32_t max)
 {
-	uint32_t	u32;
+	uint32_t u32;
 
 	if (v->type != MP_UINT)
 		return (ebadmsg());
@@ -254,7 +253,7 @@ decode_uint(const struct mp_val *v, uint8_t *p, enum codec_type type,
 static int
 decode_i64(const struct mp_val *v, uint8_t *p)
 {
-	int64_t	i = v->i;
+	int64_t i = v->i;
 
 	if (v->type == MP_UINT) {
 		if (v->u > INT64_MAX)
@@ -267,12 +266,12 @@ decode_i64(const struct mp_val *v, uint8_t *p)
 }
 
 static int
-decode_array(struct mp *m, const struct mp_val *v,
-    const struct codec_field *f, uint8_t *base)
+decode_array(struct mp *m, const struct mp_val *v, const struct codec_field *f,
+    uint8_t *base)
 {
-	const struct codec_desc	*d = f->elem();
-	struct mp_val		 e;
-	uint32_t		 i;
+	const struct codec_desc *d = f->elem();
+	struct mp_val e;
+	uint32_t i;
 
 	if (v->type != MP_ARRAY)
 		return (ebadmsg());
@@ -292,9 +291,9 @@ decode_array(struct mp *m, const struct mp_val *v,
 static int
 decode_field(struct mp *m, const struct codec_field *f, uint8_t *base)
 {
-	struct mp_val	 v;
-	uint8_t		*p = base + f->off;
-	bool		 b;
+	struct mp_val v;
+	uint8_t *p = base + f->off;
+	bool b;
 
 	if (mp_next(m, &v) == -1)
 		return (-1);
@@ -325,7 +324,7 @@ decode_field(struct mp *m, const struct codec_field *f, uint8_t *base)
 static int
 decode_struct(struct mp *m, const struct codec_desc *d, uint8_t *base)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < d->nfields; i++)
 		if (decode_field(m, &d->fields[i], base) == -1)
@@ -334,12 +333,12 @@ decode_struct(struct mp *m, const struct codec_desc *d, uint8_t *base)
 }
 
 int
-codec_decode(const struct codec_desc *d, const uint8_t *buf, size_t len,
-    void *s)
+codec_decode(
+    const struct codec_desc *d, const uint8_t *buf, size_t len, void *s)
 {
-	struct mp	m = { buf, len };
-	struct mp_val	v;
-	int		saved;
+	struct mp m = { buf, len };
+	struct mp_val v;
+	int saved;
 
 	memset(s, 0, d->size);
 	if (mp_next(&m, &v) == -1 || v.type != MP_ARRAY ||
@@ -361,8 +360,8 @@ codec_decode(const struct codec_desc *d, const uint8_t *buf, size_t len,
 uint64_t
 codec_hash(const struct codec_desc *d, uint64_t h)
 {
-	const struct codec_field	*f;
-	size_t				 i;
+	const struct codec_field *f;
+	size_t i;
 
 	h = fnv1a_str(h, d->name);
 	for (i = 0; i < d->nfields; i++) {
@@ -380,10 +379,10 @@ codec_hash(const struct codec_desc *d, uint64_t h)
 void
 codec_wipe(const struct codec_desc *d, void *s)
 {
-	const struct codec_field	*f;
-	uint8_t				*base = s;
-	size_t				 i;
-	uint32_t			 k, n;
+	const struct codec_field *f;
+	uint8_t *base = s;
+	size_t i;
+	uint32_t k, n;
 
 	for (i = 0; i < d->nfields; i++) {
 		f = &d->fields[i];
@@ -393,7 +392,7 @@ codec_wipe(const struct codec_desc *d, void *s)
 			continue;
 		n = get_u32(base + f->off);
 		for (k = 0; k < n && k < f->param; k++)
-			codec_wipe(f->elem(), base + f->off2 +
-			    k * f->elem()->size);
+			codec_wipe(
+			    f->elem(), base + f->off2 + k * f->elem()->size);
 	}
 }

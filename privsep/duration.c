@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,18 +21,18 @@
 
 #include "internal.h"
 
-#define NS_PER_MS	1000000ULL
-#define NS_MAX		((uint64_t)INT64_MAX)	/* as Go's time.Duration */
+#define NS_PER_MS 1000000ULL
+#define NS_MAX    ((uint64_t)INT64_MAX) /* as Go's time.Duration */
 
 static const struct unit {
-	const char	*name;
-	uint64_t	 ns;
+	const char *name;
+	uint64_t ns;
 } units[] = {
 	/* Longest match first: "ms" before "m". */
 	{ "ns", 1 },
 	{ "us", 1000 },
-	{ "\xc2\xb5s", 1000 },		/* U+00B5 micro sign */
-	{ "\xce\xbcs", 1000 },		/* U+03BC Greek mu */
+	{ "\xc2\xb5s", 1000 }, /* U+00B5 micro sign */
+	{ "\xce\xbcs", 1000 }, /* U+03BC Greek mu */
 	{ "ms", NS_PER_MS },
 	{ "s", 1000 * NS_PER_MS },
 	{ "m", 60 * 1000 * NS_PER_MS },
@@ -50,7 +49,7 @@ is_digit(char c)
 static int
 parse_digits(const char **sp, uint64_t *v, unsigned *n)
 {
-	const char	*s = *sp;
+	const char *s = *sp;
 
 	*v = 0;
 	for (*n = 0; is_digit(*s); s++, ++*n) {
@@ -68,8 +67,8 @@ parse_digits(const char **sp, uint64_t *v, unsigned *n)
 static uint64_t
 frac_ns(const char *s, unsigned n, uint64_t unit)
 {
-	uint64_t	ns = 0, scale = unit;
-	unsigned	i;
+	uint64_t ns = 0, scale = unit;
+	unsigned i;
 
 	/* unit is at most 3.6e12 and scale shrinks: no overflow. */
 	for (i = 0; i < n && scale >= 10; i++) {
@@ -82,7 +81,7 @@ frac_ns(const char *s, unsigned n, uint64_t unit)
 static const struct unit *
 parse_unit(const char **sp)
 {
-	size_t	i, len;
+	size_t i, len;
 
 	for (i = 0; i < PS_NITEMS(units); i++) {
 		len = strlen(units[i].name);
@@ -99,10 +98,10 @@ parse_unit(const char **sp)
 static int
 parse_part(const char **sp, uint64_t *total)
 {
-	const struct unit	*u;
-	const char		*s = *sp, *frac = NULL;
-	uint64_t		 v;
-	unsigned		 n, nfrac = 0;
+	const struct unit *u;
+	const char *s = *sp, *frac = NULL;
+	uint64_t v;
+	unsigned n, nfrac = 0;
 
 	if (parse_digits(&s, &v, &n) == -1)
 		return (-1);
@@ -131,8 +130,8 @@ parse_part(const char **sp, uint64_t *total)
 int
 duration_parse(const char *s, int64_t *ms)
 {
-	uint64_t	total = 0;
-	bool		neg = false;
+	uint64_t total = 0;
+	bool neg = false;
 
 	if (*s == '+' || *s == '-')
 		neg = *s++ == '-';
@@ -161,12 +160,12 @@ duration_parse(const char *s, int64_t *ms)
 int
 duration_format(int64_t ms, char *buf, size_t size)
 {
-	uint64_t	 v = ms < 0 ? -(uint64_t)ms : (uint64_t)ms;
-	uint64_t	 h = v / 3600000, m = v / 60000 % 60, s = v / 1000 % 60;
-	const char	*sign = ms < 0 ? "-" : "";
-	char		 frac[8] = "";
-	size_t		 len;
-	int		 n;
+	uint64_t v = ms < 0 ? -(uint64_t)ms : (uint64_t)ms;
+	uint64_t h = v / 3600000, m = v / 60000 % 60, s = v / 1000 % 60;
+	const char *sign = ms < 0 ? "-" : "";
+	char frac[8] = "";
+	size_t len;
+	int n;
 
 	if (v > 0 && v < 1000) {
 		n = snprintf(buf, size, "%s%" PRIu64 "ms", sign, v);
@@ -178,11 +177,12 @@ duration_format(int64_t ms, char *buf, size_t size)
 			frac[len - 1] = '\0';
 	}
 	if (h > 0)
-		n = snprintf(buf, size, "%s%" PRIu64 "h%" PRIu64 "m%" PRIu64
-		    "%ss", sign, h, m, s, frac);
+		n = snprintf(buf, size,
+		    "%s%" PRIu64 "h%" PRIu64 "m%" PRIu64 "%ss", sign, h, m, s,
+		    frac);
 	else if (m > 0)
-		n = snprintf(buf, size, "%s%" PRIu64 "m%" PRIu64 "%ss", sign,
-		    m, s, frac);
+		n = snprintf(buf, size, "%s%" PRIu64 "m%" PRIu64 "%ss", sign, m,
+		    s, frac);
 	else
 		n = snprintf(buf, size, "%s%" PRIu64 "%ss", sign, s, frac);
 out:

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Landlock by raw system calls: glibc has no wrappers, and the headers of a
  * build host lack what a newer kernel knows, so the constants are our own
@@ -34,46 +33,46 @@
 
 #include "internal.h"
 
-#define NR_CREATE_RULESET	444	/* the same on every architecture */
-#define NR_ADD_RULE		445
-#define NR_RESTRICT_SELF	446
+#define NR_CREATE_RULESET 444 /* the same on every architecture */
+#define NR_ADD_RULE       445
+#define NR_RESTRICT_SELF  446
 
-#define CREATE_VERSION		1U
+#define CREATE_VERSION    1U
 
-#define RULE_PATH		1
-#define RULE_PORT		2
+#define RULE_PATH         1
+#define RULE_PORT         2
 
-#define FS_EXECUTE		(1ULL << 0)
-#define FS_READ_FILE		(1ULL << 2)
-#define FS_READ_DIR		(1ULL << 3)
-#define FS_ABI1			((1ULL << 13) - 1)
-#define FS_REFER		(1ULL << 13)	/* ABI 2 */
-#define FS_TRUNCATE		(1ULL << 14)	/* ABI 3 */
-#define FS_IOCTL_DEV		(1ULL << 15)	/* ABI 5 */
+#define FS_EXECUTE        (1ULL << 0)
+#define FS_READ_FILE      (1ULL << 2)
+#define FS_READ_DIR       (1ULL << 3)
+#define FS_ABI1           ((1ULL << 13) - 1)
+#define FS_REFER          (1ULL << 13) /* ABI 2 */
+#define FS_TRUNCATE       (1ULL << 14) /* ABI 3 */
+#define FS_IOCTL_DEV      (1ULL << 15) /* ABI 5 */
 
-#define NET_BIND_TCP		(1ULL << 0)	/* ABI 4 */
-#define NET_CONNECT_TCP		(1ULL << 1)
+#define NET_BIND_TCP      (1ULL << 0) /* ABI 4 */
+#define NET_CONNECT_TCP   (1ULL << 1)
 
-#define SCOPE_ABSTRACT		(1ULL << 0)	/* ABI 6 */
-#define SCOPE_SIGNAL		(1ULL << 1)
+#define SCOPE_ABSTRACT    (1ULL << 0) /* ABI 6 */
+#define SCOPE_SIGNAL      (1ULL << 1)
 
 struct ruleset_attr {
-	uint64_t	fs, net, scoped;
+	uint64_t fs, net, scoped;
 };
 
 struct path_attr {
-	uint64_t	allowed;
-	int32_t		fd;
+	uint64_t allowed;
+	int32_t fd;
 } __attribute__((packed));
 
 struct port_attr {
-	uint64_t	allowed, port;
+	uint64_t allowed, port;
 };
 
 int
 sandbox_landlock_abi(void)
 {
-	long	abi;
+	long abi;
 
 	abi = syscall(NR_CREATE_RULESET, NULL, 0, CREATE_VERSION);
 	return (abi < 0 ? 0 : (int)abi);
@@ -82,7 +81,7 @@ sandbox_landlock_abi(void)
 static int
 create(const struct ruleset_attr *attr, int abi)
 {
-	size_t	size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
+	size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
 
 	return ((int)syscall(NR_CREATE_RULESET, attr, size, 0));
 }
@@ -90,7 +89,7 @@ create(const struct ruleset_attr *attr, int abi)
 static int
 restrict_self(int rs)
 {
-	int	rc = -1, saved;
+	int rc = -1, saved;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
 		rc = (int)syscall(NR_RESTRICT_SELF, rs, 0);
@@ -103,9 +102,9 @@ restrict_self(int rs)
 static int
 allow_path(int rs, const char *path, uint64_t access)
 {
-	struct path_attr	attr = { .allowed = access };
-	long			rc;
-	int			saved;
+	struct path_attr attr = { .allowed = access };
+	long rc;
+	int saved;
 
 	if ((attr.fd = open(path, O_PATH | O_CLOEXEC)) == -1)
 		return (-1);
@@ -135,7 +134,7 @@ allow_reading(int rs, const char *const *paths)
 static int
 allow_ports(int rs, const uint16_t *ports)
 {
-	struct port_attr	attr = { .allowed = NET_CONNECT_TCP };
+	struct port_attr attr = { .allowed = NET_CONNECT_TCP };
 
 	for (; ports != NULL && *ports != 0; ports++) {
 		attr.port = *ports;
@@ -149,7 +148,7 @@ allow_ports(int rs, const uint16_t *ports)
 static struct ruleset_attr
 attr_for(const struct sandbox *sb, int abi)
 {
-	struct ruleset_attr	attr = { .fs = FS_ABI1 };
+	struct ruleset_attr attr = { .fs = FS_ABI1 };
 
 	if (abi >= 2)
 		attr.fs |= FS_REFER;
@@ -169,12 +168,12 @@ attr_for(const struct sandbox *sb, int abi)
 int
 landlock_enter(const struct sandbox *sb)
 {
-	struct ruleset_attr	attr;
-	int			abi = sandbox_landlock_abi(), rs;
+	struct ruleset_attr attr;
+	int abi = sandbox_landlock_abi(), rs;
 
 	if (abi == 0) {
-		log_ev(LL_INFO, "landlockAbsent", KVS("effect",
-		    "files and TCP ports are not restricted by path or port"));
+		log_ev(LL_INFO, "landlockAbsent",
+		    KVS("effect", "paths and TCP ports are not restricted"));
 		return (0);
 	}
 	attr = attr_for(sb, abi);
@@ -182,7 +181,7 @@ landlock_enter(const struct sandbox *sb)
 		return (-1);
 	if ((sb->allow & SB_READFILES && allow_reading(rs, sb->paths) == -1) ||
 	    (attr.net & NET_CONNECT_TCP && sb->allow & SB_INET &&
-	    allow_ports(rs, sb->connect_ports) == -1)) {
+		allow_ports(rs, sb->connect_ports) == -1)) {
 		close(rs);
 		return (-1);
 	}
@@ -193,9 +192,9 @@ landlock_enter(const struct sandbox *sb)
 static const char *
 interpreter(void)
 {
-	const ElfW(Phdr)	*ph;
-	uintptr_t		 bias = 0;
-	unsigned long		 i, n = getauxval(AT_PHNUM);
+	const ElfW(Phdr) * ph;
+	uintptr_t bias = 0;
+	unsigned long i, n = getauxval(AT_PHNUM);
 
 	ph = (const ElfW(Phdr) *)getauxval(AT_PHDR);
 	for (i = 0; ph != NULL && i < n; i++)
@@ -211,9 +210,9 @@ interpreter(void)
 int
 landlock_exec_self(void)
 {
-	struct ruleset_attr	 attr = { .fs = FS_EXECUTE };
-	const char		*interp = interpreter();
-	int			 abi = sandbox_landlock_abi(), rs;
+	struct ruleset_attr attr = { .fs = FS_EXECUTE };
+	const char *interp = interpreter();
+	int abi = sandbox_landlock_abi(), rs;
 
 	if (abi == 0)
 		return (0);

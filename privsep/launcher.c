@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The launcher: forked before the parent reads any secret, it spawns and
  * reaps the workers for the rest of the parent's life, so that the parent
@@ -45,12 +44,12 @@
 
 #include "internal.h"
 
-#define LAUNCH_GRACE_MS	2000	/* the parent is gone: EOF, then SIGKILL */
+#define LAUNCH_GRACE_MS 2000 /* the parent is gone: EOF, then SIGKILL */
 
 struct launcher {
-	const struct ps_conf	*conf;
-	struct chan		 chan;
-	pid_t			 pids[PS_IDS];	/* by process id; 0: none */
+	const struct ps_conf *conf;
+	struct chan chan;
+	pid_t pids[PS_IDS]; /* by process id; 0: none */
 };
 
 static void
@@ -64,7 +63,7 @@ on_sigchld(int sig)
 static void
 arrange_fds(int keep)
 {
-	int	null;
+	int null;
 
 	if (log_fd() != STDERR_FILENO && dup2(log_fd(), STDERR_FILENO) == -1)
 		_exit(127);
@@ -83,16 +82,16 @@ static void
 exec_worker(const struct ps_proc *p, int sock)
 {
 	/* TZ: libc must not look for /etc/localtime below a sandbox. */
-	static char	 tz[] = "TZ=UTC0", lc[] = "LC_ALL=C", flag[] = "-T";
+	static char tz[] = "TZ=UTC0", lc[] = "LC_ALL=C", flag[] = "-T";
 #ifdef __SANITIZE_ADDRESS__
-	static char	 asan[] = "ASAN_OPTIONS=abort_on_error=0";
-	char		*envp[] = { tz, lc, asan, NULL };
+	static char asan[] = "ASAN_OPTIONS=abort_on_error=0";
+	char *envp[] = { tz, lc, asan, NULL };
 #else
-	char		*envp[] = { tz, lc, NULL };
+	char *envp[] = { tz, lc, NULL };
 #endif
-	char		 title[32];
-	char		*argv[] = { NULL, flag, title, NULL };
-	sigset_t	 none;
+	char title[32];
+	char *argv[] = { NULL, flag, title, NULL };
+	sigset_t none;
 
 	arrange_fds(sock);
 	/* Set before exec: there is no moment in which we could be missed. */
@@ -109,24 +108,23 @@ exec_worker(const struct ps_proc *p, int sock)
 static void
 answer(struct launcher *l, enum launch_op op, const struct launch *msg, int fd)
 {
-	uint8_t	buf[128];
-	int	n;
+	uint8_t buf[128];
+	int n;
 
 	if ((n = codec_encode(launch_desc(), op, msg, buf, sizeof(buf))) == -1)
 		fatal("launcher: codec_encode");
 	/* A parent that has ended is noticed in the loop. */
-	if (chan_send(&l->chan, buf, (size_t)n, fd) == -1 &&
-	    errno != ENOTCONN)
+	if (chan_send(&l->chan, buf, (size_t)n, fd) == -1 && errno != ENOTCONN)
 		fatal("launcher: answer");
 }
 
 static void
 spawn(struct launcher *l, uint32_t id)
 {
-	const struct ps_proc	*p = ps_proc_find(l->conf, id);
-	struct launch		 msg = { .id = id };
-	int			 sv[2];
-	pid_t			 pid;
+	const struct ps_proc *p = ps_proc_find(l->conf, id);
+	struct launch msg = { .id = id };
+	int sv[2];
+	pid_t pid;
 
 	if (p == NULL || id >= PS_IDS || l->pids[id] != 0)
 		fatalx("launcher: bad spawn request, id %u", id);
@@ -152,9 +150,9 @@ spawn(struct launcher *l, uint32_t id)
 static void
 on_request(struct chan *c, const uint8_t *buf, size_t len, int fd, void *arg)
 {
-	struct launcher	*l = arg;
-	struct launch	 msg;
-	uint32_t	 op;
+	struct launcher *l = arg;
+	struct launch msg;
+	uint32_t op;
 
 	(void)c;
 	if (fd != -1 || codec_peek(buf, len, &op) == -1 ||
@@ -175,10 +173,10 @@ on_request(struct chan *c, const uint8_t *buf, size_t len, int fd, void *arg)
 static unsigned
 reap(struct launcher *l, bool report)
 {
-	struct launch	msg;
-	unsigned	id, left = 0;
-	pid_t		pid;
-	int		status;
+	struct launch msg;
+	unsigned id, left = 0;
+	pid_t pid;
+	int status;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		for (id = 0; id < PS_IDS && l->pids[id] != pid; id++)
@@ -186,7 +184,7 @@ reap(struct launcher *l, bool report)
 		if (id == PS_IDS)
 			continue;
 		l->pids[id] = 0;
-		msg = (struct launch){ id, pid, status };
+		msg = (struct launch) { id, pid, status };
 		if (report)
 			answer(l, LAUNCH_EXIT, &msg, -1);
 	}
@@ -199,18 +197,17 @@ reap(struct launcher *l, bool report)
 static void
 on_parent_end(struct chan *c, int err, void *arg)
 {
-	struct launcher	*l = arg;
-	struct timespec	 tick = { 0, 5 * 1000 * 1000 };
-	struct monotime	 deadline;
-	sigset_t	 none;
-	unsigned	 id;
+	struct launcher *l = arg;
+	struct timespec tick = { 0, 5 * 1000 * 1000 };
+	struct monotime deadline;
+	sigset_t none;
+	unsigned id;
 
 	(void)c;
 	(void)err;
 	sigemptyset(&none);
 	deadline = monotime_add_ms(monotime_now(), LAUNCH_GRACE_MS);
-	while (reap(l, false) > 0 &&
-	    monotime_cmp(monotime_now(), deadline) < 0)
+	while (reap(l, false) > 0 && monotime_cmp(monotime_now(), deadline) < 0)
 		(void)ppoll(NULL, 0, &tick, &none);
 	for (id = 0; id < PS_IDS; id++)
 		if (l->pids[id] != 0)
@@ -221,9 +218,9 @@ on_parent_end(struct chan *c, int err, void *arg)
 static void
 launcher_init(struct launcher *l, const struct ps_conf *conf, int sock)
 {
-	struct rlimit		 core = { 0, 0 };
-	struct sigaction	 sa = { .sa_handler = on_sigchld };
-	sigset_t		 chld;
+	struct rlimit core = { 0, 0 };
+	struct sigaction sa = { .sa_handler = on_sigchld };
+	sigset_t chld;
 
 	arrange_fds(sock);
 	log_init("launcher", log_getlevel(), STDERR_FILENO);
@@ -259,9 +256,9 @@ launcher_init(struct launcher *l, const struct ps_conf *conf, int sock)
 void
 launcher_main(const struct ps_conf *conf, int sock)
 {
-	static struct launcher	 l;
-	struct pollfd		 pfd = { .fd = PS_CHAN_FD };
-	sigset_t		 none;
+	static struct launcher l;
+	struct pollfd pfd = { .fd = PS_CHAN_FD };
+	sigset_t none;
 
 	launcher_init(&l, conf, sock);
 	sigemptyset(&none);

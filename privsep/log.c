@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -27,20 +26,20 @@
 #include "log_json.h"
 
 /* PIPE_BUF: up to here a write to a pipe is whole or not at all. */
-#define LOG_LINE_MAX	4096
-#define LOG_PAIRS_MAX	64	/* bits of a mask; more are not written */
-#define LOG_MSG_MAX	1024	/* of the msg itself, escaped */
-#define LOG_TAIL	64	/* droppedLines, truncated, brace, newline */
-#define LOG_CONT_DATA	3600	/* escaped bytes of data in one record */
-#define LOG_CONT_MAX	256	/* records of one value: 900 KiB */
+#define LOG_LINE_MAX  4096
+#define LOG_PAIRS_MAX 64   /* bits of a mask; more are not written */
+#define LOG_MSG_MAX   1024 /* of the msg itself, escaped */
+#define LOG_TAIL      64   /* droppedLines, truncated, brace, newline */
+#define LOG_CONT_DATA 3600 /* escaped bytes of data in one record */
+#define LOG_CONT_MAX  256  /* records of one value: 900 KiB */
 
 static struct {
-	char		 proc[32];
-	enum log_level	 threshold;
-	int		 fd;
-	bool		 torn;		/* the last write was cut */
-	uint64_t	 dropped;	/* in all */
-	uint64_t	 reported;	/* of these, reported */
+	char proc[32];
+	enum log_level threshold;
+	int fd;
+	bool torn;         /* the last write was cut */
+	uint64_t dropped;  /* in all */
+	uint64_t reported; /* of these, reported */
 } lg = { .proc = "-", .threshold = LL_INFO, .fd = STDERR_FILENO };
 
 static const char *const level_names[] = {
@@ -85,7 +84,7 @@ log_dropped(void)
 static void
 put_u64(struct lbuf *b, const char *key, uint64_t u)
 {
-	char	num[24];
+	char num[24];
 
 	lbuf_key(b, key);
 	snprintf(num, sizeof(num), "%" PRIu64, u);
@@ -102,10 +101,10 @@ put_str(struct lbuf *b, const char *key, const char *s)
 static void
 begin(struct lbuf *b, char *buf, enum log_level level, const char *msg)
 {
-	char	now[WALLTIME_LEN];
-	size_t	len = strlen(msg);
+	char now[WALLTIME_LEN];
+	size_t len = strlen(msg);
 
-	*b = (struct lbuf){ buf, 0, LOG_LINE_MAX - LOG_TAIL, false };
+	*b = (struct lbuf) { buf, 0, LOG_LINE_MAX - LOG_TAIL, false };
 	/* A torn line is ended first, so that this one can be parsed. */
 	if (lg.torn)
 		lbuf_raw(b, "\n", 1);
@@ -123,8 +122,8 @@ begin(struct lbuf *b, char *buf, enum log_level level, const char *msg)
 static void
 finish(struct lbuf *b, bool truncated)
 {
-	uint64_t	owed = lg.dropped - lg.reported;
-	ssize_t		n;
+	uint64_t owed = lg.dropped - lg.reported;
+	ssize_t n;
 
 	b->over = false;
 	b->max = LOG_LINE_MAX;
@@ -148,7 +147,7 @@ finish(struct lbuf *b, bool truncated)
 static void
 put_digest(struct lbuf *b, const char *s, size_t len)
 {
-	char	hex[24];
+	char hex[24];
 
 	lbuf_lit(b, "{\"digest\":\"");
 	snprintf(hex, sizeof(hex), "%016" PRIx64, fnv1a(FNV_SEED, s, len));
@@ -162,7 +161,7 @@ put_digest(struct lbuf *b, const char *s, size_t len)
 static void
 put_pair(struct lbuf *b, const struct kv *kv, bool digest)
 {
-	char	num[40];
+	char num[40];
 
 	lbuf_key(b, kv->key);
 	switch (kv->type) {
@@ -198,7 +197,7 @@ put_pair(struct lbuf *b, const struct kv *kv, bool digest)
 static size_t
 pair_size(const struct kv *kv, bool digest)
 {
-	size_t	key = json_escaped_len(kv->key, strlen(kv->key)) + 4;
+	size_t key = json_escaped_len(kv->key, strlen(kv->key)) + 4;
 
 	if (kv->type != KV_STR || kv->v.s == NULL)
 		return (key + 40);
@@ -214,8 +213,8 @@ pair_size(const struct kv *kv, bool digest)
 static uint64_t
 choose_digests(const struct kv *kv, size_t n, size_t room)
 {
-	size_t		full[LOG_PAIRS_MAX], total = 0, i, big;
-	uint64_t	mask = 0;
+	size_t full[LOG_PAIRS_MAX], total = 0, i, big;
+	uint64_t mask = 0;
 
 	for (i = 0; i < n; i++)
 		total += full[i] = pair_size(&kv[i], false);
@@ -240,10 +239,10 @@ choose_digests(const struct kv *kv, size_t n, size_t room)
 static void
 continuation(enum log_level level, const char *s)
 {
-	char		buf[LOG_LINE_MAX], hex[24];
-	struct lbuf	b;
-	size_t		len = strlen(s), off, n;
-	unsigned	part = 0, parts = 0;
+	char buf[LOG_LINE_MAX], hex[24];
+	struct lbuf b;
+	size_t len = strlen(s), off, n;
+	unsigned part = 0, parts = 0;
 
 	for (off = 0; off < len; parts++)
 		off += json_fit(s + off, len - off, LOG_CONT_DATA);
@@ -263,12 +262,12 @@ continuation(enum log_level level, const char *s)
 void
 log_kv(enum log_level level, const char *msg, const struct kv *kv)
 {
-	char		buf[LOG_LINE_MAX];
-	struct lbuf	b;
-	uint64_t	mask;
-	size_t		n, i, mark;
-	int		saved = errno;
-	bool		cut = false;
+	char buf[LOG_LINE_MAX];
+	struct lbuf b;
+	uint64_t mask;
+	size_t n, i, mark;
+	int saved = errno;
+	bool cut = false;
 
 	if (level < lg.threshold || level >= LL_MAX)
 		return;
@@ -294,8 +293,8 @@ log_kv(enum log_level level, const char *msg, const struct kv *kv)
 static void
 vtext(enum log_level level, int error, const char *fmt, va_list ap)
 {
-	char		text[LOG_MSG_MAX];
-	struct kv	kv[] = { { .type = KV_END }, { .type = KV_END } };
+	char text[LOG_MSG_MAX];
+	struct kv kv[] = { { .type = KV_END }, { .type = KV_END } };
 
 	if (level < lg.threshold)
 		return;
@@ -305,15 +304,15 @@ vtext(enum log_level level, int error, const char *fmt, va_list ap)
 	log_kv(level, text, kv);
 }
 
-#define TEXT(level, error)						\
-	do {								\
-		int	saved = errno;					\
-		va_list	ap;						\
-									\
-		va_start(ap, fmt);					\
-		vtext((level), (error), fmt, ap);			\
-		va_end(ap);						\
-		errno = saved;						\
+#define TEXT(level, error)                        \
+	do {                                      \
+		int saved = errno;                \
+		va_list ap;                       \
+                                                  \
+		va_start(ap, fmt);                \
+		vtext((level), (error), fmt, ap); \
+		va_end(ap);                       \
+		errno = saved;                    \
 	} while (0)
 
 void

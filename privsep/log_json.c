@@ -14,12 +14,11 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 #include <string.h>
 
 #include "log_json.h"
 
-#define ESC_MAX		6	/* \u001f */
+#define ESC_MAX 6 /* \u001f */
 
 void
 lbuf_raw(struct lbuf *b, const char *s, size_t len)
@@ -42,8 +41,8 @@ lbuf_lit(struct lbuf *b, const char *s)
 static size_t
 utf8_len(const unsigned char *s, size_t left)
 {
-	unsigned char	lo = 0x80, hi = 0xbf;
-	size_t		n, i;
+	unsigned char lo = 0x80, hi = 0xbf;
+	size_t n, i;
 
 	if (s[0] < 0x80)
 		return (1);
@@ -76,11 +75,11 @@ utf8_len(const unsigned char *s, size_t left)
 static size_t
 escape_one(const char *s, size_t left, char out[ESC_MAX], size_t *used)
 {
-	static const char	 hex[] = "0123456789abcdef";
-	static const char	 from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
-	const char		*p;
-	unsigned char		 c = (unsigned char)*s;
-	size_t			 n;
+	static const char hex[] = "0123456789abcdef";
+	static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
+	const char *p;
+	unsigned char c = (unsigned char)*s;
+	size_t n;
 
 	*used = 1;
 	if (c != '\0' && (p = strchr(from, c)) != NULL) {
@@ -106,13 +105,12 @@ escape_one(const char *s, size_t left, char out[ESC_MAX], size_t *used)
 void
 lbuf_str(struct lbuf *b, const char *s, size_t len)
 {
-	char	out[ESC_MAX];
-	size_t	i, used;
+	char out[ESC_MAX];
+	size_t i, used;
 
 	lbuf_raw(b, "\"", 1);
 	for (i = 0; i < len && !b->over; i += used)
-		lbuf_raw(b, out, escape_one(s + i, len - i, out,
-		    &used));
+		lbuf_raw(b, out, escape_one(s + i, len - i, out, &used));
 	lbuf_raw(b, "\"", 1);
 }
 
@@ -127,8 +125,8 @@ lbuf_key(struct lbuf *b, const char *key)
 size_t
 json_escaped_len(const char *s, size_t len)
 {
-	char	out[ESC_MAX];
-	size_t	i, used, n = 0;
+	char out[ESC_MAX];
+	size_t i, used, n = 0;
 
 	for (i = 0; i < len; i += used)
 		n += escape_one(s + i, len - i, out, &used);
@@ -138,8 +136,8 @@ json_escaped_len(const char *s, size_t len)
 size_t
 json_fit(const char *s, size_t len, size_t max)
 {
-	char	out[ESC_MAX];
-	size_t	i, used, n;
+	char out[ESC_MAX];
+	size_t i, used, n;
 
 	for (i = 0; i < len; i += used, max -= n) {
 		n = escape_one(s + i, len - i, out, &used);

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 #ifndef PRIVSEP_LOG_JSON_H
 #define PRIVSEP_LOG_JSON_H
 
@@ -24,20 +23,20 @@
 
 /* A bounded writer of JSON; what does not fit sets over and is dropped. */
 struct lbuf {
-	char	*buf;
-	size_t	 len, max;
-	bool	 over;
+	char *buf;
+	size_t len, max;
+	bool over;
 };
 
-void	 lbuf_raw(struct lbuf *, const char *, size_t);
-void	 lbuf_lit(struct lbuf *, const char *);
+void lbuf_raw(struct lbuf *, const char *, size_t);
+void lbuf_lit(struct lbuf *, const char *);
 /* Quoted; invalid UTF-8 becomes U+FFFD. */
-void	 lbuf_str(struct lbuf *, const char *, size_t);
+void lbuf_str(struct lbuf *, const char *, size_t);
 /* "key": with a comma before it. */
-void	 lbuf_key(struct lbuf *, const char *);
+void lbuf_key(struct lbuf *, const char *);
 /* Length of lbuf_str's output without the quotes. */
-size_t	 json_escaped_len(const char *, size_t);
+size_t json_escaped_len(const char *, size_t);
 /* As many leading bytes of s as fit into max escaped bytes, unbroken. */
-size_t	 json_fit(const char *, size_t, size_t max);
+size_t json_fit(const char *, size_t, size_t max);
 
 #endif /* PRIVSEP_LOG_JSON_H */

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,35 +22,35 @@
 
 #include "internal.h"
 
-#define NS_PER_MS	1000000LL
-#define NS_PER_S	1000000000LL
+#define NS_PER_MS 1000000LL
+#define NS_PER_S  1000000000LL
 
 struct monotime
 monotime_now(void)
 {
-	struct timespec	ts;
+	struct timespec ts;
 
 	/* Cannot fail: the clock exists since Linux 2.6.39. */
 	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return ((struct monotime){ ts.tv_sec * NS_PER_S + ts.tv_nsec });
+	return ((struct monotime) { ts.tv_sec * NS_PER_S + ts.tv_nsec });
 }
 
 /* Saturates, so that a deadline of "never" does not turn into the past. */
 struct monotime
 monotime_add_ms(struct monotime t, int64_t ms)
 {
-	int64_t	ns;
+	int64_t ns;
 
 	if (__builtin_mul_overflow(ms, NS_PER_MS, &ns) ||
 	    __builtin_add_overflow(t.ns, ns, &ns))
 		ns = ms < 0 ? INT64_MIN : INT64_MAX;
-	return ((struct monotime){ ns });
+	return ((struct monotime) { ns });
 }
 
 int64_t
 monotime_sub_ms(struct monotime a, struct monotime b)
 {
-	int64_t	ns, ms;
+	int64_t ns, ms;
 
 	if (__builtin_sub_overflow(a.ns, b.ns, &ns))
 		ns = a.ns < b.ns ? INT64_MIN : INT64_MAX;
@@ -70,7 +69,7 @@ monotime_cmp(struct monotime a, struct monotime b)
 static char *
 put_num(char *p, unsigned v, int digits)
 {
-	int	i;
+	int i;
 
 	for (i = digits - 1; i >= 0; i--, v /= 10)
 		p[i] = (char)('0' + v % 10);
@@ -85,9 +84,9 @@ put_num(char *p, unsigned v, int digits)
 size_t
 walltime_format(int64_t sec, long nsec, char buf[static WALLTIME_LEN])
 {
-	int64_t		 z, era;
-	unsigned	 doe, yoe, doy, mp, y, rem;
-	char		*p = buf;
+	int64_t z, era;
+	unsigned doe, yoe, doy, mp, y, rem;
+	char *p = buf;
 
 	if (sec < 0 || sec > 253402300799LL)
 		sec = 0;
@@ -121,7 +120,7 @@ walltime_format(int64_t sec, long nsec, char buf[static WALLTIME_LEN])
 void
 walltime_now(char buf[static WALLTIME_LEN])
 {
-	struct timespec	ts;
+	struct timespec ts;
 
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	walltime_format(ts.tv_sec, ts.tv_nsec, buf);

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * A msgpack reader that allocates nothing. msgpack-c reserves memory from an
  * array's header before it has seen an element: a 135-byte nest of array32
@@ -28,8 +27,8 @@
 static uint64_t
 be(const uint8_t *p, size_t n)
 {
-	uint64_t	v = 0;
-	size_t		i;
+	uint64_t v = 0;
+	size_t i;
 
 	for (i = 0; i < n; i++)
 		v = v << 8 | p[i];
@@ -94,39 +93,52 @@ set_signed(struct mp_val *v, int64_t i)
 static int
 next_c0(struct mp *m, uint8_t b, struct mp_val *v)
 {
-	uint64_t	n;
-	size_t		w;
+	uint64_t n;
+	size_t w;
 
 	switch (b) {
 	case 0xc0:
 		v->type = MP_NIL;
 		return (0);
-	case 0xc2: case 0xc3:
+	case 0xc2:
+	case 0xc3:
 		v->type = MP_BOOL;
 		v->u = b & 1;
 		return (0);
-	case 0xc4: case 0xc5: case 0xc6:
+	case 0xc4:
+	case 0xc5:
+	case 0xc6:
 		if (take(m, (size_t)1 << (b - 0xc4), &n) == -1)
 			return (-1);
 		return (take_data(m, v, MP_BIN, n));
-	case 0xca: case 0xcb:
+	case 0xca:
+	case 0xcb:
 		v->type = MP_FLOAT;
 		return (take(m, b == 0xca ? 4 : 8, &n));
-	case 0xcc: case 0xcd: case 0xce: case 0xcf:
+	case 0xcc:
+	case 0xcd:
+	case 0xce:
+	case 0xcf:
 		v->type = MP_UINT;
 		return (take(m, (size_t)1 << (b - 0xcc), &v->u));
-	case 0xd0: case 0xd1: case 0xd2: case 0xd3:
+	case 0xd0:
+	case 0xd1:
+	case 0xd2:
+	case 0xd3:
 		w = (size_t)1 << (b - 0xd0);
 		if (take(m, w, &n) == -1)
 			return (-1);
 		/* Sign-extend from w bytes. */
 		set_signed(v, (int64_t)(n << (64 - 8 * w)) >> (64 - 8 * w));
 		return (0);
-	case 0xd9: case 0xda: case 0xdb:
+	case 0xd9:
+	case 0xda:
+	case 0xdb:
 		if (take(m, (size_t)1 << (b - 0xd9), &n) == -1)
 			return (-1);
 		return (take_data(m, v, MP_STR, n));
-	case 0xdc: case 0xdd:
+	case 0xdc:
+	case 0xdd:
 		if (take(m, b == 0xdc ? 2 : 4, &n) == -1)
 			return (-1);
 		return (take_array(m, v, n));
@@ -140,9 +152,9 @@ next_c0(struct mp *m, uint8_t b, struct mp_val *v)
 int
 mp_next(struct mp *m, struct mp_val *v)
 {
-	uint64_t	b;
+	uint64_t b;
 
-	*v = (struct mp_val){ .type = MP_NIL };
+	*v = (struct mp_val) { .type = MP_NIL };
 	if (take(m, 1, &b) == -1)
 		return (-1);
 	if (b <= 0x7f || b >= 0xe0) {
@@ -155,18 +167,17 @@ mp_next(struct mp *m, struct mp_val *v)
 		return (take_array(m, v, b & 0x0f));
 	if (b >= 0xc0)
 		return (next_c0(m, (uint8_t)b, v));
-	errno = EBADMSG;		/* fixmap */
+	errno = EBADMSG; /* fixmap */
 	return (-1);
 }
 
 int
-mpscan(const uint8_t *buf, size_t len, unsigned max_depth,
-    unsigned max_breadth)
+mpscan(const uint8_t *buf, size_t len, unsigned max_depth, unsigned max_breadth)
 {
-	struct mp	m = { buf, len };
-	struct mp_val	v;
-	uint32_t	todo[MP_DEPTH_MAX];	/* elements left, by depth */
-	unsigned	depth = 0;
+	struct mp m = { buf, len };
+	struct mp_val v;
+	uint32_t todo[MP_DEPTH_MAX]; /* elements left, by depth */
+	unsigned depth = 0;
 
 	if (max_depth > MP_DEPTH_MAX)
 		max_depth = MP_DEPTH_MAX;

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The process table, parent side: what each worker's frames may be, and what
  * follows from a death. proc_start.c has the beginning and the end.
@@ -34,7 +33,7 @@
 struct slot *
 slot_find(const struct ps *ps, unsigned id)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < ps->nslots; i++)
 		if (ps->slots[i].proc->id == id)
@@ -45,7 +44,7 @@ slot_find(const struct ps *ps, unsigned id)
 static void
 set_timer(struct slot *s, int64_t ms)
 {
-	struct timeval	tv = { ms / 1000, ms % 1000 * 1000 };
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	if (event_add(s->timer, &tv) == -1)
 		fatalx("event_add");
@@ -54,12 +53,11 @@ set_timer(struct slot *s, int64_t ms)
 void
 launcher_ask(struct ps *ps, enum launch_op op, unsigned id)
 {
-	struct launch	msg = { .id = id };
-	uint8_t		buf[128];
-	int		n;
+	struct launch msg = { .id = id };
+	uint8_t buf[128];
+	int n;
 
-	if ((n = codec_encode(launch_desc(), op, &msg, buf, sizeof(buf))) ==
-	    -1)
+	if ((n = codec_encode(launch_desc(), op, &msg, buf, sizeof(buf))) == -1)
 		fatal("codec_encode");
 	/* Its death is reported by launcher_on_end(). */
 	if (chan_send(&ps->launcher, buf, (size_t)n, -1) == -1 &&
@@ -99,23 +97,22 @@ static void
 slot_send_own(struct slot *s, enum ps_own type, const struct codec_desc *d,
     const void *msg)
 {
-	uint8_t	buf[64];
-	int	n;
+	uint8_t buf[64];
+	int n;
 
 	if ((n = codec_encode(d, type, msg, buf, sizeof(buf))) == -1)
 		fatal("codec_encode");
-	if (chan_send(&s->chan, buf, (size_t)n, -1) == -1 &&
-	    errno != ENOTCONN)
+	if (chan_send(&s->chan, buf, (size_t)n, -1) == -1 && errno != ENOTCONN)
 		slot_violation(s, "does not read", type);
 }
 
 static void
 slot_hello(struct slot *s, const uint8_t *buf, size_t len)
 {
-	struct ps		*ps = s->ps;
-	struct ps_hello		 hello;
-	struct ps_welcome	 welcome = { (uint32_t)log_getlevel() };
-	struct ps_empty		 go = { false };
+	struct ps *ps = s->ps;
+	struct ps_hello hello;
+	struct ps_welcome welcome = { (uint32_t)log_getlevel() };
+	struct ps_empty go = { false };
 
 	if (codec_decode(ps_hello_desc(), buf, len, &hello) == -1) {
 		slot_violation(s, "malformed", PS_HELLO);
@@ -140,8 +137,8 @@ slot_hello(struct slot *s, const uint8_t *buf, size_t len)
 static void
 slot_ready(struct slot *s, const uint8_t *buf, size_t len)
 {
-	struct ps	*ps = s->ps;
-	struct ps_empty	 ready;
+	struct ps *ps = s->ps;
+	struct ps_empty ready;
 
 	if (codec_decode(ps_empty_desc(), buf, len, &ready) == -1) {
 		slot_violation(s, "malformed", PS_READY);
@@ -201,14 +198,13 @@ wrong(const struct slot *s, const struct ps_msg *m)
 }
 
 static void
-slot_on_frame(struct chan *c, const uint8_t *buf, size_t len, int fd,
-    void *arg)
+slot_on_frame(struct chan *c, const uint8_t *buf, size_t len, int fd, void *arg)
 {
-	struct slot		*s = arg;
-	struct ps		*ps = s->ps;
-	const struct ps_msg	*m;
-	const char		*why;
-	uint32_t		 type = 0;
+	struct slot *s = arg;
+	struct ps *ps = s->ps;
+	const struct ps_msg *m;
+	const char *why;
+	uint32_t type = 0;
 
 	(void)c;
 	if (codec_peek(buf, len, &type) == -1)
@@ -224,8 +220,8 @@ slot_on_frame(struct chan *c, const uint8_t *buf, size_t len, int fd,
 		    codec_decode(m->desc(), buf, len, ps->msg) == -1)
 			why = errno == ERANGE ? "beyond a limit" : "malformed";
 		if (why == NULL) {
-			s->proc->parent_dispatch(ps, s->proc->id, type,
-			    ps->msg, fd, ps->conf->arg);
+			s->proc->parent_dispatch(
+			    ps, s->proc->id, type, ps->msg, fd, ps->conf->arg);
 			codec_wipe(m->desc(), ps->msg);
 			return;
 		}
@@ -251,7 +247,7 @@ slot_on_end(struct chan *c, int err, void *arg)
 static void
 count_death(struct slot *s, struct monotime now)
 {
-	struct monotime	oldest;
+	struct monotime oldest;
 
 	s->deaths[s->ndeaths++ % PS_DEATHS] = now;
 	if (s->ndeaths < PS_DEATHS)
@@ -271,14 +267,14 @@ schedule_respawn(struct slot *s, bool ran_well)
 	if (ran_well || s->backoff == 0)
 		s->backoff = PS_BACKOFF_MIN;
 	set_timer(s, s->backoff);
-	s->backoff = s->backoff * 2 > PS_BACKOFF_MAX ? PS_BACKOFF_MAX :
-	    s->backoff * 2;
+	s->backoff =
+	    s->backoff * 2 > PS_BACKOFF_MAX ? PS_BACKOFF_MAX : s->backoff * 2;
 }
 
 static void
 log_death(const struct slot *s, int status)
 {
-	bool	sig = WIFSIGNALED(status);
+	bool sig = WIFSIGNALED(status);
 
 	log_ev(s->ps->stopping ? LL_INFO : LL_WARN, "workerExit",
 	    KVS("worker", s->proc->title), KVI("pid", s->pid),
@@ -290,9 +286,9 @@ log_death(const struct slot *s, int status)
 static void
 slot_death(struct slot *s, int status)
 {
-	struct ps	*ps = s->ps;
-	struct monotime	 now = monotime_now();
-	bool		 well;
+	struct ps *ps = s->ps;
+	struct monotime now = monotime_now();
+	bool well;
 
 	/* Its last words may still be in the channel. */
 	if (s->chan.fd != -1)
@@ -318,7 +314,7 @@ slot_death(struct slot *s, int status)
 void
 slot_timer(int fd, short what, void *arg)
 {
-	struct slot	*s = arg;
+	struct slot *s = arg;
 
 	(void)fd;
 	(void)what;
@@ -367,13 +363,13 @@ slot_spawned(struct slot *s, pid_t pid, int fd)
 }
 
 void
-launcher_on_frame(struct chan *c, const uint8_t *buf, size_t len, int fd,
-    void *arg)
+launcher_on_frame(
+    struct chan *c, const uint8_t *buf, size_t len, int fd, void *arg)
 {
-	struct ps	*ps = arg;
-	struct slot	*s;
-	struct launch	 msg;
-	uint32_t	 op;
+	struct ps *ps = arg;
+	struct slot *s;
+	struct launch msg;
+	uint32_t op;
 
 	(void)c;
 	if (codec_peek(buf, len, &op) == -1 ||
@@ -409,15 +405,15 @@ launcher_on_end(struct chan *c, int err, void *arg)
 int
 ps_send(struct ps *ps, unsigned id, uint32_t type, const void *msg, int fd)
 {
-	static uint8_t		 buf[PS_FRAME_MAX];
-	struct slot		*s = slot_find(ps, id);
-	const struct ps_msg	*m = schema_find(ps->conf->schema, type);
-	int			 n, rc = -1, saved;
+	static uint8_t buf[PS_FRAME_MAX];
+	struct slot *s = slot_find(ps, id);
+	const struct ps_msg *m = schema_find(ps->conf->schema, type);
+	int n, rc = -1, saved;
 
 	if (s == NULL || m == NULL || type < PS_MSG_FIRST ||
 	    !(m->from & 1U << PS_PARENT) || !(m->to & 1U << id)) {
-		log_warnx("message %u to process %u is not in the schema",
-		    type, id);
+		log_warnx(
+		    "message %u to process %u is not in the schema", type, id);
 		errno = EINVAL;
 	} else if ((s->state != SLOT_SETUP && s->state != SLOT_RUN) ||
 	    !(m->phases & slot_phase(s)))
@@ -430,7 +426,7 @@ ps_send(struct ps *ps, unsigned id, uint32_t type, const void *msg, int fd)
 		errno = saved;
 		return (rc);
 	} else if (errno == ENOBUFS)
-		errno = ERANGE;		/* no queue: the frame is too long */
+		errno = ERANGE; /* no queue: the frame is too long */
 	saved = errno;
 	if (fd != -1)
 		close(fd);
@@ -441,7 +437,7 @@ ps_send(struct ps *ps, unsigned id, uint32_t type, const void *msg, int fd)
 bool
 ps_is_up(const struct ps *ps, unsigned id)
 {
-	const struct slot	*s = slot_find(ps, id);
+	const struct slot *s = slot_find(ps, id);
 
 	return (s != NULL && s->state == SLOT_RUN);
 }
@@ -449,7 +445,7 @@ ps_is_up(const struct ps *ps, unsigned id)
 uint64_t
 ps_restarts(const struct ps *ps, unsigned id)
 {
-	const struct slot	*s = slot_find(ps, id);
+	const struct slot *s = slot_find(ps, id);
 
 	return (s != NULL ? s->restarts : 0);
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /* The parent's beginning and end: both are synchronous. */
 
 #include <sys/prctl.h>
@@ -47,7 +46,7 @@ sandbox_disabled(const struct ps_conf *conf)
 static void
 fork_launcher(struct ps *ps)
 {
-	int	sv[2];
+	int sv[2];
 
 	if (chan_pair(sv) == -1)
 		fatal("socketpair");
@@ -69,7 +68,7 @@ fork_launcher(struct ps *ps)
 static void
 check_table(const struct ps_conf *conf)
 {
-	size_t	i, k;
+	size_t i, k;
 
 	if (conf->nprocs == 0 || conf->nprocs >= PS_IDS)
 		fatalx("process table: %zu entries", conf->nprocs);
@@ -88,9 +87,9 @@ check_table(const struct ps_conf *conf)
 static void
 rebase_timer(struct slot *s, struct event_base *base)
 {
-	struct event	*old = s->timer;
-	struct timeval	 at, now, left = { 0, 0 };
-	bool		 pending;
+	struct event *old = s->timer;
+	struct timeval at, now, left = { 0, 0 };
+	bool pending;
 
 	pending = old != NULL && event_pending(old, EV_TIMEOUT, &at);
 	if ((s->timer = event_new(base, -1, 0, slot_timer, s)) == NULL)
@@ -110,8 +109,8 @@ rebase_timer(struct slot *s, struct event_base *base)
 static void
 rebase(struct ps *ps, struct event_base *base)
 {
-	struct slot	*s;
-	size_t		 i;
+	struct slot *s;
+	size_t i;
 
 	ps->base = base;
 	chan_detach(&ps->launcher);
@@ -131,7 +130,7 @@ rebase(struct ps *ps, struct event_base *base)
 static bool
 all_came_up(const struct ps *ps)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < ps->nslots; i++)
 		if (!ps->slots[i].came_up)
@@ -146,8 +145,8 @@ all_came_up(const struct ps *ps)
 static void
 start_all(struct ps *ps)
 {
-	struct event_base	*base = event_base_new();
-	size_t			 i;
+	struct event_base *base = event_base_new();
+	size_t i;
 
 	if (base == NULL)
 		fatalx("event_base_new");
@@ -164,9 +163,9 @@ start_all(struct ps *ps)
 struct ps *
 ps_start(const struct ps_conf *conf, struct event_base *base)
 {
-	struct ps		*ps;
-	struct event_base	*own;
-	size_t			 i;
+	struct ps *ps;
+	struct event_base *own;
+	size_t i;
 
 	check_table(conf);
 	if ((ps = calloc(1, sizeof(*ps))) == NULL ||
@@ -218,13 +217,13 @@ wait_down(struct ps *ps, const struct slot *s, struct monotime deadline)
 static void
 slot_stop(struct slot *s, int64_t ms)
 {
-	struct ps	*ps = s->ps;
-	struct monotime	 deadline = monotime_add_ms(monotime_now(), ms);
+	struct ps *ps = s->ps;
+	struct monotime deadline = monotime_add_ms(monotime_now(), ms);
 
 	if (s->state == SLOT_DOWN)
 		return;
-	while (s->chan.fd != -1 && chan_flush(&s->chan) == -1 &&
-	    errno == EAGAIN)
+	while (
+	    s->chan.fd != -1 && chan_flush(&s->chan) == -1 && errno == EAGAIN)
 		if (poll_until(s->chan.fd, POLLOUT, deadline) == -1)
 			break;
 	chan_close(&s->chan);
@@ -242,9 +241,9 @@ slot_stop(struct slot *s, int64_t ms)
 static void
 end_launcher(struct ps *ps)
 {
-	struct monotime	deadline;
-	pid_t		pid;
-	int		fd = ps->launcher.fd;
+	struct monotime deadline;
+	pid_t pid;
+	int fd = ps->launcher.fd;
 
 	deadline = monotime_add_ms(monotime_now(), PS_LAUNCHER_MS);
 	if (shutdown(fd, SHUT_WR) == -1 ||
@@ -260,8 +259,8 @@ end_launcher(struct ps *ps)
 void
 ps_shutdown(struct ps *ps, const unsigned *order, int64_t ms)
 {
-	struct slot	*s;
-	size_t		 i;
+	struct slot *s;
+	size_t i;
 
 	ps->stopping = true;
 	for (i = 0; i < ps->nslots; i++)

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Order: credentials, limits, no_new_privs, Landlock, seccomp. Each step
  * needs calls that the next one forbids.
@@ -46,9 +45,9 @@
 static int
 chroot_nowhere(void)
 {
-	static const char *const	 bases[] = { "/run", "/tmp", "/dev/shm" };
-	char				 dir[32];
-	size_t				 i;
+	static const char *const bases[] = { "/run", "/tmp", "/dev/shm" };
+	char dir[32];
+	size_t i;
 
 	for (i = 0; i < PS_NITEMS(bases); i++) {
 		strlcpy(dir, bases[i], sizeof(dir));
@@ -65,9 +64,9 @@ chroot_nowhere(void)
 static int
 no_capabilities(void)
 {
-	struct __user_cap_header_struct	 hdr = { _LINUX_CAPABILITY_VERSION_3,
-					    0 };
-	struct __user_cap_data_struct	 data[2];
+	struct __user_cap_header_struct hdr = { _LINUX_CAPABILITY_VERSION_3,
+		0 };
+	struct __user_cap_data_struct data[2];
 
 	memset(data, 0, sizeof(data));
 	return ((int)syscall(SYS_capset, &hdr, data));
@@ -76,9 +75,9 @@ no_capabilities(void)
 int
 sandbox_drop(const char *user, bool keep_root_dir)
 {
-	struct passwd	*pw;
-	uid_t		 uid;
-	gid_t		 gid;
+	struct passwd *pw;
+	uid_t uid;
+	gid_t gid;
 
 	if (geteuid() != 0 || user == NULL)
 		return (no_capabilities());
@@ -106,12 +105,11 @@ sandbox_drop(const char *user, bool keep_root_dir)
 static int
 limit(int what, rlim_t value)
 {
-	struct rlimit	rl, old;
+	struct rlimit rl, old;
 
 	if (getrlimit(what, &old) == -1)
 		return (-1);
-	rl.rlim_cur = rl.rlim_max = value < old.rlim_max ? value :
-	    old.rlim_max;
+	rl.rlim_cur = rl.rlim_max = value < old.rlim_max ? value : old.rlim_max;
 	return (setrlimit(what, &rl));
 }
 
@@ -134,9 +132,9 @@ sandbox_rlimits(const struct sandbox *sb)
 int
 sandbox_single_threaded(void)
 {
-	struct dirent	*de;
-	DIR		*dir;
-	unsigned	 n = 0;
+	struct dirent *de;
+	DIR *dir;
+	unsigned n = 0;
 
 	/* After chroot_nowhere() there is nothing to see, and no right to. */
 	if ((dir = opendir("/proc/self/task")) == NULL)
@@ -169,8 +167,8 @@ sandbox_enter(const struct sandbox *sb, const char *title, bool use_landlock)
 int
 sandbox_parent(const char *const *readdirs)
 {
-	struct sandbox	sb = { .allow = SB_READFILES | SB_WAIT,
-			    .paths = readdirs };
+	struct sandbox sb = { .allow = SB_READFILES | SB_WAIT,
+		.paths = readdirs };
 
 	return (sandbox_enter(&sb, "parent", true));
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /* The library's own frames, and look-ups in the application's schema. */
 
 #include <errno.h>
@@ -22,15 +21,13 @@
 
 #include "internal.h"
 
-#define F(s, m, t)	{ .name = #m, .type = t, .off = offsetof(struct s, m) }
-#define DESC(fn, s, f)							\
-	const struct codec_desc *					\
-	fn(void)							\
-	{								\
-		static const struct codec_desc d = {			\
-			#s, f, PS_NITEMS(f), sizeof(struct s)		\
-		};							\
-		return (&d);						\
+#define F(s, m, t) { .name = #m, .type = t, .off = offsetof(struct s, m) }
+#define DESC(fn, s, f)                                                    \
+	const struct codec_desc *fn(void)                                 \
+	{                                                                 \
+		static const struct codec_desc d = { #s, f, PS_NITEMS(f), \
+			sizeof(struct s) };                               \
+		return (&d);                                              \
 	}
 
 static const struct codec_field hello_fields[] = {
@@ -56,7 +53,7 @@ DESC(launch_desc, launch, launch_fields)
 const struct ps_msg *
 schema_find(const struct ps_schema *sc, uint32_t type)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < sc->nmsgs; i++)
 		if (sc->msgs[i].type == type)
@@ -67,9 +64,9 @@ schema_find(const struct ps_schema *sc, uint32_t type)
 uint64_t
 schema_hash(const struct ps_schema *sc)
 {
-	const struct ps_msg	*m;
-	uint64_t		 h = FNV_SEED;
-	size_t			 i;
+	const struct ps_msg *m;
+	uint64_t h = FNV_SEED;
+	size_t i;
 
 	for (i = 0; i < sc->nmsgs; i++) {
 		m = &sc->msgs[i];
@@ -86,7 +83,7 @@ schema_hash(const struct ps_schema *sc)
 const struct ps_proc *
 ps_proc_find(const struct ps_conf *conf, unsigned id)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < conf->nprocs; i++)
 		if (conf->procs[i].id == id)

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The allow-list of a worker or the parent. In order of preference: what is
  * needed is allowed, with its arguments bound where they matter; what
@@ -38,71 +37,135 @@
 
 #include "internal.h"
 
-#define NR_FUTURE_FIRST	470	/* unknown when this was written */
-#define NR_FUTURE_LAST	511	/* x32 begins here on x86-64 */
+#define NR_FUTURE_FIRST 470 /* unknown when this was written */
+#define NR_FUTURE_LAST  511 /* x32 begins here on x86-64 */
 
 /* What pthread_create(3) asks for; musl adds the obsolete CLONE_DETACHED. */
-#define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES |		\
-	CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS |	\
-	CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
-#define DETACHED	0x00400000U
+#define THREAD_FLAGS                                                         \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | \
+	    CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID |              \
+	    CLONE_CHILD_CLEARTID)
+#define DETACHED      0x00400000U
 
-#define ALL		UINT64_MAX
-#define EQ(n, v)	SCMP_CMP64(n, SCMP_CMP_EQ, (v))
-#define BITS(n, m, v)	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (m), (v))
+#define ALL           UINT64_MAX
+#define EQ(n, v)      SCMP_CMP64(n, SCMP_CMP_EQ, (v))
+#define BITS(n, m, v) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (m), (v))
 /* An int argument: its upper half is not the callee's business. */
-#define INT(n, v)	BITS(n, 0xffffffffU, (uint32_t)(v))
+#define INT(n, v)     BITS(n, 0xffffffffU, (uint32_t)(v))
 
 struct call {
-	int		nr;
-	unsigned	need;	/* SB_* bits of which one is enough, 0: base */
+	int nr;
+	unsigned need; /* SB_* bits of which one is enough, 0: base */
 };
 
-#define C(name)		{ SCMP_SYS(name), 0 }
-#define CN(name, need)	{ SCMP_SYS(name), need }
+#define C(name)        { SCMP_SYS(name), 0 }
+#define CN(name, need) { SCMP_SYS(name), need }
 
 /* Allowed with any arguments. */
 static const struct call allowed[] = {
 	/* Memory; mmap and mprotect follow below. */
-	C(brk), C(madvise), C(mremap), C(munmap),
+	C(brk),
+	C(madvise),
+	C(mremap),
+	C(munmap),
 	/* Open files and the channel. */
-	C(close), C(dup), C(fstat), C(lseek), C(pread64), C(preadv), C(read),
-	C(readv), C(recvfrom), C(recvmsg), C(write), C(writev), C(shutdown),
-	C(getpeername), C(getsockname), C(getsockopt),
+	C(close),
+	C(dup),
+	C(fstat),
+	C(lseek),
+	C(pread64),
+	C(preadv),
+	C(read),
+	C(readv),
+	C(recvfrom),
+	C(recvmsg),
+	C(write),
+	C(writev),
+	C(shutdown),
+	C(getpeername),
+	C(getsockname),
+	C(getsockopt),
 	/* Waiting. */
-	C(epoll_create1), C(epoll_ctl), C(epoll_pwait), C(epoll_wait),
-	C(eventfd2), C(pipe2), C(poll), C(ppoll), C(pselect6), C(select),
-	C(timerfd_create), C(timerfd_gettime), C(timerfd_settime),
+	C(epoll_create1),
+	C(epoll_ctl),
+	C(epoll_pwait),
+	C(epoll_wait),
+	C(eventfd2),
+	C(pipe2),
+	C(poll),
+	C(ppoll),
+	C(pselect6),
+	C(select),
+	C(timerfd_create),
+	C(timerfd_gettime),
+	C(timerfd_settime),
 	/* Time. */
-	C(clock_getres), C(clock_gettime), C(clock_nanosleep),
-	C(gettimeofday), C(nanosleep), C(time), C(times), C(getrusage),
+	C(clock_getres),
+	C(clock_gettime),
+	C(clock_nanosleep),
+	C(gettimeofday),
+	C(nanosleep),
+	C(time),
+	C(times),
+	C(getrusage),
 	/* Own signals and threads. */
-	C(exit), C(exit_group), C(futex), C(get_robust_list), C(restart_syscall),
-	C(rseq), C(rt_sigaction), C(rt_sigpending), C(rt_sigprocmask),
-	C(rt_sigreturn), C(rt_sigtimedwait), C(sched_getaffinity),
-	C(sched_yield), C(set_robust_list), C(set_tid_address),
-	C(sigaltstack), C(membarrier),
+	C(exit),
+	C(exit_group),
+	C(futex),
+	C(get_robust_list),
+	C(restart_syscall),
+	C(rseq),
+	C(rt_sigaction),
+	C(rt_sigpending),
+	C(rt_sigprocmask),
+	C(rt_sigreturn),
+	C(rt_sigtimedwait),
+	C(sched_getaffinity),
+	C(sched_yield),
+	C(set_robust_list),
+	C(set_tid_address),
+	C(sigaltstack),
+	C(membarrier),
 	/* Who and where am I. */
-	C(getcpu), C(getegid), C(geteuid), C(getgid), C(getpgrp), C(getpid),
-	C(getppid), C(getrandom), C(gettid), C(getuid), C(sysinfo), C(uname),
+	C(getcpu),
+	C(getegid),
+	C(geteuid),
+	C(getgid),
+	C(getpgrp),
+	C(getpid),
+	C(getppid),
+	C(getrandom),
+	C(gettid),
+	C(getuid),
+	C(sysinfo),
+	C(uname),
 	/* By profile. */
-	CN(accept, SB_LISTEN), CN(accept4, SB_LISTEN),
+	CN(accept, SB_LISTEN),
+	CN(accept4, SB_LISTEN),
 	CN(connect, SB_INET),
-	CN(fstatfs, SB_READFILES), CN(getdents64, SB_READFILES),
-	CN(inotify_add_watch, SB_READFILES), CN(inotify_init1, SB_READFILES),
-	CN(inotify_rm_watch, SB_READFILES), CN(access, SB_READFILES),
-	CN(faccessat, SB_READFILES), CN(faccessat2, SB_READFILES),
-	CN(lstat, SB_READFILES), CN(newfstatat, SB_READFILES),
-	CN(readlink, SB_READFILES), CN(readlinkat, SB_READFILES),
-	CN(stat, SB_READFILES), CN(statx, SB_READFILES),
-	CN(wait4, SB_WAIT), CN(waitid, SB_WAIT),
+	CN(fstatfs, SB_READFILES),
+	CN(getdents64, SB_READFILES),
+	CN(inotify_add_watch, SB_READFILES),
+	CN(inotify_init1, SB_READFILES),
+	CN(inotify_rm_watch, SB_READFILES),
+	CN(access, SB_READFILES),
+	CN(faccessat, SB_READFILES),
+	CN(faccessat2, SB_READFILES),
+	CN(lstat, SB_READFILES),
+	CN(newfstatat, SB_READFILES),
+	CN(readlink, SB_READFILES),
+	CN(readlinkat, SB_READFILES),
+	CN(stat, SB_READFILES),
+	CN(statx, SB_READFILES),
+	CN(wait4, SB_WAIT),
+	CN(waitid, SB_WAIT),
 };
 
 /* Answers that make a library take its older or slower path. */
 static const struct {
-	int		nr;
-	int		err;
-	unsigned	unless;	/* allowed above with one of these bits */
+	int nr;
+	int err;
+	unsigned unless; /* allowed above with one of these bits */
 } soft[] = {
 	/* EPERM here would make pthread_create(3) fail. */
 	{ SCMP_SYS(clone3), ENOSYS, 0 },
@@ -136,7 +199,7 @@ static int
 add(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned n,
     const struct scmp_arg_cmp *cmp)
 {
-	int	rc;
+	int rc;
 
 	/* A call that this architecture does not have needs no rule. */
 	if (nr < 0)
@@ -149,17 +212,17 @@ add(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned n,
 	return (0);
 }
 
-#define ALLOW(ctx, name, ...)						\
-	add((ctx), SCMP_ACT_ALLOW, SCMP_SYS(name),			\
-	    sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) /		\
-	    sizeof(struct scmp_arg_cmp),				\
-	    (const struct scmp_arg_cmp[]){ __VA_ARGS__ })
+#define ALLOW(ctx, name, ...)                                 \
+	add((ctx), SCMP_ACT_ALLOW, SCMP_SYS(name),            \
+	    sizeof((struct scmp_arg_cmp[]) { __VA_ARGS__ }) / \
+		sizeof(struct scmp_arg_cmp),                  \
+	    (const struct scmp_arg_cmp[]) { __VA_ARGS__ })
 
 static int
 add_tables(scmp_filter_ctx ctx, unsigned allow)
 {
-	size_t	i;
-	int	nr;
+	size_t i;
+	int nr;
 
 	for (i = 0; i < PS_NITEMS(allowed); i++)
 		if ((allowed[i].need == 0 || allowed[i].need & allow) &&
@@ -167,8 +230,8 @@ add_tables(scmp_filter_ctx ctx, unsigned allow)
 			return (-1);
 	for (i = 0; i < PS_NITEMS(soft); i++)
 		if (!(soft[i].unless & allow) &&
-		    add(ctx, SCMP_ACT_ERRNO((uint16_t)soft[i].err),
-		    soft[i].nr, 0, NULL) == -1)
+		    add(ctx, SCMP_ACT_ERRNO((uint16_t)soft[i].err), soft[i].nr,
+			0, NULL) == -1)
 			return (-1);
 	/* A libc of tomorrow probes for calls that we do not know. */
 	for (nr = NR_FUTURE_FIRST; nr <= NR_FUTURE_LAST; nr++)
@@ -181,7 +244,7 @@ add_tables(scmp_filter_ctx ctx, unsigned allow)
 static int
 add_self(scmp_filter_ctx ctx)
 {
-	uint32_t	self = (uint32_t)getpid();
+	uint32_t self = (uint32_t)getpid();
 
 	if (ALLOW(ctx, mmap, BITS(2, PROT_EXEC, 0)) == -1 ||
 	    ALLOW(ctx, mprotect, BITS(2, PROT_EXEC, 0)) == -1 ||
@@ -203,10 +266,10 @@ add_self(scmp_filter_ctx ctx)
 static int
 add_fds(scmp_filter_ctx ctx, unsigned allow)
 {
-	static const int	 cmds[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL,
-				    F_DUPFD, F_DUPFD_CLOEXEC };
-	static const unsigned	 reqs[] = { FIONBIO, FIONREAD, FIOCLEX };
-	size_t			 i;
+	static const int cmds[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD,
+		F_DUPFD_CLOEXEC };
+	static const unsigned reqs[] = { FIONBIO, FIONREAD, FIOCLEX };
+	size_t i;
 
 	for (i = 0; i < PS_NITEMS(cmds); i++)
 		if (ALLOW(ctx, fcntl, INT(1, cmds[i])) == -1)
@@ -216,13 +279,12 @@ add_fds(scmp_filter_ctx ctx, unsigned allow)
 			return (-1);
 	/* isatty(3), by stdio. */
 	if (add(ctx, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1,
-	    &INT(1, TCGETS)) == -1)
+		&INT(1, TCGETS)) == -1)
 		return (-1);
 	if (!(allow & SB_READFILES))
-		return (ALLOW(ctx, newfstatat,
-		    BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)));
-	if (ALLOW(ctx, openat, BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, 0)) ==
-	    -1)
+		return (ALLOW(
+		    ctx, newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)));
+	if (ALLOW(ctx, openat, BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, 0)) == -1)
 		return (-1);
 	return (ALLOW(ctx, open, BITS(1, O_ACCMODE | O_CREAT | O_TRUNC, 0)));
 }
@@ -234,9 +296,9 @@ add_fds(scmp_filter_ctx ctx, unsigned allow)
 static int
 add_sending(scmp_filter_ctx ctx)
 {
-	static const int	 levels[] = { SOL_SOCKET, IPPROTO_TCP,
-				    IPPROTO_IP, IPPROTO_IPV6 };
-	size_t			 i;
+	static const int levels[] = { SOL_SOCKET, IPPROTO_TCP, IPPROTO_IP,
+		IPPROTO_IPV6 };
+	size_t i;
 
 	if (ALLOW(ctx, sendto, BITS(3, MSG_FASTOPEN, 0), EQ(4, 0)) == -1 ||
 	    ALLOW(ctx, sendmsg, BITS(2, MSG_FASTOPEN, 0)) == -1)
@@ -251,17 +313,17 @@ add_sending(scmp_filter_ctx ctx)
 static int
 add_inet(scmp_filter_ctx ctx)
 {
-	static const int	families[] = { AF_INET, AF_INET6 };
-	static const int	protos[] = { 0, IPPROTO_TCP };
-	const uint64_t		type = 0xffffffffU &
-				    ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
-	size_t			i, k;
+	static const int families[] = { AF_INET, AF_INET6 };
+	static const int protos[] = { 0, IPPROTO_TCP };
+	const uint64_t type =
+	    0xffffffffU & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
+	size_t i, k;
 
 	for (i = 0; i < PS_NITEMS(families); i++)
 		for (k = 0; k < PS_NITEMS(protos); k++)
 			if (ALLOW(ctx, socket, INT(0, families[i]),
-			    BITS(1, type, SOCK_STREAM), INT(2, protos[k])) ==
-			    -1)
+				BITS(1, type, SOCK_STREAM),
+				INT(2, protos[k])) == -1)
 				return (-1);
 	/* libcurl's wake-up. A stream pair cannot be connected elsewhere. */
 	return (ALLOW(ctx, socketpair, INT(0, AF_UNIX),
@@ -272,16 +334,17 @@ add_inet(scmp_filter_ctx ctx)
 static int
 add_threads(scmp_filter_ctx ctx, unsigned allow)
 {
-	return (add(ctx, allow & SB_THREADS ? SCMP_ACT_ALLOW :
-	    SCMP_ACT_ERRNO(EAGAIN), SCMP_SYS(clone), 1,
+	return (add(ctx,
+	    allow & SB_THREADS ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAGAIN),
+	    SCMP_SYS(clone), 1,
 	    &BITS(0, ALL & ~(uint64_t)DETACHED, THREAD_FLAGS)));
 }
 
 int
 seccomp_allow_list(unsigned allow)
 {
-	scmp_filter_ctx	ctx;
-	int		rc = -1, err;
+	scmp_filter_ctx ctx;
+	int rc = -1, err;
 
 	if ((ctx = seccomp_init(SCMP_ACT_TRAP)) == NULL) {
 		errno = ENOMEM;
@@ -289,8 +352,8 @@ seccomp_allow_list(unsigned allow)
 	}
 	/* A binary tree instead of a chain: this is on every call's path. */
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if ((err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
-	    SCMP_ACT_KILL_PROCESS)) < 0 ||
+	if ((err = seccomp_attr_set(
+		 ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS)) < 0 ||
 	    (err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1)) < 0) {
 		errno = -err;
 		goto out;

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * SIGSYS: what the filter did not allow. Calls that a library may well try
  * and survive without (a file, a foreign socket) are answered EACCES and
@@ -34,48 +33,58 @@
 
 #include "internal.h"
 
-#define SOFT_LINES	16	/* logged EACCES answers of one process */
+#define SOFT_LINES 16 /* logged EACCES answers of one process */
 
-#define CALLS(X)							\
-	X(accept4) X(add_key) X(bind) X(bpf) X(chdir) X(chroot)		\
-	X(clone) X(connect) X(execve) X(execveat) X(fcntl) X(fchmod)	\
-	X(fchown) X(fsync) X(ftruncate) X(getdents64) X(io_uring_enter)	\
-	X(ioctl) X(keyctl) X(kill) X(listen) X(mkdirat) X(mmap) X(mount) \
-	X(mprotect) X(newfstatat) X(openat) X(perf_event_open)		\
-	X(personality) X(pidfd_send_signal) X(pipe2) X(pkey_mprotect)	\
-	X(prctl) X(prlimit64) X(process_vm_readv)			\
-	X(process_vm_writev) X(ptrace) X(readlinkat) X(renameat2)	\
-	X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(seccomp) X(sendmsg)	\
-	X(sendto) X(setgid) X(setitimer) X(setns) X(setresgid)		\
-	X(setresuid) X(setsid) X(setsockopt) X(setuid) X(socket)	\
-	X(socketpair) X(tgkill) X(timer_create) X(tkill) X(umask)	\
-	X(unlinkat) X(unshare) X(userfaultfd) X(wait4)
+#define CALLS(X)                                                               \
+	X(accept4)                                                             \
+	X(add_key)                                                             \
+	X(bind) X(bpf) X(chdir) X(chroot) X(clone) X(connect) X(execve) X(     \
+	    execveat) X(fcntl) X(fchmod) X(fchown) X(fsync) X(ftruncate)       \
+	    X(getdents64) X(io_uring_enter) X(ioctl) X(keyctl) X(kill) X(      \
+		listen) X(mkdirat) X(mmap) X(mount) X(mprotect) X(newfstatat)  \
+		X(openat) X(perf_event_open) X(personality) X(                 \
+		    pidfd_send_signal) X(pipe2) X(pkey_mprotect) X(prctl)      \
+		    X(prlimit64) X(process_vm_readv) X(process_vm_writev) X(   \
+			ptrace) X(readlinkat) X(renameat2) X(rt_sigqueueinfo)  \
+			X(rt_tgsigqueueinfo) X(seccomp) X(sendmsg) X(sendto)   \
+			    X(setgid) X(setitimer) X(setns) X(setresgid)       \
+				X(setresuid) X(setsid) X(setsockopt) X(setuid) \
+				    X(socket) X(socketpair) X(tgkill)          \
+					X(timer_create) X(tkill) X(umask)      \
+					    X(unlinkat) X(unshare)             \
+						X(userfaultfd) X(wait4)
 
 static const struct {
-	int		 nr;
-	const char	*name;
+	int nr;
+	const char *name;
 } calls[] = {
 #define X(name) { SYS_##name, #name },
 	CALLS(X)
 #undef X
 #ifdef SYS_open
-	{ SYS_open, "open" }, { SYS_stat, "stat" }, { SYS_lstat, "lstat" },
-	{ SYS_access, "access" }, { SYS_readlink, "readlink" },
-	{ SYS_fork, "fork" }, { SYS_vfork, "vfork" },
-	{ SYS_dup2, "dup2" }, { SYS_pipe, "pipe" }, { SYS_alarm, "alarm" },
+	    { SYS_open, "open" },
+	{ SYS_stat, "stat" },
+	{ SYS_lstat, "lstat" },
+	{ SYS_access, "access" },
+	{ SYS_readlink, "readlink" },
+	{ SYS_fork, "fork" },
+	{ SYS_vfork, "vfork" },
+	{ SYS_dup2, "dup2" },
+	{ SYS_pipe, "pipe" },
+	{ SYS_alarm, "alarm" },
 #endif
 	{ SYS_faccessat, "faccessat" },
 };
 
 /* Written before the filter is closed, then only read. */
-static char			title_json[48];
-static size_t			title_len;
-static volatile sig_atomic_t	soft_lines;
+static char title_json[48];
+static size_t title_len;
+static volatile sig_atomic_t soft_lines;
 
 static const char *
 call_name(int nr)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < PS_NITEMS(calls); i++)
 		if (calls[i].nr == nr)
@@ -95,12 +104,23 @@ static bool
 is_soft(int nr, int64_t arg0)
 {
 	switch (nr) {
-	case SYS_openat: case SYS_newfstatat: case SYS_faccessat:
-	case SYS_readlinkat: case SYS_bind: case SYS_listen:
-	case SYS_socketpair: case SYS_fcntl: case SYS_ioctl:
-	case SYS_setsockopt: case SYS_prctl: case SYS_prlimit64:
+	case SYS_openat:
+	case SYS_newfstatat:
+	case SYS_faccessat:
+	case SYS_readlinkat:
+	case SYS_bind:
+	case SYS_listen:
+	case SYS_socketpair:
+	case SYS_fcntl:
+	case SYS_ioctl:
+	case SYS_setsockopt:
+	case SYS_prctl:
+	case SYS_prlimit64:
 #ifdef SYS_open
-	case SYS_open: case SYS_stat: case SYS_lstat: case SYS_access:
+	case SYS_open:
+	case SYS_stat:
+	case SYS_lstat:
+	case SYS_access:
 	case SYS_readlink:
 #endif
 		return (true);
@@ -112,8 +132,8 @@ is_soft(int nr, int64_t arg0)
 }
 
 struct line {
-	char	buf[512];
-	size_t	len;
+	char buf[512];
+	size_t len;
 };
 
 static void
@@ -134,8 +154,8 @@ put_lit(struct line *l, const char *s)
 static void
 put_int(struct line *l, uint64_t v)
 {
-	char	num[20];
-	size_t	n = sizeof(num);
+	char num[20];
+	size_t n = sizeof(num);
 
 	do {
 		num[--n] = (char)('0' + v % 10);
@@ -147,9 +167,9 @@ put_int(struct line *l, uint64_t v)
 static void
 report(int nr, uint64_t arg0, bool soft)
 {
-	struct line	l = { .len = 0 };
-	struct timespec	ts = { 0, 0 };
-	char		now[WALLTIME_LEN];
+	struct line l = { .len = 0 };
+	struct timespec ts = { 0, 0 };
+	char now[WALLTIME_LEN];
 
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	put_lit(&l, "{\"time\":\"");
@@ -163,18 +183,18 @@ report(int nr, uint64_t arg0, bool soft)
 	put_lit(&l, call_name(nr));
 	put_lit(&l, "\",\"arg0\":");
 	put_int(&l, arg0);
-	put_lit(&l, soft ? ",\"action\":\"EACCES\"}\n" :
-	    ",\"action\":\"exit\"}\n");
+	put_lit(
+	    &l, soft ? ",\"action\":\"EACCES\"}\n" : ",\"action\":\"exit\"}\n");
 	(void)!write(log_fd(), l.buf, l.len);
 }
 
 static void
 on_sigsys(int sig, siginfo_t *si, void *arg)
 {
-	ucontext_t	*uc = arg;
-	uint64_t	 arg0;
-	int		 nr = si->si_syscall;
-	bool		 soft;
+	ucontext_t *uc = arg;
+	uint64_t arg0;
+	int nr = si->si_syscall;
+	bool soft;
 
 	(void)sig;
 #if defined(__x86_64__)
@@ -200,14 +220,16 @@ on_sigsys(int sig, siginfo_t *si, void *arg)
 int
 seccomp_trap_init(const char *title)
 {
-	struct sigaction	sa = { .sa_flags = SA_SIGINFO | SA_NODEFER };
-	sigset_t		set;
-	size_t			i;
+	struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_NODEFER };
+	sigset_t set;
+	size_t i;
 
 	/* A title is a word of the table; anything else would break JSON. */
 	for (i = 0; title[i] != '\0' && i < sizeof(title_json); i++)
-		title_json[i] = title[i] < ' ' || title[i] == '"' ||
-		    title[i] == '\\' ? '?' : title[i];
+		title_json[i] =
+		    title[i] < ' ' || title[i] == '"' || title[i] == '\\' ?
+		    '?' :
+		    title[i];
 	title_len = i;
 	sa.sa_sigaction = on_sigsys;
 	sigemptyset(&sa.sa_mask);

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 #include <bsd/string.h>
 
 #include <errno.h>
@@ -47,8 +46,8 @@ secret_wipe(struct secret *s)
 bool
 secret_equal(const struct secret *a, const struct secret *b)
 {
-	volatile uint8_t	diff = 0;
-	uint32_t		i;
+	volatile uint8_t diff = 0;
+	uint32_t i;
 
 	if (a->len != b->len || a->len > SECRET_MAX)
 		return (false);
@@ -60,8 +59,8 @@ secret_equal(const struct secret *a, const struct secret *b)
 uint64_t
 fnv1a(uint64_t h, const void *data, size_t len)
 {
-	const uint8_t	*p = data;
-	size_t		 i;
+	const uint8_t *p = data;
+	size_t i;
 
 	for (i = 0; i < len; i++)
 		h = (h ^ p[i]) * 1099511628211ULL;
@@ -78,7 +77,7 @@ fnv1a_str(uint64_t h, const char *s)
 int
 fd_nonblock(int fd)
 {
-	int	fl;
+	int fl;
 
 	if ((fl = fcntl(fd, F_GETFL)) == -1)
 		return (-1);
@@ -91,9 +90,9 @@ fd_nonblock(int fd)
 int
 poll_until(int fd, short events, struct monotime deadline)
 {
-	struct pollfd	pfd = { .fd = fd, .events = events };
-	int64_t		left;
-	int		n;
+	struct pollfd pfd = { .fd = fd, .events = events };
+	int64_t left;
+	int n;
 
 	for (;;) {
 		left = monotime_sub_ms(deadline, monotime_now()) + 1;

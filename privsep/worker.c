@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * A worker's life: HELLO, set-up, sandbox, READY, loop, exit on EOF.
  */
@@ -38,18 +37,18 @@
 
 #include "internal.h"
 
-extern char	**environ;
+extern char **environ;
 
 struct ps_worker {
-	const struct ps_conf	*conf;
-	const struct ps_proc	*proc;
-	struct event_base	*base;
-	struct chan		 chan;
-	enum ps_phase		 phase;
-	struct monotime		 deadline;	/* of the set-up */
-	bool			 stopping;
-	bool			 got_go;
-	void			*msg;		/* decoded, max_size bytes */
+	const struct ps_conf *conf;
+	const struct ps_proc *proc;
+	struct event_base *base;
+	struct chan chan;
+	enum ps_phase phase;
+	struct monotime deadline; /* of the set-up */
+	bool stopping;
+	bool got_go;
+	void *msg; /* decoded, max_size bytes */
 };
 
 /* Under a sandbox the handlers of atexit(3) have nothing left to do. */
@@ -71,21 +70,21 @@ static void
 send_own(struct ps_worker *w, enum ps_own type, const struct codec_desc *d,
     const void *s)
 {
-	uint8_t	buf[64];
-	int	n;
+	uint8_t buf[64];
+	int n;
 
 	if ((n = codec_encode(d, type, s, buf, sizeof(buf))) == -1 ||
 	    (chan_send(&w->chan, buf, (size_t)n, -1) == -1 &&
-	    errno != ENOTCONN))
+		errno != ENOTCONN))
 		fatal("send to parent");
 }
 
 int
 ps_worker_send(struct ps_worker *w, uint32_t type, const void *msg, int fd)
 {
-	static uint8_t		 buf[PS_FRAME_MAX];
-	const struct ps_msg	*m = schema_find(w->conf->schema, type);
-	int			 n, rc, saved;
+	static uint8_t buf[PS_FRAME_MAX];
+	const struct ps_msg *m = schema_find(w->conf->schema, type);
+	int n, rc, saved;
 
 	if (m == NULL || !(m->from & 1U << w->proc->id) ||
 	    !(m->to & 1U << PS_PARENT) || !(m->phases & w->phase))
@@ -109,14 +108,13 @@ ps_worker_send(struct ps_worker *w, uint32_t type, const void *msg, int fd)
 
 /* Check and decode into w->msg, or into out when the type is the awaited. */
 static const struct ps_msg *
-accept_frame(struct ps_worker *w, const uint8_t *buf, size_t len,
-    uint32_t type, void *out)
+accept_frame(struct ps_worker *w, const uint8_t *buf, size_t len, uint32_t type,
+    void *out)
 {
-	const struct ps_msg	*m = schema_find(w->conf->schema, type);
+	const struct ps_msg *m = schema_find(w->conf->schema, type);
 
-	if (m == NULL || type < PS_MSG_FIRST ||
-	    !(m->from & 1U << PS_PARENT) || !(m->to & 1U << w->proc->id) ||
-	    !(m->phases & w->phase))
+	if (m == NULL || type < PS_MSG_FIRST || !(m->from & 1U << PS_PARENT) ||
+	    !(m->to & 1U << w->proc->id) || !(m->phases & w->phase))
 		fatalx("unexpected message %u from the parent", type);
 	if (codec_decode(m->desc(), buf, len, out) == -1)
 		fatal("malformed message %s from the parent", m->name);
@@ -124,10 +122,10 @@ accept_frame(struct ps_worker *w, const uint8_t *buf, size_t len,
 }
 
 static void
-deliver(struct ps_worker *w, const uint8_t *buf, size_t len, uint32_t type,
-    int fd)
+deliver(
+    struct ps_worker *w, const uint8_t *buf, size_t len, uint32_t type, int fd)
 {
-	const struct ps_msg	*m = accept_frame(w, buf, len, type, w->msg);
+	const struct ps_msg *m = accept_frame(w, buf, len, type, w->msg);
 
 	w->proc->dispatch(w, type, w->msg, fd);
 	codec_wipe(m->desc(), w->msg);
@@ -136,7 +134,7 @@ deliver(struct ps_worker *w, const uint8_t *buf, size_t len, uint32_t type,
 static void
 on_frame(struct chan *c, const uint8_t *buf, size_t len, int fd, void *arg)
 {
-	uint32_t	type;
+	uint32_t type;
 
 	(void)c;
 	if (codec_peek(buf, len, &type) == -1)
@@ -148,7 +146,7 @@ on_frame(struct chan *c, const uint8_t *buf, size_t len, int fd, void *arg)
 static void
 on_end(struct chan *c, int err, void *arg)
 {
-	struct ps_worker	*w = arg;
+	struct ps_worker *w = arg;
 
 	(void)c;
 	if (err != 0)
@@ -184,10 +182,10 @@ next_frame(struct ps_worker *w, uint8_t *buf, size_t size, size_t *len,
 int
 ps_worker_recv(struct ps_worker *w, uint32_t type, void *out, int *fd)
 {
-	static uint8_t	buf[PS_FRAME_MAX];
-	size_t		len;
-	uint32_t	got;
-	int		got_fd;
+	static uint8_t buf[PS_FRAME_MAX];
+	size_t len;
+	uint32_t got;
+	int got_fd;
 
 	if (w->phase != PS_SETUP || w->got_go) {
 		errno = EINVAL;
@@ -197,7 +195,7 @@ ps_worker_recv(struct ps_worker *w, uint32_t type, void *out, int *fd)
 		if (next_frame(w, buf, sizeof(buf), &len, &got, &got_fd) == -1)
 			return (-1);
 		if (got == PS_GO) {
-			/* The parent has sent what it had: this is not there. */
+			/* The parent has sent all that it had. */
 			w->got_go = true;
 			errno = ENOMSG;
 			return (-1);
@@ -220,11 +218,11 @@ ps_worker_recv(struct ps_worker *w, uint32_t type, void *out, int *fd)
 static void
 wait_welcome(struct ps_worker *w)
 {
-	struct ps_welcome	msg;
-	uint8_t			buf[128];
-	size_t			len;
-	uint32_t		type;
-	int			fd;
+	struct ps_welcome msg;
+	uint8_t buf[128];
+	size_t len;
+	uint32_t type;
+	int fd;
 
 	if (next_frame(w, buf, sizeof(buf), &len, &type, &fd) == -1)
 		fatal("no welcome from the parent");
@@ -239,10 +237,10 @@ wait_welcome(struct ps_worker *w)
 static void
 wait_go(struct ps_worker *w)
 {
-	static uint8_t	buf[PS_FRAME_MAX];
-	size_t		len;
-	uint32_t	type;
-	int		fd;
+	static uint8_t buf[PS_FRAME_MAX];
+	size_t len;
+	uint32_t type;
+	int fd;
 
 	while (!w->got_go) {
 		if (next_frame(w, buf, sizeof(buf), &len, &type, &fd) == -1)
@@ -266,7 +264,7 @@ ps_worker_stop(struct ps_worker *w)
 static void
 flush_all(struct ps_worker *w)
 {
-	struct monotime	deadline;
+	struct monotime deadline;
 
 	deadline = monotime_add_ms(monotime_now(), PS_SETUP_MS);
 	while (chan_flush(&w->chan) == -1 && errno == EAGAIN)
@@ -277,12 +275,12 @@ flush_all(struct ps_worker *w)
 static void
 close_sandbox(struct ps_worker *w)
 {
-	const struct sandbox	*sb = w->proc->sandbox;
-	pid_t			 launcher = getppid();
+	const struct sandbox *sb = w->proc->sandbox;
+	pid_t launcher = getppid();
 
 	if (sandbox_disabled(w->conf)) {
-		log_ev(LL_WARN, "sandboxDisabled",
-		    KVS("worker", w->proc->title));
+		log_ev(
+		    LL_WARN, "sandboxDisabled", KVS("worker", w->proc->title));
 		return;
 	}
 	/* pthread_exit(3) would load it when no file can be opened any more. */
@@ -305,9 +303,9 @@ close_sandbox(struct ps_worker *w)
 static void
 worker_init(struct ps_worker *w)
 {
-	struct event_config	*cfg;
-	int			 type = 0;
-	socklen_t		 len = sizeof(type);
+	struct event_config *cfg;
+	int type = 0;
+	socklen_t len = sizeof(type);
 
 	if (getsockopt(PS_CHAN_FD, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
 	    type != SOCK_SEQPACKET)
@@ -334,8 +332,8 @@ worker_init(struct ps_worker *w)
 static void
 worker_run(struct ps_worker *w)
 {
-	struct ps_hello	hello = { schema_hash(w->conf->schema) };
-	struct ps_empty	ready = { false };
+	struct ps_hello hello = { schema_hash(w->conf->schema) };
+	struct ps_empty ready = { false };
 
 	worker_init(w);
 	send_own(w, PS_HELLO, ps_hello_desc(), &hello);
@@ -360,9 +358,9 @@ worker_run(struct ps_worker *w)
 void
 ps_worker_main(int argc, char **argv, const struct ps_conf *conf)
 {
-	static struct ps_worker	w;
-	const char		*title;
-	size_t			 i;
+	static struct ps_worker w;
+	const char *title;
+	size_t i;
 
 	setproctitle_init(argc, argv, environ);
 	if (argc < 2 || strcmp(argv[1], "-T") != 0)

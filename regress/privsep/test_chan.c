@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /* Channels: boundaries, full queues, fds, EOF. */
 
 #include <sys/socket.h>
@@ -37,13 +36,13 @@
 #include "internal.h"
 
 static struct {
-	struct chan	a, b;
-	unsigned	frames, ends;
-	size_t		bytes;
-	int		err, fd;
-	uint8_t		last[PS_FRAME_MAX];
-	size_t		last_len;
-	bool		close_in_callback;
+	struct chan a, b;
+	unsigned frames, ends;
+	size_t bytes;
+	int err, fd;
+	uint8_t last[PS_FRAME_MAX];
+	size_t last_len;
+	bool close_in_callback;
 } t;
 
 static void
@@ -74,7 +73,7 @@ on_end(struct chan *c, int err, void *arg)
 static int
 set_up(void **state)
 {
-	int	sv[2];
+	int sv[2];
 
 	(void)state;
 	memset(&t, 0, sizeof(t));
@@ -105,7 +104,7 @@ tear_down(void **state)
 static void
 test_boundaries(void **state)
 {
-	static uint8_t	big[PS_FRAME_MAX + 1];
+	static uint8_t big[PS_FRAME_MAX + 1];
 
 	(void)state;
 	memset(big, 'b', sizeof(big));
@@ -132,7 +131,7 @@ test_boundaries(void **state)
 static void
 test_too_long(void **state)
 {
-	static uint8_t	big[PS_FRAME_MAX + 1];
+	static uint8_t big[PS_FRAME_MAX + 1];
 
 	(void)state;
 	assert_int_equal(send(t.a.fd, big, sizeof(big), 0), sizeof(big));
@@ -145,8 +144,8 @@ test_too_long(void **state)
 static void
 fill(size_t len)
 {
-	static uint8_t	buf[PS_FRAME_MAX];
-	unsigned	n;
+	static uint8_t buf[PS_FRAME_MAX];
+	unsigned n;
 
 	for (n = 0; n < 100000; n++)
 		if (chan_send(&t.a, buf, len, -1) == -1)
@@ -157,7 +156,7 @@ fill(size_t len)
 static void
 test_queue_frames(void **state)
 {
-	size_t	sent;
+	size_t sent;
 
 	(void)state;
 	fill(10);
@@ -188,7 +187,7 @@ test_queue_bytes(void **state)
 static bool
 same_file(int a, int b)
 {
-	char	pa[64], pb[64], na[256] = "", nb[256] = "";
+	char pa[64], pb[64], na[256] = "", nb[256] = "";
 
 	snprintf(pa, sizeof(pa), "/proc/self/fd/%d", a);
 	snprintf(pb, sizeof(pb), "/proc/self/fd/%d", b);
@@ -199,7 +198,7 @@ same_file(int a, int b)
 static void
 test_fds(void **state)
 {
-	int	p[2], mine;
+	int p[2], mine;
 
 	(void)state;
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
@@ -222,7 +221,7 @@ test_fds(void **state)
 static void
 test_fd_in_queue(void **state)
 {
-	int	p[2];
+	int p[2];
 
 	(void)state;
 	fill(10);
@@ -251,15 +250,16 @@ static void
 send_two_fds(int sock, int fd)
 {
 	union {
-		struct cmsghdr	hdr;
-		char		buf[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(2 * sizeof(int))];
 	} u = { .buf = { 0 } };
-	struct iovec	iov = { (void *)(uintptr_t)"x", 1 };
-	struct msghdr	mh = { .msg_iov = &iov, .msg_iovlen = 1,
-			    .msg_control = u.buf,
-			    .msg_controllen = sizeof(u.buf) };
-	struct cmsghdr	*cm = CMSG_FIRSTHDR(&mh);
-	int		 fds[2] = { fd, fd };
+	struct iovec iov = { (void *)(uintptr_t)"x", 1 };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = u.buf,
+		.msg_controllen = sizeof(u.buf) };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&mh);
+	int fds[2] = { fd, fd };
 
 	cm->cmsg_level = SOL_SOCKET;
 	cm->cmsg_type = SCM_RIGHTS;
@@ -272,7 +272,7 @@ send_two_fds(int sock, int fd)
 static void
 test_two_fds(void **state)
 {
-	int	before, after;
+	int before, after;
 
 	(void)state;
 	before = dup(0);
@@ -331,8 +331,8 @@ test_close_in_callback(void **state)
 static void
 test_event_loop(void **state)
 {
-	struct event_base	*base = event_base_new();
-	size_t			 queued;
+	struct event_base *base = event_base_new();
+	size_t queued;
 
 	(void)state;
 	assert_int_equal(chan_attach(&t.a, base), 0);
@@ -350,16 +350,23 @@ test_event_loop(void **state)
 	event_base_free(base);
 }
 
-#define T(fn)	cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_boundaries), T(test_too_long), T(test_queue_frames),
-		T(test_queue_bytes), T(test_fds), T(test_fd_in_queue),
-		T(test_two_fds), T(test_eof), T(test_write_to_dead),
-		T(test_close_in_callback), T(test_event_loop),
+		T(test_boundaries),
+		T(test_too_long),
+		T(test_queue_frames),
+		T(test_queue_bytes),
+		T(test_fds),
+		T(test_fd_in_queue),
+		T(test_two_fds),
+		T(test_eof),
+		T(test_write_to_dead),
+		T(test_close_in_callback),
+		T(test_event_loop),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /* mpscan and the codec: shapes, limits, truncations, random frames. */
 
 #include <setjmp.h>
@@ -31,33 +30,40 @@
 
 #include "privsep.h"
 
-#define DEPTH	8
-#define BREADTH	1000
+#define DEPTH   8
+#define BREADTH 1000
 
-struct blob { uint32_t len; uint8_t data[40]; };
+struct blob {
+	uint32_t len;
+	uint8_t data[40];
+};
 
 struct item {
-	char		name[9];
-	int64_t		i;
-	uint32_t	n_sub;
-	struct { uint32_t v; } sub[3];
+	char name[9];
+	int64_t i;
+	uint32_t n_sub;
+	struct {
+		uint32_t v;
+	} sub[3];
 };
 
 struct all {
-	bool		b;
-	int64_t		i;
-	uint32_t	u32, capped;
-	uint64_t	u64;
-	char		str[17];
-	struct blob	blob;
-	struct secret	secret;
-	uint32_t	n_items;
-	struct item	items[5];
+	bool b;
+	int64_t i;
+	uint32_t u32, capped;
+	uint64_t u64;
+	char str[17];
+	struct blob blob;
+	struct secret secret;
+	uint32_t n_items;
+	struct item items[5];
 };
 
-struct sub { uint32_t v; };
+struct sub {
+	uint32_t v;
+};
 
-#define F(s, m, t, p)							\
+#define F(s, m, t, p)                                                       \
 	{ .name = #m, .type = t, .off = offsetof(struct s, m), .param = p }
 
 static const struct codec_field sub_fields[] = { F(sub, v, CT_U32, 0) };
@@ -65,45 +71,52 @@ static const struct codec_field sub_fields[] = { F(sub, v, CT_U32, 0) };
 static const struct codec_desc *
 sub_desc(void)
 {
-	static const struct codec_desc d = {
-		"sub", sub_fields, PS_NITEMS(sub_fields), sizeof(struct sub)
-	};
+	static const struct codec_desc d = { "sub", sub_fields,
+		PS_NITEMS(sub_fields), sizeof(struct sub) };
 	return (&d);
 }
 
 static const struct codec_field item_fields[] = {
-	F(item, name, CT_STR, 8), F(item, i, CT_I64, 0),
-	{ .name = "sub", .type = CT_ARRAY, .off = offsetof(struct item, n_sub),
-	    .off2 = offsetof(struct item, sub), .param = 3, .elem = sub_desc },
+	F(item, name, CT_STR, 8),
+	F(item, i, CT_I64, 0),
+	{ .name = "sub",
+	    .type = CT_ARRAY,
+	    .off = offsetof(struct item, n_sub),
+	    .off2 = offsetof(struct item, sub),
+	    .param = 3,
+	    .elem = sub_desc },
 };
 
 static const struct codec_desc *
 item_desc(void)
 {
-	static const struct codec_desc d = {
-		"item", item_fields, PS_NITEMS(item_fields),
-		sizeof(struct item)
-	};
+	static const struct codec_desc d = { "item", item_fields,
+		PS_NITEMS(item_fields), sizeof(struct item) };
 	return (&d);
 }
 
 static const struct codec_field all_fields[] = {
-	F(all, b, CT_BOOL, 0), F(all, i, CT_I64, 0), F(all, u32, CT_U32, 0),
-	F(all, capped, CT_U32, 7), F(all, u64, CT_U64, 0),
-	F(all, str, CT_STR, 16), F(all, blob, CT_BYTES, 40),
+	F(all, b, CT_BOOL, 0),
+	F(all, i, CT_I64, 0),
+	F(all, u32, CT_U32, 0),
+	F(all, capped, CT_U32, 7),
+	F(all, u64, CT_U64, 0),
+	F(all, str, CT_STR, 16),
+	F(all, blob, CT_BYTES, 40),
 	F(all, secret, CT_SECRET, 0),
-	{ .name = "items", .type = CT_ARRAY,
+	{ .name = "items",
+	    .type = CT_ARRAY,
 	    .off = offsetof(struct all, n_items),
-	    .off2 = offsetof(struct all, items), .param = 5,
+	    .off2 = offsetof(struct all, items),
+	    .param = 5,
 	    .elem = item_desc },
 };
 
-static const struct codec_desc all_d = {
-	"all", all_fields, PS_NITEMS(all_fields), sizeof(struct all)
-};
+static const struct codec_desc all_d = { "all", all_fields,
+	PS_NITEMS(all_fields), sizeof(struct all) };
 
 /* A generator of our own, so that a seed reproduces everywhere. */
-static uint64_t	seed = 1;
+static uint64_t seed = 1;
 
 static uint32_t
 rnd(void)
@@ -117,7 +130,7 @@ rnd(void)
 static void
 sample(struct all *a)
 {
-	uint32_t	i, k;
+	uint32_t i, k;
 
 	memset(a, 0, sizeof(*a));
 	a->b = rnd() & 1;
@@ -148,8 +161,8 @@ sample(struct all *a)
 static int
 decode(const uint8_t *buf, size_t len, struct all *out, uint32_t *type)
 {
-	uint8_t	*exact = malloc(len != 0 ? len : 1);
-	int	 rc;
+	uint8_t *exact = malloc(len != 0 ? len : 1);
+	int rc;
 
 	/* Exactly as long as it is, so that ASan sees one byte more. */
 	memcpy(exact, buf, len);
@@ -160,11 +173,11 @@ decode(const uint8_t *buf, size_t len, struct all *out, uint32_t *type)
 	return (rc);
 }
 
-/* ---------------------------------------------------------------- mpscan --- */
+/* --------------------------------------------------------------- mpscan --- */
 
-#define SCAN(...)							\
-	mpscan((const uint8_t[]){ __VA_ARGS__ },			\
-	    sizeof((const uint8_t[]){ __VA_ARGS__ }), DEPTH, BREADTH)
+#define SCAN(...)                                                      \
+	mpscan((const uint8_t[]) { __VA_ARGS__ },                      \
+	    sizeof((const uint8_t[]) { __VA_ARGS__ }), DEPTH, BREADTH)
 
 static void
 test_scan_types(void **state)
@@ -202,8 +215,8 @@ test_scan_types(void **state)
 static void
 test_scan_bomb(void **state)
 {
-	uint8_t	bomb[135];
-	size_t	i;
+	uint8_t bomb[135];
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(bomb); i++)
@@ -221,8 +234,8 @@ test_scan_bomb(void **state)
 static void
 test_scan_limits(void **state)
 {
-	uint8_t		nest[20], wide[3 + 1001];
-	unsigned	n;
+	uint8_t nest[20], wide[3 + 1001];
+	unsigned n;
 
 	(void)state;
 	for (n = 1; n <= 17; n++) {
@@ -245,38 +258,39 @@ test_scan_limits(void **state)
 static void
 test_scan_against_msgpack(void **state)
 {
-	msgpack_unpacked	u;
-	uint8_t			buf[12];
-	size_t			len, off, i, n, accepted = 0;
+	msgpack_unpacked u;
+	uint8_t buf[12];
+	size_t len, off, i, n, accepted = 0;
 
 	(void)state;
 	for (n = 0; n < 200000; n++) {
 		len = 1 + rnd() % sizeof(buf);
 		for (i = 0; i < len; i++)
-			buf[i] = (uint8_t)(rnd() & 1 ? rnd() : 0x90 |
-			    (rnd() & 3));
+			buf[i] =
+			    (uint8_t)(rnd() & 1 ? rnd() : 0x90 | (rnd() & 3));
 		if (mpscan(buf, len, DEPTH, BREADTH) == -1)
 			continue;
 		accepted++;
 		off = 0;
 		msgpack_unpacked_init(&u);
-		assert_int_equal(msgpack_unpack_next(&u, (const char *)buf,
-		    len, &off), MSGPACK_UNPACK_SUCCESS);
+		assert_int_equal(
+		    msgpack_unpack_next(&u, (const char *)buf, len, &off),
+		    MSGPACK_UNPACK_SUCCESS);
 		assert_int_equal(off, len);
 		msgpack_unpacked_destroy(&u);
 	}
 	assert_true(accepted > 1000);
 }
 
-/* ----------------------------------------------------------------- codec --- */
+/* ---------------------------------------------------------------- codec --- */
 
 static void
 test_round_trip(void **state)
 {
-	static struct all	a, b;
-	static uint8_t		buf[PS_FRAME_MAX];
-	uint32_t		type;
-	int			n, i;
+	static struct all a, b;
+	static uint8_t buf[PS_FRAME_MAX];
+	uint32_t type;
+	int n, i;
 
 	(void)state;
 	for (i = 0; i < 5000; i++) {
@@ -293,10 +307,10 @@ test_round_trip(void **state)
 static void
 test_truncated(void **state)
 {
-	static struct all	a, b, zero;
-	static uint8_t		buf[PS_FRAME_MAX];
-	uint32_t		type;
-	int			n, i;
+	static struct all a, b, zero;
+	static uint8_t buf[PS_FRAME_MAX];
+	uint32_t type;
+	int n, i;
 
 	(void)state;
 	do
@@ -313,8 +327,8 @@ test_truncated(void **state)
 	}
 	/* And each buffer that is too small. */
 	for (i = 0; i < n; i++) {
-		assert_int_equal(codec_encode(&all_d, 20, &a, buf, (size_t)i),
-		    -1);
+		assert_int_equal(
+		    codec_encode(&all_d, 20, &a, buf, (size_t)i), -1);
 		assert_int_equal(errno, ENOBUFS);
 	}
 }
@@ -322,7 +336,7 @@ test_truncated(void **state)
 static void
 expect_erange(const struct all *a)
 {
-	static uint8_t	buf[PS_FRAME_MAX];
+	static uint8_t buf[PS_FRAME_MAX];
 
 	errno = 0;
 	assert_int_equal(codec_encode(&all_d, 20, a, buf, sizeof(buf)), -1);
@@ -332,7 +346,7 @@ expect_erange(const struct all *a)
 static void
 test_encode_limits(void **state)
 {
-	static struct all	a;
+	static struct all a;
 
 	(void)state;
 	memset(&a, 0, sizeof(a));
@@ -359,12 +373,19 @@ test_encode_limits(void **state)
 static int
 one(enum codec_type t, uint32_t param, const uint8_t *v, size_t len)
 {
-	static struct { uint32_t n; uint8_t space[SECRET_MAX + 16]; } s;
-	const struct codec_field f = { .name = "f", .type = t, .off = 0,
-	    .off2 = 8, .param = param, .elem = sub_desc };
-	const struct codec_desc	 d = { "one", &f, 1, sizeof(s) };
-	static uint8_t		 buf[PS_FRAME_MAX];
-	uint32_t		 type;
+	static struct {
+		uint32_t n;
+		uint8_t space[SECRET_MAX + 16];
+	} s;
+	const struct codec_field f = { .name = "f",
+		.type = t,
+		.off = 0,
+		.off2 = 8,
+		.param = param,
+		.elem = sub_desc };
+	const struct codec_desc d = { "one", &f, 1, sizeof(s) };
+	static uint8_t buf[PS_FRAME_MAX];
+	uint32_t type;
 
 	buf[0] = 0x92;
 	buf[1] = 16;
@@ -374,31 +395,30 @@ one(enum codec_type t, uint32_t param, const uint8_t *v, size_t len)
 	return (codec_decode(&d, buf, len + 2, &s) == -1 ? -errno : 0);
 }
 
-#define ONE(t, p, ...)							\
-	one((t), (p), (const uint8_t[]){ __VA_ARGS__ },			\
-	    sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define ONE(t, p, ...)                                   \
+	one((t), (p), (const uint8_t[]) { __VA_ARGS__ }, \
+	    sizeof((const uint8_t[]) { __VA_ARGS__ }))
 
 static void
 test_decode_limits(void **state)
 {
-	static uint8_t	big[SECRET_MAX + 4] = { 0xc5, SECRET_MAX >> 8,
-			    SECRET_MAX & 0xff };
+	static uint8_t big[SECRET_MAX + 4] = { 0xc5, SECRET_MAX >> 8,
+		SECRET_MAX & 0xff };
 
 	(void)state;
 	assert_int_equal(ONE(CT_BOOL, 0, 0xc3), 0);
 	assert_int_equal(ONE(CT_BOOL, 0, 1), -EBADMSG);
 	assert_int_equal(ONE(CT_BOOL, 0, 0xc0), -EBADMSG);
 	assert_int_equal(ONE(CT_U32, 0, 0xce, 255, 255, 255, 255), 0);
-	assert_int_equal(ONE(CT_U32, 0, 0xcf, 0, 0, 0, 1, 0, 0, 0, 0),
-	    -ERANGE);
+	assert_int_equal(ONE(CT_U32, 0, 0xcf, 0, 0, 0, 1, 0, 0, 0, 0), -ERANGE);
 	assert_int_equal(ONE(CT_U32, 7, 7), 0);
 	assert_int_equal(ONE(CT_U32, 7, 8), -ERANGE);
 	assert_int_equal(ONE(CT_U32, 7, 0xff), -EBADMSG);
 	assert_int_equal(ONE(CT_U32, 7, 0xca, 0, 0, 0, 0), -EBADMSG);
 	assert_int_equal(ONE(CT_U64, 0, 0xe0), -EBADMSG);
 	assert_int_equal(ONE(CT_I64, 0, 0xd3, 128, 0, 0, 0, 0, 0, 0, 0), 0);
-	assert_int_equal(ONE(CT_I64, 0, 0xcf, 128, 0, 0, 0, 0, 0, 0, 0),
-	    -ERANGE);
+	assert_int_equal(
+	    ONE(CT_I64, 0, 0xcf, 128, 0, 0, 0, 0, 0, 0, 0), -ERANGE);
 	assert_int_equal(ONE(CT_STR, 2, 0xa2, 'a', 'b'), 0);
 	assert_int_equal(ONE(CT_STR, 2, 0xa3, 'a', 'b', 'c'), -ERANGE);
 	assert_int_equal(ONE(CT_STR, 2, 0xa2, 'a', 0), -EBADMSG);
@@ -407,8 +427,8 @@ test_decode_limits(void **state)
 	assert_int_equal(ONE(CT_BYTES, 2, 0xc4, 3, 0, 0, 0), -ERANGE);
 	assert_int_equal(ONE(CT_BYTES, 2, 0xa1, 'a'), -EBADMSG);
 	assert_int_equal(ONE(CT_ARRAY, 2, 0x92, 0x91, 1, 0x91, 2), 0);
-	assert_int_equal(ONE(CT_ARRAY, 2, 0x93, 0x91, 1, 0x91, 1, 0x91, 1),
-	    -ERANGE);
+	assert_int_equal(
+	    ONE(CT_ARRAY, 2, 0x93, 0x91, 1, 0x91, 1, 0x91, 1), -ERANGE);
 	assert_int_equal(ONE(CT_ARRAY, 2, 0x91, 0x92, 1, 1), -EBADMSG);
 	assert_int_equal(ONE(CT_ARRAY, 2, 0x91, 0x90), -EBADMSG);
 	assert_int_equal(ONE(CT_ARRAY, 2, 0x91, 1), -EBADMSG);
@@ -423,18 +443,18 @@ test_decode_limits(void **state)
 static void
 test_peek(void **state)
 {
-	static uint8_t	big[PS_FRAME_MAX + 1];
-	uint32_t	type;
+	static uint8_t big[PS_FRAME_MAX + 1];
+	uint32_t type;
 
 	(void)state;
 	assert_int_equal(codec_peek((const uint8_t *)"\x91\x07", 2, &type), 0);
 	assert_int_equal(type, 7);
 	assert_int_equal(codec_peek((const uint8_t *)"\x90", 1, &type), -1);
 	assert_int_equal(codec_peek((const uint8_t *)"\x07", 1, &type), -1);
-	assert_int_equal(codec_peek((const uint8_t *)"\x91\xff", 2, &type),
+	assert_int_equal(codec_peek((const uint8_t *)"\x91\xff", 2, &type), -1);
+	assert_int_equal(
+	    codec_peek((const uint8_t *)"\x91\xcf\0\0\0\1\0\0\0\0", 10, &type),
 	    -1);
-	assert_int_equal(codec_peek((const uint8_t *)
-	    "\x91\xcf\0\0\0\1\0\0\0\0", 10, &type), -1);
 	assert_int_equal(codec_peek(big, sizeof(big), &type), -1);
 }
 
@@ -442,10 +462,10 @@ test_peek(void **state)
 static void
 test_mutations(void **state)
 {
-	static struct all	a, b, c;
-	static uint8_t		buf[PS_FRAME_MAX], again[PS_FRAME_MAX];
-	uint32_t		type, i, k, ok = 0;
-	int			n;
+	static struct all a, b, c;
+	static uint8_t buf[PS_FRAME_MAX], again[PS_FRAME_MAX];
+	uint32_t type, i, k, ok = 0;
+	int n;
 
 	(void)state;
 	for (i = 0; i < 20000; i++) {
@@ -478,10 +498,10 @@ test_mutations(void **state)
 static void
 test_hash_and_wipe(void **state)
 {
-	static struct all	 a;
-	struct codec_field	 f[PS_NITEMS(all_fields)];
-	struct codec_desc	 d = all_d;
-	uint64_t		 h = codec_hash(&all_d, 1);
+	static struct all a;
+	struct codec_field f[PS_NITEMS(all_fields)];
+	struct codec_desc d = all_d;
+	uint64_t h = codec_hash(&all_d, 1);
 
 	(void)state;
 	assert_true(h == codec_hash(&all_d, 1) && h != codec_hash(&all_d, 2));
@@ -508,8 +528,8 @@ test_hash_and_wipe(void **state)
 static void
 test_secret(void **state)
 {
-	static struct secret	a, b;
-	static char		big[SECRET_MAX + 1];
+	static struct secret a, b;
+	static char big[SECRET_MAX + 1];
 
 	(void)state;
 	memset(big, 'x', sizeof(big));

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /* Log lines: bound, continuation, escaping, readers that do not read. */
 
 #include <setjmp.h>
@@ -33,8 +32,8 @@
 
 #include "privsep.h"
 
-static int	p[2];
-static char	out[1 << 20];
+static int p[2];
+static char out[1 << 20];
 
 static int
 set_up(void **state)
@@ -59,8 +58,8 @@ tear_down(void **state)
 static size_t
 slurp(void)
 {
-	size_t	len = 0;
-	ssize_t	n;
+	size_t len = 0;
+	ssize_t n;
 
 	while ((n = read(p[0], out + len, sizeof(out) - 1 - len)) > 0)
 		len += (size_t)n;
@@ -72,7 +71,7 @@ slurp(void)
 static const char *
 rest(const char *line, const char *level)
 {
-	char	head[64];
+	char head[64];
 
 	/* {"time":"2026-01-02T03:04:05.123456789Z", */
 	assert_memory_equal(line, "{\"time\":\"2", 10);
@@ -92,14 +91,15 @@ test_shape(void **state)
 	    KVU("u", UINT64_MAX), KVB("ok", true), KVB("bad", false),
 	    KVMS("gap", 90500), KVS("none", NULL));
 	slurp();
-	assert_string_equal(rest(out, "INFO"), "\"msg\":\"siteHealth\","
+	assert_string_equal(rest(out, "INFO"),
+	    "\"msg\":\"siteHealth\","
 	    "\"proc\":\"test\",\"site\":\"a\",\"n\":-3,"
 	    "\"u\":18446744073709551615,\"ok\":true,\"bad\":false,"
 	    "\"gap\":\"1m30.5s\",\"none\":null}\n");
 	log_ev(LL_ERROR, "empty");
 	slurp();
-	assert_string_equal(rest(out, "ERROR"),
-	    "\"msg\":\"empty\",\"proc\":\"test\"}\n");
+	assert_string_equal(
+	    rest(out, "ERROR"), "\"msg\":\"empty\",\"proc\":\"test\"}\n");
 }
 
 static void
@@ -115,7 +115,8 @@ test_levels(void **state)
 	log_warn("file %d", 7);
 	assert_int_equal(errno, ENOENT);
 	slurp();
-	assert_string_equal(rest(out, "WARN"), "\"msg\":\"file 7\","
+	assert_string_equal(rest(out, "WARN"),
+	    "\"msg\":\"file 7\","
 	    "\"proc\":\"test\",\"error\":\"No such file or directory\"}\n");
 	log_warnx("plain");
 	slurp();
@@ -125,16 +126,18 @@ test_levels(void **state)
 static void
 expect_escaped(const char *in, const char *want)
 {
-	char	line[256];
+	char line[256];
 
 	log_ev(LL_INFO, "e", KVS("v", in));
 	slurp();
-	snprintf(line, sizeof(line), "\"msg\":\"e\",\"proc\":\"test\","
-	    "\"v\":\"%s\"}\n", want);
+	snprintf(line, sizeof(line),
+	    "\"msg\":\"e\",\"proc\":\"test\","
+	    "\"v\":\"%s\"}\n",
+	    want);
 	assert_string_equal(rest(out, "INFO"), line);
 }
 
-#define BAD	"\xef\xbf\xbd"
+#define BAD "\xef\xbf\xbd"
 
 static void
 test_escaping(void **state)
@@ -146,11 +149,11 @@ test_escaping(void **state)
 	expect_escaped("\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa6",
 	    "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa6");
 	expect_escaped("\xff", BAD);
-	expect_escaped("\xc3", BAD);			/* cut */
+	expect_escaped("\xc3", BAD); /* cut */
 	expect_escaped("\xe2\x82", BAD BAD);
-	expect_escaped("\xc0\xaf", BAD BAD);		/* overlong */
+	expect_escaped("\xc0\xaf", BAD BAD); /* overlong */
 	expect_escaped("\xe0\x80\xaf", BAD BAD BAD);
-	expect_escaped("\xed\xa0\x80", BAD BAD BAD);	/* surrogate */
+	expect_escaped("\xed\xa0\x80", BAD BAD BAD); /* surrogate */
 	expect_escaped("\xf4\x90\x80\x80", BAD BAD BAD BAD);
 	expect_escaped("\xf5x", BAD "x");
 }
@@ -159,8 +162,8 @@ test_escaping(void **state)
 static unsigned
 check_lines(void)
 {
-	char		*line = out, *nl;
-	unsigned	 n = 0;
+	char *line = out, *nl;
+	unsigned n = 0;
 
 	for (; *line != '\0'; line = nl + 1, n++) {
 		assert_non_null(nl = strchr(line, '\n'));
@@ -175,7 +178,7 @@ check_lines(void)
 static void
 join(char *to)
 {
-	const char	*s = out, *end;
+	const char *s = out, *end;
 
 	*to = '\0';
 	while ((s = strstr(s, "\"data\":\"")) != NULL) {
@@ -188,8 +191,8 @@ join(char *to)
 static void
 test_continuation(void **state)
 {
-	static char	gtid[20001], joined[30000], small[] = "small value";
-	size_t		i;
+	static char gtid[20001], joined[30000], small[] = "small value";
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(gtid) - 1; i++)
@@ -212,8 +215,8 @@ test_continuation(void **state)
 static void
 test_bound(void **state)
 {
-	static char	v[5000];
-	size_t		len;
+	static char v[5000];
+	size_t len;
 
 	(void)state;
 	for (len = 3700; len < 4200; len++) {
@@ -240,9 +243,9 @@ test_bound(void **state)
 static void
 test_many_pairs(void **state)
 {
-	static char	v[200];
-	struct kv	kv[101];
-	size_t		i;
+	static char v[200];
+	struct kv kv[101];
+	size_t i;
 
 	(void)state;
 	memset(v, 'y', sizeof(v) - 1);
@@ -259,9 +262,9 @@ test_many_pairs(void **state)
 static void
 test_stalled_reader(void **state)
 {
-	uint64_t	before = log_dropped(), lost;
-	char		want[64];
-	int		i;
+	uint64_t before = log_dropped(), lost;
+	char want[64];
+	int i;
 
 	(void)state;
 	(void)fcntl(p[1], F_SETPIPE_SZ, 4096);
@@ -286,7 +289,7 @@ test_stalled_reader(void **state)
 static void
 test_closed_reader(void **state)
 {
-	uint64_t	before = log_dropped();
+	uint64_t before = log_dropped();
 
 	(void)state;
 	close(p[0]);
@@ -299,15 +302,20 @@ test_closed_reader(void **state)
 	assert_non_null(strstr(out, "\"droppedLines\":1}"));
 }
 
-#define T(fn)	cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_shape), T(test_levels), T(test_escaping),
-		T(test_continuation), T(test_bound), T(test_many_pairs),
-		T(test_stalled_reader), T(test_closed_reader),
+		T(test_shape),
+		T(test_levels),
+		T(test_escaping),
+		T(test_continuation),
+		T(test_bound),
+		T(test_many_pairs),
+		T(test_stalled_reader),
+		T(test_closed_reader),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The process table: this program is parent, launcher and worker. Each test
  * runs one scenario in a child, whose exit status and log it judges.
@@ -49,11 +48,24 @@ enum { W_ONE = 1, W_TWO = 2 };
 enum { MODE = PS_MSG_FIRST, PING, PONG, EARLY };
 
 enum mode {
-	M_ECHO, M_DIE, M_WRONG_DIRECTION, M_WRONG_PHASE, M_GARBAGE, M_HANG,
-	M_FAIL, M_STOP_SELF, M_EARLY, M_EXEC, M_QUIT, M_DROPPED
+	M_ECHO,
+	M_DIE,
+	M_WRONG_DIRECTION,
+	M_WRONG_PHASE,
+	M_GARBAGE,
+	M_HANG,
+	M_FAIL,
+	M_STOP_SELF,
+	M_EARLY,
+	M_EXEC,
+	M_QUIT,
+	M_DROPPED
 };
 
-struct num { uint32_t n; struct secret s; };
+struct num {
+	uint32_t n;
+	struct secret s;
+};
 
 static const struct codec_field num_fields[] = {
 	{ .name = "n", .type = CT_U32, .off = offsetof(struct num, n) },
@@ -63,35 +75,33 @@ static const struct codec_field num_fields[] = {
 static const struct codec_desc *
 num_desc(void)
 {
-	static const struct codec_desc d = {
-		"num", num_fields, PS_NITEMS(num_fields), sizeof(struct num)
-	};
+	static const struct codec_desc d = { "num", num_fields,
+		PS_NITEMS(num_fields), sizeof(struct num) };
 	return (&d);
 }
 
-#define WORKERS	(1 << W_ONE | 1 << W_TWO)
+#define WORKERS (1 << W_ONE | 1 << W_TWO)
 static const struct ps_msg msgs[] = {
 	{ MODE, "MODE", 1, WORKERS, PS_SETUP, num_desc },
 	{ PING, "PING", 1, WORKERS, PS_RUN, num_desc },
 	{ PONG, "PONG", WORKERS, 1, PS_RUN, num_desc },
 	{ EARLY, "EARLY", WORKERS, 1, PS_SETUP, num_desc },
 };
-static const struct ps_schema schema = {
-	msgs, PS_NITEMS(msgs), sizeof(struct num)
-};
+static const struct ps_schema schema = { msgs, PS_NITEMS(msgs),
+	sizeof(struct num) };
 /* What a worker of another build would have. */
 static const struct ps_schema other_schema = { msgs, 3, sizeof(struct num) };
 
-/* ---------------------------------------------------------------- worker --- */
+/* --------------------------------------------------------------- worker --- */
 
-static enum mode	mode;
+static enum mode mode;
 
 static void
 raw_frame(uint32_t type, size_t len)
 {
-	static struct num	m;
-	static uint8_t		buf[PS_FRAME_MAX];
-	int			n;
+	static struct num m;
+	static uint8_t buf[PS_FRAME_MAX];
+	int n;
 
 	n = codec_encode(num_desc(), type, &m, buf, sizeof(buf));
 	if (n == -1 || send(3, buf, len != 0 ? len : (size_t)n, 0) == -1)
@@ -101,7 +111,7 @@ raw_frame(uint32_t type, size_t len)
 static void
 misbehave(int fd, short what, void *arg)
 {
-	char	sh[] = "/bin/true", *argv[] = { sh, NULL };
+	char sh[] = "/bin/true", *argv[] = { sh, NULL };
 
 	(void)fd;
 	(void)what;
@@ -123,8 +133,12 @@ misbehave(int fd, short what, void *arg)
 	case M_QUIT:
 		ps_worker_stop(arg);
 		break;
-	case M_ECHO: case M_HANG: case M_FAIL: case M_EARLY:
-	case M_STOP_SELF: case M_DROPPED:
+	case M_ECHO:
+	case M_HANG:
+	case M_FAIL:
+	case M_EARLY:
+	case M_STOP_SELF:
+	case M_DROPPED:
 		break;
 	}
 }
@@ -132,9 +146,9 @@ misbehave(int fd, short what, void *arg)
 static int
 w_setup(struct ps_worker *w)
 {
-	static struct num	m;
-	struct timeval		tv = { 0, 1000 };
-	struct event		*ev;
+	static struct num m;
+	struct timeval tv = { 0, 1000 };
+	struct event *ev;
 
 	if (ps_worker_recv(w, MODE, &m, NULL) == -1)
 		return (-1);
@@ -158,8 +172,9 @@ w_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 {
 	if (type != PING)
 		_exit(8);
-	if (mode == M_DROPPED && (getuid() == 0 || geteuid() == 0 ||
-	    getgid() == 0 || getegid() == 0))
+	if (mode == M_DROPPED &&
+	    (getuid() == 0 || geteuid() == 0 || getgid() == 0 ||
+		getegid() == 0))
 		_exit(8);
 	if (fd != -1) {
 		if (write(fd, "through fd", 10) != 10)
@@ -173,21 +188,21 @@ w_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 		raise(SIGSTOP);
 }
 
-/* ---------------------------------------------------------------- parent --- */
+/* --------------------------------------------------------------- parent --- */
 
 static struct {
-	enum mode	 one;		/* of W_ONE; W_TWO echoes */
-	unsigned	 ready[3], deaths[3], pongs, early;
-	int		 status[3];
-	struct monotime	 died, gap_from;
-	int64_t		 gap[8];
+	enum mode one; /* of W_ONE; W_TWO echoes */
+	unsigned ready[3], deaths[3], pongs, early;
+	int status[3];
+	struct monotime died, gap_from;
+	int64_t gap[8];
 } st;
 
 static void
-p_dispatch(struct ps *ps, unsigned from, uint32_t type, void *msg, int fd,
-    void *arg)
+p_dispatch(
+    struct ps *ps, unsigned from, uint32_t type, void *msg, int fd, void *arg)
 {
-	struct num	*m = msg;
+	struct num *m = msg;
 
 	(void)ps;
 	(void)from;
@@ -203,7 +218,7 @@ p_dispatch(struct ps *ps, unsigned from, uint32_t type, void *msg, int fd,
 static void
 p_setup(struct ps *ps, unsigned id, void *arg)
 {
-	static struct num	m;
+	static struct num m;
 
 	(void)arg;
 	m.n = id == W_ONE ? st.one : M_ECHO;
@@ -222,8 +237,8 @@ p_ready(struct ps *ps, unsigned id, void *arg)
 	(void)ps;
 	(void)arg;
 	if (st.died.ns != 0 && id == W_ONE && st.deaths[id] <= 8)
-		st.gap[st.deaths[id] - 1] = monotime_sub_ms(monotime_now(),
-		    st.died);
+		st.gap[st.deaths[id] - 1] =
+		    monotime_sub_ms(monotime_now(), st.died);
 	st.ready[id]++;
 }
 
@@ -237,28 +252,33 @@ p_death(struct ps *ps, unsigned id, int status, void *arg)
 	st.died = monotime_now();
 }
 
-static const struct sandbox	sb = { .allow = 0, .max_files = 64 };
-static const struct ps_proc	procs[] = {
-	{ "one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb,
-	    PS_RESTART_ALWAYS, NULL },
-	{ "two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb,
-	    PS_RESTART_ALWAYS, NULL },
+static const struct sandbox sb = { .allow = 0, .max_files = 64 };
+static const struct ps_proc procs[] = {
+	{ "one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb, PS_RESTART_ALWAYS,
+	    NULL },
+	{ "two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb, PS_RESTART_ALWAYS,
+	    NULL },
 };
-static const struct ps_proc	dropped[] = {
+static const struct ps_proc dropped[] = {
 	{ "dropped-one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb,
 	    PS_RESTART_ALWAYS, "nobody" },
 	{ "dropped-two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb,
 	    PS_RESTART_NEVER, "nobody" },
 };
-static struct ps_conf		conf = {
-	.procs = procs, .nprocs = 2, .schema = &schema, .level = LL_INFO,
-	.on_setup = p_setup, .on_ready = p_ready, .on_death = p_death,
+static struct ps_conf conf = {
+	.procs = procs,
+	.nprocs = 2,
+	.schema = &schema,
+	.level = LL_INFO,
+	.on_setup = p_setup,
+	.on_ready = p_ready,
+	.on_death = p_death,
 #if defined(DISABLE_SANDBOX) || defined(__SANITIZE_ADDRESS__)
 	.no_sandbox = true,
 #endif
 };
-static struct event_base	*base;
-static struct ps		*ps;
+static struct event_base *base;
+static struct ps *ps;
 
 static void
 start(enum mode one)
@@ -272,7 +292,7 @@ start(enum mode one)
 static void
 stop(void)
 {
-	const unsigned	order[] = { W_TWO, W_ONE, 0 };
+	const unsigned order[] = { W_TWO, W_ONE, 0 };
 
 	ps_shutdown(ps, order, 2000);
 	/* The launcher has been waited for, and it has waited for them. */
@@ -282,22 +302,22 @@ stop(void)
 	_exit(0);
 }
 
-#define UNTIL(cond)							\
-	while (!(cond))							\
-		if (event_base_loop(base, EVLOOP_ONCE) == -1)		\
-			_exit(24)
-#define CHECK(cond, code)						\
-	do {								\
-		if (!(cond))						\
-			_exit(code);					\
+#define UNTIL(cond)                                           \
+	while (!(cond))                                       \
+		if (event_base_loop(base, EVLOOP_ONCE) == -1) \
+	_exit(24)
+#define CHECK(cond, code)            \
+	do {                         \
+		if (!(cond))         \
+			_exit(code); \
 	} while (0)
 
 static void
 sc_echo(void)
 {
-	static struct num	m = { .n = 42 };
-	char			buf[16];
-	int			p[2];
+	static struct num m = { .n = 42 };
+	char buf[16];
+	int p[2];
 
 	CHECK(pipe2(p, O_CLOEXEC) == 0, 30);
 	start(M_EARLY);
@@ -399,9 +419,9 @@ sc_fail(void)
 static void
 sc_stopped(void)
 {
-	static struct num	m = { .n = 42 };
-	const unsigned		order[] = { W_ONE, W_TWO, 0 };
-	struct monotime		t;
+	static struct num m = { .n = 42 };
+	const unsigned order[] = { W_ONE, W_TWO, 0 };
+	struct monotime t;
 
 	start(M_STOP_SELF);
 	CHECK(ps_send(ps, W_ONE, PING, &m, -1) == 0, 32);
@@ -420,7 +440,8 @@ sc_exec(void)
 	st.one = M_ECHO;
 	UNTIL(st.deaths[W_ONE] == 1);
 	CHECK(WIFEXITED(st.status[W_ONE]) &&
-	    WEXITSTATUS(st.status[W_ONE]) == SANDBOX_EXIT, 30);
+		WEXITSTATUS(st.status[W_ONE]) == SANDBOX_EXIT,
+	    30);
 	stop();
 }
 
@@ -442,7 +463,7 @@ sc_other_schema(void)
 static void
 sc_dropped(void)
 {
-	static struct num	m = { .n = 42 };
+	static struct num m = { .n = 42 };
 
 	conf.procs = dropped;
 	start(M_DROPPED);
@@ -451,16 +472,16 @@ sc_dropped(void)
 	stop();
 }
 
-/* ----------------------------------------------------------------- tests --- */
+/* ---------------------------------------------------------------- tests --- */
 
 /* Runs it as a child; log gets what it and its workers wrote. */
 static int
 run(void (*scenario)(void), char *log, size_t size)
 {
-	int	p[2], status;
-	size_t	len = 0;
-	ssize_t	n;
-	pid_t	pid;
+	int p[2], status;
+	size_t len = 0;
+	ssize_t n;
+	pid_t pid;
 
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	assert_int_not_equal(pid = fork(), -1);
@@ -485,12 +506,12 @@ run(void (*scenario)(void), char *log, size_t size)
 	return (status);
 }
 
-static char	text[65536];
+static char text[65536];
 
 static void
 expect_ok(void (*scenario)(void))
 {
-	int	status = run(scenario, text, sizeof(text));
+	int status = run(scenario, text, sizeof(text));
 
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		print_message("status %#x\n%s", (unsigned)status, text);
@@ -500,7 +521,7 @@ expect_ok(void (*scenario)(void))
 static void
 expect_fatal(void (*scenario)(void), const char *words)
 {
-	int	status = run(scenario, text, sizeof(text));
+	int status = run(scenario, text, sizeof(text));
 
 	if (strstr(text, words) == NULL)
 		print_message("status %#x\n%s", (unsigned)status, text);
@@ -572,7 +593,7 @@ test_shutdown_kills(void **state)
 static void
 test_parent_killed(void **state)
 {
-	int	status;
+	int status;
 
 	(void)state;
 	/* run() returns at EOF: nobody holds stderr any more. */

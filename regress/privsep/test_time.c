@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /* Monotonic time, wall clock text, durations. */
 
 #include <setjmp.h>
@@ -33,7 +32,7 @@
 static void
 test_monotime(void **state)
 {
-	struct monotime	a = { 1000000 }, b;
+	struct monotime a = { 1000000 }, b;
 
 	(void)state;
 	b = monotime_add_ms(a, 5);
@@ -49,7 +48,7 @@ test_monotime(void **state)
 	/* "Never" stays in the future. */
 	b = monotime_add_ms(a, INT64_MAX);
 	assert_true(b.ns == INT64_MAX && monotime_cmp(b, a) == 1);
-	assert_true(monotime_sub_ms(b, (struct monotime){ -5 }) > 0);
+	assert_true(monotime_sub_ms(b, (struct monotime) { -5 }) > 0);
 	assert_true(monotime_add_ms(a, INT64_MIN).ns == INT64_MIN);
 	a = monotime_now();
 	assert_true(monotime_cmp(monotime_now(), a) >= 0);
@@ -59,17 +58,17 @@ test_monotime(void **state)
 static void
 test_walltime(void **state)
 {
-	char		buf[WALLTIME_LEN], want[WALLTIME_LEN];
-	struct tm	tm;
-	time_t		t;
-	int64_t		s;
+	char buf[WALLTIME_LEN], want[WALLTIME_LEN];
+	struct tm tm;
+	time_t t;
+	int64_t s;
 
 	(void)state;
 	for (s = 0; s < 8000000000LL; s += 86400 * 3 + 12345) {
 		t = (time_t)s;
 		gmtime_r(&t, &tm);
-		strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%S.000000042Z",
-		    &tm);
+		strftime(
+		    want, sizeof(want), "%Y-%m-%dT%H:%M:%S.000000042Z", &tm);
 		assert_int_equal(walltime_format(s, 42, buf), strlen(want));
 		assert_string_equal(buf, want);
 	}
@@ -84,26 +83,61 @@ test_walltime(void **state)
 static void
 test_parse(void **state)
 {
-	static const struct { const char *s; int64_t ms; } good[] = {
-		{ "0", 0 }, { "+0", 0 }, { "-0", 0 }, { "0s", 0 },
-		{ "300ms", 300 }, { "1m30s", 90000 }, { "2h", 7200000 },
-		{ "1.5s", 1500 }, { ".5s", 500 }, { "5.s", 5000 },
-		{ "-1.5h", -5400000 }, { "+3s", 3000 }, { "1h1m1s1ms", 3661001 },
-		{ "1500us", 1 }, { "1500\xc2\xb5s", 1 }, { "2000\xce\xbcs", 2 },
-		{ "1ns", 1 }, { "-1ns", -1 }, { "0.0004s", 1 },
+	static const struct {
+		const char *s;
+		int64_t ms;
+	} good[] = {
+		{ "0", 0 },
+		{ "+0", 0 },
+		{ "-0", 0 },
+		{ "0s", 0 },
+		{ "300ms", 300 },
+		{ "1m30s", 90000 },
+		{ "2h", 7200000 },
+		{ "1.5s", 1500 },
+		{ ".5s", 500 },
+		{ "5.s", 5000 },
+		{ "-1.5h", -5400000 },
+		{ "+3s", 3000 },
+		{ "1h1m1s1ms", 3661001 },
+		{ "1500us", 1 },
+		{ "1500\xc2\xb5s", 1 },
+		{ "2000\xce\xbcs", 2 },
+		{ "1ns", 1 },
+		{ "-1ns", -1 },
+		{ "0.0004s", 1 },
 		{ "0.33333333333333333333h", 1200000 - 1 },
 		{ "2562047h47m16.854s", INT64_MAX / 1000000 },
 	};
 	static const char *const bad[] = {
-		"", "+", "-", "s", ".", ".s", "1", "1 s", " 1s", "1s ", "1x",
-		"1d", "--1s", "1.2.3s", "1e3s", "0x1s", "1s-1s", "1S", "3\xc2s",
+		"",
+		"+",
+		"-",
+		"s",
+		".",
+		".s",
+		"1",
+		"1 s",
+		" 1s",
+		"1s ",
+		"1x",
+		"1d",
+		"--1s",
+		"1.2.3s",
+		"1e3s",
+		"0x1s",
+		"1s-1s",
+		"1S",
+		"3\xc2s",
 	};
 	static const char *const big[] = {
-		"9223372036854775808ns", "2562048h", "99999999999999999999s",
+		"9223372036854775808ns",
+		"2562048h",
+		"99999999999999999999s",
 		"2562047h47m16.855s",
 	};
-	int64_t	ms;
-	size_t	i;
+	int64_t ms;
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < PS_NITEMS(good); i++) {
@@ -124,30 +158,41 @@ test_parse(void **state)
 static void
 test_format(void **state)
 {
-	static const struct { int64_t ms; const char *s; } v[] = {
-		{ 0, "0s" }, { 1, "1ms" }, { -1, "-1ms" }, { 999, "999ms" },
-		{ 1000, "1s" }, { 1500, "1.5s" }, { 1050, "1.05s" },
-		{ 1001, "1.001s" }, { 59999, "59.999s" }, { 60000, "1m0s" },
-		{ 90000, "1m30s" }, { 7200000, "2h0m0s" },
-		{ -5400000, "-1h30m0s" }, { 3661001, "1h1m1.001s" },
+	static const struct {
+		int64_t ms;
+		const char *s;
+	} v[] = {
+		{ 0, "0s" },
+		{ 1, "1ms" },
+		{ -1, "-1ms" },
+		{ 999, "999ms" },
+		{ 1000, "1s" },
+		{ 1500, "1.5s" },
+		{ 1050, "1.05s" },
+		{ 1001, "1.001s" },
+		{ 59999, "59.999s" },
+		{ 60000, "1m0s" },
+		{ 90000, "1m30s" },
+		{ 7200000, "2h0m0s" },
+		{ -5400000, "-1h30m0s" },
+		{ 3661001, "1h1m1.001s" },
 	};
-	char	buf[40];
-	int64_t	ms;
-	size_t	i;
+	char buf[40];
+	int64_t ms;
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < PS_NITEMS(v); i++) {
-		assert_int_equal(duration_format(v[i].ms, buf, sizeof(buf)),
-		    0);
+		assert_int_equal(duration_format(v[i].ms, buf, sizeof(buf)), 0);
 		assert_string_equal(buf, v[i].s);
 		assert_int_equal(duration_parse(buf, &ms), 0);
 		assert_int_equal(ms, v[i].ms);
-		assert_int_equal(duration_format(v[i].ms, buf,
-		    strlen(v[i].s)), -1);
+		assert_int_equal(
+		    duration_format(v[i].ms, buf, strlen(v[i].s)), -1);
 		assert_int_equal(errno, ERANGE);
 	}
 	for (i = 0, ms = 1; i < 40; i++, ms = ms * 3 + 1) {
-		int64_t	back;
+		int64_t back;
 
 		if (ms > INT64_MAX / 1000000)
 			break;

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Drills: what a process below a sandbox must not be able to do, each tried
  * in a forked child that closes the sandbox itself. Header-only, so that the
@@ -48,34 +47,34 @@
 
 /* What came of one attempt. */
 enum drill_end {
-	DRILL_DONE,		/* it succeeded */
-	DRILL_DENIED,		/* an errno: EACCES, EPERM, ENOSYS, EAGAIN */
-	DRILL_TRAPPED,		/* SIGSYS, by the handler or by the kernel */
-	DRILL_OTHER		/* anything else: the drill itself is broken */
+	DRILL_DONE,    /* it succeeded */
+	DRILL_DENIED,  /* an errno: EACCES, EPERM, ENOSYS, EAGAIN */
+	DRILL_TRAPPED, /* SIGSYS, by the handler or by the kernel */
+	DRILL_OTHER    /* anything else: the drill itself is broken */
 };
 
 struct drill_target {
-	const char	*secret;	/* a file that exists and is readable */
-	pid_t		 sibling;	/* alive, and a child of ours */
+	const char *secret; /* a file that exists and is readable */
+	pid_t sibling;      /* alive, and a child of ours */
 };
 
 struct drill {
-	const char	*name;
+	const char *name;
 	/* 0, or -1 with errno; runs below the sandbox. */
-	int		 (*attempt)(const struct drill_target *);
+	int (*attempt)(const struct drill_target *);
 };
 
 /* Close the sandbox: 0 or -1. */
-typedef int	(*drill_enter)(void *);
+typedef int (*drill_enter)(void *);
 
 /* Run one attempt in a child. The log lines go to the given fd. */
 static inline enum drill_end
 drill_run(const struct drill *d, const struct drill_target *t,
     drill_enter enter, void *arg, int logfd, int *err)
 {
-	int	p[2], status, code[2] = { -1, 0 };
-	ssize_t	n;
-	pid_t	pid;
+	int p[2], status, code[2] = { -1, 0 };
+	ssize_t n;
+	pid_t pid;
 
 	*err = 0;
 	if (pipe2(p, O_CLOEXEC) == -1 || (pid = fork()) == -1)
@@ -110,19 +109,22 @@ drill_run(const struct drill *d, const struct drill_target *t,
 		return (DRILL_DONE);
 	*err = code[1];
 	switch (*err) {
-	case EACCES: case EPERM: case ENOSYS: case EAGAIN:
+	case EACCES:
+	case EPERM:
+	case ENOSYS:
+	case EAGAIN:
 		return (DRILL_DENIED);
 	default:
 		return (DRILL_OTHER);
 	}
 }
 
-/* ------------------------------------------------- forbidden, everywhere --- */
+/* ------------------------------------------------ forbidden, everywhere --- */
 
 static inline int
 drill_execve(const struct drill_target *t)
 {
-	char	path[] = "/bin/true", *argv[] = { path, NULL };
+	char path[] = "/bin/true", *argv[] = { path, NULL };
 
 	(void)t;
 	return (execve(path, argv, argv + 1));
@@ -131,7 +133,7 @@ drill_execve(const struct drill_target *t)
 static inline int
 drill_execveat(const struct drill_target *t)
 {
-	char	path[] = "/bin/true", *argv[] = { path, NULL };
+	char path[] = "/bin/true", *argv[] = { path, NULL };
 
 	(void)t;
 	return ((int)syscall(SYS_execveat, AT_FDCWD, path, argv, argv + 1, 0));
@@ -140,7 +142,7 @@ drill_execveat(const struct drill_target *t)
 static inline int
 drill_fork(const struct drill_target *t)
 {
-	pid_t	pid;
+	pid_t pid;
 
 	(void)t;
 	if ((pid = fork()) == 0)
@@ -159,7 +161,8 @@ drill_create(const struct drill_target *t)
 {
 	(void)t;
 	return (open("/tmp/drill-created", O_CREAT | O_WRONLY, 0600) == -1 ?
-	    -1 : 0);
+		-1 :
+		0);
 }
 
 static inline int
@@ -174,12 +177,11 @@ drill_socket(int domain, int type, int proto)
 	return (socket(domain, type, proto) == -1 ? -1 : 0);
 }
 
-#define DRILL_SOCKET(name, domain, type, proto)				\
-	static inline int						\
-	drill_##name(const struct drill_target *t)			\
-	{								\
-		(void)t;						\
-		return (drill_socket((domain), (type), (proto)));	\
+#define DRILL_SOCKET(name, domain, type, proto)                      \
+	static inline int drill_##name(const struct drill_target *t) \
+	{                                                            \
+		(void)t;                                             \
+		return (drill_socket((domain), (type), (proto)));    \
 	}
 
 DRILL_SOCKET(unix, AF_UNIX, SOCK_STREAM, 0)
@@ -201,8 +203,8 @@ drill_ptrace(const struct drill_target *t)
 static inline int
 drill_vm_read(const struct drill_target *t)
 {
-	return ((int)syscall(SYS_process_vm_readv, t->sibling, NULL, 0, NULL,
-	    0, 0));
+	return ((int)syscall(
+	    SYS_process_vm_readv, t->sibling, NULL, 0, NULL, 0, 0));
 }
 
 static inline int
@@ -248,7 +250,7 @@ drill_tkill(const struct drill_target *t)
 static inline int
 drill_sigqueue(const struct drill_target *t)
 {
-	union sigval	v = { 0 };
+	union sigval v = { 0 };
 
 	return (sigqueue(t->sibling, SIGTERM, v));
 }
@@ -269,7 +271,7 @@ drill_pidfd(const struct drill_target *t)
 static inline int
 drill_mprotect_exec(const struct drill_target *t)
 {
-	static char	page[8192] __attribute__((aligned(4096)));
+	static char page[8192] __attribute__((aligned(4096)));
 
 	(void)t;
 	return (mprotect(page, 4096, PROT_READ | PROT_EXEC));
@@ -287,8 +289,8 @@ static inline int
 drill_raise_limit(const struct drill_target *t)
 {
 	/* prlimit64(2) of another process. */
-	return ((int)syscall(SYS_prlimit64, t->sibling,
-	    RLIMIT_NOFILE, NULL, NULL));
+	return (
+	    (int)syscall(SYS_prlimit64, t->sibling, RLIMIT_NOFILE, NULL, NULL));
 }
 
 static inline int
@@ -315,7 +317,7 @@ drill_setuid(const struct drill_target *t)
 static inline int
 drill_io_uring(const struct drill_target *t)
 {
-	char	params[256] = { 0 };
+	char params[256] = { 0 };
 
 	(void)t;
 	return (syscall(SYS_io_uring_setup, 4, params) == -1 ? -1 : 0);
@@ -325,23 +327,52 @@ drill_io_uring(const struct drill_target *t)
 static inline int
 drill_fastopen(const struct drill_target *t)
 {
-	struct sockaddr_un	sun = { .sun_family = AF_UNIX };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
 	(void)t;
 	return (sendto(STDERR_FILENO, "x", 1, MSG_FASTOPEN,
-	    (struct sockaddr *)&sun, sizeof(sun)) == -1 ? -1 : 0);
+		    (struct sockaddr *)&sun, sizeof(sun)) == -1 ?
+		-1 :
+		0);
 }
 
-#define D(n)	{ #n, drill_##n }
+#define D(n) { #n, drill_##n }
 
 /* No profile may do any of these. */
 static const struct drill drill_forbidden[] = {
-	D(execve), D(execveat), D(fork), D(create), D(unlink), D(unix),
-	D(netlink), D(packet), D(udp), D(udp6), D(raw), D(mptcp), D(vsock),
-	D(alg), D(ptrace), D(vm_read), D(kill_sibling), D(kill_parent),
-	D(kill_group), D(kill_all), D(tgkill), D(tkill), D(sigqueue),
-	D(setown), D(pidfd), D(mprotect_exec), D(dumpable), D(raise_limit),
-	D(unshare), D(bpf), D(setuid), D(io_uring), D(fastopen),
+	D(execve),
+	D(execveat),
+	D(fork),
+	D(create),
+	D(unlink),
+	D(unix),
+	D(netlink),
+	D(packet),
+	D(udp),
+	D(udp6),
+	D(raw),
+	D(mptcp),
+	D(vsock),
+	D(alg),
+	D(ptrace),
+	D(vm_read),
+	D(kill_sibling),
+	D(kill_parent),
+	D(kill_group),
+	D(kill_all),
+	D(tgkill),
+	D(tkill),
+	D(sigqueue),
+	D(setown),
+	D(pidfd),
+	D(mprotect_exec),
+	D(dumpable),
+	D(raise_limit),
+	D(unshare),
+	D(bpf),
+	D(setuid),
+	D(io_uring),
+	D(fastopen),
 };
 
 /* Without SB_READFILES, or outside its paths where Landlock exists. */

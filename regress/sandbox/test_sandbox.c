@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Each combination of SB_* bits, with Landlock and without: what is
  * forbidden fails, what is permitted works. The controls show that the
@@ -44,25 +43,25 @@
 #include "drill.h"
 #include "internal.h"
 
-#define MASK_ALL	(SB_INET | SB_LISTEN | SB_THREADS | SB_READFILES)
+#define MASK_ALL (SB_INET | SB_LISTEN | SB_THREADS | SB_READFILES)
 
-static char			dir_ok[64], file_ok[96], file_secret[96];
-static const char		*paths[] = { dir_ok, NULL };
-static uint16_t			ports[2];
-static int			listener, listener2, devnull;
-static uint16_t			port2;
-static struct drill_target	target;
-static int			abi;	/* the sandbox hides it */
+static char dir_ok[64], file_ok[96], file_secret[96];
+static const char *paths[] = { dir_ok, NULL };
+static uint16_t ports[2];
+static int listener, listener2, devnull;
+static uint16_t port2;
+static struct drill_target target;
+static int abi; /* the sandbox hides it */
 
 struct profile {
-	struct sandbox	sb;
-	bool		landlock;
+	struct sandbox sb;
+	bool landlock;
 };
 
 static int
 enter(void *arg)
 {
-	const struct profile	*p = arg;
+	const struct profile *p = arg;
 
 	return (sandbox_enter(&p->sb, "drill", p->landlock));
 }
@@ -77,23 +76,26 @@ enter_nothing(void *arg)
 static struct profile
 profile(unsigned allow, bool landlock)
 {
-	return ((struct profile){ { .allow = allow, .paths = paths,
-	    .connect_ports = ports, .max_files = 64,
-	    .max_as = 1ULL << 31 }, landlock });
+	return ((struct profile) { { .allow = allow,
+				       .paths = paths,
+				       .connect_ports = ports,
+				       .max_files = 64,
+				       .max_as = 1ULL << 31 },
+	    landlock });
 }
 
-/* ------------------------------------------------------- permitted work --- */
+/* ------------------------------------------------------ permitted work --- */
 
-#define NEED(cond)							\
-	do {								\
-		if (!(cond)) {						\
-			fprintf(stderr, "line %d: %s: %s\n", __LINE__,	\
-			    #cond, strerror(errno));			\
-			return (-1);					\
-		}							\
+#define NEED(cond)                                                            \
+	do {                                                                  \
+		if (!(cond)) {                                                \
+			fprintf(stderr, "line %d: %s: %s\n", __LINE__, #cond, \
+			    strerror(errno));                                 \
+			return (-1);                                          \
+		}                                                             \
 	} while (0)
 
-static volatile sig_atomic_t	got_usr1;
+static volatile sig_atomic_t got_usr1;
 
 static void
 on_usr1(int sig)
@@ -105,7 +107,7 @@ on_usr1(int sig)
 static int
 work_limits(void)
 {
-	struct rlimit	rl;
+	struct rlimit rl;
 
 	NEED(getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_max == 64);
 	NEED(getrlimit(RLIMIT_CORE, &rl) == 0 && rl.rlim_max == 0);
@@ -115,13 +117,13 @@ work_limits(void)
 static int
 work_base(void)
 {
-	struct epoll_event	ev = { .events = EPOLLIN };
-	struct itimerspec	its = { .it_value = { 0, 1000000 } };
-	struct timespec		ts = { 0, 1000 };
-	char			rnd[16], *p;
-	uint64_t		v = 1;
-	int			ep, efd, tfd, pp[2];
-	struct stat		sb;
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct itimerspec its = { .it_value = { 0, 1000000 } };
+	struct timespec ts = { 0, 1000 };
+	char rnd[16], *p;
+	uint64_t v = 1;
+	int ep, efd, tfd, pp[2];
+	struct stat sb;
 
 	NEED((p = malloc(1 << 20)) != NULL);
 	memset(p, 1, 1 << 20);
@@ -147,7 +149,7 @@ work_base(void)
 	NEED(monotime_now().ns > 0);
 	log_ev(LL_WARN, "drill", KVS("works", "yes"));
 	/* What libraries probe for. */
-	NEED(syscall(435, NULL, 0) == -1 && errno == ENOSYS);	/* clone3 */
+	NEED(syscall(435, NULL, 0) == -1 && errno == ENOSYS); /* clone3 */
 	NEED(syscall(480) == -1 && errno == ENOSYS);
 	return (0);
 }
@@ -155,15 +157,15 @@ work_base(void)
 static int
 dial(uint16_t port)
 {
-	struct sockaddr_in	sin = { .sin_family = AF_INET,
-				    .sin_port = htons(port),
-				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	struct pollfd		pfd = { .events = POLLOUT };
-	socklen_t		len = sizeof(int);
-	int			s, one = 1, err;
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct pollfd pfd = { .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int s, one = 1, err;
 
-	if ((s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0)) == -1)
+	if ((s = socket(
+		 AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) == -1)
 		return (-1);
 	if (connect(s, (struct sockaddr *)&sin, sizeof(sin)) == -1 &&
 	    errno != EINPROGRESS) {
@@ -182,7 +184,7 @@ dial(uint16_t port)
 static int
 work_inet(bool landlock)
 {
-	int	s, n, sv[2];
+	int s, n, sv[2];
 
 	NEED((s = dial(ports[0])) != -1);
 	NEED(ioctl(s, FIONREAD, &n) == 0);
@@ -209,8 +211,8 @@ thread(void *arg)
 static int
 work_threads(bool may)
 {
-	pthread_t	t;
-	int		rc, ran = 0;
+	pthread_t t;
+	int rc, ran = 0;
 
 	rc = pthread_create(&t, NULL, thread, &ran);
 	if (!may) {
@@ -224,10 +226,10 @@ work_threads(bool may)
 static int
 work_files(void)
 {
-	struct stat	 sb;
-	DIR		*dir;
-	char		 c;
-	int		 fd;
+	struct stat sb;
+	DIR *dir;
+	char c;
+	int fd;
 
 	NEED((fd = open(file_ok, O_RDONLY | O_CLOEXEC)) != -1);
 	NEED(read(fd, &c, 1) == 1);
@@ -239,12 +241,12 @@ work_files(void)
 	return (0);
 }
 
-static const struct profile	*current;
+static const struct profile *current;
 
 static int
 work(const struct drill_target *t)
 {
-	unsigned	allow = current->sb.allow;
+	unsigned allow = current->sb.allow;
 
 	(void)t;
 	NEED(work_base() == 0 && work_limits() == 0);
@@ -263,12 +265,12 @@ work(const struct drill_target *t)
 	return (0);
 }
 
-/* ----------------------------------------------------------------- tests --- */
+/* ---------------------------------------------------------------- tests --- */
 
 static const char *
 describe(const struct profile *p)
 {
-	static char	buf[80];
+	static char buf[80];
 
 	snprintf(buf, sizeof(buf), "allow %#x, %s Landlock", p->sb.allow,
 	    p->landlock ? "with" : "without");
@@ -278,21 +280,21 @@ describe(const struct profile *p)
 static void
 expect_held(const struct drill *d, struct profile *p)
 {
-	enum drill_end	end;
-	int		err;
+	enum drill_end end;
+	int err;
 
 	end = drill_run(d, &target, enter, p, devnull, &err);
 	if (end != DRILL_DENIED && end != DRILL_TRAPPED)
-		fail_msg("%s is not held (%d, %#x) under %s", d->name,
-		    (int)end, (unsigned)err, describe(p));
+		fail_msg("%s is not held (%d, %#x) under %s", d->name, (int)end,
+		    (unsigned)err, describe(p));
 }
 
 static void
 for_each_profile(void (*fn)(struct profile *))
 {
-	struct profile	p;
-	unsigned	allow;
-	int		landlock;
+	struct profile p;
+	unsigned allow;
+	int landlock;
 
 	for (allow = 0; allow <= MASK_ALL; allow++)
 		for (landlock = 0; landlock < 2; landlock++) {
@@ -304,13 +306,12 @@ for_each_profile(void (*fn)(struct profile *))
 static void
 forbidden(struct profile *p)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < PS_NITEMS(drill_forbidden); i++)
 		expect_held(&drill_forbidden[i], p);
 	/* Which files may be read, seccomp cannot tell. */
-	if (!(p->sb.allow & SB_READFILES) ||
-	    (p->landlock && abi >= 1))
+	if (!(p->sb.allow & SB_READFILES) || (p->landlock && abi >= 1))
 		expect_held(&drill_secret, p);
 }
 
@@ -327,9 +328,9 @@ test_forbidden(void **state)
 static void
 permitted(struct profile *p)
 {
-	const struct drill	d = { "work", work };
-	enum drill_end		end;
-	int			err;
+	const struct drill d = { "work", work };
+	enum drill_end end;
+	int err;
 
 	current = p;
 	end = drill_run(&d, &target, enter, p, devnull, &err);
@@ -350,26 +351,42 @@ static void
 test_controls(void **state)
 {
 	static const char *const names[] = {
-		"execve", "execveat", "fork", "create", "unix", "netlink",
-		"udp", "ptrace", "kill_sibling", "kill_parent", "kill_group",
-		"kill_all", "tgkill", "tkill", "sigqueue", "pidfd",
-		"mprotect_exec", "dumpable", "raise_limit",
+		"execve",
+		"execveat",
+		"fork",
+		"create",
+		"unix",
+		"netlink",
+		"udp",
+		"ptrace",
+		"kill_sibling",
+		"kill_parent",
+		"kill_group",
+		"kill_all",
+		"tgkill",
+		"tkill",
+		"sigqueue",
+		"pidfd",
+		"mprotect_exec",
+		"dumpable",
+		"raise_limit",
 	};
-	const struct drill	*d;
-	size_t			 i, k;
-	int			 err;
+	const struct drill *d;
+	size_t i, k;
+	int err;
 
 	(void)state;
 	for (i = 0; i < PS_NITEMS(names); i++) {
 		for (k = 0; strcmp(drill_forbidden[k].name, names[i]); k++)
 			;
 		d = &drill_forbidden[k];
-		if (drill_run(d, &target, enter_nothing, NULL, devnull,
-		    &err) != DRILL_DONE)
+		if (drill_run(d, &target, enter_nothing, NULL, devnull, &err) !=
+		    DRILL_DONE)
 			fail_msg("control %s: %s", d->name, strerror(err));
 	}
 	assert_int_equal(drill_run(&drill_secret, &target, enter_nothing, NULL,
-	    devnull, &err), DRILL_DONE);
+			     devnull, &err),
+	    DRILL_DONE);
 	(void)unlink("/tmp/drill-created");
 }
 
@@ -377,21 +394,23 @@ test_controls(void **state)
 static void
 test_log_line(void **state)
 {
-	struct profile	p = profile(0, true);
-	char		buf[1024] = "";
-	int		pp[2], err;
+	struct profile p = profile(0, true);
+	char buf[1024] = "";
+	int pp[2], err;
 
 	(void)state;
 	assert_int_equal(pipe2(pp, O_CLOEXEC), 0);
-	assert_int_equal(drill_run(&drill_forbidden[0], &target, enter, &p,
-	    pp[1], &err), DRILL_TRAPPED);
+	assert_int_equal(
+	    drill_run(&drill_forbidden[0], &target, enter, &p, pp[1], &err),
+	    DRILL_TRAPPED);
 	assert_true(read(pp[0], buf, sizeof(buf) - 1) > 0);
 	assert_non_null(strstr(buf, "\"msg\":\"sandboxViolation\""));
 	assert_non_null(strstr(buf, "\"proc\":\"drill\""));
 	assert_non_null(strstr(buf, "\"name\":\"execve\""));
 	assert_non_null(strstr(buf, "\"action\":\"exit\"}\n"));
-	assert_int_equal(drill_run(&drill_secret, &target, enter, &p, pp[1],
-	    &err), DRILL_DENIED);
+	assert_int_equal(
+	    drill_run(&drill_secret, &target, enter, &p, pp[1], &err),
+	    DRILL_DENIED);
 	assert_int_equal(err, EACCES);
 	assert_true(read(pp[0], buf, sizeof(buf) - 1) > 0);
 	assert_non_null(strstr(buf, "\"action\":\"EACCES\"}\n"));
@@ -401,10 +420,10 @@ test_log_line(void **state)
 static int
 call_i386(const struct drill_target *t)
 {
-	long	rc;
+	long rc;
 
 	(void)t;
-	__asm__ volatile("int $0x80" : "=a" (rc) : "0" (20L) : "memory");
+	__asm__ volatile("int $0x80" : "=a"(rc) : "0"(20L) : "memory");
 	return (rc < 0 ? -1 : 0);
 }
 
@@ -421,15 +440,15 @@ static void
 test_foreign_arch(void **state)
 {
 #ifdef __x86_64__
-	const struct drill	i386 = { "i386", call_i386 };
-	const struct drill	x32 = { "x32", call_x32 };
-	struct profile		p = profile(MASK_ALL, false);
-	enum drill_end		end;
-	int			err;
+	const struct drill i386 = { "i386", call_i386 };
+	const struct drill x32 = { "x32", call_x32 };
+	struct profile p = profile(MASK_ALL, false);
+	enum drill_end end;
+	int err;
 
 	(void)state;
-	assert_int_equal(drill_run(&x32, &target, enter, &p, devnull, &err),
-	    DRILL_TRAPPED);
+	assert_int_equal(
+	    drill_run(&x32, &target, enter, &p, devnull, &err), DRILL_TRAPPED);
 	end = drill_run(&i386, &target, enter, &p, devnull, &err);
 	/* A kernel without the i386 entry answers SIGSEGV. */
 	if (end == DRILL_OTHER)
@@ -453,13 +472,13 @@ call_abort(const struct drill_target *t)
 static void
 test_abort(void **state)
 {
-	const struct drill	d = { "abort", call_abort };
-	struct profile		p = profile(0, true);
-	int			err;
+	const struct drill d = { "abort", call_abort };
+	struct profile p = profile(0, true);
+	int err;
 
 	(void)state;
-	assert_int_equal(drill_run(&d, &target, enter, &p, devnull, &err),
-	    DRILL_OTHER);
+	assert_int_equal(
+	    drill_run(&d, &target, enter, &p, devnull, &err), DRILL_OTHER);
 	assert_true(WIFSIGNALED(err) && WTERMSIG(err) == SIGABRT);
 }
 
@@ -474,7 +493,7 @@ sleeper(void *arg)
 static int
 thread_and_enter(void *arg)
 {
-	pthread_t	t;
+	pthread_t t;
 
 	if (pthread_create(&t, NULL, sleeper, NULL) != 0)
 		return (-1);
@@ -492,13 +511,14 @@ call_nothing(const struct drill_target *t)
 static void
 test_threads_before(void **state)
 {
-	const struct drill	d = { "nothing", call_nothing };
-	struct profile		p = profile(SB_THREADS, true);
-	int			err;
+	const struct drill d = { "nothing", call_nothing };
+	struct profile p = profile(SB_THREADS, true);
+	int err;
 
 	(void)state;
-	assert_int_equal(drill_run(&d, &target, thread_and_enter, &p, devnull,
-	    &err), DRILL_DONE);
+	assert_int_equal(
+	    drill_run(&d, &target, thread_and_enter, &p, devnull, &err),
+	    DRILL_DONE);
 }
 
 static int
@@ -522,10 +542,10 @@ parent_work(const struct drill_target *t)
 static void
 test_parent(void **state)
 {
-	const struct drill	d = { "parent", parent_work };
-	enum drill_end		end;
-	size_t			i;
-	int			err;
+	const struct drill d = { "parent", parent_work };
+	enum drill_end end;
+	size_t i;
+	int err;
 
 	(void)state;
 	for (i = 0; i < PS_NITEMS(drill_forbidden); i++) {
@@ -536,10 +556,12 @@ test_parent(void **state)
 			    drill_forbidden[i].name, (int)end, (unsigned)err);
 	}
 	if (abi >= 1)
-		assert_int_equal(drill_run(&drill_secret, &target,
-		    enter_parent, NULL, devnull, &err), DRILL_DENIED);
-	assert_int_equal(drill_run(&d, &target, enter_parent, NULL, devnull,
-	    &err), DRILL_DONE);
+		assert_int_equal(drill_run(&drill_secret, &target, enter_parent,
+				     NULL, devnull, &err),
+		    DRILL_DENIED);
+	assert_int_equal(
+	    drill_run(&d, &target, enter_parent, NULL, devnull, &err),
+	    DRILL_DONE);
 }
 
 static int
@@ -554,34 +576,43 @@ static void
 test_launcher(void **state)
 {
 	static const char *const names[] = {
-		"packet", "vsock", "alg", "ptrace", "vm_read", "unshare",
-		"bpf", "io_uring", "execve", "execveat",
+		"packet",
+		"vsock",
+		"alg",
+		"ptrace",
+		"vm_read",
+		"unshare",
+		"bpf",
+		"io_uring",
+		"execve",
+		"execveat",
 	};
-	size_t	i, k, n = PS_NITEMS(names);
-	int	err;
+	size_t i, k, n = PS_NITEMS(names);
+	int err;
 
 	(void)state;
 	if (abi == 0)
-		n -= 2;		/* what may be executed, only Landlock knows */
+		n -= 2; /* what may be executed, only Landlock knows */
 	for (i = 0; i < n; i++) {
 		for (k = 0; strcmp(drill_forbidden[k].name, names[i]); k++)
 			;
 		if (drill_run(&drill_forbidden[k], &target, enter_launcher,
-		    NULL, devnull, &err) != DRILL_DENIED)
+			NULL, devnull, &err) != DRILL_DENIED)
 			fail_msg("launcher: %s is not held", names[i]);
 	}
 	/* Set-up opens files and connects. */
-	assert_int_equal(drill_run(&drill_secret, &target, enter_launcher,
-	    NULL, devnull, &err), DRILL_DONE);
+	assert_int_equal(drill_run(&drill_secret, &target, enter_launcher, NULL,
+			     devnull, &err),
+	    DRILL_DONE);
 }
 
 static int
 listen_on(uint16_t *port)
 {
-	struct sockaddr_in	sin = { .sin_family = AF_INET,
-				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t		len = sizeof(sin);
-	int			s;
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(sin);
+	int s;
 
 	s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s == -1 || bind(s, (struct sockaddr *)&sin, len) == -1 ||
@@ -595,7 +626,7 @@ listen_on(uint16_t *port)
 static int
 put_file(const char *path)
 {
-	int	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 
 	if (fd == -1 || write(fd, "x", 1) != 1)
 		return (-1);
@@ -617,7 +648,7 @@ set_up(void **state)
 	    (devnull = open("/dev/null", O_WRONLY | O_CLOEXEC)) == -1)
 		return (-1);
 	target.secret = file_secret;
-	if (setpgid(0, 0) == -1)	/* kill(0, ...) hits us alone */
+	if (setpgid(0, 0) == -1) /* kill(0, ...) hits us alone */
 		return (-1);
 	if ((target.sibling = fork()) == 0) {
 		signal(SIGTERM, SIG_IGN);
