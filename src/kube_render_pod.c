@@ -276,16 +276,9 @@ add_env(const struct build *b, yyjson_mut_val *ctr)
 	    NULL || !kput_str(b->doc, ref, "name", secret) ||
 	    !kput_str(b->doc, ref, "key", "MYSQL_ROOT_PASSWORD"))
 		return (false);
-	/*
-	 * The DSN's account may be root; else nobody needs it from outside.
-	 * Only a first boot needs the password, and the entrypoint says so.
-	 */
-	if (b->k->operator_secret == NULL)
-		return (yyjson_mut_obj_add_bool(b->doc, ref, "optional",
-		    true));
-	return ((e = yyjson_mut_arr_add_obj(b->doc, env)) != NULL &&
-	    kput_str(b->doc, e, "name", "MYSQL_ROOT_HOST") &&
-	    kput_str(b->doc, e, "value", "localhost"));
+	/* In secretName mode only a first boot needs it: the image says so. */
+	return (b->k->operator_secret != NULL ||
+	    yyjson_mut_obj_add_bool(b->doc, ref, "optional", true));
 }
 
 static bool

@@ -141,9 +141,12 @@ OBJECT(sidecar,
 		    "duration(self.leaseTimeout) >= duration('3s')",
 		    "leaseTimeout", "must be at least 3s",
 		    krule_lease_timeout),
+		/* getMilliseconds() is not the same in all CEL versions. */
 		RULE("!has(self.leaseTimeout) || !has(self.peerCheckInterval)"
-		    " || duration(self.leaseTimeout).getMilliseconds() >= "
-		    "3 * duration(self.peerCheckInterval).getMilliseconds()",
+		    " || duration(self.leaseTimeout) >= "
+		    "duration(self.peerCheckInterval) + "
+		    "duration(self.peerCheckInterval) + "
+		    "duration(self.peerCheckInterval)",
 		    "leaseTimeout",
 		    "must be at least three times peerCheckInterval",
 		    krule_lease_ratio),
