@@ -37,42 +37,41 @@
 #include "config.h"
 #endif
 #ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION	"unknown"
+#define PACKAGE_VERSION "unknown"
 #endif
 
-#define CT_TEXT		"text/plain; charset=utf-8"
-#define CT_JSON		"application/json"
-#define CT_METRICS	"text/plain; version=0.0.4; charset=utf-8"
+#define CT_TEXT    "text/plain; charset=utf-8"
+#define CT_JSON    "application/json"
+#define CT_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 /*
  * Address space: what the binary and its libraries map, HTTP_BODIES answers
  * of the largest operator, every connection with a full header.
  */
 #ifdef __SANITIZE_ADDRESS__
-#define HTTP_AS_MAX	0	/* the sanitizer maps terabytes */
+#define HTTP_AS_MAX 0 /* the sanitizer maps terabytes */
 #else
-#define HTTP_AS_MAX	(UINT64_C(768) << 20)
+#define HTTP_AS_MAX (UINT64_C(768) << 20)
 #endif
 
 const struct sandbox http_sandbox = {
 	.allow = SB_LISTEN,
 	.max_as = HTTP_AS_MAX,
 	/* all connections at their cap, three listeners, the loop's own */
-	.max_files = HTTP_METRICS_CONNS + HTTP_PROBE_CONNS + HTTP_AUX_CONNS +
-	    64
+	.max_files =
+	    HTTP_METRICS_CONNS + HTTP_PROBE_CONNS + HTTP_AUX_CONNS + 64,
 };
 
-#define HANDLERS(X)							\
-	X(H_NOTFOUND, "notfound", NULL, 0, answer_notfound)		\
-	X(H_HEALTHZ, "healthz", "/healthz", ON_PROBE | ON_AUX,		\
-	    answer_ok)							\
-	X(H_READYZ, "readyz", "/readyz", ON_PROBE | ON_AUX, answer_ok)	\
-	X(H_METRICS, "metrics", "/metrics", ON_METRICS, answer_metrics)	\
-	X(H_STATUS, "status", "/status", ON_AUX, answer_status)		\
+#define HANDLERS(X)                                                       \
+	X(H_NOTFOUND, "notfound", NULL, 0, answer_notfound)               \
+	X(H_HEALTHZ, "healthz", "/healthz", ON_PROBE | ON_AUX, answer_ok) \
+	X(H_READYZ, "readyz", "/readyz", ON_PROBE | ON_AUX, answer_ok)    \
+	X(H_METRICS, "metrics", "/metrics", ON_METRICS, answer_metrics)   \
+	X(H_STATUS, "status", "/status", ON_AUX, answer_status)           \
 	X(H_ACTIVE, "active-site", "/active-site", ON_AUX, answer_active)
-#define ON_METRICS	(1u << SRV_METRICS)
-#define ON_PROBE	(1u << SRV_PROBE)
-#define ON_AUX		(1u << SRV_AUX)
+#define ON_METRICS (1u << SRV_METRICS)
+#define ON_PROBE   (1u << SRV_PROBE)
+#define ON_AUX     (1u << SRV_AUX)
 
 #define X(id, ...) id,
 enum handler { HANDLERS(X) H_MAX };
@@ -80,23 +79,23 @@ enum handler { HANDLERS(X) H_MAX };
 
 /* An answer that is rendered now and then, and shared until the next time. */
 struct shared {
-	struct http_body	*body;
-	struct monotime		 made;
-	unsigned		 alive;
+	struct http_body *body;
+	struct monotime made;
+	unsigned alive;
 };
 
 /* The one status-server of this process. */
 static struct {
-	struct metrics_reg	*reg;
-	struct metric_sink	 sink;
-	struct http_state	*state;
-	struct http_listener	*listeners[SRV_MAX];
-	struct shared		 metrics, status;
-	struct http_body	*ok, *notfound, *broken;
-	uint64_t		 log_dropped;
-	struct monotime		 log_second;
-	unsigned		 log_lines;
-	uint64_t		 log_suppressed;
+	struct metrics_reg *reg;
+	struct metric_sink sink;
+	struct http_state *state;
+	struct http_listener *listeners[SRV_MAX];
+	struct shared metrics, status;
+	struct http_body *ok, *notfound, *broken;
+	uint64_t log_dropped;
+	struct monotime log_second;
+	unsigned log_lines;
+	uint64_t log_suppressed;
 } hs;
 
 static void
@@ -131,8 +130,8 @@ shared_set(struct shared *sh, char *text, size_t len)
 }
 
 static void
-reply_shared(struct http_conn *c, const char *ctype, const struct shared *sh,
-    bool ok)
+reply_shared(
+    struct http_conn *c, const char *ctype, const struct shared *sh, bool ok)
 {
 	if (ok)
 		http_reply(c, 200, ctype, sh->body);
@@ -148,8 +147,7 @@ own_gauges(void)
 	for (i = 0; i < SRV_MAX; i++)
 		if (hs.listeners[i] != NULL)
 			metric_set(&hs.sink, M_HTTP_CONNECTIONS,
-			    http_nconns(hs.listeners[i]),
-			    ML(http_srv_name(i)));
+			    http_nconns(hs.listeners[i]), ML(http_srv_name(i)));
 	metric_log_dropped(&hs.sink, "status-server", &hs.log_dropped);
 }
 
@@ -192,8 +190,7 @@ answer_active(struct http_conn *c, const struct http_req *req)
 	char *text;
 	size_t len;
 
-	if (http_state_active(hs.state, req->query, &status, &text, &len) ==
-	    0)
+	if (http_state_active(hs.state, req->query, &status, &text, &len) == 0)
 		body = http_body_new(text, len, NULL);
 	if (body == NULL)
 		http_reply(c, 500, CT_TEXT, hs.broken);
@@ -215,9 +212,9 @@ answer_notfound(struct http_conn *c, const struct http_req *req)
 }
 
 static const struct {
-	const char	*name, *path;
-	unsigned	 servers;
-	void		(*answer)(struct http_conn *, const struct http_req *);
+	const char *name, *path;
+	unsigned servers;
+	void (*answer)(struct http_conn *, const struct http_req *);
 } handlers[] = {
 #define X(id, name, path, servers, answer) { name, path, servers, answer },
 	HANDLERS(X)
@@ -231,7 +228,7 @@ static const char *
 method_label(const char *method)
 {
 	static const char *const known[] = { "GET", "HEAD", "POST", "PUT",
-	    "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH" };
+		"DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH" };
 	unsigned i;
 
 	for (i = 0; i < PS_NITEMS(known); i++)
@@ -274,16 +271,15 @@ may_log(void)
 }
 
 static void
-log_request(struct http_conn *c, const struct http_note *note, int status,
-    int64_t us)
+log_request(
+    struct http_conn *c, const struct http_note *note, int status, int64_t us)
 {
 	if (!may_log())
 		return;
 	log_ev(LL_INFO, "aux http", KVS("method", note->method),
 	    KVS("path", note->path),
-	    KVS("handler", handlers[note->handler].name),
-	    KVI("status", status), KVI("duration_ms", us / 1000),
-	    KVS("remote", http_conn_remote(c)),
+	    KVS("handler", handlers[note->handler].name), KVI("status", status),
+	    KVI("duration_ms", us / 1000), KVS("remote", http_conn_remote(c)),
 	    KVU("suppressed", hs.log_suppressed));
 	hs.log_suppressed = 0;
 }
@@ -300,18 +296,18 @@ done(struct http_conn *c, int status, int64_t us)
 	if (http_conn_srv(c) != SRV_AUX || note->method[0] == '\0')
 		return;
 	class[0] = (char)('0' + status / 100);
-	metric_add(&hs.sink, M_HTTP_REQUESTS, 1, ML(server,
-	    handlers[note->handler].name, method, class));
-	metric_observe_us(&hs.sink, M_HTTP_DURATION, us, ML(server,
-	    handlers[note->handler].name, method));
+	metric_add(&hs.sink, M_HTTP_REQUESTS, 1,
+	    ML(server, handlers[note->handler].name, method, class));
+	metric_observe_us(&hs.sink, M_HTTP_DURATION, us,
+	    ML(server, handlers[note->handler].name, method));
 	log_request(c, note, status, us);
 }
 
 static void
 dropped(enum http_srv srv, enum http_drop why)
 {
-	metric_add(&hs.sink, M_HTTP_DROPPED, 1, ML(http_srv_name(srv),
-	    http_drop_name(why)));
+	metric_add(&hs.sink, M_HTTP_DROPPED, 1,
+	    ML(http_srv_name(srv), http_drop_name(why)));
 }
 
 static const struct http_ops ops = { handle, done, dropped };
@@ -348,14 +344,14 @@ start_server(struct event_base *base, enum http_srv srv, const char *where)
 	static const char *const msgs[] = {
 		[SRV_METRICS] = "starting metrics HTTP server",
 		[SRV_PROBE] = "starting probe HTTP server",
-		[SRV_AUX] = "starting auxiliary HTTP server"
+		[SRV_AUX] = "starting auxiliary HTTP server",
 	};
 	char addr[HTTP_ADDR_LEN];
 
 	if (http_listen(base, srv, where, &ops, &hs.listeners[srv], addr) ==
 	    -1) {
-		log_ev(LL_ERROR, "cannot listen", KVS("server",
-		    http_srv_name(srv)), KVS("addr", where),
+		log_ev(LL_ERROR, "cannot listen",
+		    KVS("server", http_srv_name(srv)), KVS("addr", where),
 		    KVS("error", strerror(errno)));
 		return -1;
 	}

@@ -31,82 +31,81 @@ struct event_base;
  * One request's line and header. The reference takes 64 KiB; no client of
  * ours sends 1, and a flood of connections holds this much each.
  */
-#define HTTP_HEAD_MAX	16384
-#define HTTP_HEAD_FIRST	1024	/* first allocation, then doubled */
-#define HTTP_METHOD_MAX	16
-#define HTTP_HEAD_MS	5000	/* first byte to end of header */
-#define HTTP_WRITE_MS	15000	/* end of header to end of answer */
-#define HTTP_IDLE_MS	60000	/* between requests */
-#define HTTP_DRAIN_MS	500	/* after an error: let the client read it */
-#define HTTP_ACCEPTS	32	/* one port's share of a loop turn */
-#define HTTP_BACKLOG	256
+#define HTTP_HEAD_MAX      16384
+#define HTTP_HEAD_FIRST    1024 /* first allocation, then doubled */
+#define HTTP_METHOD_MAX    16
+#define HTTP_HEAD_MS       5000  /* first byte to end of header */
+#define HTTP_WRITE_MS      15000 /* end of header to end of answer */
+#define HTTP_IDLE_MS       60000 /* between requests */
+#define HTTP_DRAIN_MS      500   /* after an error: let the client read it */
+#define HTTP_ACCEPTS       32    /* one port's share of a loop turn */
+#define HTTP_BACKLOG       256
 /*
  * The kernel's buffers of one connection. By itself it would take megabytes
  * for a client that does not read, and the deadline would see nothing of it.
  */
-#define HTTP_SNDBUF	65536
-#define HTTP_RCVBUF	16384
+#define HTTP_SNDBUF        65536
+#define HTTP_RCVBUF        16384
 /*
  * Sidecars hold their connection to the auxiliary port; at the cap the
  * longest waiting one of the busiest address gives way.
  */
 #define HTTP_METRICS_CONNS 32
-#define HTTP_PROBE_CONNS 32
-#define HTTP_AUX_CONNS	256
+#define HTTP_PROBE_CONNS   32
+#define HTTP_AUX_CONNS     256
 /* A body is shared by its readers, so that slow ones cost no memory. */
-#define HTTP_BODY_MS	250	/* rendered at most so often */
-#define HTTP_BODIES	8	/* alive at once, per kind */
-#define HTTP_STATUS_MAX	(48 * 1024 * 1024)	/* /status, far away */
+#define HTTP_BODY_MS       250                /* rendered at most so often */
+#define HTTP_BODIES        8                  /* alive at once, per kind */
+#define HTTP_STATUS_MAX    (48 * 1024 * 1024) /* /status, far away */
 /*
  * Lines about requests in a second; more are counted in the next line. A
  * flood must not push the parent's decisions out of the log.
  */
-#define HTTP_LOG_RATE	50
+#define HTTP_LOG_RATE      50
 
 /* -------------------------------------------------------- http_parse.c --- */
 
 /* Points into the parsed buffer, which is changed in place. */
 struct http_req {
-	char	 method[HTTP_METHOD_MAX + 1];
-	char	*path;		/* percent-decoded */
-	char	*query;		/* raw, "" when there is none */
-	bool	 head;
-	bool	 keep;		/* the client wants another request */
-	int	 status;	/* of a refused request */
+	char method[HTTP_METHOD_MAX + 1];
+	char *path;  /* percent-decoded */
+	char *query; /* raw, "" when there is none */
+	bool head;
+	bool keep;  /* the client wants another request */
+	int status; /* of a refused request */
 };
 
 /*
  * Where the head in buf ends, or 0 when it does not yet. *scan and *state
  * carry on from the last call, so that each byte is looked at once.
  */
-size_t	 http_head_end(const char *buf, size_t len, size_t *scan,
-	    unsigned *state);
+size_t
+http_head_end(const char *buf, size_t len, size_t *scan, unsigned *state);
 /*
  * Parse one head of len bytes (buf[len - 1] is its last newline; it becomes
  * a NUL). Returns 0, or -1 with req->status: 400, 413 (it has a body) or 505.
  */
-int	 http_parse(char *buf, size_t len, struct http_req *req);
+int http_parse(char *buf, size_t len, struct http_req *req);
 /*
  * The first value of a key in a query. Returns 1, 0 when it is absent or
  * empty, -1 with errno (EBADMSG malformed escape, ERANGE beyond size).
  */
-int	 http_query(const char *query, const char *key, char *out,
-	    size_t size);
+int http_query(const char *query, const char *key, char *out, size_t size);
 
 /* --------------------------------------------------------- http_conn.c --- */
 
-#define HTTP_SERVERS(X)							\
-	X(SRV_METRICS, "metrics", HTTP_METRICS_CONNS)			\
-	X(SRV_PROBE, "probe", HTTP_PROBE_CONNS)				\
+#define HTTP_SERVERS(X)                               \
+	X(SRV_METRICS, "metrics", HTTP_METRICS_CONNS) \
+	X(SRV_PROBE, "probe", HTTP_PROBE_CONNS)       \
 	X(SRV_AUX, "aux", HTTP_AUX_CONNS)
 
 /* Why the server ended a connection. */
-#define HTTP_DROPS(X)							\
-	X(DROP_CAP, "cap")		/* too many connections */	\
-	X(DROP_HEAD, "slow-header")	/* HTTP_HEAD_MS */		\
-	X(DROP_WRITE, "slow-reader")	/* HTTP_WRITE_MS */		\
-	X(DROP_IDLE, "idle")		/* HTTP_IDLE_MS */		\
-	X(DROP_BAD, "bad-request")	/* 4xx, 505 of the parser */	\
+#define HTTP_DROPS(X)                                             \
+	X(DROP_CAP, "cap")           /* too many connections */   \
+	X(DROP_HEAD, "slow-header")  /* HTTP_HEAD_MS */           \
+	X(DROP_WRITE, "slow-reader") /* HTTP_WRITE_MS */          \
+	X(DROP_IDLE, "idle")         /* HTTP_IDLE_MS */           \
+	X(DROP_BAD, "bad-request")   /* 4xx, 505 of the parser */ \
 	X(DROP_MEMORY, "no-memory")
 
 #define X(id, ...) id,
@@ -114,20 +113,20 @@ enum http_srv { HTTP_SERVERS(X) SRV_MAX };
 enum http_drop { HTTP_DROPS(X) DROP_MAX };
 #undef X
 
-const char	*http_srv_name(enum http_srv);
-const char	*http_drop_name(enum http_drop);
+const char *http_srv_name(enum http_srv);
+const char *http_drop_name(enum http_drop);
 
 /* Text that several answers may share; freed with its last reference. */
 struct http_body {
-	unsigned	 refs;
-	unsigned	*alive;		/* counter of its kind, or NULL */
-	size_t		 len;
-	char		*data;
+	unsigned refs;
+	unsigned *alive; /* counter of its kind, or NULL */
+	size_t len;
+	char *data;
 };
 
 /* Takes data, also on failure. One reference, the caller's. */
 struct http_body *http_body_new(char *data, size_t len, unsigned *alive);
-void		 http_body_unref(struct http_body *);
+void http_body_unref(struct http_body *);
 
 struct http_conn;
 struct http_listener;
@@ -135,10 +134,10 @@ struct http_listener;
 /* What the connections ask for and tell; a table for tests' sake. */
 struct http_ops {
 	/* Answer with http_reply(), once, before it returns. */
-	void	(*handle)(struct http_conn *, const struct http_req *);
+	void (*handle)(struct http_conn *, const struct http_req *);
 	/* An answer was written, or given up. */
-	void	(*done)(struct http_conn *, int status, int64_t us);
-	void	(*dropped)(enum http_srv, enum http_drop);
+	void (*done)(struct http_conn *, int status, int64_t us);
+	void (*dropped)(enum http_srv, enum http_drop);
 };
 
 /*
@@ -146,24 +145,24 @@ struct http_ops {
  * "" and "0" mean no such server: 0 is returned and *out is NULL. addr gets
  * what it is bound to. Returns -1 with errno.
  */
-#define HTTP_ADDR_LEN	56
-int	 http_listen(struct event_base *, enum http_srv, const char *where,
-	    const struct http_ops *, struct http_listener **out,
-	    char addr[static HTTP_ADDR_LEN]);
+#define HTTP_ADDR_LEN 56
+int http_listen(struct event_base *, enum http_srv, const char *where,
+    const struct http_ops *, struct http_listener **out,
+    char addr[static HTTP_ADDR_LEN]);
 unsigned http_nconns(const struct http_listener *);
 
 /* Takes a reference of body (NULL: empty). ctype is a literal. */
-void	 http_reply(struct http_conn *, int status, const char *ctype,
-	    struct http_body *body);
+void http_reply(
+    struct http_conn *, int status, const char *ctype, struct http_body *body);
 enum http_srv http_conn_srv(const struct http_conn *);
 /* "10.0.0.1:4711" */
 const char *http_conn_remote(const struct http_conn *);
 /* For the worker's own use between handle and done. */
-#define HTTP_LOG_PATH	128
+#define HTTP_LOG_PATH 128
 struct http_note {
-	unsigned	 handler;
-	char		 method[HTTP_METHOD_MAX + 1];
-	char		 path[HTTP_LOG_PATH];
+	unsigned handler;
+	char method[HTTP_METHOD_MAX + 1];
+	char path[HTTP_LOG_PATH];
 };
 struct http_note *http_conn_note(struct http_conn *);
 
@@ -174,17 +173,16 @@ struct metric_sink;
 
 /* Series of groups and sites that vanish are removed through the sink. */
 struct http_state *http_state_new(const struct metric_sink *);
-void	 http_state_free(struct http_state *);
-void	 http_state_leader(struct http_state *, const struct m_http_state *);
+void http_state_free(struct http_state *);
+void http_state_leader(struct http_state *, const struct m_http_state *);
 /* -1 with ENOMEM or ENOBUFS: the old word stays. */
-int	 http_state_site(struct http_state *, const struct m_site_status *);
-int	 http_state_group(struct http_state *, const struct m_group_status *);
+int http_state_site(struct http_state *, const struct m_site_status *);
+int http_state_group(struct http_state *, const struct m_group_status *);
 /* The body of /status, to be freed. -1 with ENOMEM or ENOBUFS. */
-int	 http_state_render(const struct http_state *, char **text,
-	    size_t *len);
-bool	 http_state_dirty(struct http_state *, bool clear);
+int http_state_render(const struct http_state *, char **text, size_t *len);
+bool http_state_dirty(struct http_state *, bool clear);
 /* The status and the body of /active-site. -1 with ENOMEM. */
-int	 http_state_active(const struct http_state *, const char *query,
-	    int *status, char **text, size_t *len);
+int http_state_active(const struct http_state *, const char *query, int *status,
+    char **text, size_t *len);
 
 #endif /* HTTP_H */

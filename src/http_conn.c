@@ -50,9 +50,9 @@ static const char *const drop_names[] = { HTTP_DROPS(X) };
 static const unsigned srv_max[] = { HTTP_SERVERS(X) };
 #undef X
 
-static void	conn_event(evutil_socket_t, short, void *);
-static void	conn_deadline(evutil_socket_t, short, void *);
-static void	conn_next(struct http_conn *);
+static void conn_event(evutil_socket_t, short, void *);
+static void conn_deadline(evutil_socket_t, short, void *);
+static void conn_next(struct http_conn *);
 
 const char *
 http_srv_name(enum http_srv s)
@@ -137,7 +137,7 @@ peer_put(struct http_listener *l, struct http_peer *p)
 static void
 conn_phase(struct http_conn *c, enum http_phase phase, int ms)
 {
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000L };
 
 	c->phase = phase;
 	c->since = monotime_now();
@@ -150,8 +150,8 @@ conn_free(struct http_conn *c)
 	struct http_listener *l = c->listener;
 
 	if (c->phase == HP_WRITE)
-		l->ops->done(c, c->status,
-		    (monotime_now().ns - c->since.ns) / 1000);
+		l->ops->done(
+		    c, c->status, (monotime_now().ns - c->since.ns) / 1000);
 	TAILQ_REMOVE(&l->conns, c, entry);
 	l->nconns--;
 	if (c->peer != NULL)
@@ -200,8 +200,8 @@ conn_want(struct http_conn *c, short what)
 	if (c->what == what)
 		return;
 	event_del(c->ev);
-	event_assign(c->ev, c->listener->base, c->fd, what | EV_PERSIST,
-	    conn_event, c);
+	event_assign(
+	    c->ev, c->listener->base, c->fd, what | EV_PERSIST, conn_event, c);
 	event_add(c->ev, NULL);
 	c->what = what;
 }
@@ -234,7 +234,7 @@ evict_one(struct http_listener *l)
 {
 	struct http_conn *c, *victim = NULL;
 
-	TAILQ_FOREACH(c, &l->conns, entry)
+	TAILQ_FOREACH (c, &l->conns, entry)
 		if (victim == NULL || gives_way_before(c, victim))
 			victim = c;
 	if (victim != NULL)
@@ -275,8 +275,8 @@ conn_new(struct http_listener *l, int fd, const struct sockaddr_storage *ss)
 	c->phase = HP_HEAD;
 	if ((c->peer = peer_get(l, &c->addr)) == NULL ||
 	    (c->timer = evtimer_new(l->base, conn_deadline, c)) == NULL ||
-	    (c->ev = event_new(l->base, fd, EV_READ | EV_PERSIST, conn_event,
-	    c)) == NULL) {
+	    (c->ev = event_new(
+		 l->base, fd, EV_READ | EV_PERSIST, conn_event, c)) == NULL) {
 		conn_drop(c, DROP_MEMORY);
 		return;
 	}
@@ -311,8 +311,8 @@ reason(int status)
 }
 
 void
-http_reply(struct http_conn *c, int status, const char *ctype,
-    struct http_body *body)
+http_reply(
+    struct http_conn *c, int status, const char *ctype, struct http_body *body)
 {
 	int n;
 
@@ -326,8 +326,8 @@ http_reply(struct http_conn *c, int status, const char *ctype,
 	    "Content-Length: %zu\r\n"
 	    "Cache-Control: no-store\r\n"
 	    "X-Content-Type-Options: nosniff\r\n"
-	    "%s\r\n", status, reason(status), ctype,
-	    body == NULL ? (size_t)0 : body->len,
+	    "%s\r\n",
+	    status, reason(status), ctype, body == NULL ? (size_t)0 : body->len,
 	    c->keep ? "" : "Connection: close\r\n");
 	/* ctype is a literal of ours: it fits. */
 	c->headlen = n > 0 && (size_t)n < sizeof(c->head) ? (size_t)n : 0;
@@ -367,8 +367,8 @@ conn_written(struct http_conn *c)
 {
 	bool keep = c->keep, refused = c->refused;
 
-	c->listener->ops->done(c, c->status,
-	    (monotime_now().ns - c->since.ns) / 1000);
+	c->listener->ops->done(
+	    c, c->status, (monotime_now().ns - c->since.ns) / 1000);
 	http_body_unref(c->body);
 	c->body = NULL;
 	if (refused) {

@@ -36,54 +36,54 @@ enum http_phase { HP_HEAD, HP_WRITE, HP_IDLE, HP_DRAIN };
 
 /* One address and its connections to one port. */
 struct http_peer {
-	RB_ENTRY(http_peer)	 entry;
-	struct in6_addr		 addr;
-	unsigned		 nconns;
+	RB_ENTRY(http_peer) entry;
+	struct in6_addr addr;
+	unsigned nconns;
 };
 RB_HEAD(http_peers, http_peer);
 
 struct http_conn {
-	TAILQ_ENTRY(http_conn)	 entry;
-	struct http_listener	*listener;
-	struct http_peer	*peer;
-	int			 fd;
-	struct event		*ev;
-	struct event		*timer;
-	enum http_phase		 phase;
-	struct monotime		 since;		/* the phase began */
-	bool			 keep, no_body, refused;
-	bool			 pipelined;	/* buf holds more, a turn later */
-	short			 what;		/* ev waits for */
+	TAILQ_ENTRY(http_conn) entry;
+	struct http_listener *listener;
+	struct http_peer *peer;
+	int fd;
+	struct event *ev;
+	struct event *timer;
+	enum http_phase phase;
+	struct monotime since; /* the phase began */
+	bool keep, no_body, refused;
+	bool pipelined; /* buf holds more, a turn later */
+	short what;     /* ev waits for */
 
-	char			*buf;		/* request */
-	size_t			 len, size, scan;
-	unsigned		 state;		/* of http_head_end */
+	char *buf; /* request */
+	size_t len, size, scan;
+	unsigned state; /* of http_head_end */
 
-	int			 status;	/* answer */
-	char			 head[320];
-	size_t			 headlen, bodylen, off;
-	struct http_body	*body;
+	int status; /* answer */
+	char head[320];
+	size_t headlen, bodylen, off;
+	struct http_body *body;
 
-	struct in6_addr		 addr;
-	char			 remote[HTTP_ADDR_LEN];
-	struct http_note	 note;
+	struct in6_addr addr;
+	char remote[HTTP_ADDR_LEN];
+	struct http_note note;
 };
 
 struct http_listener {
-	struct event_base	*base;
-	struct event		*ev;
-	int			 fd;
-	enum http_srv		 srv;
-	const struct http_ops	*ops;
-	TAILQ_HEAD(, http_conn)	 conns;
-	unsigned		 nconns;
-	struct http_peers	 peers;
+	struct event_base *base;
+	struct event *ev;
+	int fd;
+	enum http_srv srv;
+	const struct http_ops *ops;
+	TAILQ_HEAD(, http_conn) conns;
+	unsigned nconns;
+	struct http_peers peers;
 };
 
 /* Take what waits at the port. */
-void	 http_accept(struct http_listener *);
+void http_accept(struct http_listener *);
 /* "1.2.3.4:5" or "[::1]:5"; an IPv4 address in IPv6 as IPv4. */
-void	 http_addr_format(const struct sockaddr_storage *,
-	    char [static HTTP_ADDR_LEN]);
+void
+http_addr_format(const struct sockaddr_storage *, char[static HTTP_ADDR_LEN]);
 
 #endif /* HTTP_CONN_H */

@@ -36,8 +36,8 @@
 #include "http_conn.h"
 
 void
-http_addr_format(const struct sockaddr_storage *ss,
-    char text[static HTTP_ADDR_LEN])
+http_addr_format(
+    const struct sockaddr_storage *ss, char text[static HTTP_ADDR_LEN])
 {
 	const struct sockaddr_in *sin = (const void *)ss;
 	const struct sockaddr_in6 *sin6 = (const void *)ss;
@@ -50,8 +50,8 @@ http_addr_format(const struct sockaddr_storage *ss,
 		    (unsigned)ntohs(sin->sin_port));
 	} else if (ss->ss_family == AF_INET6 &&
 	    IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
-		inet_ntop(AF_INET, &sin6->sin6_addr.s6_addr[12], ip,
-		    sizeof(ip));
+		inet_ntop(
+		    AF_INET, &sin6->sin6_addr.s6_addr[12], ip, sizeof(ip));
 		snprintf(text, HTTP_ADDR_LEN, "%s:%u", ip,
 		    (unsigned)ntohs(sin6->sin6_port));
 	} else if (ss->ss_family == AF_INET6) {
@@ -112,8 +112,8 @@ set_options(int fd, int family)
 	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1)
 		return -1;
 	/* ":8080" means both families, whatever the node's default is. */
-	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
-	    &off, sizeof(off)) == -1)
+	if (family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == -1)
 		return -1;
 	return 0;
 }
@@ -123,8 +123,8 @@ open_socket(struct sockaddr_storage *ss, socklen_t len)
 {
 	int fd, saved;
 
-	fd = socket(ss->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0);
+	fd = socket(
+	    ss->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
 	if (set_options(fd, ss->ss_family) == -1 ||
@@ -147,8 +147,8 @@ open_any(const char *where, struct sockaddr_storage *ss, socklen_t len)
 	int fd;
 
 	fd = open_socket(ss, len);
-	if (fd == -1 && where[0] == ':' && (errno == EAFNOSUPPORT ||
-	    errno == EADDRNOTAVAIL)) {
+	if (fd == -1 && where[0] == ':' &&
+	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
 		memset(ss, 0, sizeof(*ss));
 		sin->sin_family = AF_INET;
 		sin->sin_port = port;
@@ -189,7 +189,8 @@ http_listen(struct event_base *base, enum http_srv srv, const char *where,
 	if ((l->fd = open_any(where, &ss, (socklen_t)n)) == -1 ||
 	    getsockname(l->fd, (struct sockaddr *)&ss, &len) == -1 ||
 	    (l->ev = event_new(base, l->fd, EV_READ | EV_PERSIST,
-	    listener_event, l)) == NULL || event_add(l->ev, NULL) == -1) {
+		 listener_event, l)) == NULL ||
+	    event_add(l->ev, NULL) == -1) {
 		n = errno;
 		if (l->ev != NULL)
 			event_free(l->ev);

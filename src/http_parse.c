@@ -177,9 +177,9 @@ has_token(const char *list, const char *token)
 }
 
 struct header_facts {
-	unsigned	 hosts;
-	bool		 close;
-	bool		 http11;
+	unsigned hosts;
+	bool close;
+	bool http11;
 };
 
 /* One header line; -1 refuses the request. */
@@ -197,8 +197,8 @@ parse_header(char *line, struct http_req *req, struct header_facts *facts)
 	line[n] = '\0';
 	value = line + n + 1;
 	value += strspn(value, " \t");
-	for (n = strlen(value); n > 0 &&
-	    (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)
+	for (n = strlen(value);
+	    n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)
 		value[n - 1] = '\0';
 	if (strcasecmp(line, "Host") == 0)
 		facts->hosts++;
@@ -208,8 +208,8 @@ parse_header(char *line, struct http_req *req, struct header_facts *facts)
 		req->status = 413;
 		return -1;
 	} else if (strcasecmp(line, "Content-Length") == 0) {
-		if (*value == '\0' || value[strspn(value, "0123456789")] !=
-		    '\0')
+		if (*value == '\0' ||
+		    value[strspn(value, "0123456789")] != '\0')
 			return -1;
 		if (value[strspn(value, "0")] != '\0') {
 			req->status = 413;
@@ -285,8 +285,8 @@ http_query(const char *query, const char *key, char *out, size_t size)
 		n = strcspn(query, "&");
 		if (n > keylen && query[keylen] == '=' &&
 		    strncmp(query, key, keylen) == 0)
-			return decode_value(query + keylen + 1,
-			    n - keylen - 1, out, size);
+			return decode_value(
+			    query + keylen + 1, n - keylen - 1, out, size);
 		query += n;
 		query += strspn(query, "&");
 	}

@@ -33,40 +33,40 @@
 #include "metrics.h"
 
 /* Two GTID sets and short text, each byte escaped at worst as \u00xx. */
-#define SITE_JSON_MAX	(6 * (2 * GTID_LEN + 4096))
-#define GROUP_JSON_MAX	(SITES_MAX * SITE_JSON_MAX)
+#define SITE_JSON_MAX  (UINT64_C(6) * (2 * GTID_LEN + 4096))
+#define GROUP_JSON_MAX (SITES_MAX * SITE_JSON_MAX)
 /* Go's zero time: before the first poll. */
-#define ZERO_TIME_MS	INT64_C(-62135596800000)
+#define ZERO_TIME_MS   INT64_C(-62135596800000)
 
 struct site {
-	TAILQ_ENTRY(site)	 entry;
-	char			*name;
-	char			*pairs;		/* inside of its object */
-	size_t			 len;
-	bool			 listed;	/* in the last GROUP_STATUS */
-	bool			 wanted;
+	TAILQ_ENTRY(site) entry;
+	char *name;
+	char *pairs; /* inside of its object */
+	size_t len;
+	bool listed; /* in the last GROUP_STATUS */
+	bool wanted;
 };
 
 struct group {
-	RB_ENTRY(group)		 by_uid, by_key;
-	char			 uid[UID_LEN + 1];
-	char			 key[NS_LEN + 1 + NAME_LEN + 1]; /* ns/name */
-	char			 ns[NS_LEN + 1];
-	char			 name[NAME_LEN + 1];
-	char			 active[NAME_LEN + 1];
-	bool			 shown;		/* has had a GROUP_STATUS */
-	char			*json;
-	size_t			 len;
-	TAILQ_HEAD(, site)	 sites;
+	RB_ENTRY(group) by_uid, by_key;
+	char uid[UID_LEN + 1];
+	char key[NS_LEN + 1 + NAME_LEN + 1]; /* ns/name */
+	char ns[NS_LEN + 1];
+	char name[NAME_LEN + 1];
+	char active[NAME_LEN + 1];
+	bool shown; /* has had a GROUP_STATUS */
+	char *json;
+	size_t len;
+	TAILQ_HEAD(, site) sites;
 };
 RB_HEAD(uid_tree, group);
 RB_HEAD(key_tree, group);
 
 struct http_state {
 	const struct metric_sink *sink;
-	struct uid_tree		 uids;
-	struct key_tree		 keys;		/* those shown */
-	bool			 leader, dirty;
+	struct uid_tree uids;
+	struct key_tree keys; /* those shown */
+	bool leader, dirty;
 };
 
 static int
@@ -184,7 +184,7 @@ site_find(struct group *g, const char *name)
 {
 	struct site *s;
 
-	TAILQ_FOREACH(s, &g->sites, entry)
+	TAILQ_FOREACH (s, &g->sites, entry)
 		if (strcmp(s->name, name) == 0)
 			return s;
 	return NULL;
@@ -284,8 +284,8 @@ sites_json(struct json *j, struct group *g, const struct m_group_status *m)
 			json_raw_pairs(j, s->pairs, s->len);
 		else {
 			json_kstr(j, "name", m->sites[i].name);
-			json_kstr(j, "state",
-			    site_state_name(m->sites[i].state));
+			json_kstr(
+			    j, "state", site_state_name(m->sites[i].state));
 		}
 		json_kbool(j, "servingHealthy", m->sites[i].healthy);
 		json_obj_end(j);
@@ -311,13 +311,13 @@ group_json(struct json *j, struct group *g, const struct m_group_status *m)
 
 /* Sites that are no longer listed go, and their series with them. */
 static void
-prune_sites(struct http_state *st, struct group *g,
-    const struct m_group_status *m)
+prune_sites(
+    struct http_state *st, struct group *g, const struct m_group_status *m)
 {
 	struct site *s, *next;
 	uint32_t i;
 
-	TAILQ_FOREACH(s, &g->sites, entry)
+	TAILQ_FOREACH (s, &g->sites, entry)
 		s->wanted = false;
 	for (i = 0; i < m->n_sites; i++)
 		if ((s = site_find(g, m->sites[i].name)) != NULL)
@@ -329,8 +329,9 @@ prune_sites(struct http_state *st, struct group *g,
 			continue;
 		}
 		if (s->listed)
-			metric_del(st->sink, M_MAX, METRIC_MATCH("namespace",
-			    g->ns, "group", g->name, "site", s->name));
+			metric_del(st->sink, M_MAX,
+			    METRIC_MATCH("namespace", g->ns, "group", g->name,
+				"site", s->name));
 		site_free(g, s);
 	}
 }
@@ -339,15 +340,15 @@ static void
 group_gone(struct http_state *st, struct group *g)
 {
 	if (g->shown)
-		metric_del(st->sink, M_MAX, METRIC_MATCH("namespace", g->ns,
-		    "group", g->name));
+		metric_del(st->sink, M_MAX,
+		    METRIC_MATCH("namespace", g->ns, "group", g->name));
 	group_free(st, g);
 }
 
 /* Into the tree of names; one that was made again takes the old one's place. */
 static void
-group_show(struct http_state *st, struct group *g,
-    const struct m_group_status *m)
+group_show(
+    struct http_state *st, struct group *g, const struct m_group_status *m)
 {
 	struct group *old;
 
@@ -409,7 +410,7 @@ http_state_render(const struct http_state *st, char **text, size_t *len)
 	json_init(&j, HTTP_STATUS_MAX);
 	json_obj(&j);
 	if (runs_groups(st)) {
-		RB_FOREACH(g, key_tree, (struct key_tree *)&st->keys) {
+		RB_FOREACH (g, key_tree, (struct key_tree *)&st->keys) {
 			json_key(&j, g->key);
 			json_raw(&j, g->json, g->len);
 		}

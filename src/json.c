@@ -26,7 +26,7 @@
 
 #include "json.h"
 
-#define JSON_FIRST	512	/* first allocation, then doubled */
+#define JSON_FIRST 512 /* first allocation, then doubled */
 
 static void
 json_fail(struct json *j, int error)
@@ -399,12 +399,12 @@ civil(int64_t day, int *y, int *m, int *d)
 {
 	int64_t era, doe, yoe, doy, mp;
 
-	day += 719468;			/* from 0000-03-01 */
+	day += 719468; /* from 0000-03-01 */
 	era = (day >= 0 ? day : day - 146096) / 146097;
 	doe = day - era * 146097;
 	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	mp = (5 * doy + 2) / 153;	/* months from March */
+	mp = (5 * doy + 2) / 153; /* months from March */
 	*d = (int)(doy - (153 * mp + 2) / 5 + 1);
 	*m = (int)(mp < 10 ? mp + 3 : mp - 9);
 	*y = (int)(yoe + era * 400 + (*m <= 2 ? 1 : 0));
@@ -428,8 +428,8 @@ rfc3339_ms(int64_t ms, char text[static RFC3339_LEN])
 		day--;
 	}
 	civil(day, &y, &m, &d);
-	n = snprintf(text, RFC3339_LEN, "%04d-%02d-%02dT%02d:%02d:%02d",
-	    y, m, d, (int)(rest / 3600000), (int)(rest / 60000 % 60),
+	n = snprintf(text, RFC3339_LEN, "%04d-%02d-%02dT%02d:%02d:%02d", y, m,
+	    d, (int)(rest / 3600000), (int)(rest / 60000 % 60),
 	    (int)(rest / 1000 % 60));
 	frac = (int)(rest % 1000);
 	if (frac != 0) {

@@ -23,26 +23,26 @@
 
 #include "metrics.h"
 
-#define S(x)	(int64_t)((x) * METRIC_UNIT)
+#define S(x) (int64_t)((x) * METRIC_UNIT)
 
 static const int64_t b_def[] = { S(0.005), S(0.01), S(0.025), S(0.05), S(0.1),
-    S(0.25), S(0.5), S(1), S(2.5), S(5), S(10) };
+	S(0.25), S(0.5), S(1), S(2.5), S(5), S(10) };
 static const int64_t b_planned[] = { S(1), S(2), S(5), S(10), S(30), S(60),
-    S(120), S(300) };
+	S(120), S(300) };
 static const int64_t b_lag_wait[] = { S(0.5), S(1), S(2), S(5), S(10), S(30),
-    S(60), S(120), S(300) };
+	S(60), S(120), S(300) };
 /* Fine where the aims are (under 0.5 s of steps, 9 s in all). */
 static const int64_t b_failover[] = { S(0.05), S(0.1), S(0.25), S(0.5), S(1),
-    S(2), S(3), S(5), S(7), S(9), S(12), S(20), S(30), S(60), S(300) };
+	S(2), S(3), S(5), S(7), S(9), S(12), S(20), S(30), S(60), S(300) };
 
-#define B_NONE		NULL, 0
-#define B_DEF		b_def, PS_NITEMS(b_def)
-#define B_PLANNED	b_planned, PS_NITEMS(b_planned)
-#define B_LAG_WAIT	b_lag_wait, PS_NITEMS(b_lag_wait)
-#define B_FAILOVER	b_failover, PS_NITEMS(b_failover)
+#define B_NONE     NULL, 0
+#define B_DEF      b_def, PS_NITEMS(b_def)
+#define B_PLANNED  b_planned, PS_NITEMS(b_planned)
+#define B_LAG_WAIT b_lag_wait, PS_NITEMS(b_lag_wait)
+#define B_FAILOVER b_failover, PS_NITEMS(b_failover)
 
-#define METRIC(id, name, type, buckets, help, ...)			\
-	{ name, help, { __VA_ARGS__ __VA_OPT__(,) NULL }, MT_##type, buckets },
+#define METRIC(id, name, type, buckets, help, ...) \
+	{ name, help, { __VA_ARGS__ __VA_OPT__(, ) NULL }, MT_##type, buckets },
 static const struct metric_family families[] = {
 #include "metrics.def"
 };
@@ -194,11 +194,11 @@ fill_labels(struct m_metric *m, const struct metric_family *f,
 
 	for (i = 0; f->labels[i] != NULL && values[i] != NULL; i++)
 		if (metric_label(m->labels, sizeof(m->labels), f->labels[i],
-		    values[i]) == -1)
+			values[i]) == -1)
 			return -1;
 	if (last != NULL && f->labels[i] != NULL && values[i] == NULL) {
-		if (metric_label(m->labels, sizeof(m->labels), f->labels[i],
-		    last) == -1)
+		if (metric_label(
+			m->labels, sizeof(m->labels), f->labels[i], last) == -1)
 			return -1;
 		i++;
 		last = NULL;
@@ -216,15 +216,16 @@ emit(const struct metric_sink *sink, enum metric id, enum metric_op op,
     int64_t value, const char *const *values, const char *last)
 {
 	static const enum metric_type want[] = {
-		[MO_ADD] = MT_COUNTER, [MO_SET] = MT_GAUGE,
-		[MO_OBSERVE] = MT_HISTOGRAM
+		[MO_ADD] = MT_COUNTER,
+		[MO_SET] = MT_GAUGE,
+		[MO_OBSERVE] = MT_HISTOGRAM,
 	};
 	const struct metric_family *f = metric_family(id);
 	struct m_metric m = { .family = id, .op = op, .value = value };
 
 	/* A gauge may be counted up and down as well. */
-	if (f == NULL || (f->type != want[op] &&
-	    !(op == MO_ADD && f->type == MT_GAUGE))) {
+	if (f == NULL ||
+	    (f->type != want[op] && !(op == MO_ADD && f->type == MT_GAUGE))) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -292,15 +293,15 @@ metric_state(const struct metric_sink *sink, enum metric id,
 		bool on = current != NULL && strcmp(names[i], current) == 0;
 
 		if (emit(sink, id, MO_SET, on ? METRIC_UNIT : 0, values,
-		    names[i]) == -1)
+			names[i]) == -1)
 			rc = -1;
 	}
 	return rc;
 }
 
 int
-metric_del(const struct metric_sink *sink, enum metric id,
-    const char *const *pairs)
+metric_del(
+    const struct metric_sink *sink, enum metric id, const char *const *pairs)
 {
 	struct m_metric m = { .family = id, .op = MO_DEL };
 
@@ -313,8 +314,8 @@ metric_del(const struct metric_sink *sink, enum metric id,
 			errno = EINVAL;
 			return -1;
 		}
-		if (metric_label(m.labels, sizeof(m.labels), pairs[0],
-		    pairs[1]) == -1)
+		if (metric_label(
+			m.labels, sizeof(m.labels), pairs[0], pairs[1]) == -1)
 			return -1;
 	}
 	sink->send(sink->arg, &m);
@@ -322,8 +323,8 @@ metric_del(const struct metric_sink *sink, enum metric id,
 }
 
 int
-metric_log_dropped(const struct metric_sink *sink, const char *worker,
-    uint64_t *last)
+metric_log_dropped(
+    const struct metric_sink *sink, const char *worker, uint64_t *last)
 {
 	uint64_t now = log_dropped();
 	int64_t more = (int64_t)(now - *last);

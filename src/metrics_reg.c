@@ -31,18 +31,18 @@
 #include "metrics.h"
 
 struct series {
-	RB_ENTRY(series)	 entry;
-	int64_t			 value;		/* counter, gauge; sum */
-	uint64_t		*counts;	/* histogram: buckets, then all */
-	char			 labels[];
+	RB_ENTRY(series) entry;
+	int64_t value;    /* counter, gauge; sum */
+	uint64_t *counts; /* histogram: buckets, then all */
+	char labels[];
 };
 RB_HEAD(series_tree, series);
 
 struct metrics_reg {
-	struct series_tree	 families[M_MAX];
-	size_t			 nseries, max;
-	uint64_t		 over, malformed;	/* refused changes */
-	bool			 dirty;
+	struct series_tree families[M_MAX];
+	size_t nseries, max;
+	uint64_t over, malformed; /* refused changes */
+	bool dirty;
 };
 
 static int
@@ -115,8 +115,8 @@ series_new(const struct metric_family *f, const char *labels)
 	if ((s = calloc(1, sizeof(*s) + len + 1)) == NULL)
 		return NULL;
 	memcpy(s->labels, labels, len + 1);
-	if (f->type == MT_HISTOGRAM && (s->counts = calloc(f->nbuckets + 1,
-	    sizeof(*s->counts))) == NULL) {
+	if (f->type == MT_HISTOGRAM &&
+	    (s->counts = calloc(f->nbuckets + 1, sizeof(*s->counts))) == NULL) {
 		free(s);
 		return NULL;
 	}
@@ -185,7 +185,7 @@ del_matching(struct metrics_reg *reg, unsigned family, const char *match)
 		return -1;
 	}
 	for (; i < end; i++)
-		RB_FOREACH_SAFE(s, series_tree, &reg->families[i], next)
+		RB_FOREACH_SAFE (s, series_tree, &reg->families[i], next)
 			if (metric_labels_match(s->labels, match))
 				series_remove(reg, i, s);
 	return 0;
@@ -248,12 +248,12 @@ metrics_reg_apply(struct metrics_reg *reg, const struct m_metric *m)
 /* ------------------------------------------------------------- rendering --- */
 
 struct text {
-	char	*buf;
-	size_t	 len, size;
-	bool	 failed;
+	char *buf;
+	size_t len, size;
+	bool failed;
 };
 
-#define LINE_MAX_LEN	1024	/* name, LABELS_LEN, le, value */
+#define LINE_MAX_LEN 1024 /* name, LABELS_LEN, le, value */
 
 static void text_add(struct text *, const char *, ...)
     __attribute__((format(printf, 2, 3)));
@@ -286,7 +286,7 @@ text_add(struct text *t, const char *fmt, ...)
 		t->len += (size_t)n;
 }
 
-#define NUM_LEN	32
+#define NUM_LEN 32
 
 /* Millionths as a decimal number without trailing zeros. */
 static const char *
@@ -307,8 +307,8 @@ number(int64_t v, char buf[static NUM_LEN])
 }
 
 static void
-render_histogram(struct text *t, const struct metric_family *f,
-    const struct series *s)
+render_histogram(
+    struct text *t, const struct metric_family *f, const struct series *s)
 {
 	const char *comma = *s->labels == '\0' ? "" : ",";
 	const char *open = *s->labels == '\0' ? "" : "{";
@@ -328,8 +328,8 @@ render_histogram(struct text *t, const struct metric_family *f,
 }
 
 static void
-render_family(struct text *t, const struct metric_family *f,
-    struct series_tree *tree)
+render_family(
+    struct text *t, const struct metric_family *f, struct series_tree *tree)
 {
 	static const char *const types[] = { "counter", "gauge", "histogram" };
 	struct series *s;
@@ -339,7 +339,7 @@ render_family(struct text *t, const struct metric_family *f,
 		return;
 	text_add(t, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name,
 	    types[f->type]);
-	RB_FOREACH(s, series_tree, tree) {
+	RB_FOREACH (s, series_tree, tree) {
 		if (f->type == MT_HISTOGRAM)
 			render_histogram(t, f, s);
 		else if (*s->labels == '\0')
@@ -352,8 +352,8 @@ render_family(struct text *t, const struct metric_family *f,
 
 /* The registry's own series stand outside of its bound. */
 static void
-own_series(struct metrics_reg *reg, enum metric id, const char *labels,
-    uint64_t value)
+own_series(
+    struct metrics_reg *reg, enum metric id, const char *labels, uint64_t value)
 {
 	size_t max = reg->max;
 	struct series *s;
@@ -371,8 +371,8 @@ metrics_reg_render(struct metrics_reg *reg, char **text, size_t *len)
 	unsigned i;
 
 	own_series(reg, M_SERIES_DROPPED, "reason=\"limit\"", reg->over);
-	own_series(reg, M_SERIES_DROPPED, "reason=\"malformed\"",
-	    reg->malformed);
+	own_series(
+	    reg, M_SERIES_DROPPED, "reason=\"malformed\"", reg->malformed);
 	own_series(reg, M_SERIES, "", 0);
 	own_series(reg, M_SERIES, "", reg->nseries);
 	for (i = 0; i < M_MAX; i++)

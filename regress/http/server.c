@@ -39,15 +39,15 @@
 #include "metrics.h"
 #include "procs.h"
 
-#define WORDS	24
+#define WORDS 24
 
 static struct ps *ps;
 static struct event_base *base;
 static bool ending;
 
 static void
-from_worker(struct ps *p, unsigned from, uint32_t type, void *msg, int fd,
-    void *arg)
+from_worker(
+    struct ps *p, unsigned from, uint32_t type, void *msg, int fd, void *arg)
 {
 	errx(1, "status-server has nothing to say");
 }
@@ -124,8 +124,8 @@ cmd_site(char **w, unsigned n)
 	strlcpy(m.group, w[1], sizeof(m.group));
 	strlcpy(m.name, w[2], sizeof(m.name));
 	m.lag_s = -1;
-	while (m.state < SS_MAX - 1 && strcmp(site_state_name(m.state),
-	    w[3]) != 0)
+	while (
+	    m.state < SS_MAX - 1 && strcmp(site_state_name(m.state), w[3]) != 0)
 		m.state++;
 	send_msg(MSG_SITE_STATUS, &m);
 }
@@ -148,8 +148,8 @@ cmd_group(char **w, unsigned n)
 	strlcpy(m.effective_site, w[4], sizeof(m.effective_site));
 	m.poll_time_ms = 1767225600000;
 	for (i = 5; i < n && m.n_sites < SITES_MAX; i++)
-		strlcpy(m.sites[m.n_sites++].name, w[i],
-		    sizeof(m.sites[0].name));
+		strlcpy(
+		    m.sites[m.n_sites++].name, w[i], sizeof(m.sites[0].name));
 	send_msg(MSG_GROUP_STATUS, &m);
 }
 
@@ -174,9 +174,9 @@ cmd_bulk(char **w, unsigned n)
 }
 
 static const struct {
-	const char	*name;
-	unsigned	 words;		/* at least */
-	void		(*run)(char **, unsigned);
+	const char *name;
+	unsigned words; /* at least */
+	void (*run)(char **, unsigned);
 } cmds[] = {
 	{ "state", 2, cmd_state },
 	{ "site", 4, cmd_site },

@@ -72,7 +72,8 @@ shapes(void **state)
 	json_kbool(&j, "c", false);
 	json_kstr(&j, "d", NULL);
 	json_obj_end(&j);
-	expect(&j, "{\"a\":\"x\",\"list\":[-9223372036854775808,"
+	expect(&j,
+	    "{\"a\":\"x\",\"list\":[-9223372036854775808,"
 	    "18446744073709551615,true,null,{},[]],\"b\":1,\"c\":false,"
 	    "\"d\":null}");
 }
@@ -103,7 +104,9 @@ escapes(void **state)
 static void
 invalid_utf8(void **state)
 {
-	one_string("a\xff" "b", 3, "\"a" BAD "b\"");
+	one_string("a\xff"
+		   "b",
+	    3, "\"a" BAD "b\"");
 	/* overlong, surrogate, beyond U+10FFFF, cut, stray */
 	one_string("\xc0\xaf", 2, "\"" BAD BAD "\"");
 	one_string("\xe0\x80\xaf", 3, "\"" BAD BAD BAD "\"");
@@ -172,10 +175,10 @@ misuse(void **state)
 	int i;
 
 	json_init(&j, 100);
-	expect_error(&j, EINVAL);		/* nothing */
+	expect_error(&j, EINVAL); /* nothing */
 	json_init(&j, 100);
 	json_obj(&j);
-	expect_error(&j, EINVAL);		/* open */
+	expect_error(&j, EINVAL); /* open */
 	json_init(&j, 100);
 	json_obj(&j);
 	json_str(&j, "no key");
@@ -192,7 +195,7 @@ misuse(void **state)
 	expect_error(&j, EINVAL);
 	json_init(&j, 100);
 	json_i64(&j, 1);
-	json_i64(&j, 2);			/* two documents */
+	json_i64(&j, 2); /* two documents */
 	expect_error(&j, EINVAL);
 	json_init(&j, 100);
 	for (i = 0; i < JSON_DEPTH + 1; i++)
@@ -204,8 +207,8 @@ static void
 times(void **state)
 {
 	static const struct {
-		int64_t		 ms;
-		const char	*want;
+		int64_t ms;
+		const char *want;
 	} rows[] = {
 		{ 0, "1970-01-01T00:00:00Z" },
 		{ -1, "1969-12-31T23:59:59.999Z" },

@@ -88,8 +88,9 @@ families(void **state)
 		f = metric_family(i);
 		assert_non_null(f);
 		assert_int_equal(strncmp(f->name, "bloodraven_", 11), 0);
-		assert_int_equal(f->name[strspn(f->name,
-		    "abcdefghijklmnopqrstuvwxyz_")], '\0');
+		assert_int_equal(
+		    f->name[strspn(f->name, "abcdefghijklmnopqrstuvwxyz_")],
+		    '\0');
 		for (k = 0; k < i; k++) {
 			g = metric_family(k);
 			assert_string_not_equal(f->name, g->name);
@@ -146,8 +147,18 @@ static void
 label_parsing(void **state)
 {
 	static const char *const bad[] = {
-		"a", "a=", "a=\"", "a=\"x", "=\"x\"", "a=\"x\",", "a=\"x\"b=\"\"",
-		"a=\"\\x\"", "a=\"\n\"", ",a=\"x\"", "a=\"x\" ", "a-b=\"x\"",
+		"a",
+		"a=",
+		"a=\"",
+		"a=\"x",
+		"=\"x\"",
+		"a=\"x\",",
+		"a=\"x\"b=\"\"",
+		"a=\"\\x\"",
+		"a=\"\n\"",
+		",a=\"x\"",
+		"a=\"x\" ",
+		"a-b=\"x\"",
 		"a=\"x\\\"",
 	};
 	struct metric_pair pair;
@@ -175,8 +186,8 @@ counters_and_gauges(void **state)
 	metric_add(&sink, M_FAILOVERS, 1, ML("ns", "orders", "pdx"));
 	metric_add(&sink, M_FAILOVERS, 2, ML("ns", "orders", "pdx"));
 	metric_set(&sink, M_LEADER, 1, ML());
-	metric_set_us(&sink, M_REPL_LAG, -1000000, ML("ns", "orders", "iad",
-	    "primary-candidate"));
+	metric_set_us(&sink, M_REPL_LAG, -1000000,
+	    ML("ns", "orders", "iad", "primary-candidate"));
 	assert_true(rendered(
 	    "# HELP bloodraven_failovers_total Automatic promotions that were "
 	    "confirmed writable.\n"
@@ -186,8 +197,8 @@ counters_and_gauges(void **state)
 	assert_true(rendered("\nbloodraven_leader 1\n"));
 	assert_true(rendered("role=\"primary-candidate\"} -1\n"));
 	assert_false(rendered("bloodraven_epoch"));
-	metric_set_us(&sink, M_REPL_LAG, 2500, ML("ns", "orders", "iad",
-	    "primary-candidate"));
+	metric_set_us(&sink, M_REPL_LAG, 2500,
+	    ML("ns", "orders", "iad", "primary-candidate"));
 	assert_true(rendered("role=\"primary-candidate\"} 0.0025\n"));
 }
 
@@ -199,10 +210,12 @@ histograms(void **state)
 	metric_observe_us(&sink, M_POLL_LATENCY, 5000, l);
 	metric_observe_us(&sink, M_POLL_LATENCY, 5001, l);
 	metric_observe_ms(&sink, M_POLL_LATENCY, 20000, l);
-#define B "bloodraven_poll_latency_seconds_bucket{namespace=\"ns\"," \
+#define B                                                          \
+	"bloodraven_poll_latency_seconds_bucket{namespace=\"ns\"," \
 	"group=\"g\",site=\"x\",le="
 	assert_true(rendered(B "\"0.005\"} 1\n" B "\"0.01\"} 2\n"));
-	assert_true(rendered(B "\"10\"} 2\n" B "\"+Inf\"} 3\n"
+	assert_true(rendered(B
+	    "\"10\"} 2\n" B "\"+Inf\"} 3\n"
 	    "bloodraven_poll_latency_seconds_sum{namespace=\"ns\",group=\"g\","
 	    "site=\"x\"} 20.010001\n"
 	    "bloodraven_poll_latency_seconds_count{namespace=\"ns\","
@@ -215,22 +228,25 @@ state_sets(void **state)
 {
 	static const char *const names[] = { "a", "b", "c" };
 
-	assert_int_equal(metric_state(&sink, M_PROMOTION_BLOCKED,
-	    ML("n", "g"), names, 3, "b"), 0);
+	assert_int_equal(metric_state(&sink, M_PROMOTION_BLOCKED, ML("n", "g"),
+			     names, 3, "b"),
+	    0);
 	assert_int_equal(sent, 3);
-	assert_true(rendered(
-	    "bloodraven_promotion_blocked{namespace=\"n\",group=\"g\","
-	    "reason=\"a\"} 0\n"
-	    "bloodraven_promotion_blocked{namespace=\"n\",group=\"g\","
-	    "reason=\"b\"} 1\n"
-	    "bloodraven_promotion_blocked{namespace=\"n\",group=\"g\","
-	    "reason=\"c\"} 0\n"));
+	assert_true(
+	    rendered("bloodraven_promotion_blocked{namespace=\"n\",group=\"g\","
+		     "reason=\"a\"} 0\n"
+		     "bloodraven_promotion_blocked{namespace=\"n\",group=\"g\","
+		     "reason=\"b\"} 1\n"
+		     "bloodraven_promotion_blocked{namespace=\"n\",group=\"g\","
+		     "reason=\"c\"} 0\n"));
 	metric_state(&sink, M_PROMOTION_BLOCKED, ML("n", "g"), names, 3, NULL);
 	assert_false(rendered("reason=\"b\"} 1\n"));
-	assert_int_equal(metric_state(&sink, M_PROMOTION_BLOCKED, ML("n"),
-	    names, 3, "b"), -1);
+	assert_int_equal(
+	    metric_state(&sink, M_PROMOTION_BLOCKED, ML("n"), names, 3, "b"),
+	    -1);
 	assert_int_equal(metric_state(&sink, M_PROMOTION_BLOCKED,
-	    ML("n", "g", "r"), names, 3, "b"), -1);
+			     ML("n", "g", "r"), names, 3, "b"),
+	    -1);
 }
 
 static void
@@ -241,21 +257,21 @@ misuse(void **state)
 	memset(big, 'x', sizeof(big));
 	big[sizeof(big) - 1] = '\0';
 	assert_int_equal(metric_add(&sink, M_EPOCH + 100, 1, ML()), -1);
-	assert_int_equal(metric_set(&sink, M_FAILOVERS, 1, ML("a", "b", "c")),
-	    -1);
-	assert_int_equal(metric_add(&sink, M_POLL_LATENCY, 1, ML("a", "b",
-	    "c")), -1);
-	assert_int_equal(metric_observe_us(&sink, M_FAILOVERS, 1, ML("a", "b",
-	    "c")), -1);
+	assert_int_equal(
+	    metric_set(&sink, M_FAILOVERS, 1, ML("a", "b", "c")), -1);
+	assert_int_equal(
+	    metric_add(&sink, M_POLL_LATENCY, 1, ML("a", "b", "c")), -1);
+	assert_int_equal(
+	    metric_observe_us(&sink, M_FAILOVERS, 1, ML("a", "b", "c")), -1);
 	assert_int_equal(metric_add(&sink, M_FAILOVERS, 1, ML("a", "b")), -1);
-	assert_int_equal(metric_add(&sink, M_FAILOVERS, 1, ML("a", "b", "c",
-	    "d")), -1);
+	assert_int_equal(
+	    metric_add(&sink, M_FAILOVERS, 1, ML("a", "b", "c", "d")), -1);
 	assert_int_equal(errno, EINVAL);
-	assert_int_equal(metric_add(&sink, M_FAILOVERS, 1, ML("a", big, "c")),
-	    -1);
+	assert_int_equal(
+	    metric_add(&sink, M_FAILOVERS, 1, ML("a", big, "c")), -1);
 	assert_int_equal(errno, ERANGE);
-	assert_int_equal(metric_del(&sink, M_FAILOVERS, METRIC_MATCH("site")),
-	    -1);
+	assert_int_equal(
+	    metric_del(&sink, M_FAILOVERS, METRIC_MATCH("site")), -1);
 	assert_int_equal(sent, 0);
 }
 
@@ -273,8 +289,10 @@ refused_messages(void **state)
 		{ M_EPOCH, MO_SET, "group=\"g\",namespace=\"n\"", 1 },
 		{ M_EPOCH, MO_SET, "namespace=\"n\",group=\"g", 1 },
 		{ M_EPOCH, MO_SET, "namespace=\"n\",group=\"g\"\n", 1 },
-		{ M_FAILOVERS, MO_ADD, "namespace=\"n\",group=\"g\","
-		    "target_site=\"s\"", -1 },
+		{ M_FAILOVERS, MO_ADD,
+		    "namespace=\"n\",group=\"g\","
+		    "target_site=\"s\"",
+		    -1 },
 	};
 	char want[128];
 	size_t i;
@@ -284,8 +302,10 @@ refused_messages(void **state)
 		assert_int_equal(errno, EINVAL);
 	}
 	assert_int_equal(metrics_reg_series(reg), 0);
-	snprintf(want, sizeof(want), "bloodraven_metric_changes_dropped_total"
-	    "{reason=\"malformed\"} %zu\n", PS_NITEMS(bad));
+	snprintf(want, sizeof(want),
+	    "bloodraven_metric_changes_dropped_total"
+	    "{reason=\"malformed\"} %zu\n",
+	    PS_NITEMS(bad));
 	assert_true(rendered(want));
 }
 
@@ -325,13 +345,13 @@ hygiene(void **state)
 	metric_observe_us(&sink, M_POLL_LATENCY, 1, ML("n", "g", "a"));
 	metric_add(&sink, M_FAILOVERS, 1, ML("n", "g", "a"));
 	/* one family, whatever the role */
-	metric_del(&sink, M_REPL_LAG, METRIC_MATCH("namespace", "n", "group",
-	    "g", "site", "b"));
+	metric_del(&sink, M_REPL_LAG,
+	    METRIC_MATCH("namespace", "n", "group", "g", "site", "b"));
 	assert_false(rendered("group=\"g\",site=\"b\""));
 	assert_true(rendered("group=\"g\",site=\"a\",role=\"dr-only\"} 1\n"));
 	/* a site in all families */
-	metric_del(&sink, M_MAX, METRIC_MATCH("namespace", "n", "group", "g",
-	    "site", "a"));
+	metric_del(&sink, M_MAX,
+	    METRIC_MATCH("namespace", "n", "group", "g", "site", "a"));
 	assert_false(rendered("group=\"g\",site=\"a\""));
 	assert_true(rendered("group=\"h\",site=\"a\",role=\"dr-only\"} 1\n"));
 	assert_true(rendered("bloodraven_failovers_total{namespace=\"n\""));

@@ -69,8 +69,8 @@ parse(const char *text)
 static void
 requests(void **state)
 {
-	assert_int_equal(parse("GET /a%2fb?x=1 HTTP/1.1\r\nHost: h\r\n\r\n"),
-	    200);
+	assert_int_equal(
+	    parse("GET /a%2fb?x=1 HTTP/1.1\r\nHost: h\r\n\r\n"), 200);
 	assert_string_equal(req.method, "GET");
 	assert_string_equal(req.path, "/a/b");
 	assert_string_equal(req.query, "x=1");
@@ -81,11 +81,13 @@ requests(void **state)
 	assert_false(req.keep);
 	assert_string_equal(req.query, "");
 	assert_int_equal(parse("GET http://h:80/x HTTP/1.1\r\nhost: h\r\n"
-	    "connection: foo, Close\r\n\r\n"), 200);
+			       "connection: foo, Close\r\n\r\n"),
+	    200);
 	assert_string_equal(req.path, "/x");
 	assert_false(req.keep);
 	assert_int_equal(parse("POST /x HTTP/1.1\r\nHost:h\r\n"
-	    "Content-Length: 0\r\n\r\n"), 200);
+			       "Content-Length: 0\r\n\r\n"),
+	    200);
 	assert_int_equal(parse("OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n"), 200);
 	assert_int_equal(parse("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
 }
@@ -93,7 +95,10 @@ requests(void **state)
 static void
 malformed(void **state)
 {
-	static const struct { int status; const char *text; } rows[] = {
+	static const struct {
+		int status;
+		const char *text;
+	} rows[] = {
 		{ 400, "\r\n\r\n" },
 		{ 400, "GET\r\n\r\n" },
 		{ 400, "GET /\r\n\r\n" },
@@ -114,10 +119,13 @@ malformed(void **state)
 		{ 400, "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n" },
 		{ 400, "GET / HTTP/1.1\r\nHost : a\r\n\r\n" },
 		{ 400, "GET / HTTP/1.1\r\nHost: a\r\nnocolon\r\n\r\n" },
-		{ 400, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n" },
+		{ 400,
+		    "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n" },
 		{ 400, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n" },
-		{ 413, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n" },
-		{ 413, "GET / HTTP/1.1\r\nHost: a\r\n"
+		{ 413,
+		    "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n" },
+		{ 413,
+		    "GET / HTTP/1.1\r\nHost: a\r\n"
 		    "Transfer-Encoding: chunked\r\n\r\n" },
 		{ 505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n" },
 		{ 505, "GET / HTTP/1.2\r\nHost: a\r\n\r\n" },
@@ -138,8 +146,8 @@ queries(void **state)
 
 	assert_int_equal(http_query("a=1&b=2", "b", out, sizeof(out)), 1);
 	assert_string_equal(out, "2");
-	assert_int_equal(http_query("ab=1&&a=%41+%2B", "a", out, sizeof(out)),
-	    1);
+	assert_int_equal(
+	    http_query("ab=1&&a=%41+%2B", "a", out, sizeof(out)), 1);
 	assert_string_equal(out, "A +");
 	assert_int_equal(http_query("a=&b", "a", out, sizeof(out)), 0);
 	assert_int_equal(http_query("a=&b", "b", out, sizeof(out)), 0);
@@ -236,10 +244,11 @@ active_is(const char *query, int want_status, const char *want)
 	free(text);
 }
 
-#define NONE "{\"status\":\"no active failover groups\"}"
+#define NONE      "{\"status\":\"no active failover groups\"}"
 #define NO_GROUPS "{\"error\":\"no active failover groups\"}"
-#define UNKNOWN "{\"error\":\"failover group not found\"}"
-#define MISSING "{\"error\":\"namespace and group query parameters are " \
+#define UNKNOWN   "{\"error\":\"failover group not found\"}"
+#define MISSING                                                  \
+	"{\"error\":\"namespace and group query parameters are " \
 	"required\"}"
 
 static void
@@ -297,7 +306,8 @@ status_of_a_group(void **state)
 	site.divergent_count = 1;
 	assert_int_equal(http_state_site(st, &site), 0);
 	send_group("u", "g", "iad", "iad", "pdx");
-	status_is("{\"ns/g\":{\"activeSite\":\"iad\",\"sites\":["
+	status_is(
+	    "{\"ns/g\":{\"activeSite\":\"iad\",\"sites\":["
 	    "{\"name\":\"iad\",\"role\":\"primary-candidate\","
 	    "\"state\":\"writable\",\"replicating\":false,"
 	    "\"servingHealthy\":false},"
@@ -316,9 +326,10 @@ status_of_a_group(void **state)
 static void
 site_waits_for_group(void **state)
 {
-#define BEFORE "{\"ns/g\":{\"activeSite\":\"\",\"sites\":[{\"name\":\"iad\"," \
-	"\"role\":\"primary-candidate\",\"state\":\"unknown\"," \
-	"\"replicating\":false,\"servingHealthy\":false}]," \
+#define BEFORE                                                         \
+	"{\"ns/g\":{\"activeSite\":\"\",\"sites\":[{\"name\":\"iad\"," \
+	"\"role\":\"primary-candidate\",\"state\":\"unknown\","        \
+	"\"replicating\":false,\"servingHealthy\":false}],"            \
 	"\"pollTime\":\"0001-01-01T00:00:00Z\"}}"
 	leader(true);
 	send_site("u", "iad", SS_UNKNOWN);
@@ -338,8 +349,8 @@ sites_and_groups_go(void **state)
 	assert_int_equal(deletes, 0);
 	send_group("u", "g", "iad", "iad", NULL);
 	assert_int_equal(deletes, 1);
-	assert_string_equal(deleted,
-	    "namespace=\"ns\",group=\"g\",site=\"pdx\"");
+	assert_string_equal(
+	    deleted, "namespace=\"ns\",group=\"g\",site=\"pdx\"");
 	group.gone = true;
 	assert_int_equal(http_state_group(st, &group), 0);
 	assert_int_equal(deletes, 2);
