@@ -35,45 +35,87 @@
 
 #define SOFT_LINES 16 /* logged EACCES answers of one process */
 
-#define CALLS(X)                                                               \
-	X(accept4)                                                             \
-	X(add_key)                                                             \
-	X(bind) X(bpf) X(chdir) X(chroot) X(clone) X(connect) X(execve) X(     \
-	    execveat) X(fcntl) X(fchmod) X(fchown) X(fsync) X(ftruncate)       \
-	    X(getdents64) X(io_uring_enter) X(ioctl) X(keyctl) X(kill) X(      \
-		listen) X(mkdirat) X(mmap) X(mount) X(mprotect) X(newfstatat)  \
-		X(openat) X(perf_event_open) X(personality) X(                 \
-		    pidfd_send_signal) X(pipe2) X(pkey_mprotect) X(prctl)      \
-		    X(prlimit64) X(process_vm_readv) X(process_vm_writev) X(   \
-			ptrace) X(readlinkat) X(renameat2) X(rt_sigqueueinfo)  \
-			X(rt_tgsigqueueinfo) X(seccomp) X(sendmsg) X(sendto)   \
-			    X(setgid) X(setitimer) X(setns) X(setresgid)       \
-				X(setresuid) X(setsid) X(setsockopt) X(setuid) \
-				    X(socket) X(socketpair) X(tgkill)          \
-					X(timer_create) X(tkill) X(umask)      \
-					    X(unlinkat) X(unshare)             \
-						X(userfaultfd) X(wait4)
+#define CALL(name) { SYS_##name, #name }
 
 static const struct {
 	int nr;
 	const char *name;
 } calls[] = {
-#define X(name) { SYS_##name, #name },
-	CALLS(X)
-#undef X
+	CALL(accept4),
+	CALL(add_key),
+	CALL(bind),
+	CALL(bpf),
+	CALL(chdir),
+	CALL(chroot),
+	CALL(clone),
+	CALL(connect),
+	CALL(execve),
+	CALL(execveat),
+	CALL(faccessat),
+	CALL(fchmod),
+	CALL(fchown),
+	CALL(fcntl),
+	CALL(fsync),
+	CALL(ftruncate),
+	CALL(getdents64),
+	CALL(io_uring_enter),
+	CALL(ioctl),
+	CALL(keyctl),
+	CALL(kill),
+	CALL(listen),
+	CALL(mkdirat),
+	CALL(mmap),
+	CALL(mount),
+	CALL(mprotect),
+	CALL(newfstatat),
+	CALL(openat),
+	CALL(perf_event_open),
+	CALL(personality),
+	CALL(pidfd_send_signal),
+	CALL(pipe2),
+	CALL(pkey_mprotect),
+	CALL(prctl),
+	CALL(prlimit64),
+	CALL(process_vm_readv),
+	CALL(process_vm_writev),
+	CALL(ptrace),
+	CALL(readlinkat),
+	CALL(renameat2),
+	CALL(rt_sigqueueinfo),
+	CALL(rt_tgsigqueueinfo),
+	CALL(seccomp),
+	CALL(sendmsg),
+	CALL(sendto),
+	CALL(setgid),
+	CALL(setitimer),
+	CALL(setns),
+	CALL(setresgid),
+	CALL(setresuid),
+	CALL(setsid),
+	CALL(setsockopt),
+	CALL(setuid),
+	CALL(socket),
+	CALL(socketpair),
+	CALL(tgkill),
+	CALL(timer_create),
+	CALL(tkill),
+	CALL(umask),
+	CALL(unlinkat),
+	CALL(unshare),
+	CALL(userfaultfd),
+	CALL(wait4),
 #ifdef SYS_open
-	    { SYS_open, "open" },
-	{ SYS_stat, "stat" },
-	{ SYS_lstat, "lstat" },
-	{ SYS_access, "access" },
-	{ SYS_readlink, "readlink" },
-	{ SYS_fork, "fork" },
-	{ SYS_vfork, "vfork" },
-	{ SYS_dup2, "dup2" },
-	{ SYS_pipe, "pipe" },
-	{ SYS_alarm, "alarm" },
+	CALL(access),
+	CALL(alarm),
+	CALL(dup2),
+	CALL(fork),
+	CALL(lstat),
+	CALL(open),
+	CALL(pipe),
+	CALL(readlink),
+	CALL(stat),
+	CALL(vfork),
 #endif
-	{ SYS_faccessat, "faccessat" },
 };
 
 /* Written before the filter is closed, then only read. */

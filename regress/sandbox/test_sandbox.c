@@ -637,7 +637,7 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	strcpy(dir_ok, "/tmp/drill.XXXXXX");
+	snprintf(dir_ok, sizeof(dir_ok), "/tmp/drill.XXXXXX");
 	if (mkdtemp(dir_ok) == NULL)
 		return (-1);
 	snprintf(file_ok, sizeof(file_ok), "%s/file", dir_ok);
