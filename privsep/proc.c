@@ -46,6 +46,8 @@ set_timer(struct slot *s, int64_t ms)
 {
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
+	/* Else it counts from the beginning of this turn of the loop. */
+	(void)event_base_update_cache_time(s->ps->base);
 	if (event_add(s->timer, &tv) == -1)
 		fatalx("event_add");
 }
