@@ -97,11 +97,33 @@ kbuf_take(struct kbuf *b, yyjson_mut_doc *doc)
 	return (v);
 }
 
+/* A copy in the document. Half a character would spoil all of it. */
+static yyjson_mut_val *
+text_val(yyjson_mut_doc *doc, const char *s)
+{
+	yyjson_mut_val	*v;
+	char		*copy;
+
+	if (ktext_utf8(s))
+		return (yyjson_mut_strcpy(doc, s));
+	if ((copy = strdup(s)) == NULL)
+		return (NULL);
+	ktext_clean(copy, false);
+	v = yyjson_mut_strcpy(doc, copy);
+	free(copy);
+	return (v);
+}
+
 bool
 kput_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
     const char *s)
 {
-	return (s == NULL || yyjson_mut_obj_add_strcpy(doc, obj, key, s));
+	yyjson_mut_val	*v;
+
+	if (s == NULL)
+		return (true);
+	v = text_val(doc, s);
+	return (v != NULL && yyjson_mut_obj_add_val(doc, obj, key, v));
 }
 
 bool
@@ -116,7 +138,7 @@ kput_fmt(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
 	return (n >= 0 && (size_t)n < sizeof(buf) &&
-	    yyjson_mut_obj_add_strcpy(doc, obj, key, buf));
+	    kput_str(doc, obj, key, buf));
 }
 
 bool
@@ -136,8 +158,8 @@ bool
 kset_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
     const char *s)
 {
-	yyjson_mut_val	*k = yyjson_mut_strcpy(doc, key);
-	yyjson_mut_val	*v = yyjson_mut_strcpy(doc, s);
+	yyjson_mut_val	*k = text_val(doc, key);
+	yyjson_mut_val	*v = text_val(doc, s);
 
 	return (k != NULL && v != NULL && yyjson_mut_obj_put(obj, k, v));
 }

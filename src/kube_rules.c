@@ -469,8 +469,7 @@ krules_render(const struct kspec *k, struct kproblems *p)
 	check_names(k, p);
 	check_clashes(k, p);
 	check_times(k, p);
-	if (k->dns_hostname != NULL && (strlen(k->dns_hostname) > HOST_LEN ||
-	    !ktext_dns_subdomain(k->dns_hostname)))
+	if (k->dns_hostname != NULL && !ktext_hostname(k->dns_hostname))
 		kproblem(p, "spec.dns.hostname: '%.80s' is not a host name",
 		    k->dns_hostname);
 	if (k->dns_ttl > INT32_MAX)

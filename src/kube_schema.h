@@ -142,10 +142,17 @@ bool	 ktext_label_value(const char *);	/* 1..63 of a label value */
 bool	 ktext_label_key(const char *);		/* prefix/name */
 bool	 ktext_dns_label(const char *);
 bool	 ktext_dns_subdomain(const char *);
+bool	 ktext_hostname(const char *);
 bool	 ktext_ip(const char *);
 bool	 ktext_quantity(yyjson_val *, bool positive);
 /* Standard base64 → bytes; the length or -1 with EBADMSG or ERANGE. */
 int	 ktext_base64(const char *, size_t, uint8_t *, size_t);
+bool	 ktext_utf8(const char *);
+/*
+ * '?' for what is no UTF-8 (texts are cut at bytes; a JSON writer refuses
+ * them whole), and for control characters when asked.
+ */
+void	 ktext_clean(char *, bool controls);
 void	 ktext_hex(const uint8_t *, size_t, char *);
 
 #endif /* KUBE_SCHEMA_H */

@@ -47,6 +47,7 @@ kproblem(struct kproblems *p, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(p->text[p->n], sizeof(p->text[0]), fmt, ap);
 		va_end(ap);
+		ktext_clean(p->text[p->n], true);
 	}
 	p->n++;
 }
@@ -67,6 +68,7 @@ kproblems_join(const struct kproblems *p, char *out, size_t size)
 		    p->n - KPROBLEMS_MAX);
 		strlcat(out, more, size);
 	}
+	ktext_clean(out, true);
 }
 
 /* ".name" or "[i]" behind the path; returns the old length. */
@@ -411,7 +413,7 @@ check_object(struct check *c, const struct kobject *o, yyjson_val *v)
 		m = yyjson_obj_get(v, f->name);
 		len = path_push(c, f->name, 0);
 		if (m == NULL || yyjson_is_null(m)) {
-			if (f->flags & KF_REQ)
+			if ((f->flags & KF_REQ) && f->def == NULL)
 				kproblem(c->problems, "%s: required", c->path);
 		} else {
 			check_value(c, f, m);
@@ -436,6 +438,7 @@ kschema_check(const struct kobject *o, yyjson_val *v, const char *path,
 	unused[0] = '\0';
 	strlcpy(c.path, path, sizeof(c.path));
 	check_object(&c, o, v);
+	ktext_clean(unused, true);
 }
 
 /* ------------------------------------------------------------- getters -- */

@@ -116,6 +116,26 @@ ktext_label_key(const char *s)
 	return (ktext_dns_subdomain(prefix) && qualified_name(slash + 1));
 }
 
+/* Letters of both cases, '_' and a final dot are in use, too. */
+bool
+ktext_hostname(const char *s)
+{
+	size_t	n;
+
+	if (strlen(s) > HOST_LEN)
+		return (false);
+	do {
+		n = strcspn(s, ".");
+		if (n == 0 || n > NS_LEN || s[0] == '-' || s[n - 1] == '-')
+			return (false);
+		for (size_t i = 0; i < n; i++)
+			if (!is_alnum(s[i]) && s[i] != '-' && s[i] != '_')
+				return (false);
+		s += n + (s[n] == '.');
+	} while (*s != '\0');
+	return (true);
+}
+
 bool
 ktext_ip(const char *s)
 {
@@ -213,6 +233,65 @@ ktext_base64(const char *s, size_t len, uint8_t *out, size_t size)
 bad:
 	errno = EBADMSG;
 	return (-1);
+}
+
+/* Bytes of the UTF-8 sequence at s, 0 when there is none. */
+static size_t
+utf8_len(const unsigned char *s)
+{
+	uint32_t	c = s[0], min;
+	size_t		n;
+
+	if (c < 0x80)
+		return (1);
+	if (c >= 0xc2 && c <= 0xdf) {
+		n = 2;
+		c &= 0x1f;
+		min = 0x80;
+	} else if (c >= 0xe0 && c <= 0xef) {
+		n = 3;
+		c &= 0x0f;
+		min = 0x800;
+	} else if (c >= 0xf0 && c <= 0xf4) {
+		n = 4;
+		c &= 0x07;
+		min = 0x10000;
+	} else
+		return (0);
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return (0);
+		c = c << 6 | (s[i] & 0x3fu);
+	}
+	return (c < min || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ?
+	    0 : n);
+}
+
+bool
+ktext_utf8(const char *s)
+{
+	const unsigned char	*p = (const unsigned char *)s;
+	size_t			 n;
+
+	for (; *p != '\0'; p += n)
+		if ((n = utf8_len(p)) == 0)
+			return (false);
+	return (true);
+}
+
+void
+ktext_clean(char *s, bool controls)
+{
+	size_t	n;
+
+	for (; *s != '\0'; s += n) {
+		n = utf8_len((unsigned char *)s);
+		if (n == 0 || (controls && n == 1 &&
+		    ((unsigned char)*s < ' ' || *s == 0x7f))) {
+			*s = '?';
+			n = 1;
+		}
+	}
 }
 
 void
