@@ -345,6 +345,18 @@ group_gone(struct http_state *st, struct group *g)
 	group_free(st, g);
 }
 
+/*
+ * Another group of the same name: its series may have come already, so those
+ * that both have stay; sites that only the old one had go.
+ */
+static void
+group_replaced(
+    struct http_state *st, struct group *old, const struct m_group_status *m)
+{
+	prune_sites(st, old, m);
+	group_free(st, old);
+}
+
 /* Into the tree of names; one that was made again takes the old one's place. */
 static void
 group_show(
@@ -358,7 +370,7 @@ group_show(
 	strlcpy(g->name, m->name, sizeof(g->name));
 	snprintf(g->key, sizeof(g->key), "%s/%s", m->ns, m->name);
 	if ((old = RB_FIND(key_tree, &st->keys, g)) != NULL)
-		group_gone(st, old);
+		group_replaced(st, old, m);
 	g->shown = true;
 	RB_INSERT(key_tree, &st->keys, g);
 }

@@ -366,8 +366,14 @@ static void
 group_made_again(void **state)
 {
 	leader(true);
-	send_group("u1", "g", "iad", "iad", NULL);
+	send_site("u1", "iad", SS_WRITABLE);
+	send_site("u1", "pdx", SS_WRITABLE);
+	send_group("u1", "g", "iad", "iad", "pdx");
 	send_group("u2", "g", "pdx", "pdx", NULL);
+	/* what both have may be the new one's already */
+	assert_int_equal(deletes, 1);
+	assert_string_equal(
+	    deleted, "namespace=\"ns\",group=\"g\",site=\"iad\"");
 	active_is("namespace=ns&group=g", 200,
 	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"pdx\"}");
 	strlcpy(group.group, "u1", sizeof(group.group));
