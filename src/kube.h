@@ -211,7 +211,7 @@ struct kube {
 	struct klane	token;
 	struct kh_req	*discovery;
 	struct event	*discovery_timer;
-	bool		policy_v1, batch_v1, externaldns;
+	bool		policy_v1, externaldns;
 };
 
 /* ---------------------------------------------------------------- kube.c - */

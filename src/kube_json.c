@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,34 @@ kj_strip(yyjson_val *obj)
 	if (d == NULL)
 		fatalx("JSON memory");
 	return d;
+}
+
+/* Recursion over what was rendered here: its depth is known. */
+static void
+no_empty(yyjson_mut_doc *d, yyjson_mut_val *v, bool in_array)
+{
+	yyjson_mut_obj_iter it;
+	yyjson_mut_val *k, *x;
+	size_t i, n;
+
+	yyjson_mut_arr_foreach(v, i, n, x)
+		no_empty(d, x, true);
+	it = yyjson_mut_obj_iter_with(v);
+	while ((k = yyjson_mut_obj_iter_next(&it)) != NULL) {
+		x = yyjson_mut_obj_iter_get_val(k);
+		if (!yyjson_mut_equals_str(x, ""))
+			no_empty(d, x, in_array);
+		else if (in_array)
+			(void)yyjson_mut_obj_iter_remove(&it);
+		else
+			yyjson_mut_set_null(x);
+	}
+}
+
+void
+kj_no_empty(yyjson_mut_doc *d, yyjson_mut_val *v)
+{
+	no_empty(d, v, false);
 }
 
 yyjson_val *

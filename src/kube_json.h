@@ -40,6 +40,13 @@ void		 kj_free(char *, size_t len);
  */
 yyjson_doc	*kj_strip(yyjson_val *obj);
 
+/*
+ * For a merge patch: members that are "" become null (removed), inside
+ * arrays they are left out. Absent and empty mean the same to our decoders;
+ * API servers built by some compilers refuse "" in a checked field.
+ */
+void		 kj_no_empty(yyjson_mut_doc *, yyjson_mut_val *);
+
 /* Convenience for paths of object keys; NULL when one is missing. */
 yyjson_val	*kj_at(yyjson_val *, const char *k1, const char *k2);
 /* metadata.<key> as a string, "" when missing. */

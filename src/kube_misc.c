@@ -391,7 +391,6 @@ discovery_done(void *arg, const struct kh_resp *p)
 		yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(d),
 		    "groups"), i, n, g) {
 			k->policy_v1 |= serves(g, "policy", "v1");
-			k->batch_v1 |= serves(g, "batch", "v1");
 			dns |= serves(g, "externaldns.k8s.io", NULL);
 		}
 		yyjson_doc_free(d);
@@ -399,8 +398,7 @@ discovery_done(void *arg, const struct kh_resp *p)
 			return;
 		k->externaldns = dns;
 		log_ev(LL_INFO, "API discovery", KVB("policyV1",
-		    k->policy_v1), KVB("batchV1", k->batch_v1),
-		    KVB("externalDNS", dns));
+		    k->policy_v1), KVB("externalDNS", dns));
 		if (dns)
 			return;
 	}

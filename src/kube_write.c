@@ -207,6 +207,7 @@ put_step(struct kgroup *g, yyjson_val *obj)
 	c.doc = kj_new();
 	c.root = krecord_patch(c.doc, &g->put->msg,
 	    kj_meta(obj, "resourceVersion"));
+	kj_no_empty(c.doc, c.root);
 	g->status.req = kube_call(&c);
 	return true;
 }
@@ -298,7 +299,8 @@ condition(yyjson_mut_doc *d, yyjson_mut_val *arr, const struct cond *c,
 	yyjson_mut_obj_add_strcpy(d, v, "type", c->type);
 	yyjson_mut_obj_add_strcpy(d, v, "status", status);
 	yyjson_mut_obj_add_strcpy(d, v, "reason", c->reason);
-	yyjson_mut_obj_add_strcpy(d, v, "message", c->message);
+	yyjson_mut_obj_add_strcpy(d, v, "message", c->message[0] != '\0' ?
+	    c->message : c->reason);
 	yyjson_mut_obj_add_strcpy(d, v, "lastTransitionTime", since);
 	yyjson_mut_obj_add_sint(d, v, "observedGeneration", generation);
 	if (old != NULL)
@@ -340,6 +342,26 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 		condition(d, arr, &creds, g->generation);
 }
 
+/*
+ * A condition must have a message, and API servers built by some compilers
+ * take "" for none.
+ */
+static void
+say_something(yyjson_mut_doc *d, yyjson_mut_val *conds)
+{
+	yyjson_mut_val *c;
+	size_t i, n;
+
+	yyjson_mut_arr_foreach(conds, i, n, c) {
+		if (!yyjson_mut_equals_str(yyjson_mut_obj_get(c, "message"),
+		    ""))
+			continue;
+		yyjson_mut_obj_put(c, yyjson_mut_strcpy(d, "message"),
+		    yyjson_mut_val_mut_copy(d, yyjson_mut_obj_get(c,
+		    "reason")));
+	}
+}
+
 /* ------------------------------------------------------------------ status */
 
 /* Nothing was told by the parent yet: our own conditions beside what is. */
@@ -377,6 +399,7 @@ render_status(struct kgroup *g, yyjson_mut_doc *d, yyjson_val *prev)
 	if (s == NULL)
 		fatalx("JSON memory");
 	own_conditions(g, d, s);
+	say_something(d, yyjson_mut_obj_get(s, "conditions"));
 	return s;
 }
 
@@ -456,6 +479,7 @@ status_step(struct kgroup *g, yyjson_val *obj)
 	meta = yyjson_mut_obj_add_obj(d, root, "metadata");
 	yyjson_mut_obj_add_strcpy(d, meta, "resourceVersion",
 	    kj_meta(obj, "resourceVersion"));
+	kj_no_empty(d, s);
 	yyjson_mut_obj_add_val(d, root, "status", s);
 	kgroup_path(g, "/status", path);
 	g->status.req = kube_call(&c);

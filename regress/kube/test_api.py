@@ -1,0 +1,849 @@
+"""kube-watcher and dns-writer against a real API server.
+
+test_api.py PROGRAM WORKDIR K8SBIN ETCD [TEST...]
+"""
+import sys
+import time
+import traceback
+
+from cluster import (Answer, Cluster, Drive, b64, eprint, wait_for)
+
+NS = "db"
+GROUPS = f"/apis/shipstream.io/v1alpha1/namespaces/{NS}/mysqlfailovergroups"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/br/leases"
+LEASE = LEASES + "/bloodraven.shipstream.io"
+DNS = f"/apis/externaldns.k8s.io/v1alpha1/namespaces/{NS}/dnsendpoints"
+FIN = "shipstream.io/graceful-shutdown"
+FENCE = "bloodraven.shipstream.io/fence"
+ANN = "bloodraven.shipstream.io/"
+TESTS = []
+c = None
+program = None
+number = 0
+
+
+def test(fn):
+    TESTS.append(fn)
+    return fn
+
+
+def site(name, ip, **kw):
+    return dict(name=name, zone=name, lbIP=ip,
+                taintNodeSelector={"zone": name},
+                storage={"storageClassName": "local", "size": "1Gi"}, **kw)
+
+
+def group(name, **spec):
+    s = {"image": "mysql:9.7", "sites": [site("iad", "192.0.2.1"),
+                                         site("pdx", "192.0.2.2")],
+         "credentials": {"operatorSecret": f"{name}-op"},
+         "dns": {"hostname": "db.example.net", "ttl": 60}}
+    s.update(spec)
+    return {"apiVersion": "shipstream.io/v1alpha1",
+            "kind": "MysqlFailoverGroup",
+            "metadata": {"name": name, "namespace": NS}, "spec": s}
+
+
+def secret(name, **data):
+    return {"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": name, "namespace": NS},
+            "data": {k: b64(v) for k, v in data.items()}}
+
+
+def make(name, with_secret=True, **spec):
+    if with_secret:
+        c.create(f"/api/v1/namespaces/{NS}/secrets", secret(
+            f"{name}-op", username="op", password="pw-" + name,
+            MYSQL_ROOT_PASSWORD="root"))
+    return c.create(GROUPS, group(name, **spec))
+
+
+def drive(kind="kube", **env):
+    return Drive(c, program, kind, **env)
+
+
+def fresh(prefix):
+    """A name that no other test uses."""
+    global number
+    number += 1
+    return f"{prefix}{number}"
+
+
+def leader(**env):
+    d = drive(IDENTITY=fresh("op"), **env)
+    d.expect("LEASE", 10, held=True)
+    d.expect("SYNCED", 10, synced=True, api_ok=True)
+    return d
+
+
+def stop(d):
+    """Give the Lease back, so that the next test need not wait for it."""
+    d.send("LEASE_RELEASE", seq=1)
+    wait_for("Lease given back", 5, lambda: c.get(LEASE)["spec"].get(
+        "holderIdentity", "") == "")
+    d.close()
+
+
+def objects(name):
+    sel = f"?labelSelector=shipstream.io/failover-group={name}"
+    r = {}
+    for path in ("/api/v1/namespaces/%s/configmaps",
+                 "/api/v1/namespaces/%s/services",
+                 "/api/v1/namespaces/%s/persistentvolumeclaims",
+                 "/apis/apps/v1/namespaces/%s/deployments"):
+        for o in c.get(path % NS + sel)["items"]:
+            r[path.rsplit("/", 1)[1] + "/" + o["metadata"]["name"]] = o
+    return r
+
+
+def pod(g, name, st, role="replica", healthy="no", finalizer=True):
+    n = g["metadata"]["name"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {
+        "name": name, "namespace": NS,
+        "finalizers": [FENCE] if finalizer else [],
+        "labels": {"app.kubernetes.io/name": "mysql",
+                   "app.kubernetes.io/instance": n,
+                   "app.kubernetes.io/managed-by": "bloodraven",
+                   "shipstream.io/failover-group": n,
+                   "shipstream.io/site": st, "shipstream.io/role": role,
+                   "shipstream.io/healthy": healthy}},
+        "spec": {"nodeName": "nowhere", "containers": [
+            {"name": "mysql", "image": "mysql:9.7"}]}}
+
+
+PODS = f"/api/v1/namespaces/{NS}/pods"
+
+
+def status(g, active, rev=1, lag=0, primary=None):
+    uid = g["metadata"]["uid"]
+    common = dict(group=uid, rev=rev, role=0, last_seen_ms=1764158400000,
+                  gtid="u:1-" + str(rev), source_host="")
+    sites = [dict(common, name="iad", state=1, lag_s=-1),
+             dict(common, name="pdx", state=2, follower=True,
+                  replicating=True, io_running=True, sql_running=True,
+                  lag_s=lag, convergence="Converged",
+                  convergence_reason="DirectSource")]
+    p = primary or active
+    views = [dict(name=s, state=1 if s == active else 2,
+                  role_label=1 if s == p else 0, healthy=True)
+             for s in ("iad", "pdx")]
+    return sites, dict(
+        group=uid, ns=NS, name=g["metadata"]["name"], rev=rev,
+        active_site=active, effective_site=active, poll_time_ms=rev,
+        sites=views, conditions=[dict(
+            type="Ready", status=True, reason="TopologyPolled", message="")])
+
+
+def tell_status(d, *a, **kw):
+    sites, g = status(*a, **kw)
+    for s in sites:
+        d.send("SITE_STATUS", **s)
+    d.send("GROUP_STATUS", **g)
+
+
+def record_put(g, base, epoch, active, seq, **kw):
+    return dict(dict(
+        group=g["metadata"]["uid"], seq=seq, valid_for_ms=5000,
+        base_version=base, epoch=epoch, active=active,
+        server_uuid="11111111-1111-1111-1111-111111111111",
+        last_failover_s=1764158400, last_failover_target=active,
+        promotion_gtid="u:1-5", seen_gtid="u:1-5", promotion=True,
+        unended=[dict(epoch=epoch, site=active, pod_uid="p" * 36,
+                      container_id="containerd://abc",
+                      server_uuid="1" * 36, proc_start_ms=7)]), **kw)
+
+
+# ------------------------------------------------------------------ objects
+
+@test
+def test_group_to_objects():
+    """A group becomes objects; afterwards nothing is written any more."""
+    d = leader()
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    conf = d.expect("GROUP_CONF", group=uid)
+    assert conf["valid"] and [s["name"] for s in conf["sites"]] == \
+        ["iad", "pdx"], conf
+    creds = d.expect("CREDS", group=uid, valid=True)
+    assert creds["password"] == "pw-" + name
+    assert d.expect("RECORD", group=uid)["version"] == 0
+    objs = wait_for("all objects", 10, lambda: len(o := objects(name)) >= 13
+                    and o)
+    for n, o in objs.items():
+        assert o["metadata"]["ownerReferences"][0]["uid"] == uid, n
+    wait_for("finalizer", 5, lambda: FIN in c.get(
+        f"{GROUPS}/{name}")["metadata"].get("finalizers", []))
+    settle(d)
+    before = {k: o["metadata"]["resourceVersion"]
+              for k, o in objects(name).items()}
+    w0 = d.stats()["writes"]
+    tell_status(d, g, "iad")
+    wait_for("status", 5, lambda: c.get(f"{GROUPS}/{name}").get(
+        "status", {}).get("activeSite") == "iad")
+    settle(d)
+    for rev in range(2, 6):		# the same again: not worth a write
+        tell_status(d, g, "iad", rev=rev)
+    settle(d)
+    after = {k: o["metadata"]["resourceVersion"]
+             for k, o in objects(name).items()}
+    assert before == after
+    # Renewals of the Lease aside, there was the status and nothing else.
+    assert c.get(f"{GROUPS}/{name}")["status"]["sites"][0]["gtidExecuted"] \
+        in ("u:1-1", "u:1-2"), "minor changes must wait"
+    eprint(f"    writes while steady, Lease included: "
+           f"{d.stats()['writes'] - w0}")
+    stop(d)
+    # A successor applies once more; the API server sees no difference.
+    d = leader()
+    settle(d)
+    again = {k: o["metadata"]["resourceVersion"]
+             for k, o in objects(name).items()}
+    assert again == after, {k: (after[k], again.get(k)) for k in after
+                            if after[k] != again.get(k)}
+    stop(d)
+
+
+def settle(d):
+    """Until no request but watches and the Lease is in flight, twice."""
+    end = time.monotonic() + 10
+    quiet, last = 0, None
+    while quiet < 8 and time.monotonic() < end:
+        s = d.stats()
+        quiet = quiet + 1 if last == s["inflight"] else 0
+        last = s["inflight"]
+        time.sleep(0.1)
+
+
+@test
+def test_drift():
+    """What somebody changes or deletes is put back."""
+    d = leader()
+    name = fresh("g")
+    make(name)
+    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    settle(d)
+    svc = f"/api/v1/namespaces/{NS}/services/mysql-{name}-primary"
+    want = c.get(svc)["spec"]["selector"]
+    t0 = time.monotonic()
+    c.merge(svc, {"spec": {"selector": {"shipstream.io/role": "evil"}}})
+    wait_for("selector restored", 5, lambda: c.get(svc)["spec"]["selector"]
+             == want)
+    eprint(f"    drift restored after {time.monotonic() - t0:.3f} s")
+    cm = f"/api/v1/namespaces/{NS}/configmaps/mysql-{name}-iad-config"
+    c.delete(cm)
+    wait_for("ConfigMap again", 5, lambda: c.get(cm))
+    dep = f"/apis/apps/v1/namespaces/{NS}/deployments/mysql-{name}-iad"
+    c.delete(dep)
+    wait_for("Deployment again", 5, lambda: c.get(dep))
+    # A Deployment that differs is reported, not rolled.
+    c.merge(f"{GROUPS}/{name}", {"spec": {"image": "mysql:9.7.1"}})
+
+    def differs():
+        conds = c.get(f"{GROUPS}/{name}").get("status", {}).get(
+            "conditions", [])
+        return [x for x in conds if x["type"] == "DeploymentsDiffer" and
+                x["status"] == "True" and "iad" in x["message"]]
+    wait_for("condition DeploymentsDiffer", 10, differs)
+    assert c.get(dep)["spec"]["template"]["spec"]["containers"][0][
+        "image"] == "mysql:9.7"
+    stop(d)
+
+
+@test
+def test_invalid():
+    """A rule is broken: condition and Event name the field; the last valid
+    spec stays in force."""
+    d = leader()
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid, valid=True)
+    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    at = d.mark()
+    c.merge(f"{GROUPS}/{name}", {"spec": {"splitBrainPolicy": {
+        "sitePriorities": ["nowhere"]}}})
+    conf = d.expect("GROUP_CONF", since=at, group=uid, valid=False)
+    assert "sitePriorities" in conf["problem"], conf["problem"]
+
+    def event():
+        return [e for e in c.get(f"/api/v1/namespaces/{NS}/events")["items"]
+                if e["involvedObject"]["uid"] == uid and
+                e["reason"] == "InvalidSpec"]
+    assert "sitePriorities" in wait_for("Event", 5, event)[0]["message"]
+    wait_for("condition", 5, lambda: [
+        x for x in c.get(f"{GROUPS}/{name}").get("status", {}).get(
+            "conditions", []) if x["type"] == "SpecValid" and
+        x["status"] == "False" and "sitePriorities" in x["message"]])
+    cm = f"/api/v1/namespaces/{NS}/configmaps/mysql-{name}-iad-config"
+    c.delete(cm)
+    wait_for("still acting on the last valid one", 5, lambda: c.get(cm))
+    at = d.mark()
+    c.merge(f"{GROUPS}/{name}", {"spec": {"splitBrainPolicy": None}})
+    d.expect("GROUP_CONF", since=at, group=uid, valid=True)
+    stop(d)
+
+
+@test
+def test_secrets():
+    """Missing Secret, missing key, change; other Secrets are not seen."""
+    d = leader()
+    name = fresh("g")
+    g = make(name, with_secret=False)
+    uid = g["metadata"]["uid"]
+    m = d.expect("CREDS", group=uid, valid=False)
+    assert m["problem"].startswith("SecretNotFound"), m["problem"]
+    assert objects(name) == {}
+    sec = f"/api/v1/namespaces/{NS}/secrets"
+    c.create(sec, secret(f"{name}-op", username="op", password="one"))
+    m = wait_for("missing key", 5, lambda: d.last("CREDS", group=uid)
+                 ["problem"].startswith("SecretMissingKey"))
+    reasons = lambda: {e["reason"] for e in c.get(  # noqa: E731
+        f"/api/v1/namespaces/{NS}/events")["items"]
+        if e["involvedObject"]["uid"] == uid}
+    wait_for("Events", 5, lambda: {"SecretNotFound", "SecretMissingKey"} <=
+             reasons())
+    c.merge(f"{sec}/{name}-op", {"data": {"MYSQL_ROOT_PASSWORD": b64("r")}})
+    d.expect("CREDS", group=uid, valid=True, password="one")
+    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    c.merge(f"{sec}/{name}-op", {"data": {"password": b64("two")}})
+    d.expect("CREDS", group=uid, valid=True, password="two")
+    at = d.mark()
+    d.send("CREDS_ASK", group=uid)
+    d.expect("CREDS", since=at, group=uid, password="two")
+    at = d.mark()
+    c.create(sec, secret(fresh("foreign"), x="y"))
+    settle(d)
+    assert d.count("CREDS", since=at) == 0
+    stop(d)
+
+
+# ------------------------------------------------------------------- record
+
+@test
+def test_record():
+    """Compare-and-swap on the version; status writes do not disturb it."""
+    d = leader()
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    d.expect("RECORD", group=uid, version=0)
+    d.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 10))
+    a = d.expect("ACK", seq=10)
+    assert a["ok"], a
+    r = d.expect("RECORD", group=uid, version=1)
+    assert r["epoch"] == 1 and r["active"] == "iad" and \
+        r["unended"][0]["container_id"] == "containerd://abc", r
+    ann = wait_for("annotations", 5, lambda: (a := c.get(
+        f"{GROUPS}/{name}")["metadata"].get("annotations", {})) and
+        ANN + "last-failover" in a and a)
+    assert ann[ANN + "last-failover-target"] == "iad"
+    # An old version is refused, and the answer says what there is.
+    at = d.mark()
+    d.send("RECORD_PUT", **record_put(g, 0, 2, "pdx", 11))
+    a = d.expect("ACK", seq=11)
+    assert not a["ok"] and a["code"] == 409 and not a["unknown"], a
+    assert d.expect("RECORD", since=at, group=uid)["version"] == 1
+    # Status and record together, many times, neither loses anything.
+    for i in range(12):
+        tell_status(d, g, "iad" if i % 2 else "pdx", rev=10 + i)
+        d.send("RECORD_PUT", **record_put(g, 1 + i, 2 + i, "pdx", 20 + i,
+                                          promotion=False))
+        a = d.expect("ACK", seq=20 + i)
+        assert a["ok"], a
+    settle(d)
+    st = c.get(f"{GROUPS}/{name}")["status"]
+    assert st["authority"]["version"] == 13, st["authority"]
+    assert st["activeSite"] == "iad" and len(st["sites"]) == 2
+    # Somebody else writes the status all the time: conflicts are retried.
+    for i in range(5):
+        c.merge(f"{GROUPS}/{name}/status", {"status": {"foreign": i}})
+        d.send("RECORD_PUT", **record_put(g, 13 + i, 20 + i, "iad", 40 + i,
+                                          promotion=False))
+        c.merge(f"{GROUPS}/{name}/status", {"status": {"foreign": -i}})
+        a = d.expect("ACK", seq=40 + i)
+        assert a["ok"], a
+    # A deadline that has passed changes nothing.
+    d.send("RECORD_PUT", **record_put(g, 18, 30, "iad", 50, valid_for_ms=-1))
+    a = d.expect("ACK", seq=50)
+    assert not a["ok"] and not a["unknown"], a
+    assert c.get(f"{GROUPS}/{name}")["status"]["authority"]["version"] == 18
+    stop(d)
+
+
+@test
+def test_record_unanswered():
+    """No answer within the deadline: the ACK says that it is unknown or not
+    done, and never that it was done."""
+    d = leader(LEASE_MS=30000, RENEW_MS=20000)
+    g = make(fresh("g"))
+    uid = g["metadata"]["uid"]
+    d.expect("RECORD", group=uid, version=0)
+    settle(d)
+    c.cut(True)
+    try:
+        d.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 60,
+                                          valid_for_ms=1500))
+        a = d.expect("ACK", 15, seq=60)
+        assert not a["ok"], a
+        d.expect("SYNCED", 15, since=d.mark() - 1 if d.last(
+            "SYNCED")["api_ok"] else 0, api_ok=False)
+    finally:
+        c.cut(False)
+    wait_for("API is back", 20, lambda: d.last("SYNCED")["api_ok"])
+    at = d.mark()
+    d.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 61))
+    assert d.expect("ACK", 10, since=at, seq=61)["ok"]
+    stop(d)
+
+
+# --------------------------------------------------------------------- Pods
+
+@test
+def test_pods():
+    """Facts, labels in order, deletion by UID with grace, our finalizer."""
+    d = leader()
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid)
+    a = c.create(PODS, pod(g, f"{name}-iad", "iad", "primary", "yes"))
+    b = c.create(PODS, pod(g, f"{name}-pdx", "pdx"))
+    m = d.expect("POD", group=uid, site="iad")
+    assert m["finalizer"] and not m["deleting"] and m["ctr_state"] == 0
+    c.merge(f"{PODS}/{name}-iad/status", {"status": {
+        "podIP": "10.1.2.3", "podIPs": [{"ip": "10.1.2.3"}],
+        "containerStatuses": [{
+            "name": "mysql", "image": "x", "imageID": "", "ready": True,
+            "restartCount": 1, "containerID": "containerd://two",
+            "state": {"running": {"startedAt": "2026-11-26T12:00:00Z"}},
+            "lastState": {"terminated": {
+                "containerID": "containerd://one", "exitCode": 137,
+                "reason": "Error", "startedAt": "2026-11-26T11:00:00Z",
+                "finishedAt": "2026-11-26T11:59:59Z"}}}]}})
+    m = d.expect("POD", group=uid, container_id="containerd://two")
+    assert m["ip"] == "10.1.2.3" and m["words"][0]["container_id"] == \
+        "containerd://one" and m["words"][0]["exit_code"] == 137, m
+    # Labels: the old primary loses it before the new one gets it. Watched
+    # from outside: at no version do two Pods carry it.
+    rv = c.get(PODS)["metadata"]["resourceVersion"]
+    tell_status(d, g, "pdx", rev=2)
+    wait_for("labels", 5, lambda: c.get(f"{PODS}/{name}-pdx")["metadata"][
+        "labels"]["shipstream.io/role"] == "primary")
+    assert c.get(f"{PODS}/{name}-iad")["metadata"]["labels"][
+        "shipstream.io/role"] == "replica"
+    roles = {f"{name}-iad": "primary", f"{name}-pdx": "replica"}
+    for line in c.call("GET", f"{PODS}?watch=1&timeoutSeconds=1"
+                       f"&resourceVersion={rv}", raw=True).splitlines():
+        import json
+        o = json.loads(line)["object"]["metadata"]
+        roles[o["name"]] = o["labels"]["shipstream.io/role"]
+        assert list(roles.values()).count("primary") <= 1, roles
+    # Deletion: another UID is refused, the right one takes a grace of ≥ 1 s.
+    kw = dict(group=uid, valid_for_ms=5000, pod_name=f"{name}-iad")
+    d.send("POD_DELETE", seq=70, pod_uid="0" * 36, grace_s=1, **kw)
+    assert not d.expect("ACK", seq=70)["ok"]
+    d.send("POD_RELEASE", seq=71, pod_uid=a["metadata"]["uid"], **kw)
+    assert not d.expect("ACK", seq=71)["ok"], "it is not being deleted"
+    d.send("POD_DELETE", seq=72, pod_uid=a["metadata"]["uid"], grace_s=0,
+           **kw)
+    assert d.expect("ACK", seq=72)["ok"]
+    d.expect("POD", group=uid, site="iad", deleting=True)
+    assert c.get(f"{PODS}/{name}-iad")["metadata"][
+        "deletionGracePeriodSeconds"] == 1
+    d.send("POD_RELEASE", seq=73, pod_uid=a["metadata"]["uid"], **kw)
+    assert d.expect("ACK", seq=73)["ok"]
+    assert FENCE not in c.get(f"{PODS}/{name}-iad")["metadata"].get(
+        "finalizers", [])
+    c.call("DELETE", f"{PODS}/{name}-iad", {"gracePeriodSeconds": 0})
+    d.expect("POD", group=uid, site="iad", gone=True)
+    # A Pod deleted while nobody watched is told as gone by the next list.
+    d.kill()
+    c.merge(f"{PODS}/{name}-pdx", {"metadata": {"finalizers": None}})
+    c.call("DELETE", f"{PODS}/{name}-pdx", {"gracePeriodSeconds": 0})
+    assert b["metadata"]["uid"]
+
+
+@test
+def test_group_deleted():
+    """The finalizer goes when the parent says so, and not before."""
+    d = leader()
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    wait_for("finalizer", 10, lambda: FIN in c.get(
+        f"{GROUPS}/{name}")["metadata"].get("finalizers", []))
+    c.delete(f"{GROUPS}/{name}")
+    d.expect("GROUP_CONF", group=uid, deleting=True)
+    settle(d)
+    assert c.get(f"{GROUPS}/{name}") is not None
+    d.send("GROUP_RELEASE", group=uid)
+    wait_for("gone", 5, lambda: c.get(f"{GROUPS}/{name}") is None)
+    d.expect("GROUP_GONE", group=uid)
+    stop(d)
+
+
+@test
+def test_annotations():
+    d = leader()
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid)
+    c.merge(f"{GROUPS}/{name}", {"metadata": {"annotations": {
+        ANN + "reclone-site": "pdx", "other/key": "x"}}})
+    m = d.expect("ANNOTATION", group=uid)
+    assert (m["key"], m["value"]) == (ANN + "reclone-site", "pdx")
+    settle(d)
+    assert d.count("ANNOTATION", group=uid) == 1
+    # With another value by now it stays.
+    d.send("ANNOTATION_DEL", group=uid, key=ANN + "reclone-site", value="iad")
+    settle(d)
+    anns = lambda: c.get(f"{GROUPS}/{name}")["metadata"].get(  # noqa: E731
+        "annotations", {})
+    assert ANN + "reclone-site" in anns()
+    d.send("ANNOTATION_DEL", group=uid, key=ANN + "reclone-site", value="pdx")
+    wait_for("removed", 5, lambda: ANN + "reclone-site" not in anns())
+    assert "other/key" in anns()
+    # Events: the same one again is counted.
+    for _ in range(3):
+        d.send("EVENT", group=uid, warning=True, reason="TotalLossDetected",
+               message="all gone")
+        settle(d)
+    evs = [e for e in c.get(f"/api/v1/namespaces/{NS}/events")["items"]
+           if e["reason"] == "TotalLossDetected" and
+           e["involvedObject"]["uid"] == uid]
+    assert len(evs) == 1 and evs[0]["count"] == 3, evs
+    stop(d)
+
+
+# -------------------------------------------------------------------- Lease
+
+@test
+def test_lease():
+    """One leader; take-over after a release and after a death."""
+    a = leader()
+    b = drive(IDENTITY=fresh("op"))
+    b.expect("SYNCED", synced=True)
+    g = make(fresh("g"))
+    uid = g["metadata"]["uid"]
+    b.expect("GROUP_CONF", group=uid)
+    assert b.find("LEASE", held=True) is None
+    # A standby changes nothing, whatever it is told.
+    b.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 80))
+    assert not b.expect("ACK", seq=80)["ok"]
+    a.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 81))
+    assert a.expect("ACK", seq=81)["ok"]
+    t0 = time.monotonic()
+    a.send("LEASE_RELEASE", seq=1)
+    at = b.mark()
+    b.expect("LEASE", 5, held=True)
+    eprint(f"    take-over after a release: {time.monotonic() - t0:.3f} s")
+    # The record was read again before leading began.
+    msgs = b.msgs[at:]
+    kinds = [m["type"] for m in msgs if m["type"] == "RECORD" and
+             m["group"] == uid and m["version"] == 1 or
+             m["type"] == "LEASE" and m["held"]]
+    assert kinds[0] == "RECORD", kinds
+    a.close()
+    d = drive(IDENTITY=fresh("op"))
+    d.expect("SYNCED", synced=True)
+    last = b.last("LEASE", held=True)
+    b.kill()
+    t0 = time.monotonic()
+    d.expect("LEASE", 8, held=True)
+    took = d.find("LEASE", held=True)
+    eprint(f"    take-over after a death: {time.monotonic() - t0:.3f} s")
+    # Not before the dead one's own deadline, with 1 s to spare (3 - 2).
+    assert took["at_ns"] > last["deadline_ns"], (took, last)
+    # Cut off, it gives up by itself at its deadline.
+    held = d.last("LEASE", held=True)
+    c.cut(True)
+    try:
+        lost = d.expect("LEASE", 10, since=d.mark() - 1, held=False)
+    finally:
+        c.cut(False)
+    held = d.last("LEASE", held=True)
+    assert lost["at_ns"] - held["deadline_ns"] < 3 * 10**9
+    d.expect("LEASE", 20, since=d.mark() - 1 if d.last("LEASE")["held"] else
+             d.mark(), held=True)
+    stop(d)
+
+
+# ------------------------------------------------------------------ watches
+
+@test
+def test_api_restart():
+    """The API server restarts: acting again within 2 s of its return."""
+    d = leader(LEASE_MS=30000, RENEW_MS=20000)
+    g = make(fresh("g"))
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid)
+    settle(d)
+    lists = d.stats()["lists"]
+    c.stop("apiserver")
+    wait_for("api_ok false", 10, lambda: not d.last("SYNCED")["api_ok"])
+    at = d.mark()
+    c.api_start()
+    t0 = time.monotonic()
+    d.expect("SYNCED", 10, since=at, api_ok=True)
+    eprint(f"    answered again {time.monotonic() - t0:.3f} s after readyz")
+    c.merge(f"{GROUPS}/{g['metadata']['name']}", {"spec": {
+        "failureThreshold": 7}})
+    d.expect("GROUP_CONF", 10, since=at, group=uid, failure_threshold=7)
+    eprint(f"    change seen {time.monotonic() - t0:.3f} s after readyz; "
+           f"lists since: {d.stats()['lists'] - lists}")
+    stop(d)
+
+
+@test
+def test_gone():
+    """A version that is too old (410) leads to another list; groups that went
+    meanwhile are told as gone."""
+    d = leader(LEASE_MS=60000, RENEW_MS=50000)
+    g1, g2 = make(fresh("g")), make(fresh("g"))
+    for g in (g1, g2):
+        d.expect("GROUP_CONF", group=g["metadata"]["uid"])
+        wait_for("finalizer", 10, lambda: FIN in c.get(
+            f"{GROUPS}/{g['metadata']['name']}")["metadata"].get(
+                "finalizers", []))
+    settle(d)
+    s = d.stats()
+    c.cut(True)
+    try:
+        # Its connections die; while it is away the object goes and the
+        # server forgets what it remembered of changes.
+        c.merge(f"{GROUPS}/{g1['metadata']['name']}",
+                {"metadata": {"finalizers": None}})
+        c.delete(f"{GROUPS}/{g1['metadata']['name']}")
+        g3 = make(fresh("g"))
+        c.stop("apiserver")
+        c.api_start()
+    finally:
+        c.cut(False)
+    d.expect("GROUP_GONE", 20, group=g1["metadata"]["uid"])
+    d.expect("GROUP_CONF", 20, group=g3["metadata"]["uid"])
+    assert d.find("GROUP_GONE", group=g2["metadata"]["uid"]) is None
+    t = d.stats()
+    assert t["lists"] > s["lists"], (s, t)
+    eprint(f"    410 seen: {t['gone'] - s['gone']}")
+    stop(d)
+
+
+@test
+def test_half_open():
+    """Packets vanish without a word: the watch is found dead and renewed."""
+    d = leader(LEASE_MS=60000, RENEW_MS=50000)
+    g = make(fresh("g"))
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid)
+    settle(d)
+    at = d.mark()
+    c.cut(True)
+    t0 = time.monotonic()
+    try:
+        c.merge(f"{GROUPS}/{g['metadata']['name']}",
+                {"spec": {"failureThreshold": 9}})
+        d.expect("SYNCED", 20, since=at, api_ok=False)
+        eprint(f"    noticed after {time.monotonic() - t0:.1f} s")
+    finally:
+        c.cut(False)
+    t0 = time.monotonic()
+    d.expect("GROUP_CONF", 30, since=at, group=uid, failure_threshold=9)
+    eprint(f"    change seen {time.monotonic() - t0:.1f} s after healing")
+    stop(d)
+
+
+@test
+def test_bookmarks_and_silence():
+    """Short watches: bookmarks move the version, silence ends a watch, and
+    neither needs another list."""
+    d = leader(WATCH_S=5)
+    g = make(fresh("g"))
+    wait_for("finalizer", 10, lambda: FIN in c.get(
+        f"{GROUPS}/{g['metadata']['name']}")["metadata"].get("finalizers",
+                                                             []))
+    settle(d)
+    s = d.stats()
+    t = wait_for("a bookmark and two more watches", 30, lambda: (
+        t := d.stats())["bookmarks"] > s["bookmarks"] and
+        t["watches"] > s["watches"] + 1 and t)
+    assert t["lists"] == s["lists"], (s, t)
+    stop(d)
+    d = leader(WATCH_IDLE_MS=1200)
+    settle(d)
+    s = d.stats()
+    t = wait_for("silence noticed", 20, lambda: (
+        t := d.stats())["silent"] > s["silent"] + 1 and t)
+    assert t["lists"] == s["lists"], (s, t)
+    at = d.mark()
+    c.merge(f"{GROUPS}/{g['metadata']['name']}",
+            {"spec": {"failureThreshold": 4}})
+    d.expect("GROUP_CONF", 10, since=at, failure_threshold=4)
+    stop(d)
+
+
+@test
+def test_token():
+    """401: a newer token is asked for and used at once."""
+    sa = "/api/v1/namespaces/br/serviceaccounts"
+    crb = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    for n in ("operator", "dns"):
+        c.create(sa, {"metadata": {"name": n}})
+    c.create(crb, {"metadata": {"name": "operator"}, "roleRef": {
+        "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+        "name": "cluster-admin"}, "subjects": [
+            {"kind": "ServiceAccount", "name": "operator",
+             "namespace": "br"}]})
+    d = leader(token=c.token("br", "operator"), DNS_SA="dns")
+    t = d.expect("DNS_TOKEN")
+    assert len(t["token"]) > 100
+    at = d.mark()
+    d.send("CREDS_ASK", group="")
+    d.expect("DNS_TOKEN", since=at)
+    c.delete(f"{sa}/operator")
+    d.expect("TOKEN_ASK", 30, since=at)
+    c.create(sa, {"metadata": {"name": "operator"}})
+    at = d.mark()
+    t0 = time.monotonic()
+    d.send("KUBE_TOKEN", token=c.token("br", "operator"))
+    d.expect("LEASE", 10, since=at, held=True)
+    eprint(f"    leading {time.monotonic() - t0:.3f} s after the new token")
+    stop(d)
+
+
+@test
+def test_foreign_objects():
+    """Other people's objects do not grow memory."""
+    d = leader()
+    settle(d)
+    before = d.stats()
+    big = "x" * 100000
+    sec = f"/api/v1/namespaces/{NS}/secrets"
+    cms = f"/api/v1/namespaces/{NS}/configmaps"
+    names = []
+    for i in range(250):
+        n = f"foreign-{i}"
+        names.append(n)
+        c.create(sec, secret(n, x=big))
+        c.create(cms, {"metadata": {"name": n}, "data": {"x": big}})
+        if i < 100:
+            c.create(PODS, {"metadata": {"name": n, "annotations": {
+                "x": big}}, "spec": {"containers": [
+                    {"name": "a", "image": "b"}]}})
+    stop(d)
+    d = leader()
+    settle(d)
+    after = d.stats()
+    eprint(f"    RSS {before['rssKiB']} KiB, with 600 foreign objects of "
+           f"100 KB {after['rssKiB']} KiB; JSON {after['jsonBytes']} bytes")
+    assert after["rssKiB"] < before["rssKiB"] + 2048, (before, after)
+    stop(d)
+
+
+# ---------------------------------------------------------------------- DNS
+
+def dns_token(rules):
+    """A ServiceAccount that may do just this."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    n = fresh("dnssa")
+    c.create("/api/v1/namespaces/br/serviceaccounts", {"metadata": {
+        "name": n}})
+    c.create(f"{rbac}/clusterroles", {"metadata": {"name": n},
+                                      "rules": rules})
+    c.create(f"{rbac}/clusterrolebindings", {
+        "metadata": {"name": n}, "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+            "name": n}, "subjects": [{"kind": "ServiceAccount", "name": n,
+                                      "namespace": "br"}]})
+    return n, c.token("br", n)
+
+
+@test
+def test_dns():
+    """Written until seen, drift restored, denied and later allowed."""
+    rules = [{"apiGroups": ["externaldns.k8s.io"],
+              "resources": ["dnsendpoints"],
+              "verbs": ["get", "list", "watch", "create", "patch"]}]
+    role, token = dns_token([])
+    d = drive("dns", token=token)
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    want = dict(group=uid, ns=NS, name=name, hostname="db.example.net",
+                target="192.0.2.1", site="iad", ttl=60, write=True)
+    d.send("DNS_WANT", **want)
+    s = d.expect("DNS_STATE", group=uid, ok=False)
+    assert "403" in s["error"], s
+    c.merge("/apis/rbac.authorization.k8s.io/v1/clusterroles/" + role,
+            {"rules": rules})
+    s = d.expect("DNS_STATE", 15, group=uid, ok=True)
+    assert s["live"] == "192.0.2.1" and s["flipped"], s
+    path = f"{DNS}/bloodraven-{name}"
+    o = c.get(path)
+    assert o["spec"]["endpoints"][0]["targets"] == ["192.0.2.1"], o
+    # Drift.
+    at = d.mark()
+    c.merge(path, {"spec": {"endpoints": [dict(
+        o["spec"]["endpoints"][0], targets=["203.0.113.9"])]}})
+    wait_for("restored", 15, lambda: c.get(path)["spec"]["endpoints"][0][
+        "targets"] == ["192.0.2.1"])
+    # The other site; and back to watching only.
+    at = d.mark()
+    d.send("DNS_WANT", **dict(want, target="192.0.2.2", site="pdx"))
+    s = d.expect("DNS_STATE", since=at, group=uid, ok=True,
+                 live="192.0.2.2")
+    assert s["flipped"] and s["site"] == "pdx", s
+    rv = c.get(path)["metadata"]["resourceVersion"]
+    at = d.mark()
+    d.send("DNS_WANT", **dict(want, write=False))
+    s = d.expect("DNS_STATE", since=at, group=uid, ok=False)
+    assert s["live"] == "192.0.2.2" and not s["error"], s
+    assert c.get(path)["metadata"]["resourceVersion"] == rv
+    # It can do nothing else with its token.
+    for p in ("/api/v1/secrets", GROUPS):
+        try:
+            c.call("GET", p, token=token)
+            raise AssertionError(f"dns-writer's token reads {p}")
+        except Answer as e:
+            assert e.status == 403
+    d.close()
+
+
+# --------------------------------------------------------------------- main
+
+def main():
+    global c, program
+    program, work, k8s, etcd = sys.argv[1:5]
+    only = sys.argv[5:]
+    c = Cluster(work, k8s, etcd)
+    failed = []
+    try:
+        c.up()
+        c.crd("shipstream.io", "MysqlFailoverGroup", "mysqlfailovergroups")
+        c.crd("externaldns.k8s.io", "DNSEndpoint", "dnsendpoints")
+        for ns in ("br", NS):
+            c.create("/api/v1/namespaces", {"metadata": {"name": ns}})
+        c.create(LEASES, {"metadata": {"name": "bloodraven.shipstream.io"},
+                          "spec": {"holderIdentity": ""}})
+        for t in TESTS:
+            if only and t.__name__ not in only:
+                continue
+            t0 = time.monotonic()
+            try:
+                t()
+                eprint(f"ok   {t.__name__} {time.monotonic() - t0:.1f} s")
+            except Exception:
+                for d in list(Drive.alive):
+                    d.kill()
+                eprint(f"FAIL {t.__name__} {time.monotonic() - t0:.1f} s")
+                traceback.print_exc()
+                failed.append(t.__name__)
+    finally:
+        c.down()
+    eprint(f"{len(failed)} failed: {' '.join(failed)}" if failed else
+           "all passed")
+    return 1 if failed else 0
+
+
+sys.exit(main())
