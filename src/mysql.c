@@ -422,6 +422,16 @@ on_sql(const struct m_sql *m)
 	maction_request(s, m);
 }
 
+static void
+on_probe_now(const struct m_probe_now *m)
+{
+	struct mgroup	*g = group_find(m->group);
+	struct msite	*s = g == NULL ? NULL : site_find(g, m->site);
+
+	if (s != NULL)
+		mprobe_now(s);
+}
+
 /* --------------------------------------------------------------- worker --- */
 
 int
@@ -451,6 +461,9 @@ mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 		break;
 	case MSG_SQL:
 		on_sql(msg);
+		break;
+	case MSG_PROBE_NOW:
+		on_probe_now(msg);
 		break;
 	default:
 		fatalx("unexpected message %u", type);

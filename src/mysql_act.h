@@ -104,4 +104,15 @@ void		 mkind_verdict(struct maction *, enum sql_end *,
 /* NULL, or why this may not be done to a server as it is now. */
 const char	*mkind_unfit(const struct maction *);
 
+/* Which threads of the default channel run, from SHOW REPLICA STATUS. */
+void		 mkind_take_threads(struct maction *);
+
+/* ---------------------------------------------------------- mysql_clone.c --- */
+
+void		 mclone_next(struct maction *);
+bool		 mclone_error(struct maction *);
+bool		 mclone_abort(struct maction *, const char *why);
+/* On a session of its own: that of the clone does not answer. */
+void		 mclone_undo(struct maction *);
+
 #endif /* MYSQL_ACT_H */

@@ -57,6 +57,8 @@
 /* The timer behind the edges. */
 #define RETRY_FIRST_MS	2
 #define RETRY_MAX_MS	1000
+/* States of the library's log-in, more than enough. */
+#define CUT_OFF_STEPS	8
 
 enum cstate { C_CONNECT, C_QUERY, C_STORE, C_NEXT, C_IDLE, C_DEAD };
 
@@ -520,18 +522,34 @@ mconn_watch(struct mconn *c, mconn_fn *lost)
 		check_idle(c);
 }
 
+/*
+ * In the middle of an exchange the library's goodbye could wait for the peer:
+ * after a shutdown each of its calls fails at once. It frees what it has for
+ * the log-in only when that ends, so it is let fail. (libmysqlclient 9.7 then
+ * looks at one byte of a buffer that it has freed, as it does whenever a
+ * server is lost during the log-in. The byte decides nothing any more.)
+ */
+static void
+cut_off(struct mconn *c)
+{
+	int	 i;
+
+	if (c->fd == -1 || c->my->net.vio == NULL)
+		return;
+	(void)shutdown(c->fd, SHUT_RDWR);
+	for (i = 0; c->state == C_CONNECT && i < CUT_OFF_STEPS; i++)
+		if (step_connect(c) != NET_ASYNC_NOT_READY)
+			break;
+}
+
 void
 mconn_close(struct mconn *c)
 {
 	if (c == NULL)
 		return;
 	c->done = c->lost = NULL;
-	/*
-	 * In the middle of an exchange the library's goodbye could wait for
-	 * the peer: after a shutdown each of its calls fails at once.
-	 */
-	if (c->state != C_IDLE && c->fd != -1 && c->my->net.vio != NULL)
-		(void)shutdown(c->fd, SHUT_RDWR);
+	if (c->state != C_IDLE)
+		cut_off(c);
 	unwatch(c);
 	event_free(c->timer);
 	free_results(c);

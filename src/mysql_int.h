@@ -53,6 +53,7 @@ struct mprobe {
 	enum mprobe_phase phase;
 	bool		 quiet;		/* a failure is not reported */
 	bool		 fresh;		/* connected within this probe */
+	bool		 no_quiet;	/* it answers, but not as it should */
 	struct monotime	 due;		/* the next one that is reported */
 	struct monotime	 sent;
 };
@@ -104,6 +105,8 @@ int64_t		 mysql_num(const char *);
 void		 mprobe_init(struct msite *, int64_t first_ms,
 		    int64_t phase_ms);
 void		 mprobe_free(struct msite *);
+/* One more, now: PROBE_NOW. */
+void		 mprobe_now(struct msite *);
 /* Address or process changed: drop the connection, go on. */
 void		 mprobe_reset(struct msite *);
 

@@ -226,7 +226,7 @@ schedule(struct msite *s)
 	int64_t		 ms;
 
 	ms = monotime_sub_ms(pr->due, monotime_now()) + 1;
-	if (pr->conn == NULL && ms > QUIET_MS)
+	if (pr->conn == NULL && !pr->no_quiet && ms > QUIET_MS)
 		ms = QUIET_MS;
 	mysql_arm(pr->tick, ms);
 }
@@ -238,6 +238,9 @@ probe_failed(struct msite *s, unsigned err, const char *text)
 	struct m_probe	*p;
 
 	(void)event_del(pr->limit);
+	/* Asking a server four times a second for what it refuses is rude. */
+	pr->no_quiet = err != PE_REFUSED && err != PE_LOST &&
+	    err != PE_TIMEOUT;
 	if (!pr->quiet) {
 		p = probe_begin(s);
 		p->err = err;
@@ -248,6 +251,14 @@ probe_failed(struct msite *s, unsigned err, const char *text)
 	pr->conn = NULL;
 	pr->phase = MP_IDLE;
 	schedule(s);
+}
+
+static void
+timed_out(struct msite *s)
+{
+	probe_failed(s, PE_TIMEOUT, s->probe.phase == MP_CONNECT ?
+	    "deadline passed while connecting" :
+	    "deadline passed without an answer");
 }
 
 static void
@@ -290,7 +301,7 @@ tick(struct msite *s)
 	int64_t		 left = monotime_sub_ms(pr->due, t);
 
 	if (left > 0) {
-		if (pr->phase == MP_IDLE && pr->conn == NULL)
+		if (pr->phase == MP_IDLE && pr->conn == NULL && !pr->no_quiet)
 			probe_start(s, true, left < s->group->deadline_ms ?
 			    left : s->group->deadline_ms);
 		else
@@ -302,8 +313,19 @@ tick(struct msite *s)
 		pr->due = monotime_add_ms(pr->due, s->group->poll_ms);
 	} while (monotime_cmp(pr->due, t) <= 0);
 	if (pr->phase != MP_IDLE)
-		probe_failed(s, PE_TIMEOUT, "deadline passed");
+		timed_out(s);
 	probe_start(s, false, s->group->deadline_ms);
+}
+
+/* Besides the schedule, so that a failure of it is no scheduled failure. */
+void
+mprobe_now(struct msite *s)
+{
+	int64_t left = monotime_sub_ms(s->probe.due, monotime_now());
+
+	if (s->probe.phase == MP_IDLE && left > 0)
+		probe_start(s, true, left < s->group->deadline_ms ? left :
+		    s->group->deadline_ms);
 }
 
 static void
@@ -374,7 +396,7 @@ on_limit(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	probe_failed(arg, PE_TIMEOUT, "deadline passed");
+	timed_out(arg);
 }
 
 static void
@@ -426,6 +448,7 @@ mprobe_reset(struct msite *s)
 	mconn_close(pr->conn);
 	pr->conn = NULL;
 	pr->phase = MP_IDLE;
+	pr->no_quiet = false;
 	if (monotime_sub_ms(pr->due, monotime_now()) > s->group->poll_ms)
 		pr->due = monotime_add_ms(monotime_now(), s->group->poll_ms);
 	/* Another process is looked at now, not at the next beat. */

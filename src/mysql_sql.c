@@ -205,6 +205,7 @@ maction_change_last(struct maction *a, const char *sql)
 	char		*batch;
 
 	if ((why = recheck(a)) != NULL) {
+		a->grant_limit_us = 0;	/* it was not sent */
 		break_off(a, 0, why);
 		return;
 	}

@@ -35,6 +35,15 @@
 #define GROUP		"11111111-2222-3333-4444-555555555555"
 #define WAIT_MS		20000
 
+/* The servers that regress/mysql/run started, and their ports. */
+#define SRV_A		"probe-a"
+#define SRV_B		"probe-b"	/* performance_schema=OFF */
+#define SRV_C		"probe-c"
+#define port_a		h_port(1)
+#define port_b		h_port(2)
+#define port_c		h_port(3)
+unsigned	 h_port(unsigned);
+
 /* Once, before the first test. */
 void		 h_init(void);
 /* All that came is forgotten. */
@@ -84,5 +93,18 @@ const char	*h_ask(const char *server, const char *sql);
 /* Run the loop until a statement gives this. */
 void		 h_until(const char *server, const char *sql,
 		    const char *expected);
+
+/* ---------------------------------------------------------------- steps.c --- */
+
+/* h_do, with its time printed. */
+const struct m_sql_done *h_timed(const char *what, unsigned port,
+		    unsigned kind);
+/* The same, and how it has to end. */
+void		 h_expect(unsigned port, unsigned kind, unsigned end);
+void		 h_set_source(unsigned port, unsigned source, unsigned end);
+void		 h_until_replicating(unsigned port);
+const struct m_sql_done *h_clone_from(unsigned port, unsigned donor);
+/* gtid_executed of a server. */
+const char	*h_executed(const char *server);
 
 #endif /* HARNESS_H */

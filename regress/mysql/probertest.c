@@ -20,6 +20,7 @@
  */
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,50 +32,7 @@
 #include <event2/event.h>
 
 #include "harness.h"
-
-#define SRV_A	"probe-a"
-#define SRV_B	"probe-b"
-#define SRV_C	"probe-c"
-
-static unsigned	 port_a, port_b, port_c;
-
-static int64_t
-us_since(struct monotime t)
-{
-	return (monotime_now().ns - t.ns) / 1000;
-}
-
-static void
-say_done(const char *what, const struct m_sql_done *d, struct monotime t)
-{
-	printf("    %-28s %6.2f ms  %s %u %s\n", what,
-	    (double)us_since(t) / 1000, sql_end_name(d->end), d->mysql_errno,
-	    d->error);
-}
-
-static const struct m_sql_done *
-timed(const char *what, unsigned port, unsigned kind)
-{
-	struct monotime		 t = monotime_now();
-	struct m_sql_done	*d = h_do(port, kind);
-
-	say_done(what, d, t);
-	return d;
-}
-
-static void
-expect(unsigned port, unsigned kind, unsigned end)
-{
-	const struct m_sql_done	*d = timed(sql_kind_name(kind), port, kind);
-
-	assert_int_equal(d->end, end);
-}
-
-static const char *
-executed(const char *server)
-{
-	return h_ask(server, "SELECT REPLACE(@@global.gtid_executed,'\\n','')");
-}
+#include "tests.h"
 
 /* --------------------------------------------------------------- probes --- */
 
@@ -119,7 +77,7 @@ content(void **state)
 	do
 		p = h_probe(port_a, true);
 	while (!p->persisted_ro);
-	expect(port_a, SQL_RESET_PERSIST, SE_DONE);
+	h_expect(port_a, SQL_RESET_PERSIST, SE_DONE);
 	h_clear();
 	assert_false(h_probe(port_a, true)->persisted_ro);
 	(void)h_ask(SRV_A, "SET GLOBAL offline_mode=ON");
@@ -240,6 +198,70 @@ connect_to(unsigned port)
 	return fd;
 }
 
+static struct {
+	char	 text[256];
+	ssize_t	 len;
+	int	 fds[64];
+	int	 nfds;
+} greeting;
+
+/* A server that greets and then never says a word. */
+static void
+on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	int	 c;
+
+	(void)what;
+	(void)arg;
+	if (greeting.nfds == (int)PS_NITEMS(greeting.fds) ||
+	    (c = accept(fd, NULL, NULL)) == -1)
+		return;
+	greeting.fds[greeting.nfds++] = c;
+	(void)send(c, greeting.text, (size_t)greeting.len, MSG_NOSIGNAL);
+}
+
+static void
+get_greeting(void)
+{
+	int	 fd = connect_to(port_a);
+
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+	greeting.len = recv(fd, greeting.text, sizeof(greeting.text), 0);
+	assert_true(greeting.len > 0);
+	close(fd);
+}
+
+static void
+stuck_in_login(void **state)
+{
+	struct event	*ev;
+	struct m_probe	*p;
+	struct m_sql	*s;
+	unsigned	 port;
+	int		 fd;
+
+	(void)state;
+	get_greeting();
+	fd = listener(16, &port);
+	ev = event_new(ps_base(NULL), fd, EV_READ | EV_PERSIST, on_accept,
+	    NULL);
+	assert_int_equal(event_add(ev, NULL), 0);
+	h_group(GROUP, 300, 200, false, NULL, port, port_b, 0);
+	p = h_probe(port, false);
+	assert_int_equal(p->err, PE_TIMEOUT);
+	printf("    silent after its greeting: %lld us\n",
+	    (long long)p->latency_us);
+	assert_true(h_probe(port_b, true)->read_only);
+	s = h_request(port, SQL_FENCE);
+	s->timeout_ms = 300;
+	assert_int_equal(h_sql(s)->end, SE_FAILED);
+	h_group_gone(GROUP);
+	event_free(ev);
+	close(fd);
+	while (greeting.nfds > 0)
+		close(greeting.fds[--greeting.nfds]);
+}
+
 /* One accepts and is silent, one drops every SYN: each bounded. */
 static void
 black_hole(void **state)
@@ -277,404 +299,6 @@ black_hole(void **state)
 	close(b);
 }
 
-/* ------------------------------------------------------ fence and grant --- */
-
-static void
-fence_and_grant(void **state)
-{
-	const struct m_sql_done	*d;
-	struct m_sql		*s;
-
-	(void)state;
-	h_group(GROUP, 1000, 1000, false, NULL, port_a, port_b, 0);
-	(void)h_probe(port_a, true);
-	d = timed("grant", port_a, SQL_GRANT);
-	assert_int_equal(d->end, SE_DONE);
-	assert_false(d->read_only || d->super_read_only);
-	assert_true(d->grant_limit_us > d->server_clock_us);
-	assert_true(d->grant_limit_us <= d->server_clock_us + 5000000);
-	assert_string_equal(h_ask(SRV_A, "SELECT @@global.read_only"), "0");
-	d = timed("fence", port_a, SQL_FENCE);
-	assert_int_equal(d->end, SE_DONE);
-	assert_true(d->read_only && d->super_read_only);
-	/* Never longer than the lease lasts. */
-	s = h_request(port_a, SQL_GRANT);
-	s->valid_until_ns = monotime_add_ms(monotime_now(), 2000).ns;
-	s->grant_ttl_ms = 60000;
-	d = h_sql(s);
-	assert_int_equal(d->end, SE_DONE);
-	assert_true(d->grant_limit_us < d->server_clock_us + 2000000);
-	expect(port_a, SQL_FENCE, SE_DONE);
-	h_group_gone(GROUP);
-}
-
-/* Between its clock and the grant the world stands still: too late. */
-static void
-late_grant(void **state)
-{
-	const struct m_sql_done	*d;
-	struct m_sql		*s;
-	struct monotime		 end;
-
-	(void)state;
-	h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
-	(void)h_probe(port_a, true);
-	s = h_request(port_a, SQL_GRANT);
-	s->grant_ttl_ms = 5;
-	h_send(s);
-	end = monotime_add_ms(monotime_now(), WAIT_MS);
-	while (!h_has(MSG_SQL_DONE) && monotime_cmp(monotime_now(), end) < 0) {
-		event_base_loop(ps_base(NULL), EVLOOP_NONBLOCK);
-		(void)usleep(10000);	/* the fault itself, not a wait */
-	}
-	d = h_done(s->seq);
-	assert_int_equal(d->end, SE_REFUSED);
-	assert_true(d->read_only && d->super_read_only);
-	assert_true(d->grant_limit_us != 0);
-	assert_true(d->grant_limit_us < d->server_clock_us);
-	printf("    late: %s\n", d->error);
-	assert_string_equal(h_ask(SRV_A, "SELECT @@global.read_only"), "1");
-	h_group_gone(GROUP);
-}
-
-static void
-refuse(struct m_sql *s, const char *why)
-{
-	const struct m_sql_done	*d = h_sql(s);
-
-	assert_int_equal(d->end, SE_REFUSED);
-	assert_non_null(strstr(d->error, why));
-	assert_int_equal(d->grant_limit_us, 0);
-}
-
-static void
-not_that_process(void **state)
-{
-	struct m_probe	*p;
-	struct m_sql	*s;
-	char		 uuid[UID_LEN + 1];
-	int64_t		 start;
-
-	(void)state;
-	h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
-	p = h_probe(port_a, true);
-	(void)strlcpy(uuid, p->server_uuid, sizeof(uuid));
-	start = p->proc_start_ms;
-
-	s = h_request(port_a, SQL_GRANT);
-	s->valid_until_ns = monotime_now().ns;
-	refuse(s, "leader's deadline");
-	s = h_request(port_a, SQL_GRANT);
-	(void)strlcpy(s->pod_uid, h_pod(1), sizeof(s->pod_uid));
-	refuse(s, "another Pod");
-	s = h_request(port_a, SQL_GRANT);
-	(void)strlcpy(s->server_uuid, h_pod(1), sizeof(s->server_uuid));
-	refuse(s, "another server");
-	s = h_request(port_a, SQL_GRANT);
-	s->proc_start_ms = start - 5000;
-	refuse(s, "another process");
-	s = h_request(port_a, SQL_GRANT);
-	s->grant_ttl_ms = 0;
-	refuse(s, "no time");
-	s = h_request(port_a, SQL_GRANT);
-	(void)strlcpy(s->group, h_pod(7), sizeof(s->group));
-	refuse(s, "unknown group");
-	s = h_request(port_a + 50, SQL_GRANT);
-	refuse(s, "unknown site");
-	assert_string_equal(h_ask(SRV_A, "SELECT @@global.read_only"), "1");
-
-	s = h_request(port_a, SQL_FENCE);
-	(void)strlcpy(s->server_uuid, uuid, sizeof(s->server_uuid));
-	s->proc_start_ms = start + 1000;
-	assert_int_equal(h_sql(s)->end, SE_DONE);
-	h_group_gone(GROUP);
-}
-
-static FILE *
-background(const char *server, const char *sql)
-{
-	char	 cmd[1024];
-	FILE	*p;
-
-	(void)snprintf(cmd, sizeof(cmd), "%s sql %s -e \"%s\" >/dev/null 2>&1",
-	    getenv("PROBER_MYSQLD"), server, sql);
-	p = popen(cmd, "w");
-	assert_non_null(p);
-	return p;
-}
-
-#define HOLDS	"SELECT COUNT(*) FROM information_schema.processlist WHERE "	\
-	"info LIKE 'SELECT SLEEP(1234)%'"
-
-static void
-let_go(const char *server, FILE *p)
-{
-	char	 kill_sql[64];
-
-	(void)snprintf(kill_sql, sizeof(kill_sql), "KILL %s", h_ask(server,
-	    "SELECT id FROM information_schema.processlist WHERE "
-	    "info LIKE 'SELECT SLEEP(1234)%' LIMIT 1"));
-	(void)h_ask(server, kill_sql);
-	(void)pclose(p);
-}
-
-/* What could not be done is never said to be done. */
-static void
-fence_that_waits(void **state)
-{
-	const struct m_sql_done	*d;
-	struct m_sql		*s;
-	uint64_t		 seq;
-	FILE			*p;
-
-	(void)state;
-	h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
-	(void)h_probe(port_a, true);
-	expect(port_a, SQL_GRANT, SE_DONE);
-	(void)h_ask(SRV_A, "CREATE DATABASE IF NOT EXISTS app; "
-	    "CREATE TABLE IF NOT EXISTS app.t(id INT PRIMARY KEY)");
-	p = background(SRV_A, "LOCK TABLES app.t WRITE; SELECT SLEEP(1234)");
-	h_until(SRV_A, HOLDS, "1");
-	/* A grant that waits behind nothing, and is older than the fence. */
-	s = h_request(port_a, SQL_FENCE);
-	s->timeout_ms = 1500;
-	d = h_sql(s);
-	assert_int_equal(d->end, SE_FAILED);
-	assert_int_equal(d->mysql_errno, 1205);
-	printf("    behind a lock: %s\n", d->error);
-	s = h_request(port_a, SQL_FENCE);
-	s->timeout_ms = 400;
-	d = h_sql(s);
-	assert_int_equal(d->end, SE_UNKNOWN);
-	printf("    no answer: %s\n", d->error);
-	let_go(SRV_A, p);
-	h_until(SRV_A, HOLDS, "0");
-	/* A grant asked for before a fence does not come after it. */
-	s = h_request(port_a, SQL_GRANT);
-	seq = s->seq;
-	h_send(s);
-	expect(port_a, SQL_FENCE, SE_DONE);
-	assert_int_equal(h_done(seq)->end, SE_REFUSED);
-	assert_string_equal(h_ask(SRV_A, "SELECT @@global.read_only"), "1");
-	h_group_gone(GROUP);
-}
-
-/* ---------------------------------------------------------- replication --- */
-
-static void
-set_source(unsigned port, unsigned source, unsigned end)
-{
-	struct monotime		 t = monotime_now();
-	struct m_sql		*s = h_request(port, SQL_SET_SOURCE);
-	const struct m_sql_done	*d;
-
-	s->source_port = source;
-	d = h_sql(s);
-	say_done("set-source", d, t);
-	assert_int_equal(d->end, end);
-}
-
-static void
-until_replicating(unsigned port)
-{
-	struct m_probe	*p;
-
-	do
-		p = h_probe(port, true);
-	while (!p->has_repl || p->io != IO_YES || !p->sql);
-	assert_string_equal(p->source_host, "127.0.0.1");
-}
-
-#define RETRIEVED	"SELECT LENGTH(received_transaction_set)>0 FROM "	\
-	"performance_schema.replication_connection_status"
-
-/* b follows a; what it received and did not apply is never thrown away. */
-static void
-follow(void **state)
-{
-	const struct m_sql_done	*d;
-	struct m_probe		*p;
-	char			 set[GTID_LEN + 1];
-
-	(void)state;
-	h_group(GROUP, 100, 100, false, NULL, port_a, port_b, 0);
-	expect(port_b, SQL_RESET_REPLICA, SE_DONE);	/* nothing there */
-	expect(port_b, SQL_START_REPLICA, SE_FAILED);
-	expect(port_a, SQL_GRANT, SE_DONE);
-	(void)h_ask(SRV_A, "CREATE DATABASE IF NOT EXISTS app; "
-	    "CREATE TABLE IF NOT EXISTS app.t(id INT PRIMARY KEY); "
-	    "DELETE FROM app.t");
-	set_source(port_a, port_b, SE_REFUSED);		/* writable */
-	set_source(port_b, port_a, SE_DONE);
-	until_replicating(port_b);
-	(void)strlcpy(set, executed(SRV_A), sizeof(set));
-	do
-		p = h_probe(port_b, true);
-	while (strcmp(p->gtid, set) != 0);
-	assert_true(p->user_schemas);
-
-	(void)h_ask(SRV_B, "STOP REPLICA SQL_THREAD");
-	(void)h_ask(SRV_A, "INSERT INTO app.t VALUES(1),(2)");
-	(void)strlcpy(set, executed(SRV_A), sizeof(set));
-	do
-		p = h_probe(port_b, true);
-	while (strcmp(p->retrieved, "") == 0 || strcmp(p->gtid, set) == 0 ||
-	    p->sql);
-	(void)strlcpy(set, p->retrieved, sizeof(set));
-	set_source(port_b, port_a, SE_REFUSED);
-	h_clear();
-	p = h_probe(port_b, true);
-	assert_string_equal(p->retrieved, set);
-	/* The refusal started the applier: nothing waits any more. */
-	do
-		p = h_probe(port_b, true);
-	while (!p->sql || p->io != IO_YES);
-	until_replicating(port_b);
-
-	(void)h_ask(SRV_B, "STOP REPLICA SQL_THREAD");
-	(void)h_ask(SRV_A, "INSERT INTO app.t VALUES(3)");
-	do
-		p = h_probe(port_b, true);
-	while (strcmp(p->retrieved, set) == 0);
-	(void)strlcpy(set, p->retrieved, sizeof(set));
-	expect(port_b, SQL_STOP_RECEIVER, SE_DONE);
-	d = timed("reset-replica, unapplied", port_b, SQL_RESET_REPLICA);
-	assert_int_equal(d->end, SE_REFUSED);
-	h_clear();
-	p = h_probe(port_b, true);
-	assert_true(p->has_repl);
-	assert_int_equal(p->io, IO_NO);
-	assert_string_equal(p->retrieved, set);
-	h_until(SRV_B, "SELECT COUNT(*) FROM app.t", "3");
-
-	/* Drained: the whole of a promotion. */
-	set_source(port_b, port_a, SE_DONE);
-	until_replicating(port_b);
-	printf("    a promotion:\n");
-	expect(port_b, SQL_STOP_RECEIVER, SE_DONE);
-	d = timed("reset-replica", port_b, SQL_RESET_REPLICA);
-	assert_int_equal(d->end, SE_DONE);
-	assert_string_equal(d->gtid, executed(SRV_A));
-	expect(port_a, SQL_FENCE, SE_DONE);
-	expect(port_b, SQL_GRANT, SE_DONE);
-	expect(port_b, SQL_FENCE, SE_DONE);
-	h_clear();
-	assert_false(h_probe(port_b, true)->has_repl);
-	h_group_gone(GROUP);
-}
-
-static void
-evict(void **state)
-{
-	char			 dump[32], applier[32];
-	const struct m_sql_done	*d;
-	FILE			*p;
-
-	(void)state;
-	h_group(GROUP, 100, 100, false, NULL, port_a, port_b, 0);
-	set_source(port_b, port_a, SE_DONE);
-	until_replicating(port_b);
-#define DUMPER	"SELECT MAX(id) FROM information_schema.processlist WHERE "	\
-	"command LIKE 'Binlog Dump%'"
-#define APPLIER	"SELECT MIN(id) FROM information_schema.processlist WHERE "	\
-	"user='system user'"
-	(void)strlcpy(dump, h_ask(SRV_A, DUMPER), sizeof(dump));
-	(void)strlcpy(applier, h_ask(SRV_B, APPLIER), sizeof(applier));
-	p = background(SRV_A, "SELECT SLEEP(1234)");	/* root: spared */
-	h_until(SRV_A, HOLDS, "1");
-	d = timed("evict, none", port_a, SQL_EVICT);
-	assert_int_equal(d->end, SE_DONE);
-	assert_int_equal(d->count, 0);
-	let_go(SRV_A, p);
-	p = popen(getenv("PROBER_CLIENT"), "w");
-	h_until(SRV_A, HOLDS, "1");
-	d = timed("evict", port_a, SQL_EVICT);
-	assert_int_equal(d->end, SE_DONE);
-	assert_int_equal(d->count, 1);
-	h_until(SRV_A, HOLDS, "0");
-	(void)pclose(p);
-	assert_string_equal(h_ask(SRV_A, DUMPER), dump);
-	d = timed("evict, a replica", port_b, SQL_EVICT);
-	assert_int_equal(d->count, 0);
-	assert_string_equal(h_ask(SRV_B, APPLIER), applier);
-	until_replicating(port_b);
-	assert_int_equal(h_count(MSG_CONN_LOST), 0);
-	h_group_gone(GROUP);
-}
-
-/* ---------------------------------------------------------------- clone --- */
-
-static const struct m_sql_done *
-clone_from(unsigned port, unsigned donor)
-{
-	struct monotime		 t = monotime_now();
-	struct m_sql		*s = h_request(port, SQL_CLONE);
-	const struct m_sql_done	*d;
-
-	s->source_port = donor;
-	s->timeout_ms = 60000;
-	d = h_sql(s);
-	say_done("clone", d, t);
-	return d;
-}
-
-static void
-cloned(unsigned port, const char *server, bool fenced)
-{
-	const struct m_sql_done	*d;
-	struct m_probe		*p;
-
-	h_clear();
-	d = clone_from(port, port_a);
-	assert_int_equal(d->end, SE_DONE);
-	assert_true(d->read_only);
-	assert_int_equal(d->super_read_only, fenced);
-	(void)h_probe(port, false);
-	h_lab("stop %s", server);
-	h_lab("restart %s", server);
-	h_clear();
-	p = h_probe(port, true);
-	assert_true(p->read_only && p->super_read_only && p->user_schemas);
-	assert_false(p->offline_mode);
-	assert_string_equal(p->gtid, executed(SRV_A));
-}
-
-static void
-clone_site(void **state)
-{
-	const struct m_sql_done	*d;
-
-	(void)state;
-	h_group(GROUP, 200, 200, false, NULL, port_a, port_c, 0);
-	(void)h_probe(port_c, true);
-	expect(port_a, SQL_GRANT, SE_DONE);
-	(void)h_ask(SRV_A, "CREATE DATABASE IF NOT EXISTS app");
-	expect(port_a, SQL_FENCE, SE_DONE);
-	/* Nothing listens there: all is put back. */
-	d = clone_from(port_c, port_a + 90);
-	assert_int_equal(d->end, SE_FAILED);
-	assert_string_equal(h_ask(SRV_C,
-	    "SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"),
-	    "110");
-	/* Empty: super_read_only stays ON all the time. */
-	cloned(port_c, SRV_C, true);
-	/* With schemas to drop it can't; read_only stays. */
-	cloned(port_c, SRV_C, false);
-	d = clone_from(port_c, port_a + 90);
-	assert_int_equal(d->end, SE_FAILED);
-	assert_string_equal(h_ask(SRV_C,
-	    "SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"),
-	    "110");
-	set_source(port_c, port_a, SE_DONE);
-	until_replicating(port_c);
-	expect(port_c, SQL_RESET_REPLICA, SE_DONE);
-	expect(port_c, SQL_GRANT, SE_DONE);
-	d = clone_from(port_c, port_a);
-	assert_int_equal(d->end, SE_REFUSED);
-	expect(port_c, SQL_FENCE, SE_DONE);
-	h_group_gone(GROUP);
-}
-
 /* ------------------------------------------------------------------ tls --- */
 
 static void
@@ -710,7 +334,7 @@ tls(void **state)
 	h_group(GROUP, 500, 500, true, ca, port_a, 0);
 	p = h_probe(port_a, true);
 	printf("    right name: %lld us\n", (long long)p->latency_us);
-	expect(port_a, SQL_FENCE, SE_DONE);
+	h_expect(port_a, SQL_FENCE, SE_DONE);
 	h_group_gone(GROUP);
 	/* A certificate that did not sign the server's. */
 	read_pem("client-cert.pem", ca, sizeof(ca));
@@ -732,24 +356,24 @@ sandboxed_work(const char *ca)
 	(void)h_probe(port_a, true);
 	(void)h_probe(port_b, true);
 	(void)h_probe(port_a + 90, false);
-	expect(port_a, SQL_GRANT, SE_DONE);
-	expect(port_a, SQL_EVICT, SE_DONE);
-	expect(port_a, SQL_RESET_PERSIST, SE_DONE);
-	set_source(port_b, port_a, SE_DONE);
-	until_replicating(port_b);
-	expect(port_b, SQL_STOP_REPLICA, SE_DONE);
-	expect(port_b, SQL_START_APPLIER, SE_DONE);
-	expect(port_b, SQL_START_REPLICA, SE_DONE);
-	until_replicating(port_b);
-	expect(port_b, SQL_STOP_RECEIVER, SE_DONE);
-	expect(port_b, SQL_RESET_REPLICA, SE_DONE);
-	expect(port_a, SQL_FENCE, SE_DONE);
-	assert_int_equal(clone_from(port_b, port_a + 90)->end, SE_FAILED);
+	h_expect(port_a, SQL_GRANT, SE_DONE);
+	h_expect(port_a, SQL_EVICT, SE_DONE);
+	h_expect(port_a, SQL_RESET_PERSIST, SE_DONE);
+	h_set_source(port_b, port_a, SE_DONE);
+	h_until_replicating(port_b);
+	h_expect(port_b, SQL_STOP_REPLICA, SE_DONE);
+	h_expect(port_b, SQL_START_APPLIER, SE_DONE);
+	h_expect(port_b, SQL_START_REPLICA, SE_DONE);
+	h_until_replicating(port_b);
+	h_expect(port_b, SQL_STOP_RECEIVER, SE_DONE);
+	h_expect(port_b, SQL_RESET_REPLICA, SE_DONE);
+	h_expect(port_a, SQL_FENCE, SE_DONE);
+	assert_int_equal(h_clone_from(port_b, port_a + 90)->end, SE_FAILED);
 	h_group_gone(GROUP);
 	h_host("MySQL_Server_9.7.4_Auto_Generated_Server_Certificate");
 	h_group(GROUP, 500, 500, true, ca, port_a, 0);
 	(void)h_probe(port_a, true);
-	expect(port_a, SQL_FENCE, SE_DONE);
+	h_expect(port_a, SQL_FENCE, SE_DONE);
 	h_group_gone(GROUP);
 }
 
@@ -805,35 +429,49 @@ memory(void **state)
 	h_group_gone(GROUP);
 }
 
+/* Nothing of a test that failed is left to the next one. */
+static int
+clean(void **state)
+{
+	(void)state;
+	h_group_gone(GROUP);
+	h_host(NULL);
+	return 0;
+}
+
+#define T(name)	cmocka_unit_test_teardown(name, clean)
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest	 tests[] = {
-		cmocka_unit_test(content),
-		cmocka_unit_test(memory),
-		cmocka_unit_test(eof_at_once),
-		cmocka_unit_test(refused),
-		cmocka_unit_test(hung_delays_nobody),
-		cmocka_unit_test(black_hole),
-		cmocka_unit_test(fence_and_grant),
-		cmocka_unit_test(late_grant),
-		cmocka_unit_test(not_that_process),
-		cmocka_unit_test(fence_that_waits),
-		cmocka_unit_test(follow),
-		cmocka_unit_test(evict),
-		cmocka_unit_test(clone_site),
-		cmocka_unit_test(tls),
-		cmocka_unit_test(sandboxed),
+		T(content),
+		T(memory),
+		T(eof_at_once),
+		T(refused),
+		T(hung_delays_nobody),
+		T(black_hole),
+		T(stuck_in_login),
+		T(t_fence_and_grant),
+		T(t_late_grant),
+		T(t_not_that_process),
+		T(t_fence_that_waits),
+		T(t_follow),
+		T(t_evict),
+		T(t_clone_site),
+		T(tls),
+		T(sandboxed),
+		T(t_clone_hangs),
+		T(t_clone_without_lease),
+		T(t_dies_in_flight),
+		T(t_group_goes),
+		T(t_too_big),
 	};
-	const char	*port = getenv("PROBER_PORT");
 
-	if (port == NULL || getenv("PROBER_MYSQLD") == NULL) {
+	if (h_port(0) == 0 || getenv("PROBER_MYSQLD") == NULL) {
 		fprintf(stderr, "run me by regress/mysql/run\n");
 		return 77;
 	}
-	port_a = (unsigned)strtol(port, NULL, 10) + 1;
-	port_b = port_a + 1;
-	port_c = port_a + 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
