@@ -95,6 +95,7 @@
 	X(V_TOTAL_LOSS, "total loss", NULL)				\
 	X(V_WAIT_SITES, "waiting for sites", NULL)			\
 	X(V_WAIT_THRESHOLD, "waiting for the threshold", NULL)		\
+	X(V_WAIT_RECORD, "waiting for the written record", NULL)	\
 	X(V_BOOTSTRAP, "fresh group", NULL)				\
 	X(V_ADOPT, "adopt writable site", NULL)				\
 	X(V_ADOPT_GRANT, "adopt read-only site", NULL)			\
@@ -577,7 +578,9 @@ struct fsm_state {
 	uint8_t		 blocked;	/* verdict that blocks, and since */
 	int64_t		 blocked_ms;
 	bool		 blocked_said;	/* its Event was sent */
+	uint8_t		 matrix;	/* matrix reason, and since */
 	uint8_t		 matrix_said;
+	int64_t		 matrix_ms;
 	/* clone */
 	uint8_t		 clone_phase;
 	uint8_t		 clone_to;

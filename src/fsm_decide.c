@@ -408,6 +408,10 @@ decide_active(const struct fsm_conf *c, const struct fsm_state *s,
 		decide_regrant(c, s, d, a);
 		return;
 	}
+	if (!fsm_answers(s, a)) {
+		verdict(d, V_WAIT_THRESHOLD, a);
+		return;
+	}
 	if (!fsm_is_newest(s, a)) {
 		verdict(d, V_FENCING, a);
 		return;
@@ -418,7 +422,7 @@ decide_active(const struct fsm_conf *c, const struct fsm_state *s,
 			    V_FENCING, j);
 			return;
 		}
-	verdict(d, fsm_answers(s, a) ? V_HEALTHY : V_WAIT_THRESHOLD, a);
+	verdict(d, V_HEALTHY, a);
 }
 
 void
@@ -431,6 +435,9 @@ fsm_decide(const struct fsm_conf *c, const struct fsm_state *s,
 		verdict(d, V_DELETING, FSM_NONE);
 	else if (!FSM_GUARD(G_RECORD_FRESH, s->rec_known && s->synced))
 		verdict(d, V_STARTING, FSM_NONE);
+	else if (s->put_ok && s->put_epoch != 0 &&
+	    s->rec.version <= s->put_base && s->now_ms < s->put_next_ms)
+		verdict(d, V_WAIT_RECORD, FSM_NONE);
 	else if (s->rec.active == FSM_NONE)
 		decide_new(c, s, d);
 	else if (s->rec.active >= c->nsites ||

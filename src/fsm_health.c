@@ -61,7 +61,7 @@ static bool
 counts(const struct fsm_ctx *x, struct fsm_site *t, const struct fsm_probe *p)
 {
 	if (t->counted_ms != 0 &&
-	    p->sent_ms - t->counted_ms < x->c->poll_ms / 2)
+	    p->sent_ms - t->counted_ms < x->c->poll_ms / 10 * 9)
 		return false;
 	t->counted_ms = p->sent_ms;
 	return true;

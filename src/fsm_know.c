@@ -199,6 +199,12 @@ fsm_container(const struct fsm_state *s, uint8_t i)
 	for (k = 0; k < pod->nwords; k++)
 		if (fsm_streq(pod->word[k].container_id, pod->container_id))
 			return NULL;
+	/* An earlier process ran in it: the Pod's status is not news yet. */
+	for (k = 0; k < s->rec.n; k++)
+		if (fsm_streq(s->rec.unended[k].proc.container_id,
+		    pod->container_id) &&
+		    !fsm_same_process(&s->rec.unended[k].proc, p))
+			return NULL;
 	return pod;
 }
 

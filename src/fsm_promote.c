@@ -73,7 +73,10 @@ put_open(struct fsm_ctx *x, bool keep_newest)
 			r->unended[r->n++] = s->rec.unended[k];
 }
 
-/* Epochs of the very process that gets a newer one are covered by it. */
+/*
+ * A process that answers is the only one of its Pod: epochs of the same Pod
+ * and data are its own, covered by the newer one, or of those before it.
+ */
 static void
 drop_same(struct fsm_record *r, const struct fsm_epoch *e,
     const struct fsm_probe *p)
@@ -83,8 +86,10 @@ drop_same(struct fsm_record *r, const struct fsm_epoch *e,
 
 	for (k = 0; k < r->n; k++) {
 		u = &r->unended[k];
-		if (u->site == e->site && fsm_same_process(&u->proc, p) &&
-		    fsm_streq(u->proc.container_id, e->proc.container_id))
+		if (u->site == e->site &&
+		    fsm_streq(u->proc.pod_uid, p->pod_uid) &&
+		    fsm_streq(u->proc.server_uuid, p->server_uuid) &&
+		    u->proc.start_ms < p->start_ms + FSM_START_TOL_MS)
 			continue;
 		r->unended[n++] = *u;
 	}
@@ -232,6 +237,7 @@ fsm_granted(struct fsm_ctx *x, uint8_t i)
 		break;
 	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_SPLIT_BRAIN:
 	case V_TOTAL_LOSS: case V_WAIT_SITES: case V_WAIT_THRESHOLD:
+	case V_WAIT_RECORD:
 	case V_ADOPT: case V_ADOPT_GRANT: case V_NO_CANDIDATE:
 	case V_COOLDOWN: case V_NO_PROOF: case V_DIVERGENCE:
 	case V_GTID_UNKNOWN: case V_DATA_MISSING: case V_APPLIER_ERROR:
@@ -337,6 +343,7 @@ fsm_promote(struct fsm_ctx *x)
 		break;
 	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_SPLIT_BRAIN:
 	case V_TOTAL_LOSS: case V_WAIT_SITES: case V_WAIT_THRESHOLD:
+	case V_WAIT_RECORD:
 	case V_NO_CANDIDATE: case V_COOLDOWN: case V_NO_PROOF:
 	case V_DIVERGENCE: case V_GTID_UNKNOWN: case V_DATA_MISSING:
 	case V_FENCING: case V_RECORD_FULL: case V_MAX:

@@ -121,6 +121,7 @@ block_text(unsigned v)
 		return "too many epochs are not proven ended";
 	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_TOTAL_LOSS:
 	case V_WAIT_SITES: case V_WAIT_THRESHOLD: case V_BOOTSTRAP:
+	case V_WAIT_RECORD:
 	case V_ADOPT: case V_ADOPT_GRANT: case V_REGRANT: case V_PROMOTE:
 	case V_MAX:
 		break;

@@ -99,13 +99,18 @@ fsm_matrix_of(const struct fsm_conf *c, const struct fsm_state *s)
 	return matrix(s, &t);
 }
 
-/* The Events of the matrix, once per change. */
+/* The Events of the matrix, once per change that lasts. */
 void
 fsm_matrix_say(struct fsm_ctx *x)
 {
 	enum fsm_matrix	 m = fsm_matrix_of(x->c, x->s);
 
-	if (x->s->matrix_said == m || !fsm_can_act(x))
+	if (x->s->matrix != m) {
+		x->s->matrix = (uint8_t)m;
+		x->s->matrix_ms = x->now;
+	}
+	if (x->s->matrix_said == m || !fsm_can_act(x) ||
+	    x->now - x->s->matrix_ms < FSM_BLOCKED_SAY_MS)
 		return;
 	x->s->matrix_said = (uint8_t)m;
 	switch (m) {

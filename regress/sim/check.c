@@ -1,0 +1,168 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* What must hold: regress/sim/INVARIANTS.md says why in this form. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sim.h"
+
+/* A grant took effect at site i. */
+void
+check_grant(int i)
+{
+	struct site	*s = &w->site[i];
+
+	if (w->c.site[i].role != ROLE_CANDIDATE)
+		fail("grant to %s, which is not promotable",
+		    w->c.site[i].name);
+	if (s->v.has_repl)
+		fail("grant to %s, which has a replication channel",
+		    w->c.site[i].name);
+	if (!gs_contains(&s->v.e, &w->api.grant))
+		fail("grant to %s, which lacks the grant-time set",
+		    w->c.site[i].name);
+	if (w->api.rec.active != i)
+		fail("grant to %s, which is not recorded",
+		    w->c.site[i].name);
+}
+
+/*
+ * The record says that site i is promoted. What the leader had read of other
+ * candidates, received or executed, is on it.
+ */
+void
+check_promotion(int i)
+{
+	const struct op	*o = &w->op[w->api.holder];
+	struct gset	 all;
+	int		 j;
+
+	w->promotions++;
+	if (w->last_promotion != 0 && w->now - w->last_promotion + 1000 <
+	    w->c.cooldown_ms)
+		fail("promotions %lld ms apart",
+		    (long long)(w->now - w->last_promotion));
+	w->last_promotion = w->now;
+	if (gs_empty(&w->site[i].v.e) && !gs_empty(&w->acked))
+		fail("promotion of empty %s", w->c.site[i].name);
+	for (j = 0; j < w->nsites; j++) {
+		if (j == i || w->c.site[j].role != ROLE_CANDIDATE ||
+		    !o->known[j] || o->s.site[j].state != SS_READ_ONLY ||
+		    o->s.site[j].fails > 0 || o->s.site[j].diverged ||
+		    o->s.clone_to == j)
+			continue;
+		gs_union(&all, &o->e[j], &o->r[j]);
+		if (!gs_contains(&w->site[i].v.e, &all))
+			fail("%s promoted without what %s has",
+			    w->c.site[i].name, w->c.site[j].name);
+	}
+}
+
+static bool
+may_end_blocked(const char *block)
+{
+	if (block == NULL)
+		return false;
+	if (w->sc != NULL && w->sc->end != NULL)
+		return strcmp(w->sc->end, block) == 0;
+	if (strcmp(block, "DataMissing") == 0)
+		return w->wiped;
+	return strcmp(block, "Divergence") == 0;
+}
+
+/* Acknowledged writes are on the primary, reported, or on a lost volume. */
+static void
+account(const struct op *o, int a)
+{
+	int	 u, i;
+
+	for (u = 0; u < w->uuids; u++) {
+		if (w->acked.n[u] <= w->site[a].v.e.n[u] ||
+		    w->acked.n[u] <= w->gone.n[u])
+			continue;
+		for (i = 0; i < w->nsites; i++)
+			if (w->site[i].v.e.n[u] >= w->acked.n[u] &&
+			    o->s.site[i].diverged)
+				break;
+		if (i == w->nsites)
+			fail("acknowledged writes of server %d are nowhere: "
+			    "%d, primary has %d", u, w->acked.n[u],
+			    w->site[a].v.e.n[u]);
+	}
+}
+
+static void
+followers(const struct op *o, int a)
+{
+	const struct site	*s;
+	int			 i;
+
+	for (i = 0; i < w->nsites; i++) {
+		s = &w->site[i];
+		if (i == a)
+			continue;
+		if (!s->p.ro)
+			fail("%s is writable beside the primary",
+			    w->c.site[i].name);
+		if (o->s.site[i].diverged)
+			continue;
+		if (!s->v.has_repl || s->v.source != a || !s->p.io ||
+		    !s->p.sql)
+			fail("%s does not replicate from %s at the end "
+			    "(%s, clone %s)", w->c.site[i].name,
+			    w->c.site[a].name,
+			    fsm_convergence_reason(o->s.site[i].conv),
+			    fsm_clone_phase_name(o->s.clone_phase));
+	}
+}
+
+/* Everything is healed and the times have passed. */
+void
+check_end(void)
+{
+	const struct op	*o;
+	const char	*block;
+	int		 i, a = -1, n = 0;
+
+	if (w->api.holder == -1) {
+		fail("no leader at the end");
+		return;
+	}
+	o = &w->op[w->api.holder];
+	block = fsm_verdict_block(o->view.verdict);
+	if (may_end_blocked(block))
+		return;
+	for (i = 0; i < w->nsites; i++)
+		if (w->site[i].p.alive && !w->site[i].p.ro) {
+			n++;
+			a = i;
+		}
+	if (n != 1) {
+		fail("%d writable sites at the end: %s %s", n,
+		    fsm_verdict_name(o->view.verdict),
+		    fsm_step_name(o->s.step));
+		return;
+	}
+	if (w->api.rec.active != a || o->view.active != a ||
+	    o->view.dns != a || o->view.site[a].label != RL_PRIMARY)
+		fail("%s is writable, the record says %s",
+		    w->c.site[a].name, w->api.rec.active < w->nsites ?
+		    w->c.site[w->api.rec.active].name : "-");
+	account(o, a);
+	followers(o, a);
+}
