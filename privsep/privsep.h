@@ -281,7 +281,8 @@ struct ps_conf {
 	 */
 	void (*on_setup)(struct ps *, unsigned id, void *arg);
 	void (*on_ready)(struct ps *, unsigned id, void *arg);
-	/* A worker died: no observation, never a site failure. */
+	/* A worker died: no observation, never a site failure. Not called
+	 * for those that ps_shutdown() ends. */
 	void (*on_death)(struct ps *, unsigned id, int wstatus, void *arg);
 };
 

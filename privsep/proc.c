@@ -150,7 +150,7 @@ slot_ready(struct slot *s, const uint8_t *buf, size_t len)
 	s->state = SLOT_RUN;
 	s->up_since = monotime_now();
 	s->came_up = true;
-	log_ev(LL_INFO, "workerReady", KVS("worker", s->proc->title),
+	log_ev(LL_DEBUG, "workerReady", KVS("worker", s->proc->title),
 	    KVI("pid", s->pid));
 	if (ps->conf->on_ready != NULL)
 		ps->conf->on_ready(ps, s->proc->id, ps->conf->arg);
@@ -305,7 +305,7 @@ slot_death(struct slot *s, int status)
 	s->pid = 0;
 	if (ps->starting && !s->came_up)
 		fatalx("%s did not come up", s->proc->title);
-	if (ps->conf->on_death != NULL)
+	if (ps->conf->on_death != NULL && !ps->stopping)
 		ps->conf->on_death(ps, s->proc->id, status, ps->conf->arg);
 	if (ps->stopping || s->proc->restart == PS_RESTART_NEVER)
 		return;

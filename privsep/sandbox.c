@@ -38,6 +38,8 @@
 
 #include "internal.h"
 
+#define CAP(n) (1U << (n))
+
 /*
  * A directory that is removed once we stand in it: nobody can ever put
  * anything there, and nothing is left behind.
@@ -62,13 +64,18 @@ chroot_nowhere(void)
 }
 
 static int
-no_capabilities(void)
+keep_capabilities(uint32_t keep)
 {
 	struct __user_cap_header_struct hdr = { _LINUX_CAPABILITY_VERSION_3,
 		0 };
 	struct __user_cap_data_struct data[2];
 
-	memset(data, 0, sizeof(data));
+	if (syscall(SYS_capget, &hdr, data) == -1)
+		return (-1);
+	data[0].permitted &= keep;
+	data[0].effective &= keep;
+	data[0].inheritable = 0;
+	memset(&data[1], 0, sizeof(data[1]));
 	return ((int)syscall(SYS_capset, &hdr, data));
 }
 
@@ -80,7 +87,7 @@ sandbox_drop(const char *user, bool keep_root_dir)
 	gid_t gid;
 
 	if (geteuid() != 0 || user == NULL)
-		return (no_capabilities());
+		return (keep_capabilities(0));
 	errno = 0;
 	if ((pw = getpwnam(user)) == NULL) {
 		if (errno == 0)
@@ -99,7 +106,7 @@ sandbox_drop(const char *user, bool keep_root_dir)
 		errno = EPERM;
 		return (-1);
 	}
-	return (no_capabilities());
+	return (keep_capabilities(0));
 }
 
 static int
@@ -170,14 +177,25 @@ sandbox_parent(const char *const *readdirs)
 	struct sandbox sb = { .allow = SB_READFILES | SB_WAIT,
 		.paths = readdirs };
 
+	/* Tokens may belong to others, when we are root. */
+	if (keep_capabilities(CAP(CAP_DAC_READ_SEARCH)) == -1)
+		return (-1);
 	return (sandbox_enter(&sb, "parent", true));
 }
 
 int
 sandbox_launcher(void)
 {
+	/*
+	 * As root: kill what has become another user, and what a worker needs
+	 * until it drops everything. no_new_privs keeps exec from giving more.
+	 */
+	const uint32_t keep = CAP(CAP_KILL) | CAP(CAP_SETGID) |
+	    CAP(CAP_SETUID) | CAP(CAP_SYS_CHROOT) | CAP(CAP_NET_BIND_SERVICE) |
+	    CAP(CAP_DAC_READ_SEARCH);
+
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
-	    landlock_exec_self() == -1)
+	    keep_capabilities(keep) == -1 || landlock_exec_self() == -1)
 		return (-1);
 	return (seccomp_deny_list());
 }

@@ -433,7 +433,7 @@ sc_stopped(void)
 	t = monotime_now();
 	ps_shutdown(ps, order, 200);
 	CHECK(monotime_sub_ms(monotime_now(), t) >= 199, 30);
-	CHECK(WIFSIGNALED(st.status[W_ONE]) && st.status[W_TWO] == 0, 31);
+	CHECK(st.deaths[W_ONE] == 0 && st.deaths[W_TWO] == 0, 31);
 	_exit(0);
 }
 
@@ -592,6 +592,8 @@ test_shutdown_kills(void **state)
 	(void)state;
 	expect_ok(sc_stopped);
 	assert_non_null(strstr(text, "workerKilled"));
+	assert_non_null(strstr(text, "\"status\":-1,\"signal\":9"));
+	assert_non_null(strstr(text, "\"status\":0,\"signal\":0"));
 }
 
 static void
