@@ -45,8 +45,9 @@ usage_exit() {
 
 # wait_for SECONDS COMMAND... : true as soon as COMMAND is, false when the time
 # is over. The short interval bounds the cost of asking, not what is waited for.
+# LAB_SLOW is how many times slower than usual the machine is.
 wait_for() {
-	local end=$(($(now_ms) + $1 * 1000))
+	local end=$(($(now_ms) + $1 * 1000 * ${LAB_SLOW:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(now_ms)" -lt "$end" ] || return 1

@@ -63,3 +63,17 @@ tree_operator() {
 		libmsgpack-c2 libcurl4t64 libyyjson0 libssl3t64 libseccomp2
 		libbsd0 libzstd1 libmysqlclient24"
 }
+
+# A whole fresh machine with Debian 13's kernel, for regress/lab/guest.
+tree_guest() {
+	tree_make guest "trixie" "
+		base-files base-passwd libc-bin bash dash coreutils sed grep mawk
+		findutils tar gzip xz-utils util-linux mount kmod iproute2 procps
+		apt dpkg debian-archive-keyring git hostname
+		linux-image-cloud-amd64"
+}
+
+tree_qemu() {
+	tree_make qemu "bookworm" "
+		libc-bin qemu-system-x86 seabios e2fsprogs busybox-static xz-utils"
+}
