@@ -308,20 +308,26 @@ tick(struct msite *s)
 			schedule(s);
 		return;
 	}
-	/* Never two: a slow loop skips beats, it does not pile them up. */
-	do {
-		pr->due = monotime_add_ms(pr->due, s->group->poll_ms);
-	} while (monotime_cmp(pr->due, t) <= 0);
 	if (pr->phase != MP_IDLE)
 		timed_out(s);
-	probe_start(s, false, s->group->deadline_ms);
+	/*
+	 * A late start skips beats, it does not pile them up; nor does it
+	 * take time from the probe: what was not asked for the whole of its
+	 * deadline did not fail.
+	 */
+	do {
+		pr->due = monotime_add_ms(pr->due, s->group->poll_ms);
+		left = monotime_sub_ms(pr->due, t);
+	} while (left < s->group->deadline_ms - s->group->deadline_ms / 8);
+	probe_start(s, false, left < s->group->deadline_ms ? left :
+	    s->group->deadline_ms);
 }
 
 /* Besides the schedule, so that a failure of it is no scheduled failure. */
 void
 mprobe_now(struct msite *s)
 {
-	int64_t left = monotime_sub_ms(s->probe.due, monotime_now());
+	int64_t	 left = monotime_sub_ms(s->probe.due, monotime_now());
 
 	if (s->probe.phase == MP_IDLE && left > 0)
 		probe_start(s, true, left < s->group->deadline_ms ? left :

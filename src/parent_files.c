@@ -58,6 +58,15 @@ file_read(const char *dir, const char *name, void *buf, size_t size)
 	return (ssize_t)have;
 }
 
+/* The length without white space at the end. */
+static ssize_t
+chomp(const char *s, ssize_t n)
+{
+	while (n > 0 && isspace((unsigned char)s[n - 1]))
+		n--;
+	return n;
+}
+
 int
 file_ca(const struct conf *c, struct m_kube_conf *m)
 {
@@ -80,8 +89,7 @@ file_token(const struct conf *c, struct secret *s)
 	n = file_read(c->sa_dir, "token", buf, sizeof(buf));
 	if (n == -1)
 		return -1;
-	while (n > 0 && isspace((unsigned char)buf[n - 1]))
-		n--;
+	n = chomp(buf, n);
 	r = secret_set(s, buf, (size_t)n);
 	explicit_bzero(buf, sizeof(buf));
 	return r;
@@ -98,6 +106,6 @@ file_namespace(struct conf *c)
 	    sizeof(c->namespace));
 	if (n == -1)
 		return -1;
-	c->namespace[n] = '\0';
+	c->namespace[chomp(c->namespace, n)] = '\0';
 	return 0;
 }

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
@@ -59,26 +60,16 @@ void
 parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 {
 	nsent[type]++;
-	switch ((enum msg_type)type) {
-	case MSG_RECORD_PUT:
+	if (type == MSG_RECORD_PUT)
 		put = *(const struct m_record_put *)msg;
-		break;
-	case MSG_SQL:
+	else if (type == MSG_SQL)
 		sql = *(const struct m_sql *)msg;
-		break;
-	case MSG_DNS_WANT:
+	else if (type == MSG_DNS_WANT)
 		dns = *(const struct m_dns_want *)msg;
-		break;
-	case MSG_PROBE_GROUP:
+	else if (type == MSG_PROBE_GROUP)
 		probe_group = *(const struct m_probe_group *)msg;
-		break;
-	case MSG_GROUP_STATUS:
-		if (proc == PROC_KUBE)
-			status = *(const struct m_group_status *)msg;
-		break;
-	default:
-		break;
-	}
+	else if (type == MSG_GROUP_STATUS && proc == PROC_KUBE)
+		status = *(const struct m_group_status *)msg;
 }
 
 const struct conf *

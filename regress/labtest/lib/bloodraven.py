@@ -36,7 +36,7 @@ def manifest(image):
 def install(image=None):
     crds, _ = _files()
     for f in crds:
-        lab.kubectl("apply", "-f", f)
+        lab.kubectl("apply", "--validate=false", "-f", f)
     api.wait("the CRD is served", 30, lambda: api.items(
         "mysqlfailovergroups") is not None)
     path = os.path.join(os.environ["LABTEST_OUT"], "bloodraven.yaml")
