@@ -28,7 +28,8 @@ prepare() {
 	local unsafe=${1:-}
 	[ "$(id -u)" -eq 0 ] || give_up "the lab needs root"
 	progress "building"
-	LABTEST_BUILD=$("$REGRESS/build") || give_up "the build"
+	LABTEST_BUILD=$("$REGRESS/build" \
+	    ${BUILD_DIR:+--dir "$BUILD_DIR"}) || give_up "the build"
 	LABTEST_BUILD_TREE=$(last_line "$LAB/tree" build) || give_up "build tree"
 	LABTEST_MYSQL_TREE=$(last_line "$LAB/tree" mysql) || give_up "MySQL tree"
 	export LABTEST_BUILD LABTEST_BUILD_TREE LABTEST_MYSQL_TREE
@@ -38,7 +39,8 @@ prepare() {
 	[ "$unsafe" != unsafe ] || {
 		progress "operator image of the control (no proof gate)"
 		local dir
-		if ! dir=$("$REGRESS/build" --enable-unsafe-grants) ||
+		if ! dir=$("$REGRESS/build" ${BUILD_DIR:+--dir \
+		    "$BUILD_DIR-unsafe"} --enable-unsafe-grants) ||
 		    ! operator_image unsafe "$dir"; then
 			give_up "the control's image"
 		fi

@@ -10,32 +10,41 @@ import lab
 from api import Failure, wait
 from runner import test
 
-MANUAL = os.path.join(lab.TOP, "man/bloodraven.8")
+MANUALS = [os.path.join(lab.TOP, "man", f)
+           for f in ("bloodraven.8", "bloodraven-fencing.7")]
 
 
-def manual_command(marker):
-    """The literal block of the manual that follows the comment "marker"."""
-    with open(MANUAL) as f:
-        text = f.read()
-    m = re.search(r'(?ms)^\.\\" %s\n.*?^\.Bd .*?\n(.*?)^\.Ed' % marker, text)
-    if not m:
-        raise Failure("bloodraven(8) has no block marked %r" % marker)
-    lines = [x for x in m.group(1).splitlines() if not x.startswith(".")]
-    return "\n".join(lines).replace("\\e", "\\").replace("\\-", "-") \
-        .replace("\\(aq", "'").replace("\\(dq", '"').replace("\\&", "")
+def manual_block(*words):
+    """The manuals' literal block that holds all these words, as text."""
+    for path in MANUALS:
+        with open(path) as f:
+            text = f.read()
+        for m in re.finditer(r"(?ms)^\.Bd -literal.*?\n(.*?)^\.Ed", text):
+            if all(w in m.group(1) for w in words):
+                return m.group(1).replace("\\e", "\\").replace(
+                    "\\-", "-").replace("\\(aq", "'").replace(
+                    "\\(dq", '"').replace("\\&", "")
+    raise Failure("the manuals have no commands with %s" % (words,))
 
 
-def by_manual(t, marker, **names):
-    """Runs it as a human would, with the lab's kubectl."""
-    script = "kubectl() { '%s/lab' kubectl \"$@\"; }\n%s\n" % (
-        lab.LAB, manual_command(marker))
-    env = dict(os.environ, **names)
-    p = subprocess.run(["bash", "-c", script], env=env, timeout=180,
+def by_manual(t, words, **names):
+    """Runs them as a human would, with the lab's kubectl."""
+    block = manual_block(*words)
+    for k, v in names.items():
+        block = re.sub(r"\b%s\b" % k, v, block)
+    script = "set -e\nkubectl() { '%s/lab' kubectl \"$@\"; }\n%s\n" % (
+        lab.LAB, block)
+    p = subprocess.run(["bash", "-c", script], timeout=180,
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, universal_newlines=True)
-    t.log("%s:\n%s\n%s" % (marker, script, p.stdout))
+    t.log("%s\n%s" % (script, p.stdout))
     if p.returncode != 0:
-        raise Failure("the manual's %s: %s" % (marker, p.stdout[-500:]))
+        raise Failure("the manual's commands: %s" % p.stdout[-500:])
+
+
+FREE_PODS = ("while read", "finalizers")
+FREE_GROUP = ("patch mysqlfailovergroup", "finalizers")
+ASSERT = ("assert-dead=SITE/POD_UID/EPOCH",)
 
 
 def gone(g):
@@ -54,6 +63,19 @@ def delete(t):
          lambda: [p["metadata"]["name"] for s in g.sites for p in g.pods(s)])
 
 
+def said_dead(t, g, site):
+    """The Pod is gone for good: the human who freed it says so."""
+    e = [x for x in g.status()["authority"]["unended"]
+         if x["site"] == site][0]
+
+    def accepted():
+        by_manual(t, ASSERT, NS=g.ns, GROUP=g.name, SITE=site,
+                  POD_UID=e["podUID"], EPOCH=str(e["epoch"]))
+        return g.is_true("Ready")
+    # It is refused until a minute of watching has passed.
+    wait("assert-dead makes it whole", 150, accepted, g.short, interval=5)
+
+
 @test("without-operator", alone=True, order=80)
 def without_operator(t):
     g = t.ready()
@@ -65,19 +87,30 @@ def without_operator(t):
     api.delete("pods", g.ns, pod["name"], 2)
     old = lambda: api.get("pods", g.ns, pod["name"], missing=True)
     api.holds("our finalizer keeps the Pod", 4, old)
-    by_manual(t, "free-pods", NAMESPACE=g.ns, GROUP=g.name)
+    by_manual(t, FREE_PODS, NS=g.ns, GROUP=g.name)
     wait("the manual's command frees the Pod", 60, lambda: old() is None, old)
     t.ok("drain without an operator, by the manual")
     op.scale(1)
     op.wait_settled()
-    wait("whole again", 150, lambda: g.is_true("Ready"), g.short)
-    t.ok("an operator that returns makes the group whole")
+    # The price that the manual names: nobody has the proof any more.
+    how = wait("Ready, or NoProof", 150, lambda: (
+        g.is_true("Ready") and "Ready") or (
+        g.blocked("NoProof") and "NoProof"), g.short)
+    if how == "NoProof":
+        said_dead(t, g, active)
+    t.ok("an operator that returns: %s, then whole again" % how)
     op.scale(0)
     wait("no operator", 60, lambda: not api.items("pods", op.NS), op.state)
-    by_manual(t, "uninstall", NAMESPACE=g.ns, GROUP=g.name)
+    api.delete("mysqlfailovergroups", g.ns, g.name)
+    by_manual(t, FREE_GROUP, NS=g.ns, GROUP=g.name)
     wait("the group is gone", 60, lambda: api.get(
         "mysqlfailovergroups", g.ns, g.name, missing=True) is None)
+    wait("its Pods are being deleted", 60, lambda: all(
+        "deletionTimestamp" in p["metadata"]
+        for s in g.sites for p in g.pods(s)))
+    by_manual(t, FREE_PODS, NS=g.ns, GROUP=g.name)
     wait("its Pods are gone", 120, lambda: gone(g))
+    t.ok("uninstall without an operator, by the manual")
     if not api.items("persistentvolumeclaims", g.ns):
         t.fact("the claims went with the group")
     op.install()
