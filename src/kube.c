@@ -118,6 +118,18 @@ kgroup_may_write(void *arg)
 }
 
 static void
+deadline_arm(struct kube *k)
+{
+	int64_t ms = (lease_deadline(&k->lease) - monotime_now().ns) /
+	    1000000 + 1;
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (ms < 0)
+		tv = (struct timeval){ 0, 0 };
+	event_add(k->deadline_timer, &tv);
+}
+
+static void
 tell_lease(struct kube *k)
 {
 	struct m_lease m = { .held = k->leader };
@@ -127,6 +139,10 @@ tell_lease(struct kube *k)
 	(void)strlcpy(m.holder, k->lease.holder, sizeof(m.holder));
 	m.transitions = k->lease.transitions;
 	kube_tell(k, MSG_LEASE, &m);
+	if (!k->leader || !k->conf.leader_elect)
+		event_del(k->deadline_timer);
+	else
+		deadline_arm(k);
 }
 
 static void
@@ -161,12 +177,16 @@ unlead(struct kube *k, const char *why)
 void
 kube_groups_listed(struct kube *k)
 {
-	if (!k->leader && (k->lease.held || !k->conf.leader_elect))
+	if (k->leader)
+		return;
+	k->taking = false;
+	if (!k->conf.leader_elect || lease_valid(&k->lease,
+	    monotime_now().ns))
 		lead(k);
 }
 
 static void
-lease_changed(struct kube *k, bool was_held)
+lease_changed(struct kube *k)
 {
 	bool valid = lease_valid(&k->lease, monotime_now().ns);
 
@@ -174,8 +194,10 @@ lease_changed(struct kube *k, bool was_held)
 		unlead(k, k->lease.releasing ? "released" : "lease lost");
 	else if (k->leader)
 		tell_lease(k);
-	else if (valid && !was_held)
+	else if (valid && !k->taking) {
+		k->taking = true;
 		kwatch_relist(k->w_groups);
+	}
 }
 
 static void
@@ -215,12 +237,11 @@ lease_answer(struct kube *k, bool wrote, const struct kh_resp *p)
 static void
 lease_done(struct kube *k, bool wrote, const struct kh_resp *p)
 {
-	bool was = k->lease.held;
 	struct klease b;
 
 	k->lease_req = NULL;
 	lease_answer(k, wrote, p);
-	lease_changed(k, was);
+	lease_changed(k);
 	/* What was just found to be free is taken at once. */
 	if (!wrote && p->status != 0 && !k->lease.held &&
 	    lease_next(&k->lease, monotime_now().ns, 0, &b) != LD_GET)
@@ -313,9 +334,17 @@ on_lease(int fd, short what, void *arg)
 
 /* The deadline passes without any answer, too. */
 static void
-lease_expire(struct kube *k)
+on_deadline(int fd, short what, void *arg)
 {
-	if (k->leader && !kube_may_write(k))
+	struct kube *k = arg;
+
+	(void)fd;
+	(void)what;
+	if (!k->leader)
+		return;
+	if (kube_may_write(k))
+		deadline_arm(k);
+	else
 		unlead(k, "not renewed in time");
 }
 
@@ -406,7 +435,6 @@ on_result(void *arg, bool answered)
 {
 	struct kube *k = arg;
 
-	lease_expire(k);
 	if (k->api_ok == answered)
 		return;
 	k->api_ok = answered;
@@ -565,7 +593,8 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 	kh_token(k->kh, token);
 	lease_init(&k->lease, conf->identity, conf->lease_ms, conf->renew_ms,
 	    conf->retry_ms);
-	if ((k->lease_timer = evtimer_new(base, on_lease, k)) == NULL)
+	if ((k->lease_timer = evtimer_new(base, on_lease, k)) == NULL ||
+	    (k->deadline_timer = evtimer_new(base, on_deadline, k)) == NULL)
 		fatalx("evtimer_new");
 	event_active(k->lease_timer, EV_TIMEOUT, 0);
 	kgroups_start(k);
@@ -589,6 +618,7 @@ kube_free(struct kube *k)
 			kwatch_free(k->w_owned[i]);
 	klane_free(&k->token);
 	event_free(k->lease_timer);
+	event_free(k->deadline_timer);
 	event_free(k->discovery_timer);
 	kh_free(k->kh);
 	free(k);

@@ -135,7 +135,7 @@ struct kgroup {
 	bool		apply_queued, apply_running;
 	unsigned	apply_i, apply_n;
 	bool		apply_failed, apply_stale;
-	struct kobj	*objs;
+	struct kobj	*objs;		/* while a pass runs */
 	struct kown	own[KOBJS_MAX];
 	unsigned	nown;
 
@@ -190,9 +190,10 @@ struct kube {
 	void		*send_arg;
 
 	struct lease	lease;
-	struct event	*lease_timer;
+	struct event	*lease_timer, *deadline_timer;
 	struct kh_req	*lease_req;
 	bool		leader;		/* told the parent so */
+	bool		taking;		/* reading groups before leading */
 	bool		api_ok, api_told, synced, synced_told;
 	int64_t		asked_ns;	/* for a newer token */
 

@@ -130,6 +130,8 @@ pass_end(struct kgroup *g, bool ok, const struct kh_resp *p)
 {
 	g->apply_running = false;
 	g->k->applying--;
+	free(g->objs);
+	g->objs = NULL;
 	if (!ok)
 		klane_retry(&g->apply, p);
 	else {
@@ -252,6 +254,9 @@ deployments_done(void *arg, const struct kh_resp *p)
 	}
 	find_drift(g, items);
 	yyjson_doc_free(doc);
+	g->objs = reallocarray(NULL, KOBJS_MAX, sizeof(*g->objs));
+	if (g->objs == NULL)
+		fatal("reallocarray");
 	g->apply_n = kobjs(&g->spec, g->objs);
 	g->apply_i = 0;
 	g->apply_failed = false;
@@ -405,9 +410,6 @@ void
 kapply_init(struct kgroup *g)
 {
 	klane_init(&g->apply, g->k, on_apply, g, 500, APPLY_MAX_MS);
-	if ((g->objs = reallocarray(NULL, KOBJS_MAX, sizeof(*g->objs))) ==
-	    NULL)
-		fatal("reallocarray");
 }
 
 void

@@ -359,7 +359,9 @@ req_done(struct kh_req *r)
 	/* Off the lists before the callback: it may free its owner. */
 	TAILQ_REMOVE(&kh->all, r, link);
 	kh->inflight--;
-	if (kh->c.on_result != NULL && !p.refused)
+	/* A watch that breaks says nothing about the server as a whole. */
+	if (kh->c.on_result != NULL && !p.refused &&
+	    (p.status != 0 || p.too_big || r->o.data == NULL))
 		kh->c.on_result(kh->c.arg, p.status != 0 || p.too_big);
 	if (p.status == 401 && kh->c.on_401 != NULL)
 		kh->c.on_401(kh->c.arg);

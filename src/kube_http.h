@@ -58,7 +58,10 @@ struct kh_conf {
 	uint32_t	 port;
 	const void	*ca;		/* PEM; copied */
 	size_t		 ca_len;
-	/* Every request that ended: was it answered? May be NULL. */
+	/*
+	 * Every request that ended, streams only when they were answered.
+	 * May be NULL.
+	 */
 	void		(*on_result)(void *, bool answered);
 	/* An answer was 401: a newer token is needed. May be NULL. */
 	void		(*on_401)(void *);

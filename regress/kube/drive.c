@@ -35,12 +35,14 @@
 
 #include "dns.h"
 #include "kube.h"
+#include "procs.h"
 
 #define LINE_MAX_BYTES	(1 << 20)
 
 static struct event_base *base;
 static struct kube *kube;
 static struct dns *dns;
+static int rollup = -1;			/* opened before the sandbox closes */
 static char line[LINE_MAX_BYTES];
 static size_t have;
 
@@ -204,16 +206,22 @@ get_fields(yyjson_val *o, const struct codec_desc *c, char *p)
 			    yyjson_get_sint(v)).ns;
 }
 
+/* What this process alone costs: private pages, and its part of shared ones. */
 static long
-rss_kib(void)
+rollup_kib(const char *key)
 {
-	long pages = 0, dummy;
-	FILE *f = fopen("/proc/self/statm", "r");
+	char buf[4096], *p;
+	ssize_t n;
+	long v;
 
-	if (f == NULL || fscanf(f, "%ld %ld", &dummy, &pages) != 2)
-		err(1, "statm");
-	fclose(f);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+	if (lseek(rollup, 0, SEEK_SET) == -1 ||
+	    (n = read(rollup, buf, sizeof(buf) - 1)) <= 0)
+		return -1;
+	buf[n] = '\0';
+	if ((p = strstr(buf, key)) == NULL ||
+	    sscanf(p + strlen(key), ": %ld", &v) != 1)
+		return -1;
+	return v;
 }
 
 static void
@@ -225,7 +233,10 @@ stats(void)
 
 	yyjson_mut_doc_set_root(d, o);
 	yyjson_mut_obj_add_str(d, o, "type", "_stats");
-	yyjson_mut_obj_add_sint(d, o, "rssKiB", rss_kib());
+	yyjson_mut_obj_add_sint(d, o, "pssKiB", rollup_kib("\nPss"));
+	yyjson_mut_obj_add_sint(d, o, "anonKiB", rollup_kib("\nAnonymous"));
+	yyjson_mut_obj_add_uint(d, o, "heapBytes", mallinfo2().uordblks +
+	    mallinfo2().hblkhd);
 	yyjson_mut_obj_add_uint(d, o, "jsonBytes", kj_mem());
 	if (kube != NULL) {
 		const struct kwatch_stats *s = kwatch_stats(kube->w_groups);
@@ -370,6 +381,11 @@ main(int argc, char **argv)
 	}
 	if (kube == NULL && dns == NULL)
 		errx(1, "set-up");
+	if ((rollup = open("/proc/self/smaps_rollup", O_RDONLY)) == -1)
+		err(1, "smaps_rollup");
+	if (strcmp(env("SANDBOX", "0"), "1") == 0 && sandbox_enter(
+	    kube != NULL ? &kube_sandbox : &dns_sandbox, argv[1], true) == -1)
+		err(1, "sandbox");
 	in = event_new(base, 0, EV_READ | EV_PERSIST, on_stdin, NULL);
 	event_add(in, NULL);
 	event_base_dispatch(base);
