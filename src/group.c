@@ -113,6 +113,7 @@ group_step(struct group *g, const struct fsm_event *ev)
 		if (was[i] != g->fs.site[i].state)
 			group_transition(g, g->fc.site[i].name, was[i],
 			    g->fs.site[i].state);
+	group_measure_step(g);
 	fsm_view(&g->fc, &g->fs, &g->view);
 	group_publish(g, false);
 	arm(g);

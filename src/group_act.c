@@ -24,8 +24,8 @@
 
 #include "group_int.h"
 
-#define INPUTS_MAX	120	/* 16 sites of 6, and the group's own */
-#define INPUT_LEN	160
+#define INPUTS_MAX	64	/* 16 sites, 16 epochs, the group's own */
+#define INPUT_LEN	512
 
 static const char *
 site_name(const struct group *g, uint8_t i)
@@ -301,6 +301,9 @@ act_log(struct group *g, const struct fsm_act *a)
 	static struct inputs in;
 	char message[MSGTEXT_LEN + 1], epoch[24];
 
+	group_measure(g, a);
+	if (a->text == T_SITE_STATE)
+		return;		/* group_transition() has both states */
 	in.n = 0;
 	add_input(&in, "fg", g->fg);
 	if (a->site < g->fc.nsites)

@@ -93,6 +93,9 @@ struct group {
 	int64_t			 published_ms;
 	uint64_t		 published_hash;
 	int64_t			 m_epoch, m_unended;
+	/* monotonic ms: the active site was judged lost; this step began */
+	int64_t			 lost_ms, step_ms;
+	uint8_t			 step;
 	uint8_t			 m_block;
 };
 
@@ -137,6 +140,9 @@ void	 group_count(struct group *, const char *family, const char *site);
 void	 group_observe_probe(struct group *, const char *site, int64_t us);
 void	 group_transition(struct group *, const char *site, unsigned from,
 	    unsigned to);
+/* Durations, from what the core tells in passing. */
+void	 group_measure(struct group *, const struct fsm_act *);
+void	 group_measure_step(struct group *);
 void	 group_dns_flipped(struct group *, const char *site);
 void	 group_gauges(struct group *, bool force);
 void	 group_gauges_del(struct group *);

@@ -72,6 +72,45 @@ group_transition(struct group *g, const char *site, unsigned from,
 }
 
 void
+group_measure(struct group *g, const struct fsm_act *a)
+{
+	struct metric_sink s = sink_of(g);
+	int64_t since = g->lost_ms == 0 ? 0 : mono_ms() - g->lost_ms;
+
+	if (a->text == T_EPOCH_ENDED)
+		(void)metric_observe_ms(&s, M_PROOF_WAIT, since, ML(g->conf.ns,
+		    g->conf.name, fsm_proof_name(a->proof)));
+	if (a->text == T_FAILOVER && a->site < g->fc.nsites)
+		(void)metric_observe_ms(&s, M_FAILOVER_DURATION, since,
+		    ML(g->conf.ns, g->conf.name, g->fc.site[a->site].name));
+}
+
+/* After each step of the core: when was the active site lost, and how long
+ * did the step before this one take? */
+void
+group_measure_step(struct group *g)
+{
+	struct metric_sink s = sink_of(g);
+	uint8_t active = g->fs.rec.active;
+	bool lost = active < g->fc.nsites &&
+	    g->fs.site[active].state == SS_UNREACHABLE;
+
+	/* The record names the next one long before it is writable. */
+	if (g->fs.verdict == V_HEALTHY)
+		g->lost_ms = 0;
+	else if (lost && g->lost_ms == 0)
+		g->lost_ms = mono_ms();
+	if (g->fs.step == g->step)
+		return;
+	if (g->step != ST_NONE)
+		(void)metric_observe_ms(&s, M_STEP_DURATION, mono_ms() -
+		    g->step_ms, ML(g->conf.ns, g->conf.name,
+		    fsm_step_name(g->step)));
+	g->step = g->fs.step;
+	g->step_ms = mono_ms();
+}
+
+void
 group_dns_flipped(struct group *g, const char *site)
 {
 	struct metric_sink s = sink_of(g);
