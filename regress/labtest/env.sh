@@ -59,16 +59,24 @@ operator_image() {
 	IMAGES+=("$2/operator-$1.tar")
 }
 
-# lab_up NODES : a running lab is kept when LABTEST_KEEP is set.
+# lab_up NODES : with LABTEST_KEEP the lab that is up is used, and stays up. Two
+# runs would break each other's nodes: the second waits.
 lab_up() {
-	if [ -n "${LABTEST_KEEP:-}" ] && "$LAB/lab" status >/dev/null 2>&1; then
-		progress "using the lab that is up"
+	mkdir -p /var/cache/bloodraven-lab/lock
+	exec {TURN}>/var/cache/bloodraven-lab/lock/labtest
+	flock -n "$TURN" || {
+		progress "waiting for another run in the lab to end"
+		flock "$TURN"
+	}
+	OURS=1
+	progress "bringing up a cluster of $1 nodes"
+	if [ -n "${LABTEST_KEEP:-}" ]; then
+		"$LAB/lab" ensure "$1" {TURN}>&-
 	else
-		OURS=1
-		progress "bringing up a cluster of $1 nodes"
-		"$LAB/lab" up "$1" || give_up "the lab does not come up"
-	fi
-	"$LAB/lab" import "${IMAGES[@]}" || give_up "images are not imported"
+		"$LAB/lab" up "$1" {TURN}>&-
+	fi || give_up "the lab does not come up"
+	"$LAB/lab" import "${IMAGES[@]}" {TURN}>&- ||
+	    give_up "images are not imported"
 	eval "$("$LAB/lab" env)"
 }
 OURS=
@@ -83,7 +91,7 @@ lab_down() {
 python() {
 	if python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' \
 	    2>/dev/null; then
-		"$LAB/lab" on control python3 -B "$@"
+		"$LAB/lab" on control python3 -B "$@" {TURN}>&-
 	else
 		(
 			for f in common apt trees k8s; do
@@ -93,7 +101,7 @@ python() {
 			tree=$(tree_node) || exit 1
 			export PYTHONHOME=$tree/usr
 			TREE_EXEC="exec nsenter --net=$NET/control" \
-			    tree_run "$tree" python3 -B "$@"
+			    tree_run "$tree" python3 -B "$@" {TURN}>&-
 		)
 	fi
 }

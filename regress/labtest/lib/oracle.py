@@ -131,6 +131,8 @@ class Oracle:
     def last_ack(self):
         """When the newest acknowledgement through -primary came (boot ns)."""
         last = 0
+        if not os.path.exists(self.primary_file()):
+            return 0
         with open(self.primary_file(), "rb") as f:
             f.seek(0, os.SEEK_END)
             f.seek(max(0, f.tell() - 200000))
@@ -146,8 +148,11 @@ class Oracle:
     def wait_acked(self, seconds, what="writes through -primary"):
         """A write that is sent from now on is acknowledged."""
         t = lab.boot_ns()
-        api.wait(what, seconds, lambda: self.acks_since(t + 10**7),
-                 self.g.short)
+
+        def acked():
+            self.running()
+            return self.acks_since(t + 10**7)
+        api.wait(what, seconds, acked, self.g.short)
 
     def running(self):
         for name, p in self.procs.items():
