@@ -32,6 +32,7 @@
 
 #include "dns.h"
 #include "kube.h"
+#include "metrics.h"
 #include "procs.h"
 
 #define DNS_API		"/apis/externaldns.k8s.io/v1alpha1"
@@ -64,6 +65,7 @@ struct dns {
 	void		(*send)(void *, uint32_t, const void *);
 	void		*send_arg;
 	int64_t		 asked_ns;
+	bool		 has_token;	/* else it waits for the first */
 };
 
 static struct dns *dns;			/* of this process */
@@ -163,6 +165,8 @@ on_look(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (!z->d->has_token)
+		return;
 	if (z->req != NULL) {
 		z->again = true;
 		return;
@@ -331,6 +335,7 @@ dns_message(struct dns *d, uint32_t type, const void *msg)
 	switch (type) {
 	case MSG_KUBE_TOKEN:
 		kh_token(d->kh, &t->token);
+		d->has_token = true;
 		RB_FOREACH(z, zones, &d->zones) {
 			backoff_reset(&z->backoff);
 			look_in(z, 0);
@@ -354,6 +359,25 @@ dns_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 }
 
 static void
+send_metric(void *arg, const struct m_metric *m)
+{
+	struct dns *d = arg;
+
+	d->send(d->send_arg, MSG_METRIC, m);
+}
+
+static void
+on_request(void *arg, const char *verb, const char *resource, long status)
+{
+	struct metric_sink sink = { send_metric, arg };
+	char code[8];
+
+	(void)snprintf(code, sizeof(code), "%ld", status);
+	(void)metric_add(&sink, M_API_REQUESTS, 1, ML("dns-writer", verb,
+	    resource, code));
+}
+
+static void
 on_401(void *arg)
 {
 	struct dns *d = arg;
@@ -372,7 +396,8 @@ dns_new(struct event_base *base, const struct m_kube_conf *conf,
 {
 	struct kh_conf c = {
 		.host = conf->host, .ip = conf->ip, .port = conf->port,
-		.ca = conf->ca.data, .ca_len = conf->ca.len, .on_401 = on_401,
+		.ca = conf->ca.data, .ca_len = conf->ca.len,
+		.on_request = on_request, .on_401 = on_401,
 	};
 	struct dns *d;
 

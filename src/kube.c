@@ -35,6 +35,7 @@
 #include <time.h>
 
 #include "kube.h"
+#include "metrics.h"
 #include "procs.h"
 
 static struct kube *kube;		/* of this process */
@@ -445,6 +446,23 @@ on_result(void *arg, bool answered)
 }
 
 static void
+send_metric(void *arg, const struct m_metric *m)
+{
+	kube_tell(arg, MSG_METRIC, m);
+}
+
+static void
+on_request(void *arg, const char *verb, const char *resource, long status)
+{
+	struct metric_sink sink = { send_metric, arg };
+	char code[8];
+
+	(void)snprintf(code, sizeof(code), "%ld", status);
+	(void)metric_add(&sink, M_API_REQUESTS, 1, ML("kube-watcher", verb,
+	    resource, code));
+}
+
+static void
 on_401(void *arg)
 {
 	struct kube *k = arg;
@@ -573,7 +591,8 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 	struct kh_conf c = {
 		.host = conf->host, .ip = conf->ip, .port = conf->port,
 		.ca = conf->ca.data, .ca_len = conf->ca.len,
-		.on_result = on_result, .on_401 = on_401,
+		.on_result = on_result, .on_request = on_request,
+		.on_401 = on_401,
 	};
 
 	if ((k = calloc(1, sizeof(*k))) == NULL)
@@ -631,24 +650,32 @@ to_parent(void *arg, uint32_t type, const void *msg)
 		fatal("message %s", msg_name(type));
 }
 
+static bool
+is_address(const char *s)
+{
+	struct in6_addr a;
+
+	return inet_pton(AF_INET, s, &a) == 1 ||
+	    inet_pton(AF_INET6, s, &a) == 1;
+}
+
 /* A name is looked up now, while blocking is allowed, and never again. */
 int
 kube_address(struct m_kube_conf *c)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *ai;
+	const char *name = c->ip[0] != '\0' ? c->ip : c->host;
 	int r;
 
-	if (c->ip[0] != '\0')
+	if (is_address(c->ip))
 		return 0;
-	if ((r = getaddrinfo(c->host, NULL, &hints, &ai)) != 0) {
-		log_warnx("%s: %s", c->host, gai_strerror(r));
-		return -1;
+	if ((r = getaddrinfo(name, NULL, &hints, &ai)) == 0) {
+		r = getnameinfo(ai->ai_addr, ai->ai_addrlen, c->ip,
+		    sizeof(c->ip), NULL, 0, NI_NUMERICHOST);
+		freeaddrinfo(ai);
 	}
-	r = getnameinfo(ai->ai_addr, ai->ai_addrlen, c->ip, sizeof(c->ip),
-	    NULL, 0, NI_NUMERICHOST);
-	freeaddrinfo(ai);
 	if (r != 0)
-		log_warnx("%s: %s", c->host, gai_strerror(r));
+		log_warnx("%s: %s", name, gai_strerror(r));
 	return r == 0 ? 0 : -1;
 }
 

@@ -82,7 +82,12 @@ struct kh_req {
 	bool			 sent, refused, too_big, silent;
 	bool			 dirty, ended;
 	CURLcode		 res;
+	char			 resource[KH_RESOURCE_LEN + 1];
 	char			 err[CURL_ERROR_SIZE];
+};
+
+static const char *const methods[] = {
+	"GET", "POST", "PUT", "PATCH", "DELETE"
 };
 
 /* A curl socket and its libevent watch. */
@@ -139,6 +144,28 @@ kh_escape(char *out, size_t size, const char *s)
 	}
 	out[n] = '\0';
 	return 0;
+}
+
+void
+kh_resource(const char *path, char out[static KH_RESOURCE_LEN + 1])
+{
+	static const char ns[] = "/namespaces/";
+	const char *p = strstr(path, ns);
+	size_t n, skip = strncmp(path, "/apis/", 6) == 0 ? 3 : 2;
+
+	/* Past the namespace's name, or past API group and version. */
+	if (p != NULL) {
+		path = p + sizeof(ns) - 1;
+		skip = 1;
+	} else
+		path++;
+	for (; skip > 0 && strchr(path, '/') != NULL; skip--)
+		path = strchr(path, '/') + 1;
+	n = strcspn(path, "/?");
+	if (n > KH_RESOURCE_LEN)
+		n = KH_RESOURCE_LEN;
+	memcpy(out, path, n);
+	out[n] = '\0';
 }
 
 /* ------------------------------------------------------ curl ↔ libevent --- */
@@ -363,6 +390,9 @@ req_done(struct kh_req *r)
 	if (kh->c.on_result != NULL && !p.refused &&
 	    (p.status != 0 || p.too_big || r->o.data == NULL))
 		kh->c.on_result(kh->c.arg, p.status != 0 || p.too_big);
+	if (kh->c.on_request != NULL && r->sent)
+		kh->c.on_request(kh->c.arg, methods[r->o.method], r->resource,
+		    p.status);
 	if (p.status == 401 && kh->c.on_401 != NULL)
 		kh->c.on_401(kh->c.arg);
 	r->o.done(r->o.arg, &p);
@@ -499,9 +529,6 @@ req_headers(struct kh_req *r)
 static void
 req_method(struct kh_req *r)
 {
-	static const char *const names[] = {
-		"GET", "POST", "PUT", "PATCH", "DELETE"
-	};
 	CURL *e = r->easy;
 
 	if (r->o.body != NULL) {
@@ -513,7 +540,7 @@ req_method(struct kh_req *r)
 		    (curl_off_t)r->o.len);
 	} else if (r->o.method == KH_GET)
 		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
-	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, names[r->o.method]);
+	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, methods[r->o.method]);
 }
 
 static void
@@ -584,6 +611,7 @@ kh_send(struct kh *kh, const struct kh_opts *o)
 		fatal("asprintf");
 	curl_easy_setopt(r->easy, CURLOPT_URL, url);
 	free(url);
+	kh_resource(o->path, r->resource);
 	r->o.path = NULL;
 	req_options(r);
 	req_method(r);

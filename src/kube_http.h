@@ -63,6 +63,9 @@ struct kh_conf {
 	 * May be NULL.
 	 */
 	void		(*on_result)(void *, bool answered);
+	/* For the metric: each request that was sent. May be NULL. */
+	void		(*on_request)(void *, const char *verb,
+			    const char *resource, long status);
 	/* An answer was 401: a newer token is needed. May be NULL. */
 	void		(*on_401)(void *);
 	void		*arg;
@@ -133,6 +136,10 @@ struct backoff {
 /* rnd: any 32 random bits. */
 int64_t		 backoff_next(struct backoff *, uint32_t rnd);
 void		 backoff_reset(struct backoff *);
+
+#define KH_RESOURCE_LEN	63
+/* "pods" of "/api/v1/namespaces/x/pods/y?…"; the last segment of others. */
+void		 kh_resource(const char *path, char [static KH_RESOURCE_LEN + 1]);
 
 /* Percent-encode for a query or a path segment; -1 with ERANGE. */
 int		 kh_escape(char *, size_t, const char *);

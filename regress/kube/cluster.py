@@ -68,6 +68,12 @@ class Cluster:
             p.kill()
             p.wait()
 
+    def check_alive(self):
+        """Somebody else's clean-up is not a failure of the program."""
+        for name, p in self.procs.items():
+            if p.poll() is not None:
+                eprint(f"     NOTE: {name} ended by itself: {p.returncode}")
+
     def pki(self):
         w = self.work
         self.ca = f"{w}/ca.crt"

@@ -842,6 +842,7 @@ def main():
                 t()
                 eprint(f"ok   {t.__name__} {time.monotonic() - t0:.1f} s")
             except Exception:
+                c.check_alive()
                 for d in list(Drive.alive):
                     d.kill()
                 eprint(f"FAIL {t.__name__} {time.monotonic() - t0:.1f} s")

@@ -505,6 +505,27 @@ test_escape(void **state)
 	assert_int_equal(errno, ERANGE);
 }
 
+static void
+test_resource(void **state)
+{
+	static const char *const t[][2] = {
+		{ "/api/v1/namespaces/db/pods/a?b=/c", "pods" },
+		{ "/api/v1/pods?limit=1", "pods" },
+		{ "/apis/apps/v1/namespaces/db/deployments", "deployments" },
+		{ "/apis/shipstream.io/v1alpha1/mysqlfailovergroups?x",
+		    "mysqlfailovergroups" },
+		{ "/apis", "apis" },
+		{ "/version", "version" },
+	};
+	char out[KH_RESOURCE_LEN + 1];
+
+	(void)state;
+	for (size_t i = 0; i < PS_NITEMS(t); i++) {
+		kh_resource(t[i][0], out);
+		assert_string_equal(out, t[i][1]);
+	}
+}
+
 int
 main(void)
 {
@@ -522,6 +543,7 @@ main(void)
 		cmocka_unit_test(test_own_differs),
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_escape),
+		cmocka_unit_test(test_resource),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
