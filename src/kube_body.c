@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Bodies of the remaining requests: DNSEndpoint (resources.md 8), Event,
  * Lease, TokenRequest.
@@ -29,39 +28,39 @@
 int
 kdns_name(const char *group, char out[static NAME_LEN + 1])
 {
-	int	n = snprintf(out, NAME_LEN + 1, "bloodraven-%s", group);
+	int n = snprintf(out, NAME_LEN + 1, "bloodraven-%s", group);
 
 	if (n >= 0 && n <= NAME_LEN)
-		return (0);
+		return 0;
 	errno = ERANGE;
-	return (-1);
+	return -1;
 }
 
 static const char *
 record_type(const char *ip)
 {
-	return (strchr(ip, ':') != NULL ? "AAAA" : "A");
+	return strchr(ip, ':') != NULL ? "AAAA" : "A";
 }
 
 static bool
-add_endpoint(yyjson_mut_doc *doc, yyjson_mut_val *list,
-    const struct m_dns_want *w)
+add_endpoint(
+    yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m_dns_want *w)
 {
-	yyjson_mut_val	*e = yyjson_mut_arr_add_obj(doc, list), *t;
+	yyjson_mut_val *e = yyjson_mut_arr_add_obj(doc, list), *t;
 
-	return (e != NULL && kput_str(doc, e, "dnsName", w->hostname) &&
+	return e != NULL && kput_str(doc, e, "dnsName", w->hostname) &&
 	    kput_str(doc, e, "recordType", record_type(w->target)) &&
 	    yyjson_mut_obj_add_int(doc, e, "recordTTL", w->ttl) &&
 	    (t = yyjson_mut_obj_add_arr(doc, e, "targets")) != NULL &&
-	    yyjson_mut_arr_add_strcpy(doc, t, w->target));
+	    yyjson_mut_arr_add_strcpy(doc, t, w->target);
 }
 
 yyjson_mut_val *
 kdns_render(yyjson_mut_doc *doc, const struct m_dns_want *w)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc), *meta, *labels, *spec, *list;
-	struct kspec	 k = { .name = w->name };
-	char		 name[NAME_LEN + 1];
+	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *labels, *spec, *list;
+	struct kspec k = { .name = w->name };
+	char name[NAME_LEN + 1];
 
 	if (o == NULL || kdns_name(w->name, name) == -1 ||
 	    !kput_str(doc, o, "apiVersion", "externaldns.k8s.io/v1alpha1") ||
@@ -75,15 +74,15 @@ kdns_render(yyjson_mut_doc *doc, const struct m_dns_want *w)
 	    (spec = yyjson_mut_obj_add_obj(doc, o, "spec")) == NULL ||
 	    (list = yyjson_mut_obj_add_arr(doc, spec, "endpoints")) == NULL ||
 	    !add_endpoint(doc, list, w))
-		return (NULL);
-	return (o);
+		return NULL;
+	return o;
 }
 
 const char *
 kdns_live(yyjson_val *endpoint, const struct m_dns_want *w)
 {
-	yyjson_val	*list, *e, *targets, *ttl;
-	const char	*t;
+	yyjson_val *list, *e, *targets, *ttl;
+	const char *t;
 
 	list = yyjson_obj_get(yyjson_obj_get(endpoint, "spec"), "endpoints");
 	e = yyjson_arr_get_first(list);
@@ -94,10 +93,9 @@ kdns_live(yyjson_val *endpoint, const struct m_dns_want *w)
 	    t == NULL || !yyjson_is_int(ttl) ||
 	    yyjson_get_sint(ttl) != w->ttl ||
 	    !yyjson_equals_str(yyjson_obj_get(e, "dnsName"), w->hostname) ||
-	    !yyjson_equals_str(yyjson_obj_get(e, "recordType"),
-	    record_type(t)))
-		return (NULL);
-	return (t);
+	    !yyjson_equals_str(yyjson_obj_get(e, "recordType"), record_type(t)))
+		return NULL;
+	return t;
 }
 
 /* --------------------------------------------------------------- Event -- */
@@ -105,23 +103,23 @@ kdns_live(yyjson_val *endpoint, const struct m_dns_want *w)
 static bool
 add_involved(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct kevent *e)
 {
-	yyjson_mut_val	*ref;
+	yyjson_mut_val *ref;
 
 	ref = yyjson_mut_obj_add_obj(doc, o, "involvedObject");
-	return (ref != NULL && kput_str(doc, ref, "apiVersion",
-	    BR_API_GROUP "/" BR_API_VERSION) &&
+	return ref != NULL &&
+	    kput_str(doc, ref, "apiVersion", BR_API_GROUP "/" BR_API_VERSION) &&
 	    kput_str(doc, ref, "kind", "MysqlFailoverGroup") &&
 	    kput_str(doc, ref, "name", e->name) &&
 	    kput_str(doc, ref, "namespace", e->ns) &&
 	    kput_str(doc, ref, "uid", e->uid) &&
-	    kput_str(doc, ref, "resourceVersion", e->resource_version));
+	    kput_str(doc, ref, "resourceVersion", e->resource_version);
 }
 
 yyjson_mut_val *
 kevent_render(yyjson_mut_doc *doc, const struct kevent *e)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc), *meta, *src;
-	char		 t[KTIME_LEN], name[NAME_LEN + 1];
+	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *src;
+	char t[KTIME_LEN], name[NAME_LEN + 1];
 
 	ktime_s(e->now_ms, t);
 	/* The suffix must survive a long name. */
@@ -136,8 +134,8 @@ kevent_render(yyjson_mut_doc *doc, const struct kevent *e)
 	    !add_involved(doc, o, e) ||
 	    !kput_str(doc, o, "reason", e->event->reason) ||
 	    !kput_str(doc, o, "message", e->event->message) ||
-	    !kput_str(doc, o, "type",
-	    e->event->warning ? "Warning" : "Normal") ||
+	    !kput_str(
+		doc, o, "type", e->event->warning ? "Warning" : "Normal") ||
 	    (src = yyjson_mut_obj_add_obj(doc, o, "source")) == NULL ||
 	    !kput_str(doc, src, "component", "bloodraven") ||
 	    !kput_str(doc, o, "firstTimestamp", t) ||
@@ -145,8 +143,8 @@ kevent_render(yyjson_mut_doc *doc, const struct kevent *e)
 	    !yyjson_mut_obj_add_int(doc, o, "count", 1) ||
 	    !kput_str(doc, o, "reportingComponent", "bloodraven") ||
 	    !kput_str(doc, o, "reportingInstance", e->instance))
-		return (NULL);
-	return (o);
+		return NULL;
+	return o;
 }
 
 /* --------------------------------------------------------------- Lease -- */
@@ -154,16 +152,16 @@ kevent_render(yyjson_mut_doc *doc, const struct kevent *e)
 static bool
 put_time(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, int64_t us)
 {
-	char	t[KTIME_LEN];
+	char t[KTIME_LEN];
 
 	ktime_us(us, t);
-	return (us == 0 || kput_str(doc, o, key, t));
+	return us == 0 || kput_str(doc, o, key, t);
 }
 
 yyjson_mut_val *
 klease_render(yyjson_mut_doc *doc, const struct klease *l)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc), *meta, *spec;
+	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *spec;
 
 	if (o == NULL ||
 	    !kput_str(doc, o, "apiVersion", "coordination.k8s.io/v1") ||
@@ -174,39 +172,39 @@ klease_render(yyjson_mut_doc *doc, const struct klease *l)
 	    !kput_str(doc, meta, "resourceVersion", l->resource_version) ||
 	    (spec = yyjson_mut_obj_add_obj(doc, o, "spec")) == NULL ||
 	    !kput_str(doc, spec, "holderIdentity", l->holder) ||
-	    !yyjson_mut_obj_add_int(doc, spec, "leaseDurationSeconds",
-	    l->duration_s) ||
+	    !yyjson_mut_obj_add_int(
+		doc, spec, "leaseDurationSeconds", l->duration_s) ||
 	    !put_time(doc, spec, "acquireTime", l->acquire_us) ||
 	    !put_time(doc, spec, "renewTime", l->renew_us) ||
-	    !yyjson_mut_obj_add_int(doc, spec, "leaseTransitions",
-	    (int64_t)l->transitions))
-		return (NULL);
-	return (o);
+	    !yyjson_mut_obj_add_int(
+		doc, spec, "leaseTransitions", (int64_t)l->transitions))
+		return NULL;
+	return o;
 }
 
 static int64_t
 time_us(yyjson_val *o, const char *key)
 {
-	const char	*s = yyjson_get_str(yyjson_obj_get(o, key));
-	int64_t		 us;
+	const char *s = yyjson_get_str(yyjson_obj_get(o, key));
+	int64_t us;
 
-	return (s != NULL && ktime_parse(s, &us) == 0 ? us : 0);
+	return s != NULL && ktime_parse(s, &us) == 0 ? us : 0;
 }
 
 int
 klease_decode(yyjson_val *v, struct klease *l)
 {
-	yyjson_val	*meta = yyjson_obj_get(v, "metadata");
-	yyjson_val	*spec = yyjson_obj_get(v, "spec"), *n;
+	yyjson_val *meta = yyjson_obj_get(v, "metadata");
+	yyjson_val *spec = yyjson_obj_get(v, "spec"), *n;
 
 	memset(l, 0, sizeof(*l));
 	l->ns = yyjson_get_str(yyjson_obj_get(meta, "namespace"));
 	l->name = yyjson_get_str(yyjson_obj_get(meta, "name"));
-	l->resource_version = yyjson_get_str(yyjson_obj_get(meta,
-	    "resourceVersion"));
+	l->resource_version =
+	    yyjson_get_str(yyjson_obj_get(meta, "resourceVersion"));
 	if (l->ns == NULL || l->name == NULL || l->resource_version == NULL) {
 		errno = EBADMSG;
-		return (-1);
+		return -1;
 	}
 	l->holder = yyjson_get_str(yyjson_obj_get(spec, "holderIdentity"));
 	if (l->holder == NULL)
@@ -214,23 +212,25 @@ klease_decode(yyjson_val *v, struct klease *l)
 	n = yyjson_obj_get(spec, "leaseDurationSeconds");
 	l->duration_s = yyjson_is_int(n) ? yyjson_get_sint(n) : 0;
 	n = yyjson_obj_get(spec, "leaseTransitions");
-	l->transitions = yyjson_is_uint(n) ? yyjson_get_uint(n) : 0;
+	l->transitions = yyjson_is_int(n) && yyjson_get_sint(n) > 0 ?
+	    (uint64_t)yyjson_get_sint(n) :
+	    0;
 	l->acquire_us = time_us(spec, "acquireTime");
 	l->renew_us = time_us(spec, "renewTime");
-	return (0);
+	return 0;
 }
 
 yyjson_mut_val *
 ktoken_request(yyjson_mut_doc *doc, int64_t seconds)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc), *spec;
+	yyjson_mut_val *o = yyjson_mut_obj(doc), *spec;
 
 	/* No audiences: the API server's own. */
-	if (o == NULL || !kput_str(doc, o, "apiVersion",
-	    "authentication.k8s.io/v1") ||
+	if (o == NULL ||
+	    !kput_str(doc, o, "apiVersion", "authentication.k8s.io/v1") ||
 	    !kput_str(doc, o, "kind", "TokenRequest") ||
 	    (spec = yyjson_mut_obj_add_obj(doc, o, "spec")) == NULL ||
 	    !yyjson_mut_obj_add_int(doc, spec, "expirationSeconds", seconds))
-		return (NULL);
-	return (o);
+		return NULL;
+	return o;
 }

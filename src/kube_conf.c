@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * my.cnf: what mysqlConf may say, and the merge (resources.md 5).
  */
@@ -28,16 +27,16 @@
 
 #include "kube_render.h"
 
-#define KEY_LEN		127
-#define VALUE_LEN	8191
+#define KEY_LEN   127
+#define VALUE_LEN 8191
 
-#define BINLOG		KDATA_DIR "/mysql-bin"
+#define BINLOG    KDATA_DIR "/mysql-bin"
 
 /* The reason goes as a comment before the line. */
 struct def {
-	const char	*key;
-	const char	*value;		/* "": bare key */
-	const char	*why;
+	const char *key;
+	const char *value; /* "": bare key */
+	const char *why;
 };
 
 /* resources.md 5 step 1, and ours (design.md 3, fencing.md 4, 6 and 7). */
@@ -84,23 +83,26 @@ static const struct def tls_defaults[] = {
 	{ "require-secure-transport", "ON", NULL },
 };
 
-#define FENCE	"is the operator's fence and cannot be set"
-#define OURS	"is set by the operator and cannot be overridden"
-#define KEEPS	"would lose transactions that this site received; a " \
-		"primary-candidate cannot override it"
-#define BREAKS	"would keep the operator out of the server and cannot be set"
+#define FENCE "is the operator's fence and cannot be set"
+#define OURS  "is set by the operator and cannot be overridden"
+#define KEEPS                                                 \
+	"would lose transactions that this site received; a " \
+	"primary-candidate cannot override it"
+#define BREAKS "would keep the operator out of the server and cannot be set"
 
 /* value: what may be said all the same, because it changes nothing. */
 static const struct {
-	const char	*key;
-	const char	*value;
-	const char	*why;
-	bool		 candidates;	/* free on other sites */
+	const char *key;
+	const char *value;
+	const char *why;
+	bool candidates; /* free on other sites */
 } refused[] = {
 	{ "super-read-only", NULL, FENCE, false },
 	{ "read-only", NULL, FENCE, false },
-	{ "init-file", NULL, "could undo the operator's fence and cannot be "
-	    "set", false },
+	{ "init-file", NULL,
+	    "could undo the operator's fence and cannot be "
+	    "set",
+	    false },
 	{ "offline-mode", NULL, BREAKS, false },
 	{ "gtid-mode", "ON", OURS, false },
 	{ "enforce-gtid-consistency", "ON", OURS, false },
@@ -135,25 +137,25 @@ static const struct {
 static bool
 is_on(const char *s)
 {
-	return (*s == '\0' || strcasecmp(s, "ON") == 0 ||
-	    strcasecmp(s, "TRUE") == 0 || strcmp(s, "1") == 0);
+	return *s == '\0' || strcasecmp(s, "ON") == 0 ||
+	    strcasecmp(s, "TRUE") == 0 || strcmp(s, "1") == 0;
 }
 
 static bool
 is_off(const char *s)
 {
-	return (strcasecmp(s, "OFF") == 0 || strcasecmp(s, "FALSE") == 0 ||
-	    strcmp(s, "0") == 0);
+	return strcasecmp(s, "OFF") == 0 || strcasecmp(s, "FALSE") == 0 ||
+	    strcmp(s, "0") == 0;
 }
 
 static bool
 same_value(const char *ours, const char *value)
 {
 	if (strcmp(ours, "ON") == 0)
-		return (is_on(value));
+		return is_on(value);
 	if (strcmp(ours, "OFF") == 0)
-		return (is_off(value));
-	return (strcmp(ours, value) == 0);
+		return is_off(value);
+	return strcmp(ours, value) == 0;
 }
 
 /*
@@ -164,22 +166,25 @@ static const char *
 skip_prefix(const char *key, bool *negates)
 {
 	static const struct {
-		const char	*text;
-		bool		 negates;
+		const char *text;
+		bool negates;
 	} prefixes[] = {
-		{ "loose-", false }, { "enable-", false }, { "skip-", true },
-		{ "disable-", true }, { "maximum-", true },
+		{ "loose-", false },
+		{ "enable-", false },
+		{ "skip-", true },
+		{ "disable-", true },
+		{ "maximum-", true },
 	};
 
 	for (size_t i = 0; i < PS_NITEMS(prefixes); i++) {
-		size_t	n = strlen(prefixes[i].text);
+		size_t n = strlen(prefixes[i].text);
 
 		if (strncasecmp(key, prefixes[i].text, n) == 0) {
 			*negates |= prefixes[i].negates;
-			return (key + n);
+			return key + n;
 		}
 	}
-	return (NULL);
+	return NULL;
 }
 
 static const char *
@@ -191,57 +196,57 @@ refused_name(const char *key, const char *value, unsigned role, bool negates)
 			continue;
 		if (!negates && refused[i].value != NULL &&
 		    same_value(refused[i].value, value))
-			return (NULL);
-		return (refused[i].why);
+			return NULL;
+		return refused[i].why;
 	}
-	return (NULL);
+	return NULL;
 }
 
 int
 kconf_key(const char *raw, char *out, size_t size)
 {
-	size_t	n = strlen(raw);
+	size_t n = strlen(raw);
 
 	if (n == 0 || n >= size || !isalpha((unsigned char)raw[0])) {
 		errno = EBADMSG;
-		return (-1);
+		return -1;
 	}
 	for (size_t i = 0; i <= n; i++) {
-		unsigned char	c = (unsigned char)raw[i];
+		unsigned char c = (unsigned char)raw[i];
 
 		if (c != '\0' && !isalnum(c) && c != '-' && c != '_' &&
 		    c != '.') {
 			errno = EBADMSG;
-			return (-1);
+			return -1;
 		}
 		out[i] = c == '_' ? '-' : (char)c;
 	}
-	return (0);
+	return 0;
 }
 
 const char *
 kconf_refused(const char *raw, const char *value, unsigned role)
 {
-	char		 key[KEY_LEN + 1];
-	const char	*p = key, *why;
-	bool		 negates = false;
+	char key[KEY_LEN + 1];
+	const char *p = key, *why;
+	bool negates = false;
 
 	if (kconf_key(raw, key, sizeof(key)) == -1)
-		return ("is not the name of a server option");
+		return "is not the name of a server option";
 	if (strlen(value) > VALUE_LEN)
-		return ("is longer than 8191 bytes");
+		return "is longer than 8191 bytes";
 	for (const char *c = value; *c != '\0'; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			return ("must not contain control characters or line "
-			    "breaks");
+			return "must not contain control characters or line "
+			       "breaks";
 	/* mysqld takes the rest of the line for a comment, silently. */
 	if (strchr(value, '#') != NULL)
-		return ("must not contain '#'");
+		return "must not contain '#'";
 	do {
 		if ((why = refused_name(p, value, role, negates)) != NULL)
-			return (why);
+			return why;
 	} while ((p = skip_prefix(p, &negates)) != NULL);
-	return (NULL);
+	return NULL;
 }
 
 /* ------------------------------------------------------------- merging -- */
@@ -251,39 +256,38 @@ static bool
 put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
     const char *value)
 {
-	yyjson_mut_val	*k = yyjson_mut_strcpy(doc, key);
-	yyjson_mut_val	*v = yyjson_mut_strcpy(doc, value);
+	yyjson_mut_val *k = yyjson_mut_strcpy(doc, key);
+	yyjson_mut_val *v = yyjson_mut_strcpy(doc, value);
 
-	return (k != NULL && v != NULL && yyjson_mut_obj_put(obj, k, v));
+	return k != NULL && v != NULL && yyjson_mut_obj_put(obj, k, v);
 }
 
 static bool
-put_all(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct def *d,
-    size_t n)
+put_all(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct def *d, size_t n)
 {
-	bool	ok = true;
+	bool ok = true;
 
 	for (size_t i = 0; i < n; i++)
 		ok &= put(doc, obj, d[i].key, d[i].value);
-	return (ok);
+	return ok;
 }
 
 static int
 cmp_str(const void *a, const void *b)
 {
-	return (strcmp(*(const char *const *)a, *(const char *const *)b));
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* In the order of the raw keys, so that of two spellings the later wins. */
 static bool
 put_user(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_val *map)
 {
-	const char	*raw[KCONF_ENTRIES_MAX];
-	char		 key[KEY_LEN + 1];
-	yyjson_obj_iter	 it = yyjson_obj_iter_with(map);
-	yyjson_val	*k, *v;
-	size_t		 n = 0;
-	bool		 ok = true;
+	const char *raw[KCONF_ENTRIES_MAX];
+	char key[KEY_LEN + 1];
+	yyjson_obj_iter it = yyjson_obj_iter_with(map);
+	yyjson_val *k, *v;
+	size_t n = 0;
+	bool ok = true;
 
 	while (n < KCONF_ENTRIES_MAX && (k = yyjson_obj_iter_next(&it)) != NULL)
 		raw[n++] = yyjson_get_str(k);
@@ -296,7 +300,7 @@ put_user(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_val *map)
 			continue;
 		ok &= put(doc, obj, key, yyjson_get_str(v));
 	}
-	return (ok);
+	return ok;
 }
 
 static const char *
@@ -305,30 +309,30 @@ reason(const char *key, const char *value)
 	for (size_t i = 0; i < PS_NITEMS(defaults); i++)
 		if (strcmp(defaults[i].key, key) == 0 &&
 		    strcmp(defaults[i].value, value) == 0)
-			return (defaults[i].why);
+			return defaults[i].why;
 	for (size_t i = 0; i < PS_NITEMS(candidate_defaults); i++)
 		if (strcmp(candidate_defaults[i].key, key) == 0)
-			return (candidate_defaults[i].why);
-	return (NULL);
+			return candidate_defaults[i].why;
+	return NULL;
 }
 
 static yyjson_mut_val *
 print(yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
-	struct kbuf		 b = { 0 };
-	yyjson_mut_obj_iter	 it = yyjson_mut_obj_iter_with(obj);
-	yyjson_mut_val		*k;
-	size_t			 n = yyjson_mut_obj_size(obj), i = 0;
-	const char		**keys = calloc(n + 1, sizeof(*keys));
+	struct kbuf b = { 0 };
+	yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(obj);
+	yyjson_mut_val *k;
+	size_t n = yyjson_mut_obj_size(obj), i = 0;
+	const char **keys = calloc(n + 1, sizeof(*keys));
 
 	if (keys == NULL)
-		return (NULL);
+		return NULL;
 	while ((k = yyjson_mut_obj_iter_next(&it)) != NULL)
 		keys[i++] = yyjson_mut_get_str(k);
 	qsort(keys, n, sizeof(*keys), cmp_str);
 	kbuf_add(&b, "[mysqld]\n");
 	for (i = 0; i < n; i++) {
-		const char	*v, *why;
+		const char *v, *why;
 
 		v = yyjson_mut_get_str(yyjson_mut_obj_get(obj, keys[i]));
 		why = reason(keys[i], v);
@@ -337,12 +341,11 @@ print(yyjson_mut_doc *doc, yyjson_mut_val *obj)
 		kbuf_addf(&b, "%s%s%s\n", keys[i], *v == '\0' ? "" : "=", v);
 	}
 	free(keys);
-	return (kbuf_take(&b, doc));
+	return kbuf_take(&b, doc);
 }
 
 yyjson_mut_val *
-krender_mycnf(yyjson_mut_doc *doc, const struct kspec *k,
-    const struct ksite *s)
+krender_mycnf(yyjson_mut_doc *doc, const struct kspec *k, const struct ksite *s)
 {
 	/* What nobody may override, whatever was let through. */
 	static const struct def asserted[] = {
@@ -354,12 +357,14 @@ krender_mycnf(yyjson_mut_doc *doc, const struct kspec *k,
 		{ "plugin-load-add", "mysql_clone.so", NULL },
 		{ "partial-revokes", "ON", NULL },
 	};
-	yyjson_mut_val	*obj = yyjson_mut_obj(doc);
-	char		 host[HOST_LEN + 1];
-	bool		 ok;
+	yyjson_mut_val *obj = yyjson_mut_obj(doc);
+	char host[HOST_LEN + 1];
+	bool ok;
 
-	snprintf(host, sizeof(host), "mysql-%s-%s-internal.%s.svc.cluster."
-	    "local", k->name, s->name, k->ns);
+	snprintf(host, sizeof(host),
+	    "mysql-%s-%s-internal.%s.svc.cluster."
+	    "local",
+	    k->name, s->name, k->ns);
 	ok = obj != NULL && put_all(doc, obj, defaults, PS_NITEMS(defaults));
 	if (ok && s->role == ROLE_CANDIDATE)
 		ok = put_all(doc, obj, candidate_defaults,
@@ -370,6 +375,6 @@ krender_mycnf(yyjson_mut_doc *doc, const struct kspec *k,
 	    !put_user(doc, obj, k->mysql_conf) ||
 	    !put_user(doc, obj, s->mysql_conf) ||
 	    !put_all(doc, obj, asserted, PS_NITEMS(asserted)))
-		return (NULL);
-	return (print(doc, obj));
+		return NULL;
+	return print(doc, obj);
 }

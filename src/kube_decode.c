@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * A MysqlFailoverGroup → struct kspec, and from there what the parent is
  * told. Pure.
@@ -27,42 +26,42 @@
 
 #include "kube_schema.h"
 
-#define SERVER_ID_FIRST	101
+#define SERVER_ID_FIRST 101
 
 static const char *
 text(yyjson_val *v, const char *name)
 {
-	yyjson_val	*m = yyjson_obj_get(v, name);
+	yyjson_val *m = yyjson_obj_get(v, name);
 
 	/* Text with NUL inside is none of ours. */
 	if (!yyjson_is_str(m) || yyjson_get_len(m) == 0 ||
 	    strlen(yyjson_get_str(m)) != yyjson_get_len(m))
-		return (NULL);
-	return (yyjson_get_str(m));
+		return NULL;
+	return yyjson_get_str(m);
 }
 
 /* A member of this shape, else NULL: renderers need not look again. */
 static yyjson_val *
 object(yyjson_val *v, const char *name)
 {
-	yyjson_val	*m = yyjson_obj_get(v, name);
+	yyjson_val *m = yyjson_obj_get(v, name);
 
-	return (yyjson_is_obj(m) ? m : NULL);
+	return yyjson_is_obj(m) ? m : NULL;
 }
 
 static yyjson_val *
 list(yyjson_val *v, const char *name)
 {
-	yyjson_val	*m = yyjson_obj_get(v, name);
+	yyjson_val *m = yyjson_obj_get(v, name);
 
-	return (yyjson_is_arr(m) ? m : NULL);
+	return yyjson_is_arr(m) ? m : NULL;
 }
 
 static int
 decode_meta(yyjson_val *meta, struct kspec *k, struct kproblems *p)
 {
-	yyjson_arr_iter	 it;
-	yyjson_val	*f;
+	yyjson_arr_iter it;
+	yyjson_val *f;
 
 	k->name = text(meta, "name");
 	k->ns = text(meta, "namespace");
@@ -73,14 +72,14 @@ decode_meta(yyjson_val *meta, struct kspec *k, struct kproblems *p)
 	while ((f = yyjson_arr_iter_next(&it)) != NULL)
 		if (yyjson_equals_str(f, BR_FINALIZER))
 			k->finalizer = true;
-	if (k->name == NULL || k->ns == NULL ||
-	    strlen(k->name) > NAME_LEN || strlen(k->ns) > NS_LEN ||
-	    text(meta, "uid") == NULL || strlen(text(meta, "uid")) > UID_LEN) {
+	if (k->name == NULL || k->ns == NULL || strlen(k->name) > NAME_LEN ||
+	    strlen(k->ns) > NS_LEN || text(meta, "uid") == NULL ||
+	    strlen(text(meta, "uid")) > UID_LEN) {
 		kproblem(p, "metadata: has no usable name, namespace or uid");
-		return (-1);
+		return -1;
 	}
 	k->uid = text(meta, "uid");
-	return (0);
+	return 0;
 }
 
 static void
@@ -97,9 +96,9 @@ decode_svc(const struct kobject *o, yyjson_val *v, struct ksvc *svc)
 static void
 decode_site(yyjson_val *v, unsigned i, struct ksite *s)
 {
-	const struct kobject	*o = kschema_child(&kschema_spec, "sites");
-	yyjson_val		*storage = object(v, "storage");
-	int			 role = -1;
+	const struct kobject *o = kschema_child(&kschema_spec, "sites");
+	yyjson_val *storage = object(v, "storage");
+	int role = -1;
 
 	s->name = text(v, "name");
 	if (s->name != NULL && strlen(s->name) > NAME_LEN)
@@ -123,16 +122,16 @@ decode_site(yyjson_val *v, unsigned i, struct ksite *s)
 static void
 decode_sites(yyjson_val *spec, struct kspec *k)
 {
-	yyjson_arr_iter	 it = yyjson_arr_iter_with(list(spec, "sites"));
-	yyjson_val	*e;
+	yyjson_arr_iter it = yyjson_arr_iter_with(list(spec, "sites"));
+	yyjson_val *e;
 
-	while (k->nsites < SITES_MAX &&
-	    (e = yyjson_arr_iter_next(&it)) != NULL) {
+	while (
+	    k->nsites < SITES_MAX && (e = yyjson_arr_iter_next(&it)) != NULL) {
 		decode_site(e, k->nsites, &k->sites[k->nsites]);
 		k->nsites++;
 	}
-	it = yyjson_arr_iter_with(list(object(spec, "splitBrainPolicy"),
-	    "sitePriorities"));
+	it = yyjson_arr_iter_with(
+	    list(object(spec, "splitBrainPolicy"), "sitePriorities"));
 	while (k->npriorities < SITES_MAX &&
 	    (e = yyjson_arr_iter_next(&it)) != NULL)
 		if (yyjson_is_str(e) && yyjson_get_len(e) <= NAME_LEN)
@@ -142,7 +141,7 @@ decode_sites(yyjson_val *spec, struct kspec *k)
 static void
 decode_secrets(yyjson_val *spec, struct kspec *k)
 {
-	yyjson_val	*c = object(spec, "credentials");
+	yyjson_val *c = object(spec, "credentials");
 
 	k->secret_name = text(spec, "secretName");
 	k->operator_secret = text(c, "operatorSecret");
@@ -158,10 +157,10 @@ decode_secrets(yyjson_val *spec, struct kspec *k)
 static void
 decode_times(yyjson_val *spec, struct kspec *k)
 {
-	const struct kobject	*o = &kschema_spec;
-	const struct kobject	*repl = kschema_child(o, "replication");
-	const struct kobject	*side = kschema_child(o, "sidecar");
-	yyjson_val		*r = object(spec, "replication");
+	const struct kobject *o = &kschema_spec;
+	const struct kobject *repl = kschema_child(o, "replication");
+	const struct kobject *side = kschema_child(o, "sidecar");
+	yyjson_val *r = object(spec, "replication");
 
 	k->poll_ms = kget_ms(o, spec, "pollInterval");
 	k->failure_threshold = kget_int(o, spec, "failureThreshold");
@@ -178,17 +177,17 @@ decode_times(yyjson_val *spec, struct kspec *k)
 	k->max_lag_s = kget_int(repl, r, "maxLagSeconds");
 	k->reader_max_lag_s = k->max_lag_s;
 	if (yyjson_is_int(yyjson_obj_get(r, "readOnlyMaxLagSeconds")))
-		k->reader_max_lag_s = kget_int(repl, r,
-		    "readOnlyMaxLagSeconds");
+		k->reader_max_lag_s =
+		    kget_int(repl, r, "readOnlyMaxLagSeconds");
 	k->lease_ms = kget_ms(side, object(spec, "sidecar"), "leaseTimeout");
-	k->peer_check_ms = kget_ms(side, object(spec, "sidecar"),
-	    "peerCheckInterval");
+	k->peer_check_ms =
+	    kget_ms(side, object(spec, "sidecar"), "peerCheckInterval");
 }
 
 static void
 decode_spec(yyjson_val *spec, struct kspec *k)
 {
-	const struct kobject	*dns = kschema_child(&kschema_spec, "dns");
+	const struct kobject *dns = kschema_child(&kschema_spec, "dns");
 
 	k->image = kget_str(&kschema_spec, spec, "image");
 	k->sidecar_image = kget_str(&kschema_spec, spec, "sidecarImage");
@@ -210,13 +209,13 @@ decode_spec(yyjson_val *spec, struct kspec *k)
 int
 kspec_decode(yyjson_val *cr, struct kspec *k, struct kproblems *p)
 {
-	unsigned	 before = p->n;
-	yyjson_val	*spec = object(cr, "spec");
+	unsigned before = p->n;
+	yyjson_val *spec = object(cr, "spec");
 
 	memset(k, 0, sizeof(*k));
 	if (decode_meta(object(cr, "metadata"), k, p) == -1) {
 		errno = EBADMSG;
-		return (-1);
+		return -1;
 	}
 	if (spec == NULL)
 		kproblem(p, "spec: required");
@@ -226,9 +225,9 @@ kspec_decode(yyjson_val *cr, struct kspec *k, struct kproblems *p)
 	decode_spec(spec, k);
 	krules_render(k, p);
 	if (p->n == before)
-		return (0);
+		return 0;
 	errno = EBADMSG;
-	return (-1);
+	return -1;
 }
 
 /* ---------------------------------------------------------- server ids -- */
@@ -237,40 +236,40 @@ kspec_decode(yyjson_val *cr, struct kspec *k, struct kproblems *p)
 static uint32_t
 deployed_id(yyjson_val *deployment, const char **site)
 {
-	yyjson_val	*meta = object(deployment, "metadata");
-	const char	*s, *err;
+	yyjson_val *meta = object(deployment, "metadata");
+	const char *s, *err;
 
 	*site = text(object(meta, "labels"), KLABEL_SITE);
 	s = text(object(meta, "annotations"), KANN_SERVER_ID);
 	if (*site == NULL || s == NULL)
-		return (0);
-	return ((uint32_t)strtonum(s, 1, UINT32_MAX, &err));
+		return 0;
+	return (uint32_t)strtonum(s, 1, UINT32_MAX, &err);
 }
 
 static bool
 id_taken(yyjson_val *items, const struct kspec *k, uint32_t id, unsigned but)
 {
-	yyjson_arr_iter	 it = yyjson_arr_iter_with(items);
-	yyjson_val	*d;
-	const char	*site;
+	yyjson_arr_iter it = yyjson_arr_iter_with(items);
+	yyjson_val *d;
+	const char *site;
 
 	for (unsigned i = 0; i < k->nsites; i++)
 		if (i != but && k->sites[i].server_id == id)
-			return (true);
+			return true;
 	while ((d = yyjson_arr_iter_next(&it)) != NULL)
 		if (deployed_id(d, &site) == id)
-			return (true);
-	return (false);
+			return true;
+	return false;
 }
 
 void
 kspec_server_ids(struct kspec *k, yyjson_val *items)
 {
-	yyjson_arr_iter	 it = yyjson_arr_iter_with(items);
-	yyjson_val	*d;
-	const char	*site;
-	uint32_t	 id;
-	int		 i;
+	yyjson_arr_iter it = yyjson_arr_iter_with(items);
+	yyjson_val *d;
+	const char *site;
+	uint32_t id;
+	int i;
 
 	for (unsigned n = 0; n < k->nsites; n++)
 		k->sites[n].server_id = 0;
@@ -296,8 +295,8 @@ kspec_site(const struct kspec *k, const char *name)
 	for (unsigned i = 0; i < k->nsites; i++)
 		if (k->sites[i].name != NULL &&
 		    strcmp(k->sites[i].name, name) == 0)
-			return ((int)i);
-	return (-1);
+			return (int)i;
+	return -1;
 }
 
 /* --------------------------------------------------------- for parents -- */
@@ -305,23 +304,22 @@ kspec_site(const struct kspec *k, const char *name)
 static void
 conf_site(const struct kspec *k, const struct ksite *s, struct m_site *out)
 {
-	const char	*name = s->name == NULL ? "" : s->name;
+	const char *name = s->name == NULL ? "" : s->name;
 
 	strlcpy(out->name, name, sizeof(out->name));
 	out->role = s->role;
 	if (s->lb_ip != NULL)
 		strlcpy(out->lb_ip, s->lb_ip, sizeof(out->lb_ip));
 	snprintf(out->host, sizeof(out->host),
-	    "mysql-%s-%s-internal.%s.svc.cluster.local", k->name, name,
-	    k->ns);
+	    "mysql-%s-%s-internal.%s.svc.cluster.local", k->name, name, k->ns);
 	snprintf(out->tls_name, sizeof(out->tls_name),
 	    "mysql-%s-%s.%s.svc.cluster.local", k->name, name, k->ns);
 	out->server_id = s->server_id;
 }
 
 void
-kspec_conf(const struct kspec *k, const struct kproblems *p,
-    struct m_group_conf *m)
+kspec_conf(
+    const struct kspec *k, const struct kproblems *p, struct m_group_conf *m)
 {
 	memset(m, 0, sizeof(*m));
 	strlcpy(m->group, k->uid, sizeof(m->group));
@@ -343,25 +341,24 @@ kspec_conf(const struct kspec *k, const struct kproblems *p,
 	m->reader_max_lag_s = k->reader_max_lag_s;
 	m->tls = k->tls;
 	if (k->dns_hostname != NULL)
-		strlcpy(m->dns_hostname, k->dns_hostname,
-		    sizeof(m->dns_hostname));
+		strlcpy(
+		    m->dns_hostname, k->dns_hostname, sizeof(m->dns_hostname));
 	m->dns_ttl = k->dns_ttl;
 	for (unsigned i = 0; i < k->nsites; i++)
 		conf_site(k, &k->sites[i], &m->sites[m->n_sites++]);
 	for (unsigned i = 0; i < k->npriorities; i++)
-		strlcpy(m->priorities[m->n_priorities++].name,
-		    k->priorities[i], sizeof(m->priorities[0].name));
+		strlcpy(m->priorities[m->n_priorities++].name, k->priorities[i],
+		    sizeof(m->priorities[0].name));
 }
 
 unsigned
 kspec_secrets(const struct kspec *k, const char *names[KSECRETS_MAX])
 {
-	const char	*all[] = { k->operator_secret != NULL ?
-			    k->operator_secret : k->secret_name,
-			    k->app_secret, k->readonly_secret,
-			    k->monitor_secret, k->backup_secret,
-			    k->tls ? k->tls_secret : NULL };
-	unsigned	 n = 0, j;
+	const char *all[] = { k->operator_secret != NULL ? k->operator_secret :
+							   k->secret_name,
+		k->app_secret, k->readonly_secret, k->monitor_secret,
+		k->backup_secret, k->tls ? k->tls_secret : NULL };
+	unsigned n = 0, j;
 
 	for (size_t i = 0; i < PS_NITEMS(all); i++) {
 		if (all[i] == NULL)
@@ -371,5 +368,5 @@ kspec_secrets(const struct kspec *k, const char *names[KSECRETS_MAX])
 		if (j == n)
 			names[n++] = all[i];
 	}
-	return (n);
+	return n;
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * MySQL Pods: what the kubelet says about container "mysql", and the two
  * labels that steer Services.
@@ -25,44 +24,43 @@
 
 #include "kube_render.h"
 
-#define CONTAINER	"mysql"
+#define CONTAINER "mysql"
 
 static const char *
 text(yyjson_val *o, const char *key)
 {
-	const char	*s = yyjson_get_str(yyjson_obj_get(o, key));
+	const char *s = yyjson_get_str(yyjson_obj_get(o, key));
 
-	return (s == NULL ? "" : s);
+	return s == NULL ? "" : s;
 }
 
 /* Unix ms; 0 when absent or no time. */
 static int64_t
 time_ms(yyjson_val *o, const char *key)
 {
-	int64_t	us;
+	int64_t us;
 
-	return (ktime_parse(text(o, key), &us) == 0 ? us / 1000 : 0);
+	return ktime_parse(text(o, key), &us) == 0 ? us / 1000 : 0;
 }
 
 /* Too long is not cut: half an identity is none. */
 static int
 take(char *out, size_t size, const char *s)
 {
-	return (strlcpy(out, s, size) < size ? 0 : -1);
+	return strlcpy(out, s, size) < size ? 0 : -1;
 }
 
 static yyjson_val *
 find_status(yyjson_val *status)
 {
-	yyjson_arr_iter	 it;
-	yyjson_val	*c;
+	yyjson_arr_iter it;
+	yyjson_val *c;
 
-	it = yyjson_arr_iter_with(yyjson_obj_get(status,
-	    "containerStatuses"));
+	it = yyjson_arr_iter_with(yyjson_obj_get(status, "containerStatuses"));
 	while ((c = yyjson_arr_iter_next(&it)) != NULL)
 		if (yyjson_equals_str(yyjson_obj_get(c, "name"), CONTAINER))
-			return (c);
-	return (NULL);
+			return c;
+	return NULL;
 }
 
 /*
@@ -72,9 +70,9 @@ find_status(yyjson_val *status)
 static void
 add_word(struct m_pod *m, yyjson_val *t, const char *fallback_id)
 {
-	struct m_word	*w = &m->words[m->n_words];
-	yyjson_val	*code = yyjson_obj_get(t, "exitCode");
-	const char	*id = text(t, "containerID");
+	struct m_word *w = &m->words[m->n_words];
+	yyjson_val *code = yyjson_obj_get(t, "exitCode");
+	const char *id = text(t, "containerID");
 
 	if (!yyjson_is_obj(t) || m->n_words == WORDS_MAX)
 		return;
@@ -94,14 +92,14 @@ add_word(struct m_pod *m, yyjson_val *t, const char *fallback_id)
 static void
 decode_container(yyjson_val *c, struct m_pod *m)
 {
-	yyjson_val	*state = yyjson_obj_get(c, "state");
-	yyjson_val	*running = yyjson_obj_get(state, "running");
-	yyjson_val	*waiting = yyjson_obj_get(state, "waiting");
-	yyjson_val	*ended = yyjson_obj_get(state, "terminated");
+	yyjson_val *state = yyjson_obj_get(c, "state");
+	yyjson_val *running = yyjson_obj_get(state, "running");
+	yyjson_val *waiting = yyjson_obj_get(state, "waiting");
+	yyjson_val *ended = yyjson_obj_get(state, "terminated");
 
 	m->ready = yyjson_is_true(yyjson_obj_get(c, "ready"));
 	if (take(m->container_id, sizeof(m->container_id),
-	    text(c, "containerID")) == -1)
+		text(c, "containerID")) == -1)
 		m->container_id[0] = '\0';
 	if (yyjson_is_obj(running)) {
 		m->ctr_state = CTR_RUNNING;
@@ -115,40 +113,40 @@ decode_container(yyjson_val *c, struct m_pod *m)
 		    sizeof(m->waiting_reason));
 	}
 	add_word(m, ended, m->container_id);
-	add_word(m, yyjson_obj_get(yyjson_obj_get(c, "lastState"),
-	    "terminated"), "");
+	add_word(m,
+	    yyjson_obj_get(yyjson_obj_get(c, "lastState"), "terminated"), "");
 }
 
 static bool
 has_finalizer(yyjson_val *meta)
 {
-	yyjson_arr_iter	 it;
-	yyjson_val	*f;
+	yyjson_arr_iter it;
+	yyjson_val *f;
 
 	it = yyjson_arr_iter_with(yyjson_obj_get(meta, "finalizers"));
 	while ((f = yyjson_arr_iter_next(&it)) != NULL)
 		if (yyjson_equals_str(f, BR_POD_FINALIZER))
-			return (true);
-	return (false);
+			return true;
+	return false;
 }
 
 int
 kpod_decode(yyjson_val *pod, struct m_pod *m, const char **group_name)
 {
-	yyjson_val	*meta = yyjson_obj_get(pod, "metadata");
-	yyjson_val	*labels = yyjson_obj_get(meta, "labels");
-	yyjson_val	*status = yyjson_obj_get(pod, "status"), *c;
+	yyjson_val *meta = yyjson_obj_get(pod, "metadata");
+	yyjson_val *labels = yyjson_obj_get(meta, "labels");
+	yyjson_val *status = yyjson_obj_get(pod, "status"), *c;
 
 	memset(m, 0, sizeof(*m));
 	*group_name = text(labels, KLABEL_GROUP);
 	if (take(m->pod_uid, sizeof(m->pod_uid), text(meta, "uid")) == -1 ||
-	    take(m->pod_name, sizeof(m->pod_name), text(meta, "name")) == -1
-	    || take(m->site, sizeof(m->site), text(labels, KLABEL_SITE)) ==
-	    -1 || m->pod_uid[0] == '\0' || m->pod_name[0] == '\0' ||
+	    take(m->pod_name, sizeof(m->pod_name), text(meta, "name")) == -1 ||
+	    take(m->site, sizeof(m->site), text(labels, KLABEL_SITE)) == -1 ||
+	    m->pod_uid[0] == '\0' || m->pod_name[0] == '\0' ||
 	    m->site[0] == '\0' || **group_name == '\0' ||
 	    strcmp(text(labels, "app.kubernetes.io/name"), "mysql") != 0) {
 		errno = EBADMSG;
-		return (-1);
+		return -1;
 	}
 	if (ktext_ip(text(status, "podIP")))
 		strlcpy(m->ip, text(status, "podIP"), sizeof(m->ip));
@@ -160,32 +158,31 @@ kpod_decode(yyjson_val *pod, struct m_pod *m, const char **group_name)
 	m->ctr_state = CTR_NONE;
 	if ((c = find_status(status)) != NULL)
 		decode_container(c, m);
-	return (0);
+	return 0;
 }
 
 yyjson_mut_val *
 kpod_labels(yyjson_mut_doc *doc, unsigned role_label, bool healthy)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc), *meta, *labels;
-	const char	*role = role_label_name(role_label);
+	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *labels;
+	const char *role = role_label_name(role_label);
 
 	if (o == NULL || role == NULL ||
 	    (meta = yyjson_mut_obj_add_obj(doc, o, "metadata")) == NULL ||
 	    (labels = yyjson_mut_obj_add_obj(doc, meta, "labels")) == NULL ||
 	    !kput_str(doc, labels, KLABEL_ROLE, role) ||
 	    !kput_str(doc, labels, KLABEL_HEALTHY, healthy ? "yes" : "no"))
-		return (NULL);
-	return (o);
+		return NULL;
+	return o;
 }
 
 bool
 kpod_labels_match(yyjson_val *pod, unsigned role_label, bool healthy)
 {
-	yyjson_val	*labels;
-	const char	*role = role_label_name(role_label);
+	yyjson_val *labels;
+	const char *role = role_label_name(role_label);
 
 	labels = yyjson_obj_get(yyjson_obj_get(pod, "metadata"), "labels");
-	return (role != NULL && strcmp(text(labels, KLABEL_ROLE), role) == 0 &&
-	    strcmp(text(labels, KLABEL_HEALTHY), healthy ? "yes" : "no") ==
-	    0);
+	return role != NULL && strcmp(text(labels, KLABEL_ROLE), role) == 0 &&
+	    strcmp(text(labels, KLABEL_HEALTHY), healthy ? "yes" : "no") == 0;
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The user's Secrets → struct m_creds. No copy of a password stays behind.
  */
@@ -26,22 +25,22 @@
 
 #include "kube_render.h"
 
-#define NAME_CHARS	32	/* of a MySQL account */
-#define REPL_PW_CHARS	32	/* SOURCE_PASSWORD; error 1470 above */
+#define NAME_CHARS    32 /* of a MySQL account */
+#define REPL_PW_CHARS 32 /* SOURCE_PASSWORD; error 1470 above */
 
 struct creds {
-	const struct kspec	*k;
-	ksecret_lookup		 lookup;
-	void			*arg;
-	struct m_creds		*out;
-	bool			 bad;
+	const struct kspec *k;
+	ksecret_lookup lookup;
+	void *arg;
+	struct m_creds *out;
+	bool bad;
 };
 
 /* The first problem counts; later ones are often its echo. */
 static void
 problem(struct creds *c, const char *fmt, ...)
 {
-	va_list	ap;
+	va_list ap;
 
 	if (!c->bad) {
 		va_start(ap, fmt);
@@ -54,22 +53,22 @@ problem(struct creds *c, const char *fmt, ...)
 static yyjson_val *
 find(struct creds *c, const char *name, const char *field)
 {
-	yyjson_val	*s = c->lookup(c->arg, name);
+	yyjson_val *s = c->lookup(c->arg, name);
 
 	if (s == NULL)
 		problem(c, "SecretNotFound: Secret %s (%s) does not exist",
 		    name, field);
-	return (yyjson_obj_get(s, "data"));
+	return yyjson_obj_get(s, "data");
 }
 
 static size_t
 runes(const struct secret *s)
 {
-	size_t	n = 0;
+	size_t n = 0;
 
 	for (uint32_t i = 0; i < s->len; i++)
 		n += (s->data[i] & 0xc0) != 0x80;
-	return (n);
+	return n;
 }
 
 static bool
@@ -77,8 +76,8 @@ has_control(const struct secret *s)
 {
 	for (uint32_t i = 0; i < s->len; i++)
 		if (s->data[i] < ' ' || s->data[i] == 0x7f)
-			return (true);
-	return (false);
+			return true;
+	return false;
 }
 
 /*
@@ -86,36 +85,43 @@ has_control(const struct secret *s)
  * $(cat) drops them as well). A key that may be absent leaves out empty.
  */
 static void
-read_key(struct creds *c, yyjson_val *data, const char *name,
-    const char *key, bool required, struct secret *out)
+read_key(struct creds *c, yyjson_val *data, const char *name, const char *key,
+    bool required, struct secret *out)
 {
-	static uint8_t	 buf[SECRET_MAX];
-	yyjson_val	*v = yyjson_obj_get(data, key);
-	int		 n;
+	static uint8_t buf[SECRET_MAX];
+	yyjson_val *v = yyjson_obj_get(data, key);
+	int n;
 
 	secret_wipe(out);
 	if (v == NULL || yyjson_get_len(v) == 0) {
 		if (required && data != NULL)
-			problem(c, "SecretMissingKey: Secret %s has no key "
-			    "%s", name, key);
+			problem(c,
+			    "SecretMissingKey: Secret %s has no key "
+			    "%s",
+			    name, key);
 		else if (required)
-			problem(c, "SecretMissingKey: Secret %s is empty",
-			    name);
+			problem(
+			    c, "SecretMissingKey: Secret %s is empty", name);
 		return;
 	}
 	n = yyjson_is_str(v) ? ktext_base64(yyjson_get_str(v),
-	    yyjson_get_len(v), buf, sizeof(buf)) : -1;
+				   yyjson_get_len(v), buf, sizeof(buf)) :
+			       -1;
 	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
 		n--;
 	if (n == -1 || secret_set(out, buf, (size_t)n) == -1)
-		problem(c, "SecretInvalid: Secret %s, key %s: longer than %d "
-		    "bytes or no base64", name, key, SECRET_MAX);
+		problem(c,
+		    "SecretInvalid: Secret %s, key %s: longer than %d "
+		    "bytes or no base64",
+		    name, key, SECRET_MAX);
 	else if (n == 0 && required)
 		problem(c, "SecretMissingKey: key %s of Secret %s is empty",
 		    key, name);
 	else if (has_control(out))
-		problem(c, "SecretInvalid: Secret %s, key %s: holds control "
-		    "characters", name, key);
+		problem(c,
+		    "SecretInvalid: Secret %s, key %s: holds control "
+		    "characters",
+		    name, key);
 	explicit_bzero(buf, sizeof(buf));
 }
 
@@ -124,8 +130,10 @@ set_user(struct creds *c, const char *name, const char *key,
     const struct secret *s, char out[USER_LEN + 1])
 {
 	if (s->len > USER_LEN || runes(s) > NAME_CHARS) {
-		problem(c, "SecretInvalid: Secret %s, key %s: an account name "
-		    "has at most %d characters", name, key, NAME_CHARS);
+		problem(c,
+		    "SecretInvalid: Secret %s, key %s: an account name "
+		    "has at most %d characters",
+		    name, key, NAME_CHARS);
 		return;
 	}
 	memcpy(out, s->data, s->len);
@@ -136,51 +144,57 @@ set_user(struct creds *c, const char *name, const char *key,
 static void
 check_root(struct creds *c, yyjson_val *data, const char *name, bool required)
 {
-	struct secret	s = { 0 };
+	struct secret s = { 0 };
 
 	read_key(c, data, name, "MYSQL_ROOT_PASSWORD", required, &s);
 	if (memchr(s.data, '\'', s.len) != NULL ||
 	    memchr(s.data, '\\', s.len) != NULL)
-		problem(c, "SecretInvalid: Secret %s, key MYSQL_ROOT_PASSWORD:"
-		    " must not contain ' or \\", name);
+		problem(c,
+		    "SecretInvalid: Secret %s, key MYSQL_ROOT_PASSWORD:"
+		    " must not contain ' or \\",
+		    name);
 	secret_wipe(&s);
 }
 
 static void
 read_replication(struct creds *c, yyjson_val *data, const char *name)
 {
-	struct m_creds	*m = c->out;
-	struct secret	 user = { 0 };
+	struct m_creds *m = c->out;
+	struct secret user = { 0 };
 
 	read_key(c, data, name, "MYSQL_REPLICATION_USER", false, &user);
 	read_key(c, data, name, "MYSQL_REPLICATION_PASSWORD", user.len > 0,
 	    &m->repl_password);
 	if (user.len > 0) {
-		set_user(c, name, "MYSQL_REPLICATION_USER", &user,
-		    m->repl_user);
+		set_user(
+		    c, name, "MYSQL_REPLICATION_USER", &user, m->repl_user);
 	} else {
 		strlcpy(m->repl_user, m->user, sizeof(m->repl_user));
 		m->repl_password = m->password;
 	}
 	secret_wipe(&user);
 	if (runes(&m->repl_password) > REPL_PW_CHARS)
-		problem(c, "SecretInvalid: Secret %s: the replication "
+		problem(c,
+		    "SecretInvalid: Secret %s: the replication "
 		    "password (without MYSQL_REPLICATION_USER, the operator's)"
-		    " has more than %d characters", name, REPL_PW_CHARS);
+		    " has more than %d characters",
+		    name, REPL_PW_CHARS);
 	if (strcmp(m->repl_user, m->user) == 0 &&
 	    !secret_equal(&m->repl_password, &m->password))
-		problem(c, "SecretInvalid: Secret %s: "
+		problem(c,
+		    "SecretInvalid: Secret %s: "
 		    "MYSQL_REPLICATION_USER is the operator's account but has "
-		    "another password", name);
+		    "another password",
+		    name);
 }
 
 /* An account that is created for others: never the operator's or root. */
 static void
 check_role(struct creds *c, const char *name, const char *field)
 {
-	struct secret	 s = { 0 };
-	char		 user[USER_LEN + 1] = "";
-	yyjson_val	*data;
+	struct secret s = { 0 };
+	char user[USER_LEN + 1] = "";
+	yyjson_val *data;
 
 	if (name == NULL || c->bad)
 		return;
@@ -189,10 +203,12 @@ check_role(struct creds *c, const char *name, const char *field)
 	set_user(c, name, "username", &s, user);
 	read_key(c, data, name, "password", true, &s);
 	secret_wipe(&s);
-	if (!c->bad && (strcmp(user, c->out->user) == 0 ||
-	    strcmp(user, c->out->repl_user) == 0 ||
-	    strcmp(user, "root") == 0))
-		problem(c, "SecretInvalid: Secret %s (%s), key username: '%s' "
+	if (!c->bad &&
+	    (strcmp(user, c->out->user) == 0 ||
+		strcmp(user, c->out->repl_user) == 0 ||
+		strcmp(user, "root") == 0))
+		problem(c,
+		    "SecretInvalid: Secret %s (%s), key username: '%s' "
 		    "is the operator's, the replication or the root account",
 		    name, field, user);
 }
@@ -200,8 +216,8 @@ check_role(struct creds *c, const char *name, const char *field)
 static void
 read_operator(struct creds *c, const char *name)
 {
-	struct m_creds	*m = c->out;
-	yyjson_val	*data;
+	struct m_creds *m = c->out;
+	yyjson_val *data;
 
 	data = find(c, name, "spec.credentials.operatorSecret");
 	if (c->bad)
@@ -221,10 +237,10 @@ read_operator(struct creds *c, const char *name)
 static void
 read_dsn(struct creds *c, const char *name)
 {
-	struct m_creds	*m = c->out;
-	struct secret	 dsn = { 0 };
-	uint32_t	 at, colon = 0;
-	yyjson_val	*data;
+	struct m_creds *m = c->out;
+	struct secret dsn = { 0 };
+	uint32_t at, colon = 0;
+	yyjson_val *data;
 
 	data = find(c, name, "spec.secretName");
 	if (c->bad)
@@ -237,13 +253,15 @@ read_dsn(struct creds *c, const char *name)
 	while (at > 0 && colon < at - 1 && dsn.data[colon] != ':')
 		colon++;
 	if (!c->bad && (at == 0 || colon == 0 || colon == at - 1))
-		problem(c, "SecretInvalid: Secret %s, key dsn: is not "
-		    "user:password@tcp(host:port)/", name);
+		problem(c,
+		    "SecretInvalid: Secret %s, key dsn: is not "
+		    "user:password@tcp(host:port)/",
+		    name);
 	if (!c->bad) {
 		secret_set(&m->password, dsn.data, colon);
 		set_user(c, name, "dsn", &m->password, m->user);
-		secret_set(&m->password, dsn.data + colon + 1,
-		    at - 1 - colon - 1);
+		secret_set(
+		    &m->password, dsn.data + colon + 1, at - 1 - colon - 1);
 		check_root(c, data, name, false);
 		read_replication(c, data, name);
 	}
@@ -253,33 +271,34 @@ read_dsn(struct creds *c, const char *name)
 static void
 read_ca(struct creds *c, const char *name)
 {
-	struct m_creds	*m = c->out;
-	yyjson_val	*v;
-	int		 n;
+	struct m_creds *m = c->out;
+	yyjson_val *v;
+	int n;
 
 	v = yyjson_obj_get(find(c, name, "spec.tls.secretName"), "ca.crt");
 	if (c->bad)
 		return;
 	if (!yyjson_is_str(v)) {
-		problem(c, "SecretMissingKey: Secret %s has no key ca.crt",
-		    name);
+		problem(
+		    c, "SecretMissingKey: Secret %s has no key ca.crt", name);
 		return;
 	}
 	n = ktext_base64(yyjson_get_str(v), yyjson_get_len(v), m->ca.data,
 	    sizeof(m->ca.data));
 	if (n <= 0)
-		problem(c, "SecretInvalid: Secret %s, key ca.crt: empty, "
-		    "longer than %zu bytes or no base64", name,
-		    sizeof(m->ca.data));
+		problem(c,
+		    "SecretInvalid: Secret %s, key ca.crt: empty, "
+		    "longer than %zu bytes or no base64",
+		    name, sizeof(m->ca.data));
 	else
 		m->ca.len = (uint32_t)n;
 }
 
 void
-kcreds_decode(const struct kspec *k, ksecret_lookup lookup, void *arg,
-    struct m_creds *m)
+kcreds_decode(
+    const struct kspec *k, ksecret_lookup lookup, void *arg, struct m_creds *m)
 {
-	struct creds	c = { .k = k, .lookup = lookup, .arg = arg, .out = m };
+	struct creds c = { .k = k, .lookup = lookup, .arg = arg, .out = m };
 
 	memset(m, 0, sizeof(*m));
 	strlcpy(m->group, k->uid, sizeof(m->group));
@@ -287,12 +306,12 @@ kcreds_decode(const struct kspec *k, ksecret_lookup lookup, void *arg,
 	if (k->operator_secret != NULL) {
 		read_operator(&c, k->operator_secret);
 		check_role(&c, k->app_secret, "spec.credentials.appSecret");
-		check_role(&c, k->readonly_secret,
-		    "spec.credentials.readOnlySecret");
-		check_role(&c, k->monitor_secret,
-		    "spec.credentials.monitorSecret");
-		check_role(&c, k->backup_secret,
-		    "spec.credentials.backupSecret");
+		check_role(
+		    &c, k->readonly_secret, "spec.credentials.readOnlySecret");
+		check_role(
+		    &c, k->monitor_secret, "spec.credentials.monitorSecret");
+		check_role(
+		    &c, k->backup_secret, "spec.credentials.backupSecret");
 	} else if (k->secret_name != NULL)
 		read_dsn(&c, k->secret_name);
 	else

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * status.authority, the promotion record (fencing.md section 2), and its
  * reference-compatible copies: status.lastFailover*, promotionGtidExecuted
@@ -28,20 +27,20 @@
 
 #include "kube_render.h"
 
-#define ANN_TIME	BR_ANN "last-failover"
-#define ANN_TARGET	BR_ANN "last-failover-target"
+#define ANN_TIME     BR_ANN "last-failover"
+#define ANN_TARGET   BR_ANN "last-failover-target"
 /* A time further ahead than any clock is wrong was not written by us. */
-#define FUTURE_MAX_S	300
+#define FUTURE_MAX_S 300
 
 struct reader {
-	char	*why;		/* ERR_LEN + 1 */
-	bool	 bad;
+	char *why; /* ERR_LEN + 1 */
+	bool bad;
 };
 
 static void
 complain(struct reader *r, const char *fmt, ...)
 {
-	va_list	ap;
+	va_list ap;
 
 	if (!r->bad) {
 		va_start(ap, fmt);
@@ -54,28 +53,29 @@ complain(struct reader *r, const char *fmt, ...)
 static uint64_t
 read_u64(struct reader *r, yyjson_val *o, const char *key)
 {
-	yyjson_val	*v = yyjson_obj_get(o, key);
+	yyjson_val *v = yyjson_obj_get(o, key);
 
-	if (yyjson_is_uint(v) && yyjson_get_uint(v) <= INT64_MAX)
-		return (yyjson_get_uint(v));
+	if (yyjson_is_int(v) && yyjson_get_sint(v) >= 0)
+		return (uint64_t)yyjson_get_sint(v);
 	complain(r, "status.authority: %s is not a number", key);
-	return (0);
+	return 0;
 }
 
 static void
-read_str(struct reader *r, yyjson_val *o, const char *key, char *out,
-    size_t size)
+read_str(
+    struct reader *r, yyjson_val *o, const char *key, char *out, size_t size)
 {
-	yyjson_val	*v = yyjson_obj_get(o, key);
-	size_t		 n = yyjson_get_len(v);
+	yyjson_val *v = yyjson_obj_get(o, key);
+	size_t n = yyjson_get_len(v);
 
 	out[0] = '\0';
 	if (v == NULL || yyjson_is_null(v))
 		return;
-	if (!yyjson_is_str(v) || n >= size ||
-	    strlen(yyjson_get_str(v)) != n) {
-		complain(r, "status.authority: %s is not text of at most %zu "
-		    "bytes", key, size - 1);
+	if (!yyjson_is_str(v) || n >= size || strlen(yyjson_get_str(v)) != n) {
+		complain(r,
+		    "status.authority: %s is not text of at most %zu "
+		    "bytes",
+		    key, size - 1);
 		return;
 	}
 	memcpy(out, yyjson_get_str(v), n + 1);
@@ -84,8 +84,8 @@ read_str(struct reader *r, yyjson_val *o, const char *key, char *out,
 static void
 read_epoch(struct reader *r, yyjson_val *v, struct m_epoch *e)
 {
-	char	start[KTIME_LEN + 16];
-	int64_t	us;
+	char start[KTIME_LEN + 16];
+	int64_t us;
 
 	if (!yyjson_is_obj(v)) {
 		complain(r, "status.authority: an unended epoch is no object");
@@ -94,8 +94,7 @@ read_epoch(struct reader *r, yyjson_val *v, struct m_epoch *e)
 	e->epoch = read_u64(r, v, "epoch");
 	read_str(r, v, "site", e->site, sizeof(e->site));
 	read_str(r, v, "podUID", e->pod_uid, sizeof(e->pod_uid));
-	read_str(r, v, "containerID", e->container_id,
-	    sizeof(e->container_id));
+	read_str(r, v, "containerID", e->container_id, sizeof(e->container_id));
 	read_str(r, v, "serverUUID", e->server_uuid, sizeof(e->server_uuid));
 	read_str(r, v, "processStart", start, sizeof(start));
 	if (start[0] == '\0')
@@ -109,14 +108,16 @@ read_epoch(struct reader *r, yyjson_val *v, struct m_epoch *e)
 static void
 read_unended(struct reader *r, yyjson_val *list, struct m_record *m)
 {
-	yyjson_arr_iter	 it = yyjson_arr_iter_with(list);
-	yyjson_val	*e;
+	yyjson_arr_iter it = yyjson_arr_iter_with(list);
+	yyjson_val *e;
 
 	if (list == NULL || yyjson_is_null(list))
 		return;
 	if (!yyjson_is_arr(list) || yyjson_arr_size(list) > UNENDED_MAX) {
-		complain(r, "status.authority: unended is not a list of at "
-		    "most %d epochs", UNENDED_MAX);
+		complain(r,
+		    "status.authority: unended is not a list of at "
+		    "most %d epochs",
+		    UNENDED_MAX);
 		return;
 	}
 	while ((e = yyjson_arr_iter_next(&it)) != NULL)
@@ -136,8 +137,8 @@ read_authority(struct reader *r, yyjson_val *a, struct m_record *m)
 	m->epoch = read_u64(r, a, "epoch");
 	read_str(r, a, "activeSite", m->active, sizeof(m->active));
 	read_str(r, a, "serverUUID", m->server_uuid, sizeof(m->server_uuid));
-	read_str(r, a, "grantGtid", m->promotion_gtid,
-	    sizeof(m->promotion_gtid));
+	read_str(
+	    r, a, "grantGtid", m->promotion_gtid, sizeof(m->promotion_gtid));
 	read_str(r, a, "seenGtid", m->seen_gtid, sizeof(m->seen_gtid));
 	read_unended(r, yyjson_obj_get(a, "unended"), m);
 	/* 0 means "none" to everybody; a record never has it. */
@@ -147,27 +148,26 @@ read_authority(struct reader *r, yyjson_val *a, struct m_record *m)
 
 /* Unix seconds of a valid pair of time and target, else 0. */
 static int64_t
-read_failover(yyjson_val *o, const char *tkey, const char *skey,
-    const char **target)
+read_failover(
+    yyjson_val *o, const char *tkey, const char *skey, const char **target)
 {
-	const char	*t = yyjson_get_str(yyjson_obj_get(o, tkey));
-	int64_t		 us;
+	const char *t = yyjson_get_str(yyjson_obj_get(o, tkey));
+	int64_t us;
 
 	*target = yyjson_get_str(yyjson_obj_get(o, skey));
 	if (t == NULL || ktime_parse(t, &us) == -1 || us <= 0 ||
-	    *target == NULL || **target == '\0' ||
-	    strlen(*target) > NAME_LEN)
-		return (0);
-	return (us / 1000000);
+	    *target == NULL || **target == '\0' || strlen(*target) > NAME_LEN)
+		return 0;
+	return us / 1000000;
 }
 
 static void
 read_last(yyjson_val *cr, yyjson_val *status, const struct kspec *k,
     int64_t now_ms, struct m_record *m)
 {
-	yyjson_val	*ann;
-	const char	*st, *at;
-	int64_t		 s, a;
+	yyjson_val *ann;
+	const char *st, *at;
+	int64_t s, a;
 
 	ann = yyjson_obj_get(yyjson_obj_get(cr, "metadata"), "annotations");
 	s = read_failover(status, "lastFailover", "lastFailoverTarget", &st);
@@ -187,14 +187,14 @@ int
 krecord_decode(yyjson_val *cr, const struct kspec *k, int64_t now_ms,
     struct m_record *m, char why[static ERR_LEN + 1])
 {
-	struct reader	 r = { .why = why };
-	yyjson_val	*status = yyjson_obj_get(cr, "status");
-	const char	*uid;
+	struct reader r = { .why = why };
+	yyjson_val *status = yyjson_obj_get(cr, "status");
+	const char *uid;
 
 	memset(m, 0, sizeof(*m));
 	why[0] = '\0';
-	uid = yyjson_get_str(yyjson_obj_get(yyjson_obj_get(cr, "metadata"),
-	    "uid"));
+	uid = yyjson_get_str(
+	    yyjson_obj_get(yyjson_obj_get(cr, "metadata"), "uid"));
 	if (uid == NULL || strlen(uid) > UID_LEN)
 		complain(&r, "metadata.uid: missing");
 	else
@@ -202,9 +202,9 @@ krecord_decode(yyjson_val *cr, const struct kspec *k, int64_t now_ms,
 	read_authority(&r, yyjson_obj_get(status, "authority"), m);
 	read_last(cr, status, k, now_ms, m);
 	if (!r.bad)
-		return (0);
+		return 0;
 	errno = EBADMSG;
-	return (-1);
+	return -1;
 }
 
 /* -------------------------------------------------------------- encode -- */
@@ -213,33 +213,32 @@ static bool
 put_u64(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, uint64_t v)
 {
 	/* The API server's integers are signed. */
-	return (v <= INT64_MAX && yyjson_mut_obj_add_uint(doc, o, key, v));
+	return v <= INT64_MAX && yyjson_mut_obj_add_uint(doc, o, key, v);
 }
 
 static bool
 add_epoch(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m_epoch *e)
 {
-	yyjson_mut_val	*o = yyjson_mut_arr_add_obj(doc, list);
-	char		 start[KTIME_LEN];
+	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
+	char start[KTIME_LEN];
 
 	/* Six digits are more than needed; one format fewer. */
 	if (e->proc_start_ms > INT64_MAX / 1000 || e->proc_start_ms < 0)
-		return (false);
+		return false;
 	ktime_us(e->proc_start_ms * 1000, start);
-	return (o != NULL && put_u64(doc, o, "epoch", e->epoch) &&
+	return o != NULL && put_u64(doc, o, "epoch", e->epoch) &&
 	    kput_str(doc, o, "site", e->site) &&
 	    kput_str(doc, o, "podUID", e->pod_uid) &&
 	    kput_str(doc, o, "containerID", e->container_id) &&
 	    kput_str(doc, o, "serverUUID", e->server_uuid) &&
-	    (e->proc_start_ms == 0 ||
-	    kput_str(doc, o, "processStart", start)));
+	    (e->proc_start_ms == 0 || kput_str(doc, o, "processStart", start));
 }
 
 static bool
-add_authority(yyjson_mut_doc *doc, yyjson_mut_val *status,
-    const struct m_record_put *p)
+add_authority(
+    yyjson_mut_doc *doc, yyjson_mut_val *status, const struct m_record_put *p)
 {
-	yyjson_mut_val	*a, *list;
+	yyjson_mut_val *a, *list;
 
 	a = yyjson_mut_obj_add_obj(doc, status, "authority");
 	if (a == NULL || p->base_version >= INT64_MAX ||
@@ -249,28 +248,30 @@ add_authority(yyjson_mut_doc *doc, yyjson_mut_val *status,
 	    !kput_str(doc, a, "activeSite", p->active) ||
 	    !kput_str(doc, a, "serverUUID", p->server_uuid) ||
 	    (list = yyjson_mut_obj_add_arr(doc, a, "unended")) == NULL)
-		return (false);
+		return false;
 	for (unsigned i = 0; i < p->n_unended; i++)
 		if (!add_epoch(doc, list, &p->unended[i]))
-			return (false);
+			return false;
 	/* All members, always: a merge patch keeps what it does not name. */
-	return (kput_str(doc, a, "grantGtid", p->promotion_gtid) &&
-	    kput_str(doc, a, "seenGtid", p->seen_gtid));
+	return kput_str(doc, a, "grantGtid", p->promotion_gtid) &&
+	    kput_str(doc, a, "seenGtid", p->seen_gtid);
 }
 
 static void
 last_failover(const struct m_record_put *p, char out[static KTIME_LEN])
 {
 	ktime_s(p->last_failover_s < INT64_MAX / 1000 ?
-	    p->last_failover_s * 1000 : 0, out);
+		p->last_failover_s * 1000 :
+		0,
+	    out);
 }
 
 yyjson_mut_val *
 krecord_patch(yyjson_mut_doc *doc, const struct m_record_put *p,
     const char *resource_version)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc), *meta, *status;
-	char		 t[KTIME_LEN];
+	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *status;
+	char t[KTIME_LEN];
 
 	last_failover(p, t);
 	if (o == NULL ||
@@ -278,28 +279,29 @@ krecord_patch(yyjson_mut_doc *doc, const struct m_record_put *p,
 	    !kput_str(doc, meta, "resourceVersion", resource_version) ||
 	    (status = yyjson_mut_obj_add_obj(doc, o, "status")) == NULL ||
 	    !add_authority(doc, status, p))
-		return (NULL);
+		return NULL;
 	if (p->last_failover_s > 0 &&
 	    (!kput_str(doc, status, "lastFailover", t) ||
-	    !kput_str(doc, status, "lastFailoverTarget",
-	    p->last_failover_target) || !kput_str(doc, status,
-	    "promotionGtidExecuted", p->promotion_gtid)))
-		return (NULL);
-	return (o);
+		!kput_str(doc, status, "lastFailoverTarget",
+		    p->last_failover_target) ||
+		!kput_str(
+		    doc, status, "promotionGtidExecuted", p->promotion_gtid)))
+		return NULL;
+	return o;
 }
 
 yyjson_mut_val *
 krecord_annotations(yyjson_mut_doc *doc, const struct m_record_put *p)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc), *meta, *ann;
-	char		 t[KTIME_LEN];
+	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *ann;
+	char t[KTIME_LEN];
 
 	last_failover(p, t);
 	if (o == NULL ||
 	    (meta = yyjson_mut_obj_add_obj(doc, o, "metadata")) == NULL ||
-	    (ann = yyjson_mut_obj_add_obj(doc, meta, "annotations")) ==
-	    NULL || !kput_str(doc, ann, ANN_TIME, t) ||
+	    (ann = yyjson_mut_obj_add_obj(doc, meta, "annotations")) == NULL ||
+	    !kput_str(doc, ann, ANN_TIME, t) ||
 	    !kput_str(doc, ann, ANN_TARGET, p->last_failover_target))
-		return (NULL);
-	return (o);
+		return NULL;
+	return o;
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The objects of a group (resources.md 1, 5 to 7, 10): list, names, common
  * metadata, ConfigMaps, volume claim. Pods are in kube_render_pod.c, Services
@@ -36,30 +35,30 @@
 static bool
 kbuf_room(struct kbuf *b, size_t n)
 {
-	size_t	 size = b->size == 0 ? 1024 : b->size;
-	char	*p;
+	size_t size = b->size == 0 ? 1024 : b->size;
+	char *p;
 
 	if (b->failed || n >= SIZE_MAX / 4 - b->len) {
 		b->failed = true;
-		return (false);
+		return false;
 	}
 	while (size - b->len <= n)
 		size *= 2;
 	if (size != b->size) {
 		if ((p = realloc(b->p, size)) == NULL) {
 			b->failed = true;
-			return (false);
+			return false;
 		}
 		b->p = p;
 		b->size = size;
 	}
-	return (true);
+	return true;
 }
 
 void
 kbuf_add(struct kbuf *b, const char *s)
 {
-	size_t	n = strlen(s);
+	size_t n = strlen(s);
 
 	if (kbuf_room(b, n)) {
 		memcpy(b->p + b->len, s, n + 1);
@@ -70,9 +69,9 @@ kbuf_add(struct kbuf *b, const char *s)
 void
 kbuf_addf(struct kbuf *b, const char *fmt, ...)
 {
-	va_list	ap;
-	char	*s;
-	int	n;
+	va_list ap;
+	char *s;
+	int n;
 
 	va_start(ap, fmt);
 	n = vasprintf(&s, fmt, ap);
@@ -88,117 +87,117 @@ kbuf_addf(struct kbuf *b, const char *fmt, ...)
 yyjson_mut_val *
 kbuf_take(struct kbuf *b, yyjson_mut_doc *doc)
 {
-	yyjson_mut_val	*v = NULL;
+	yyjson_mut_val *v = NULL;
 
 	if (!b->failed)
 		v = yyjson_mut_strncpy(doc, b->p == NULL ? "" : b->p, b->len);
 	free(b->p);
 	memset(b, 0, sizeof(*b));
-	return (v);
+	return v;
 }
 
 /* A copy in the document. Half a character would spoil all of it. */
 static yyjson_mut_val *
 text_val(yyjson_mut_doc *doc, const char *s)
 {
-	yyjson_mut_val	*v;
-	char		*copy;
+	yyjson_mut_val *v;
+	char *copy;
 
 	if (ktext_utf8(s))
-		return (yyjson_mut_strcpy(doc, s));
+		return yyjson_mut_strcpy(doc, s);
 	if ((copy = strdup(s)) == NULL)
-		return (NULL);
+		return NULL;
 	ktext_clean(copy, false);
 	v = yyjson_mut_strcpy(doc, copy);
 	free(copy);
-	return (v);
+	return v;
 }
 
 bool
-kput_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
-    const char *s)
+kput_str(
+    yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, const char *s)
 {
-	yyjson_mut_val	*v;
+	yyjson_mut_val *v;
 
 	if (s == NULL)
-		return (true);
+		return true;
 	v = text_val(doc, s);
-	return (v != NULL && yyjson_mut_obj_add_val(doc, obj, key, v));
+	return v != NULL && yyjson_mut_obj_add_val(doc, obj, key, v);
 }
 
 bool
 kput_fmt(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
     const char *fmt, ...)
 {
-	char	 buf[1024];
-	va_list	 ap;
-	int	 n;
+	char buf[1024];
+	va_list ap;
+	int n;
 
 	va_start(ap, fmt);
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	return (n >= 0 && (size_t)n < sizeof(buf) &&
-	    kput_str(doc, obj, key, buf));
+	return n >= 0 && (size_t)n < sizeof(buf) &&
+	    kput_str(doc, obj, key, buf);
 }
 
 bool
-kput_copy(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
-    yyjson_val *v)
+kput_copy(
+    yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, yyjson_val *v)
 {
-	yyjson_mut_val	*copy;
+	yyjson_mut_val *copy;
 
 	if (v == NULL)
-		return (true);
+		return true;
 	copy = yyjson_val_mut_copy(doc, v);
-	return (copy != NULL && yyjson_mut_obj_add_val(doc, obj, key, copy));
+	return copy != NULL && yyjson_mut_obj_add_val(doc, obj, key, copy);
 }
 
 /* Replaces: what is put later wins. */
 bool
-kset_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
-    const char *s)
+kset_str(
+    yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, const char *s)
 {
-	yyjson_mut_val	*k = text_val(doc, key);
-	yyjson_mut_val	*v = text_val(doc, s);
+	yyjson_mut_val *k = text_val(doc, key);
+	yyjson_mut_val *v = text_val(doc, s);
 
-	return (k != NULL && v != NULL && yyjson_mut_obj_put(obj, k, v));
+	return k != NULL && v != NULL && yyjson_mut_obj_put(obj, k, v);
 }
 
 bool
 krender_labels(yyjson_mut_doc *doc, yyjson_mut_val *labels,
     const struct kspec *k, const struct ksite *s)
 {
-	return (kset_str(doc, labels, "app.kubernetes.io/name", "mysql") &&
+	return kset_str(doc, labels, "app.kubernetes.io/name", "mysql") &&
 	    kset_str(doc, labels, "app.kubernetes.io/instance", k->name) &&
-	    kset_str(doc, labels, "app.kubernetes.io/managed-by",
-	    "bloodraven") &&
+	    kset_str(
+		doc, labels, "app.kubernetes.io/managed-by", "bloodraven") &&
 	    kset_str(doc, labels, KLABEL_GROUP, k->name) &&
-	    (s == NULL || kset_str(doc, labels, KLABEL_SITE, s->name)));
+	    (s == NULL || kset_str(doc, labels, KLABEL_SITE, s->name));
 }
 
 bool
 krender_owner(yyjson_mut_doc *doc, yyjson_mut_val *meta, const char *name,
     const char *uid, bool controller)
 {
-	yyjson_mut_val	*arr, *o;
+	yyjson_mut_val *arr, *o;
 
 	arr = yyjson_mut_obj_add_arr(doc, meta, "ownerReferences");
 	if (arr == NULL || (o = yyjson_mut_arr_add_obj(doc, arr)) == NULL)
-		return (false);
-	return (kput_str(doc, o, "apiVersion",
-	    BR_API_GROUP "/" BR_API_VERSION) &&
+		return false;
+	return kput_str(
+		   doc, o, "apiVersion", BR_API_GROUP "/" BR_API_VERSION) &&
 	    kput_str(doc, o, "kind", "MysqlFailoverGroup") &&
 	    kput_str(doc, o, "name", name) && kput_str(doc, o, "uid", uid) &&
 	    (!controller ||
-	    yyjson_mut_obj_add_bool(doc, o, "controller", true)) &&
-	    yyjson_mut_obj_add_bool(doc, o, "blockOwnerDeletion", true));
+		yyjson_mut_obj_add_bool(doc, o, "controller", true)) &&
+	    yyjson_mut_obj_add_bool(doc, o, "blockOwnerDeletion", true);
 }
 
 yyjson_mut_val *
 krender_object(yyjson_mut_doc *doc, const struct kspec *k, const char *api,
     const char *kind, const char *name, const struct ksite *s)
 {
-	yyjson_mut_val	*obj = yyjson_mut_obj(doc), *meta, *labels;
+	yyjson_mut_val *obj = yyjson_mut_obj(doc), *meta, *labels;
 
 	if (obj == NULL || !kput_str(doc, obj, "apiVersion", api) ||
 	    !kput_str(doc, obj, "kind", kind) ||
@@ -208,16 +207,16 @@ krender_object(yyjson_mut_doc *doc, const struct kspec *k, const char *api,
 	    (labels = yyjson_mut_obj_add_obj(doc, meta, "labels")) == NULL ||
 	    !krender_labels(doc, labels, k, s) ||
 	    !krender_owner(doc, meta, k->name, k->uid, true))
-		return (NULL);
-	return (obj);
+		return NULL;
+	return obj;
 }
 
 /* ------------------------------------------------------------- objects -- */
 
 static const struct {
-	const char	*prefix;
-	const char	*plural;
-	bool		 once;
+	const char *prefix;
+	const char *plural;
+	bool once;
 } kinds[] = {
 #define X(id, prefix, plural, once) { prefix, plural, once },
 	KOBJS(X)
@@ -227,9 +226,9 @@ static const struct {
 static void
 object_name(const struct kspec *k, struct kobj *o)
 {
-	const char	*s = k->sites[o->site].name;
-	char		*n = o->name;
-	size_t		 size = sizeof(o->name);
+	const char *s = k->sites[o->site].name;
+	char *n = o->name;
+	size_t size = sizeof(o->name);
 
 	switch (o->kind) {
 	case KO_SITE_CONFIG:
@@ -263,20 +262,20 @@ object_name(const struct kspec *k, struct kobj *o)
 static bool
 per_group(enum kobj_kind kind)
 {
-	return (kind == KO_INIT_USERS || kind == KO_SVC_PRIMARY ||
-	    kind == KO_SVC_REPLICAS);
+	return kind == KO_INIT_USERS || kind == KO_SVC_PRIMARY ||
+	    kind == KO_SVC_REPLICAS;
 }
 
 unsigned
 kobjs(const struct kspec *k, struct kobj out[KOBJS_MAX])
 {
-	unsigned	n = 0;
+	unsigned n = 0;
 
 	for (unsigned kind = 0; kind < KO_MAX; kind++) {
-		unsigned	sites = per_group(kind) ? 1 : k->nsites;
+		unsigned sites = per_group(kind) ? 1 : k->nsites;
 
 		for (unsigned i = 0; i < sites && n < KOBJS_MAX; i++) {
-			struct kobj	*o = &out[n++];
+			struct kobj *o = &out[n++];
 
 			memset(o, 0, sizeof(*o));
 			o->kind = kind;
@@ -290,60 +289,58 @@ kobjs(const struct kspec *k, struct kobj out[KOBJS_MAX])
 			    o->collection, o->name);
 		}
 	}
-	return (n);
+	return n;
 }
 
 static yyjson_mut_val *
-render_config(yyjson_mut_doc *doc, const struct kspec *k,
-    const struct kobj *o)
+render_config(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
 {
-	const struct ksite	*s = &k->sites[o->site];
-	yyjson_mut_val		*obj, *data, *text;
+	const struct ksite *s = &k->sites[o->site];
+	yyjson_mut_val *obj, *data, *text;
 
 	obj = krender_object(doc, k, "v1", "ConfigMap", o->name, s);
 	if (obj == NULL ||
 	    (data = yyjson_mut_obj_add_obj(doc, obj, "data")) == NULL ||
 	    (text = krender_mycnf(doc, k, s)) == NULL ||
 	    !yyjson_mut_obj_add_val(doc, data, KCONF_KEY, text))
-		return (NULL);
-	return (obj);
+		return NULL;
+	return obj;
 }
 
 static yyjson_mut_val *
-render_init_users(yyjson_mut_doc *doc, const struct kspec *k,
-    const struct kobj *o)
+render_init_users(
+    yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
 {
-	yyjson_mut_val	*obj, *data;
+	yyjson_mut_val *obj, *data;
 
 	obj = krender_object(doc, k, "v1", "ConfigMap", o->name, NULL);
 	if (obj == NULL ||
 	    (data = yyjson_mut_obj_add_obj(doc, obj, "data")) == NULL ||
 	    !kput_str(doc, data, "01-bloodraven-users.sh", kscript_users) ||
-	    !kput_str(doc, data, "99-bloodraven-read-only.sh",
-	    kscript_read_only))
-		return (NULL);
-	return (obj);
+	    !kput_str(
+		doc, data, "99-bloodraven-read-only.sh", kscript_read_only))
+		return NULL;
+	return obj;
 }
 
 static yyjson_mut_val *
 render_pvc(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
 {
-	const struct ksite	*s = &k->sites[o->site];
-	yyjson_mut_val		*obj, *spec, *modes, *res, *req;
+	const struct ksite *s = &k->sites[o->site];
+	yyjson_mut_val *obj, *spec, *modes, *res, *req;
 
-	obj = krender_object(doc, k, "v1", "PersistentVolumeClaim", o->name,
-	    s);
+	obj = krender_object(doc, k, "v1", "PersistentVolumeClaim", o->name, s);
 	if (obj == NULL ||
 	    (spec = yyjson_mut_obj_add_obj(doc, obj, "spec")) == NULL ||
 	    (modes = yyjson_mut_obj_add_arr(doc, spec, "accessModes")) ==
-	    NULL ||
+		NULL ||
 	    !yyjson_mut_arr_add_str(doc, modes, "ReadWriteOnce") ||
 	    !kput_str(doc, spec, "storageClassName", s->storage_class) ||
 	    (res = yyjson_mut_obj_add_obj(doc, spec, "resources")) == NULL ||
 	    (req = yyjson_mut_obj_add_obj(doc, res, "requests")) == NULL ||
 	    !kput_copy(doc, req, "storage", s->storage_size))
-		return (NULL);
-	return (obj);
+		return NULL;
+	return obj;
 }
 
 yyjson_mut_val *
@@ -351,22 +348,22 @@ kobj_render(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
 {
 	switch (o->kind) {
 	case KO_SITE_CONFIG:
-		return (render_config(doc, k, o));
+		return render_config(doc, k, o);
 	case KO_INIT_USERS:
-		return (render_init_users(doc, k, o));
+		return render_init_users(doc, k, o);
 	case KO_PVC:
-		return (render_pvc(doc, k, o));
+		return render_pvc(doc, k, o);
 	case KO_SVC_SITE:
 	case KO_SVC_INTERNAL:
 	case KO_SVC_PRIMARY:
 	case KO_SVC_REPLICAS:
-		return (krender_service(doc, k, o));
+		return krender_service(doc, k, o);
 	case KO_DEPLOYMENT:
-		return (krender_deployment(doc, k, o->site));
+		return krender_deployment(doc, k, o->site);
 	case KO_MAX:
 		break;
 	}
-	return (NULL);
+	return NULL;
 }
 
 /* ---------------------------------------------------------------- hash -- */
@@ -375,8 +372,8 @@ static int
 digest(const char *a, size_t na, const char *b, size_t nb,
     uint8_t md[static EVP_MAX_MD_SIZE])
 {
-	EVP_MD_CTX	*ctx = EVP_MD_CTX_new();
-	int		 ok = ctx != NULL;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok = ctx != NULL;
 
 	/* The length keeps the two parts apart. */
 	ok = ok && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
@@ -384,19 +381,18 @@ digest(const char *a, size_t na, const char *b, size_t nb,
 	    EVP_DigestUpdate(ctx, a, na) && EVP_DigestUpdate(ctx, b, nb) &&
 	    EVP_DigestFinal_ex(ctx, md, NULL);
 	EVP_MD_CTX_free(ctx);
-	return (ok ? 0 : -1);
+	return ok ? 0 : -1;
 }
 
 int
-kspec_hash(const struct kspec *k, unsigned site,
-    char out[static KHASH_LEN + 1])
+kspec_hash(const struct kspec *k, unsigned site, char out[static KHASH_LEN + 1])
 {
-	yyjson_mut_doc	*doc = yyjson_mut_doc_new(NULL);
-	yyjson_mut_val	*pod = NULL, *conf = NULL;
-	uint8_t		 md[EVP_MAX_MD_SIZE];
-	char		*text = NULL;
-	size_t		 len;
-	int		 ret = -1;
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *pod = NULL, *conf = NULL;
+	uint8_t md[EVP_MAX_MD_SIZE];
+	char *text = NULL;
+	size_t len;
+	int ret = -1;
 
 	if (doc != NULL) {
 		pod = krender_pod(doc, k, site);
@@ -404,8 +400,9 @@ kspec_hash(const struct kspec *k, unsigned site,
 	}
 	if (pod != NULL && conf != NULL)
 		text = yyjson_mut_val_write(pod, 0, &len);
-	if (text != NULL && digest(text, len, yyjson_mut_get_str(conf),
-	    yyjson_mut_get_len(conf), md) == 0) {
+	if (text != NULL &&
+	    digest(text, len, yyjson_mut_get_str(conf),
+		yyjson_mut_get_len(conf), md) == 0) {
 		ktext_hex(md, KHASH_LEN / 2, out);
 		ret = 0;
 	}
@@ -413,5 +410,5 @@ kspec_hash(const struct kspec *k, unsigned site,
 	yyjson_mut_doc_free(doc);
 	if (ret == -1)
 		errno = ENOMEM;
-	return (ret);
+	return ret;
 }

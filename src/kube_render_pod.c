@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The Deployment of a site (resources.md 3), without the sidecar: that comes
  * with its own image. Pure.
@@ -27,139 +26,139 @@
 
 /* Members of a container or Pod that is being built; false: out of memory. */
 struct build {
-	yyjson_mut_doc		*doc;
-	const struct kspec	*k;
-	const struct ksite	*s;
+	yyjson_mut_doc *doc;
+	const struct kspec *k;
+	const struct ksite *s;
 };
 
 static bool
 add_labels(const struct build *b, yyjson_mut_val *meta)
 {
-	yyjson_obj_iter	 it = yyjson_obj_iter_with(b->k->pod_labels);
-	yyjson_mut_val	*labels;
-	yyjson_val	*key;
+	yyjson_obj_iter it = yyjson_obj_iter_with(b->k->pod_labels);
+	yyjson_mut_val *labels;
+	yyjson_val *key;
 
 	labels = yyjson_mut_obj_add_obj(b->doc, meta, "labels");
 	if (labels == NULL)
-		return (false);
+		return false;
 	while ((key = yyjson_obj_iter_next(&it)) != NULL)
 		if (!kset_str(b->doc, labels, yyjson_get_str(key),
-		    yyjson_get_str(yyjson_obj_iter_get_val(key))))
-			return (false);
+			yyjson_get_str(yyjson_obj_iter_get_val(key))))
+			return false;
 	/*
 	 * The last two never depend on the status: each change of it would
 	 * roll the Pod. They are moved on the Pod itself.
 	 */
-	return (krender_labels(b->doc, labels, b->k, b->s) &&
-	    kset_str(b->doc, labels, KLABEL_ROLE,
-	    role_label_name(RL_REPLICA)) &&
-	    kset_str(b->doc, labels, KLABEL_HEALTHY, "no"));
+	return krender_labels(b->doc, labels, b->k, b->s) &&
+	    kset_str(
+		b->doc, labels, KLABEL_ROLE, role_label_name(RL_REPLICA)) &&
+	    kset_str(b->doc, labels, KLABEL_HEALTHY, "no");
 }
 
 static bool
 add_meta(const struct build *b, yyjson_mut_val *pod)
 {
-	yyjson_mut_val	*meta, *fin;
+	yyjson_mut_val *meta, *fin;
 
 	meta = yyjson_mut_obj_add_obj(b->doc, pod, "metadata");
 	if (meta == NULL || !add_labels(b, meta) ||
 	    !kput_copy(b->doc, meta, "annotations", b->k->pod_annotations))
-		return (false);
+		return false;
 	/* Keeps the object until the word about its server's end was read. */
 	fin = yyjson_mut_obj_add_arr(b->doc, meta, "finalizers");
-	return (fin != NULL &&
-	    yyjson_mut_arr_add_str(b->doc, fin, BR_POD_FINALIZER));
+	return fin != NULL &&
+	    yyjson_mut_arr_add_str(b->doc, fin, BR_POD_FINALIZER);
 }
 
 static bool
 add_mount(const struct build *b, yyjson_mut_val *mounts, const char *name,
     const char *path, bool ro)
 {
-	yyjson_mut_val	*m = yyjson_mut_arr_add_obj(b->doc, mounts);
+	yyjson_mut_val *m = yyjson_mut_arr_add_obj(b->doc, mounts);
 
-	return (m != NULL && kput_str(b->doc, m, "name", name) &&
+	return m != NULL && kput_str(b->doc, m, "name", name) &&
 	    kput_str(b->doc, m, "mountPath", path) &&
-	    (!ro || yyjson_mut_obj_add_bool(b->doc, m, "readOnly", true)));
+	    (!ro || yyjson_mut_obj_add_bool(b->doc, m, "readOnly", true));
 }
 
 /* role: the folder below KCREDS_DIR. */
 struct cred {
-	const char	*role;
-	const char	*secret;
-	const char	*user_key, *password_key;
-	bool		 optional;
+	const char *role;
+	const char *secret;
+	const char *user_key, *password_key;
+	bool optional;
 };
 
-#define CREDS_MAX	6
+#define CREDS_MAX 6
 
 /* Which account comes from which Secret; how many. */
 static unsigned
 creds(const struct kspec *k, struct cred out[CREDS_MAX])
 {
-	const struct cred	all[CREDS_MAX] = {
+	const struct cred all[CREDS_MAX] = {
 		{ "operator", k->operator_secret, "username", "password",
 		    false },
 		{ "app", k->app_secret, "username", "password", false },
 		{ "readonly", k->readonly_secret, "username", "password",
 		    false },
-		{ "monitor", k->monitor_secret, "username", "password",
-		    false },
+		{ "monitor", k->monitor_secret, "username", "password", false },
 		{ "backup", k->backup_secret, "username", "password", false },
-		{ "replication", k->operator_secret != NULL ?
-		    k->operator_secret : k->secret_name,
+		{ "replication",
+		    k->operator_secret != NULL ? k->operator_secret :
+						 k->secret_name,
 		    "MYSQL_REPLICATION_USER", "MYSQL_REPLICATION_PASSWORD",
 		    true },
 	};
-	unsigned	n = 0;
+	unsigned n = 0;
 
 	for (size_t i = 0; i < CREDS_MAX; i++)
 		if (all[i].secret != NULL)
 			out[n++] = all[i];
-	return (n);
+	return n;
 }
 
 static bool
 add_mounts(const struct build *b, yyjson_mut_val *ctr)
 {
-	struct cred	 c[CREDS_MAX];
-	unsigned	 n = creds(b->k, c);
-	char		 name[64], path[64];
-	yyjson_mut_val	*m;
+	struct cred c[CREDS_MAX];
+	unsigned n = creds(b->k, c);
+	char name[64], path[64];
+	yyjson_mut_val *m;
 
 	m = yyjson_mut_obj_add_arr(b->doc, ctr, "volumeMounts");
 	if (m == NULL || !add_mount(b, m, "data", KDATA_DIR, false) ||
 	    !add_mount(b, m, "conf", KCONF_DIR, false) ||
 	    !add_mount(b, m, "init-users", KINITDB_DIR, true) ||
 	    (b->k->tls && !add_mount(b, m, "tls", KTLS_DIR, true)))
-		return (false);
+		return false;
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "creds-%s", c[i].role);
 		snprintf(path, sizeof(path), KCREDS_DIR "/%s", c[i].role);
 		if (!add_mount(b, m, name, path, true))
-			return (false);
+			return false;
 	}
-	return (true);
+	return true;
 }
 
 static yyjson_mut_val *
 add_volume(const struct build *b, yyjson_mut_val *vols, const char *name,
     const char *source)
 {
-	yyjson_mut_val	*v = yyjson_mut_arr_add_obj(b->doc, vols);
+	yyjson_mut_val *v = yyjson_mut_arr_add_obj(b->doc, vols);
 
 	if (v == NULL || !kput_str(b->doc, v, "name", name))
-		return (NULL);
-	return (yyjson_mut_obj_add_obj(b->doc, v, source));
+		return NULL;
+	return yyjson_mut_obj_add_obj(b->doc, v, source);
 }
 
 static bool
 add_item(const struct build *b, yyjson_mut_val *items, const char *key,
     const char *path)
 {
-	yyjson_mut_val	*i = yyjson_mut_arr_add_obj(b->doc, items);
+	yyjson_mut_val *i = yyjson_mut_arr_add_obj(b->doc, items);
 
-	return (i != NULL && kput_str(b->doc, i, "key", key) &&
-	    kput_str(b->doc, i, "path", path));
+	return i != NULL && kput_str(b->doc, i, "key", key) &&
+	    kput_str(b->doc, i, "path", path);
 }
 
 /*
@@ -169,8 +168,8 @@ add_item(const struct build *b, yyjson_mut_val *items, const char *key,
 static bool
 add_cred(const struct build *b, yyjson_mut_val *vols, const struct cred *c)
 {
-	char		 name[64];
-	yyjson_mut_val	*v, *items;
+	char name[64];
+	yyjson_mut_val *v, *items;
 
 	snprintf(name, sizeof(name), "creds-%s", c->role);
 	v = add_volume(b, vols, name, "secret");
@@ -179,51 +178,53 @@ add_cred(const struct build *b, yyjson_mut_val *vols, const struct cred *c)
 	    (items = yyjson_mut_obj_add_arr(b->doc, v, "items")) == NULL ||
 	    !add_item(b, items, c->user_key, "username") ||
 	    !add_item(b, items, c->password_key, "password"))
-		return (false);
-	return (!c->optional ||
-	    yyjson_mut_obj_add_bool(b->doc, v, "optional", true));
+		return false;
+	return !c->optional ||
+	    yyjson_mut_obj_add_bool(b->doc, v, "optional", true);
 }
 
 static bool
 add_volumes(const struct build *b, yyjson_mut_val *spec)
 {
-	struct cred	 c[CREDS_MAX];
-	unsigned	 n = creds(b->k, c);
-	yyjson_mut_val	*vols, *v;
+	struct cred c[CREDS_MAX];
+	unsigned n = creds(b->k, c);
+	yyjson_mut_val *vols, *v;
 
 	vols = yyjson_mut_obj_add_arr(b->doc, spec, "volumes");
-	if (vols == NULL || (v = add_volume(b, vols, "data",
-	    "persistentVolumeClaim")) == NULL ||
+	if (vols == NULL ||
+	    (v = add_volume(b, vols, "data", "persistentVolumeClaim")) ==
+		NULL ||
 	    !kput_fmt(b->doc, v, "claimName", "mysql-%s-%s-data", b->k->name,
-	    b->s->name) || add_volume(b, vols, "conf", "emptyDir") == NULL ||
+		b->s->name) ||
+	    add_volume(b, vols, "conf", "emptyDir") == NULL ||
 	    (v = add_volume(b, vols, "config", "configMap")) == NULL ||
 	    !kput_fmt(b->doc, v, "name", "mysql-%s-%s-config", b->k->name,
-	    b->s->name) ||
+		b->s->name) ||
 	    (v = add_volume(b, vols, "init-users", "configMap")) == NULL ||
-	    !kput_fmt(b->doc, v, "name", "mysql-%s-init-users",
-	    b->k->name) ||
+	    !kput_fmt(b->doc, v, "name", "mysql-%s-init-users", b->k->name) ||
 	    !yyjson_mut_obj_add_int(b->doc, v, "defaultMode", 0555))
-		return (false);
-	if (b->k->tls && ((v = add_volume(b, vols, "tls", "secret")) == NULL
-	    || !kput_str(b->doc, v, "secretName", b->k->tls_secret)))
-		return (false);
+		return false;
+	if (b->k->tls &&
+	    ((v = add_volume(b, vols, "tls", "secret")) == NULL ||
+		!kput_str(b->doc, v, "secretName", b->k->tls_secret)))
+		return false;
 	for (unsigned i = 0; i < n; i++)
 		if (!add_cred(b, vols, &c[i]))
-			return (false);
-	return (true);
+			return false;
+	return true;
 }
 
 static bool
 add_shell(const struct build *b, yyjson_mut_val *obj, const char *script,
     const char *name)
 {
-	yyjson_mut_val	*cmd;
+	yyjson_mut_val *cmd;
 
 	cmd = yyjson_mut_obj_add_arr(b->doc, obj, "command");
-	return (cmd != NULL && yyjson_mut_arr_add_str(b->doc, cmd, "/bin/sh")
-	    && yyjson_mut_arr_add_str(b->doc, cmd, "-c") &&
+	return cmd != NULL && yyjson_mut_arr_add_str(b->doc, cmd, "/bin/sh") &&
+	    yyjson_mut_arr_add_str(b->doc, cmd, "-c") &&
 	    yyjson_mut_arr_add_str(b->doc, cmd, script) &&
-	    yyjson_mut_arr_add_str(b->doc, cmd, name));
+	    yyjson_mut_arr_add_str(b->doc, cmd, name);
 }
 
 static bool
@@ -244,9 +245,9 @@ add_args(const struct build *b, yyjson_mut_val *ctr)
 		"--ssl-key=" KTLS_DIR "/tls.key",
 		"--require-secure-transport=ON",
 	};
-	char		 id[32];
-	yyjson_mut_val	*args;
-	bool		 ok;
+	char id[32];
+	yyjson_mut_val *args;
+	bool ok;
 
 	snprintf(id, sizeof(id), "--server-id=%u", b->s->server_id);
 	args = yyjson_mut_obj_add_arr(b->doc, ctr, "args");
@@ -256,15 +257,15 @@ add_args(const struct build *b, yyjson_mut_val *ctr)
 		ok = yyjson_mut_arr_add_str(b->doc, args, fixed[i]);
 	for (size_t i = 0; ok && b->k->tls && i < PS_NITEMS(tls); i++)
 		ok = yyjson_mut_arr_add_str(b->doc, args, tls[i]);
-	return (ok);
+	return ok;
 }
 
 /* Whole Secrets are not taken over: MYSQL_DATABASE would fill fresh sites. */
 static bool
 add_env(const struct build *b, yyjson_mut_val *ctr)
 {
-	const char	*secret = b->k->operator_secret;
-	yyjson_mut_val	*env, *e, *ref;
+	const char *secret = b->k->operator_secret;
+	yyjson_mut_val *env, *e, *ref;
 
 	if (secret == NULL)
 		secret = b->k->secret_name;
@@ -273,29 +274,32 @@ add_env(const struct build *b, yyjson_mut_val *ctr)
 	    !kput_str(b->doc, e, "name", "MYSQL_ROOT_PASSWORD") ||
 	    (ref = yyjson_mut_obj_add_obj(b->doc, e, "valueFrom")) == NULL ||
 	    (ref = yyjson_mut_obj_add_obj(b->doc, ref, "secretKeyRef")) ==
-	    NULL || !kput_str(b->doc, ref, "name", secret) ||
+		NULL ||
+	    !kput_str(b->doc, ref, "name", secret) ||
 	    !kput_str(b->doc, ref, "key", "MYSQL_ROOT_PASSWORD"))
-		return (false);
+		return false;
 	/* In secretName mode only a first boot needs it: the image says so. */
-	return (b->k->operator_secret != NULL ||
-	    yyjson_mut_obj_add_bool(b->doc, ref, "optional", true));
+	return b->k->operator_secret != NULL ||
+	    yyjson_mut_obj_add_bool(b->doc, ref, "optional", true);
 }
 
 static bool
 add_probe(const struct build *b, yyjson_mut_val *ctr, const char *name,
     int delay, int period, int failures)
 {
-	yyjson_mut_val	*p, *tcp;
+	yyjson_mut_val *p, *tcp;
 
 	if ((p = yyjson_mut_obj_add_obj(b->doc, ctr, name)) == NULL ||
 	    (tcp = yyjson_mut_obj_add_obj(b->doc, p, "tcpSocket")) == NULL ||
 	    !yyjson_mut_obj_add_int(b->doc, tcp, "port", KMYSQL_PORT))
-		return (false);
-	return ((delay == 0 || yyjson_mut_obj_add_int(b->doc, p,
-	    "initialDelaySeconds", delay)) &&
+		return false;
+	return (delay == 0 ||
+		   yyjson_mut_obj_add_int(
+		       b->doc, p, "initialDelaySeconds", delay)) &&
 	    yyjson_mut_obj_add_int(b->doc, p, "periodSeconds", period) &&
-	    (failures == 0 || yyjson_mut_obj_add_int(b->doc, p,
-	    "failureThreshold", failures)));
+	    (failures == 0 ||
+		yyjson_mut_obj_add_int(
+		    b->doc, p, "failureThreshold", failures));
 }
 
 /*
@@ -305,26 +309,26 @@ add_probe(const struct build *b, yyjson_mut_val *ctr, const char *name,
 static bool
 add_probes(const struct build *b, yyjson_mut_val *ctr)
 {
-	return (add_probe(b, ctr, "startupProbe", 0, 5, 720) &&
+	return add_probe(b, ctr, "startupProbe", 0, 5, 720) &&
 	    add_probe(b, ctr, "livenessProbe", 30, 10, 0) &&
-	    add_probe(b, ctr, "readinessProbe", 5, 5, 0));
+	    add_probe(b, ctr, "readinessProbe", 5, 5, 0);
 }
 
 static bool
 add_prestop(const struct build *b, yyjson_mut_val *ctr)
 {
-	yyjson_mut_val	*v;
+	yyjson_mut_val *v;
 
-	return ((v = yyjson_mut_obj_add_obj(b->doc, ctr, "lifecycle")) !=
-	    NULL && (v = yyjson_mut_obj_add_obj(b->doc, v, "preStop")) !=
-	    NULL && (v = yyjson_mut_obj_add_obj(b->doc, v, "exec")) != NULL &&
-	    add_shell(b, v, kscript_stop, "stop"));
+	return (v = yyjson_mut_obj_add_obj(b->doc, ctr, "lifecycle")) != NULL &&
+	    (v = yyjson_mut_obj_add_obj(b->doc, v, "preStop")) != NULL &&
+	    (v = yyjson_mut_obj_add_obj(b->doc, v, "exec")) != NULL &&
+	    add_shell(b, v, kscript_stop, "stop");
 }
 
 static bool
 add_mysql(const struct build *b, yyjson_mut_val *ctrs)
 {
-	yyjson_mut_val	*c = yyjson_mut_arr_add_obj(b->doc, ctrs), *p;
+	yyjson_mut_val *c = yyjson_mut_arr_add_obj(b->doc, ctrs), *p;
 
 	if (c == NULL || !kput_str(b->doc, c, "name", "mysql") ||
 	    !kput_str(b->doc, c, "image", b->k->image) ||
@@ -333,19 +337,19 @@ add_mysql(const struct build *b, yyjson_mut_val *ctrs)
 	    (p = yyjson_mut_obj_add_arr(b->doc, c, "ports")) == NULL ||
 	    (p = yyjson_mut_arr_add_obj(b->doc, p)) == NULL ||
 	    !kput_str(b->doc, p, "name", "mysql") ||
-	    !yyjson_mut_obj_add_int(b->doc, p, "containerPort",
-	    KMYSQL_PORT) || !kput_str(b->doc, p, "protocol", "TCP"))
-		return (false);
-	return (kput_copy(b->doc, c, "resources", b->s->resources) &&
+	    !yyjson_mut_obj_add_int(b->doc, p, "containerPort", KMYSQL_PORT) ||
+	    !kput_str(b->doc, p, "protocol", "TCP"))
+		return false;
+	return kput_copy(b->doc, c, "resources", b->s->resources) &&
 	    kput_copy(b->doc, c, "securityContext", b->k->ctr_security) &&
-	    add_probes(b, c) && add_prestop(b, c) && add_mounts(b, c));
+	    add_probes(b, c) && add_prestop(b, c) && add_mounts(b, c);
 }
 
 static bool
 add_init(const struct build *b, yyjson_mut_val *ctrs)
 {
-	yyjson_mut_val	*c = yyjson_mut_arr_add_obj(b->doc, ctrs), *v;
-	char		 id[16];
+	yyjson_mut_val *c = yyjson_mut_arr_add_obj(b->doc, ctrs), *v;
+	char id[16];
 
 	snprintf(id, sizeof(id), "%u", b->s->server_id);
 	if (c == NULL || !kput_str(b->doc, c, "name", "init") ||
@@ -359,94 +363,94 @@ add_init(const struct build *b, yyjson_mut_val *ctrs)
 	    !kput_str(b->doc, v, "memory", "128Mi") ||
 	    !kput_copy(b->doc, c, "securityContext", b->k->ctr_security) ||
 	    (v = yyjson_mut_obj_add_arr(b->doc, c, "volumeMounts")) == NULL)
-		return (false);
-	return (add_mount(b, v, "config", KMAP_DIR, true) &&
-	    add_mount(b, v, "conf", KCONF_DIR, false));
+		return false;
+	return add_mount(b, v, "config", KMAP_DIR, true) &&
+	    add_mount(b, v, "conf", KCONF_DIR, false);
 }
 
 static bool
 add_all(const struct build *b, yyjson_mut_val *arr, yyjson_val *list)
 {
-	yyjson_arr_iter	 it = yyjson_arr_iter_with(list);
-	yyjson_val	*e;
-	yyjson_mut_val	*copy;
+	yyjson_arr_iter it = yyjson_arr_iter_with(list);
+	yyjson_val *e;
+	yyjson_mut_val *copy;
 
 	while ((e = yyjson_arr_iter_next(&it)) != NULL) {
 		copy = yyjson_val_mut_copy(b->doc, e);
 		if (copy == NULL || !yyjson_mut_arr_append(arr, copy))
-			return (false);
+			return false;
 	}
-	return (true);
+	return true;
 }
 
 static bool
 add_placement(const struct build *b, yyjson_mut_val *spec)
 {
-	yyjson_mut_val	*v;
+	yyjson_mut_val *v;
 
 	if ((v = yyjson_mut_obj_add_obj(b->doc, spec, "nodeSelector")) ==
-	    NULL || !kput_str(b->doc, v, "topology.kubernetes.io/zone",
-	    b->s->zone) ||
-	    (v = yyjson_mut_obj_add_arr(b->doc, spec, "tolerations")) ==
-	    NULL || (v = yyjson_mut_arr_add_obj(b->doc, v)) == NULL)
-		return (false);
-	return (kput_fmt(b->doc, v, "key", KTAINT_PREFIX "%s", b->k->name) &&
-	    kput_str(b->doc, v, "operator", "Exists"));
+		NULL ||
+	    !kput_str(b->doc, v, "topology.kubernetes.io/zone", b->s->zone) ||
+	    (v = yyjson_mut_obj_add_arr(b->doc, spec, "tolerations")) == NULL ||
+	    (v = yyjson_mut_arr_add_obj(b->doc, v)) == NULL)
+		return false;
+	return kput_fmt(b->doc, v, "key", KTAINT_PREFIX "%s", b->k->name) &&
+	    kput_str(b->doc, v, "operator", "Exists");
 }
 
 yyjson_mut_val *
 krender_pod(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
 {
-	const struct build	 b = { doc, k, &k->sites[site] };
-	yyjson_mut_val		*pod = yyjson_mut_obj(doc), *spec, *arr;
+	const struct build b = { doc, k, &k->sites[site] };
+	yyjson_mut_val *pod = yyjson_mut_obj(doc), *spec, *arr;
 
 	if (pod == NULL || !add_meta(&b, pod) ||
 	    (spec = yyjson_mut_obj_add_obj(doc, pod, "spec")) == NULL ||
 	    !add_placement(&b, spec) ||
 	    /* No API rights, and no MYSQL_* variables from Services. */
-	    !yyjson_mut_obj_add_bool(doc, spec, "automountServiceAccountToken",
-	    false) ||
+	    !yyjson_mut_obj_add_bool(
+		doc, spec, "automountServiceAccountToken", false) ||
 	    !yyjson_mut_obj_add_bool(doc, spec, "enableServiceLinks", false) ||
-	    !yyjson_mut_obj_add_int(doc, spec, "terminationGracePeriodSeconds",
-	    k->grace_s) ||
+	    !yyjson_mut_obj_add_int(
+		doc, spec, "terminationGracePeriodSeconds", k->grace_s) ||
 	    !kput_copy(doc, spec, "securityContext", k->pod_security) ||
 	    (arr = yyjson_mut_obj_add_arr(doc, spec, "initContainers")) ==
-	    NULL || !add_init(&b, arr) || !add_all(&b, arr, k->extra_init) ||
+		NULL ||
+	    !add_init(&b, arr) || !add_all(&b, arr, k->extra_init) ||
 	    (arr = yyjson_mut_obj_add_arr(doc, spec, "containers")) == NULL ||
 	    !add_mysql(&b, arr) || !add_all(&b, arr, k->extra_containers) ||
 	    !add_volumes(&b, spec))
-		return (NULL);
-	return (pod);
+		return NULL;
+	return pod;
 }
 
 /* Hash on the Deployment and on its Pods. */
 static bool
 add_hash(const struct build *b, yyjson_mut_val *meta, const char *hash)
 {
-	yyjson_mut_val	*ann = yyjson_mut_obj_get(meta, "annotations");
-	char		 id[16];
+	yyjson_mut_val *ann = yyjson_mut_obj_get(meta, "annotations");
+	char id[16];
 
 	if (ann == NULL &&
-	    (ann = yyjson_mut_obj_add_obj(b->doc, meta, "annotations")) ==
-	    NULL)
-		return (false);
+	    (ann = yyjson_mut_obj_add_obj(b->doc, meta, "annotations")) == NULL)
+		return false;
 	snprintf(id, sizeof(id), "%u", b->s->server_id);
-	return (kset_str(b->doc, ann, KANN_HASH, hash) &&
-	    kset_str(b->doc, ann, KANN_SERVER_ID, id));
+	return kset_str(b->doc, ann, KANN_HASH, hash) &&
+	    kset_str(b->doc, ann, KANN_SERVER_ID, id);
 }
 
 yyjson_mut_val *
 krender_deployment(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
 {
-	const struct build	 b = { doc, k, &k->sites[site] };
-	char			 name[2 * NAME_LEN], hash[KHASH_LEN + 1];
-	yyjson_mut_val		*obj, *spec, *pod, *v;
+	const struct build b = { doc, k, &k->sites[site] };
+	char name[2 * NAME_LEN], hash[KHASH_LEN + 1];
+	yyjson_mut_val *obj, *spec, *pod, *v;
 
 	snprintf(name, sizeof(name), "mysql-%s-%s", k->name, b.s->name);
 	if (kspec_hash(k, site, hash) == -1 ||
-	    (obj = krender_object(doc, k, "apps/v1", "Deployment", name,
-	    b.s)) == NULL || !add_hash(&b,
-	    yyjson_mut_obj_get(obj, "metadata"), hash) ||
+	    (obj = krender_object(
+		 doc, k, "apps/v1", "Deployment", name, b.s)) == NULL ||
+	    !add_hash(&b, yyjson_mut_obj_get(obj, "metadata"), hash) ||
 	    (spec = yyjson_mut_obj_add_obj(doc, obj, "spec")) == NULL ||
 	    !yyjson_mut_obj_add_int(doc, spec, "replicas", 1) ||
 	    (v = yyjson_mut_obj_add_obj(doc, spec, "strategy")) == NULL ||
@@ -459,6 +463,6 @@ krender_deployment(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
 	    (pod = krender_pod(doc, k, site)) == NULL ||
 	    !add_hash(&b, yyjson_mut_obj_get(pod, "metadata"), hash) ||
 	    !yyjson_mut_obj_add_val(doc, spec, "template", pod))
-		return (NULL);
-	return (obj);
+		return NULL;
+	return obj;
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * status of a MysqlFailoverGroup from what the parent says (api.md 1.7, 1.8).
  */
@@ -25,76 +24,75 @@
 
 /* Empty text is left out of an entry: lists are replaced as a whole. */
 static bool
-put_text(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key,
-    const char *s)
+put_text(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, const char *s)
 {
-	return (*s == '\0' || kput_str(doc, o, key, s));
+	return *s == '\0' || kput_str(doc, o, key, s);
 }
 
 static bool
 put_time(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, int64_t ms)
 {
-	char	t[KTIME_LEN];
+	char t[KTIME_LEN];
 
 	if (ms <= 0)
-		return (true);
+		return true;
 	ktime_s(ms, t);
-	return (kput_str(doc, o, key, t));
+	return kput_str(doc, o, key, t);
 }
 
 static yyjson_mut_val *
-render_site(yyjson_mut_doc *doc, const struct ksite *s,
-    const struct m_site_status *st)
+render_site(
+    yyjson_mut_doc *doc, const struct ksite *s, const struct m_site_status *st)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc);
+	yyjson_mut_val *o = yyjson_mut_obj(doc);
 
 	if (o == NULL || !kput_str(doc, o, "name", s->name) ||
 	    !kput_str(doc, o, "role", role_name(s->role)))
-		return (NULL);
+		return NULL;
 	if (st == NULL)
-		return (kput_str(doc, o, "state",
-		    site_state_name(SS_UNKNOWN)) ? o : NULL);
+		return kput_str(doc, o, "state", site_state_name(SS_UNKNOWN)) ?
+		    o :
+		    NULL;
 	if (!kput_str(doc, o, "state", site_state_name(st->state)) ||
 	    !put_time(doc, o, "lastSeen", st->last_seen_ms) ||
 	    !put_text(doc, o, "gtidExecuted", st->gtid) ||
-	    !yyjson_mut_obj_add_bool(doc, o, "replicating",
-	    st->replicating) ||
+	    !yyjson_mut_obj_add_bool(doc, o, "replicating", st->replicating) ||
 	    (st->replicating && st->lag_s >= 0 &&
-	    !yyjson_mut_obj_add_int(doc, o, "secondsBehindSource",
-	    st->lag_s)) ||
+		!yyjson_mut_obj_add_int(
+		    doc, o, "secondsBehindSource", st->lag_s)) ||
 	    !put_text(doc, o, "sourceHost", st->source_host) ||
 	    !put_text(doc, o, "sourceConvergenceState", st->convergence) ||
-	    !put_text(doc, o, "sourceConvergenceReason",
-	    st->convergence_reason) ||
+	    !put_text(
+		doc, o, "sourceConvergenceReason", st->convergence_reason) ||
 	    !put_text(doc, o, "recoveryState", st->recovery) ||
 	    !put_text(doc, o, "divergentGtid", st->divergent_gtid))
-		return (NULL);
+		return NULL;
 	if (*st->recovery != '\0' && st->divergent_count > 0 &&
-	    !yyjson_mut_obj_add_int(doc, o, "divergentTransactionCount",
-	    st->divergent_count))
-		return (NULL);
-	return (o);
+	    !yyjson_mut_obj_add_int(
+		doc, o, "divergentTransactionCount", st->divergent_count))
+		return NULL;
+	return o;
 }
 
 static bool
 add_sites(yyjson_mut_doc *doc, yyjson_mut_val *status, const struct kspec *k,
     const struct m_site_status *sites, unsigned nsites)
 {
-	yyjson_mut_val	*arr, *o;
-	unsigned	 j;
+	yyjson_mut_val *arr, *o;
+	unsigned j;
 
 	if ((arr = yyjson_mut_obj_add_arr(doc, status, "sites")) == NULL)
-		return (false);
+		return false;
 	for (unsigned i = 0; i < k->nsites; i++) {
 		for (j = 0; j < nsites; j++)
 			if (strcmp(sites[j].name, k->sites[i].name) == 0)
 				break;
-		o = render_site(doc, &k->sites[i],
-		    j < nsites ? &sites[j] : NULL);
+		o = render_site(
+		    doc, &k->sites[i], j < nsites ? &sites[j] : NULL);
 		if (o == NULL || !yyjson_mut_arr_append(arr, o))
-			return (false);
+			return false;
 	}
-	return (true);
+	return true;
 }
 
 /* ---------------------------------------------------------- conditions -- */
@@ -102,49 +100,49 @@ add_sites(yyjson_mut_doc *doc, yyjson_mut_val *status, const struct kspec *k,
 static yyjson_val *
 prev_condition(yyjson_val *prev, const char *type)
 {
-	yyjson_arr_iter	 it;
-	yyjson_val	*c;
+	yyjson_arr_iter it;
+	yyjson_val *c;
 
 	it = yyjson_arr_iter_with(yyjson_obj_get(prev, "conditions"));
 	while ((c = yyjson_arr_iter_next(&it)) != NULL)
 		if (yyjson_equals_str(yyjson_obj_get(c, "type"), type))
-			return (c);
-	return (NULL);
+			return c;
+	return NULL;
 }
 
 /* Kubernetes wants ^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$, not empty. */
 static const char *
 reason_or_unknown(const char *reason)
 {
-	return (*reason == '\0' ? "Unknown" : reason);
+	return *reason == '\0' ? "Unknown" : reason;
 }
 
 static yyjson_mut_val *
 render_condition(yyjson_mut_doc *doc, const struct kspec *k,
     const struct m_condition *c, yyjson_val *old, int64_t now_ms)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc);
-	const char	*status = c->status ? "True" : "False", *since;
-	char		 now[KTIME_LEN];
-	int64_t		 us;
+	yyjson_mut_val *o = yyjson_mut_obj(doc);
+	const char *status = c->status ? "True" : "False", *since;
+	char now[KTIME_LEN];
+	int64_t us;
 
 	ktime_s(now_ms, now);
 	since = now;
 	if (yyjson_equals_str(yyjson_obj_get(old, "status"), status)) {
-		since = yyjson_get_str(yyjson_obj_get(old,
-		    "lastTransitionTime"));
+		since =
+		    yyjson_get_str(yyjson_obj_get(old, "lastTransitionTime"));
 		if (since == NULL || ktime_parse(since, &us) == -1)
 			since = now;
 	}
 	if (o == NULL || !kput_str(doc, o, "type", c->type) ||
 	    !kput_str(doc, o, "status", status) ||
-	    !yyjson_mut_obj_add_int(doc, o, "observedGeneration",
-	    k->generation) ||
+	    !yyjson_mut_obj_add_int(
+		doc, o, "observedGeneration", k->generation) ||
 	    !kput_str(doc, o, "lastTransitionTime", since) ||
 	    !kput_str(doc, o, "reason", reason_or_unknown(c->reason)) ||
 	    !kput_str(doc, o, "message", c->message))
-		return (NULL);
-	return (o);
+		return NULL;
+	return o;
 }
 
 static bool
@@ -152,8 +150,8 @@ names_type(const struct m_group_status *g, yyjson_val *type)
 {
 	for (unsigned i = 0; i < g->n_conditions; i++)
 		if (yyjson_equals_str(type, g->conditions[i].type))
-			return (true);
-	return (false);
+			return true;
+	return false;
 }
 
 static bool
@@ -161,18 +159,18 @@ add_conditions(yyjson_mut_doc *doc, yyjson_mut_val *status,
     const struct kspec *k, const struct m_group_status *g, yyjson_val *prev,
     int64_t now_ms)
 {
-	yyjson_arr_iter	 it;
-	yyjson_mut_val	*arr, *o;
-	yyjson_val	*c;
+	yyjson_arr_iter it;
+	yyjson_mut_val *arr, *o;
+	yyjson_val *c;
 
 	arr = yyjson_mut_obj_add_arr(doc, status, "conditions");
 	if (arr == NULL)
-		return (false);
+		return false;
 	for (unsigned i = 0; i < g->n_conditions; i++) {
 		o = render_condition(doc, k, &g->conditions[i],
 		    prev_condition(prev, g->conditions[i].type), now_ms);
 		if (o == NULL || !yyjson_mut_arr_append(arr, o))
-			return (false);
+			return false;
 	}
 	it = yyjson_arr_iter_with(yyjson_obj_get(prev, "conditions"));
 	while ((c = yyjson_arr_iter_next(&it)) != NULL) {
@@ -181,9 +179,9 @@ add_conditions(yyjson_mut_doc *doc, yyjson_mut_val *status,
 			continue;
 		o = yyjson_val_mut_copy(doc, c);
 		if (o == NULL || !yyjson_mut_arr_append(arr, o))
-			return (false);
+			return false;
 	}
-	return (true);
+	return true;
 }
 
 yyjson_mut_val *
@@ -191,7 +189,7 @@ kstatus_render(yyjson_mut_doc *doc, const struct kspec *k,
     const struct m_group_status *g, const struct m_site_status *sites,
     unsigned nsites, yyjson_val *prev, int64_t now_ms)
 {
-	yyjson_mut_val	*o = yyjson_mut_obj(doc);
+	yyjson_mut_val *o = yyjson_mut_obj(doc);
 
 	/*
 	 * activeSite also when empty: a merge patch leaves what it does not
@@ -200,14 +198,15 @@ kstatus_render(yyjson_mut_doc *doc, const struct kspec *k,
 	if (o == NULL || !kput_str(doc, o, "activeSite", g->active_site) ||
 	    !add_sites(doc, o, k, sites, nsites) ||
 	    !add_conditions(doc, o, k, g, prev, now_ms) ||
-	    !put_time(doc, o, "lastFailover", g->last_failover_s > 0 &&
-	    g->last_failover_s < INT64_MAX / 1000 ?
-	    g->last_failover_s * 1000 : 0) ||
-	    !put_text(doc, o, "lastFailoverTarget",
-	    g->last_failover_target) ||
+	    !put_time(doc, o, "lastFailover",
+		g->last_failover_s > 0 &&
+			g->last_failover_s < INT64_MAX / 1000 ?
+		    g->last_failover_s * 1000 :
+		    0) ||
+	    !put_text(doc, o, "lastFailoverTarget", g->last_failover_target) ||
 	    !put_text(doc, o, "promotionGtidExecuted", g->promotion_gtid))
-		return (NULL);
-	return (o);
+		return NULL;
+	return o;
 }
 
 /* ---------------------------------------------------------------- diff -- */
@@ -216,27 +215,27 @@ kstatus_render(yyjson_mut_doc *doc, const struct kspec *k,
 static bool
 moves(const char *key)
 {
-	return (strcmp(key, "lastSeen") == 0 ||
+	return strcmp(key, "lastSeen") == 0 ||
 	    strcmp(key, "gtidExecuted") == 0 ||
-	    strcmp(key, "secondsBehindSource") == 0);
+	    strcmp(key, "secondsBehindSource") == 0;
 }
 
 /* Every member of next is in prev; deep: also the other way round. */
 static enum kstatus_diff
 diff_obj(yyjson_mut_val *prev, yyjson_mut_val *next, bool both)
 {
-	enum kstatus_diff	 d = KS_SAME;
-	yyjson_mut_obj_iter	 it = yyjson_mut_obj_iter_with(next);
-	yyjson_mut_val		*k;
-	const char		*key;
+	enum kstatus_diff d = KS_SAME;
+	yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(next);
+	yyjson_mut_val *k;
+	const char *key;
 
 	while ((k = yyjson_mut_obj_iter_next(&it)) != NULL) {
 		key = yyjson_mut_get_str(k);
 		if (yyjson_mut_equals(yyjson_mut_obj_iter_get_val(k),
-		    yyjson_mut_obj_get(prev, key)))
+			yyjson_mut_obj_get(prev, key)))
 			continue;
 		if (!moves(key))
-			return (KS_CHANGED);
+			return KS_CHANGED;
 		d = KS_MINOR;
 	}
 	it = yyjson_mut_obj_iter_with(prev);
@@ -245,41 +244,41 @@ diff_obj(yyjson_mut_val *prev, yyjson_mut_val *next, bool both)
 		if (yyjson_mut_obj_get(next, key) != NULL)
 			continue;
 		if (!moves(key))
-			return (KS_CHANGED);
+			return KS_CHANGED;
 		d = KS_MINOR;
 	}
-	return (d);
+	return d;
 }
 
 static enum kstatus_diff
 diff_sites(yyjson_mut_val *prev, yyjson_mut_val *next)
 {
-	enum kstatus_diff	 d = KS_SAME, one;
-	yyjson_mut_arr_iter	 pi = yyjson_mut_arr_iter_with(prev);
-	yyjson_mut_arr_iter	 ni = yyjson_mut_arr_iter_with(next);
-	yyjson_mut_val		*p, *n;
+	enum kstatus_diff d = KS_SAME, one;
+	yyjson_mut_arr_iter pi = yyjson_mut_arr_iter_with(prev);
+	yyjson_mut_arr_iter ni = yyjson_mut_arr_iter_with(next);
+	yyjson_mut_val *p, *n;
 
 	if (yyjson_mut_arr_size(prev) != yyjson_mut_arr_size(next))
-		return (KS_CHANGED);
+		return KS_CHANGED;
 	while ((p = yyjson_mut_arr_iter_next(&pi)) != NULL &&
 	    (n = yyjson_mut_arr_iter_next(&ni)) != NULL) {
 		one = diff_obj(p, n, true);
 		if (one > d)
 			d = one;
 	}
-	return (d);
+	return d;
 }
 
 enum kstatus_diff
 kstatus_diff(yyjson_val *prev, yyjson_mut_val *next)
 {
-	yyjson_mut_doc		*doc = yyjson_mut_doc_new(NULL);
-	yyjson_mut_val		*old, *was, *is, *k;
-	yyjson_mut_obj_iter	 it = yyjson_mut_obj_iter_with(next);
-	enum kstatus_diff	 d = KS_SAME, one;
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *old, *was, *is, *k;
+	yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(next);
+	enum kstatus_diff d = KS_SAME, one;
 
-	old = prev == NULL || doc == NULL ? NULL :
-	    yyjson_val_mut_copy(doc, prev);
+	old =
+	    prev == NULL || doc == NULL ? NULL : yyjson_val_mut_copy(doc, prev);
 	/* When in doubt, write. */
 	if (old == NULL)
 		d = KS_CHANGED;
@@ -298,5 +297,5 @@ kstatus_diff(yyjson_val *prev, yyjson_mut_val *next)
 			d = one;
 	}
 	yyjson_mut_doc_free(doc);
-	return (d);
+	return d;
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Objects against the tables of kube_schema.c. Depth is the tables' depth,
  * never the input's.
@@ -29,19 +28,19 @@
 
 #include "kube_schema.h"
 
-#define PATH_LEN	255
+#define PATH_LEN 255
 
 struct check {
-	struct kproblems	*problems;
-	char			*unused;
-	size_t			 unused_size;
-	char			 path[PATH_LEN + 1];
+	struct kproblems *problems;
+	char *unused;
+	size_t unused_size;
+	char path[PATH_LEN + 1];
 };
 
 void
 kproblem(struct kproblems *p, const char *fmt, ...)
 {
-	va_list	ap;
+	va_list ap;
 
 	if (p->n < KPROBLEMS_MAX) {
 		va_start(ap, fmt);
@@ -62,10 +61,10 @@ kproblems_join(const struct kproblems *p, char *out, size_t size)
 		strlcat(out, p->text[i], size);
 	}
 	if (p->n > KPROBLEMS_MAX) {
-		char	more[32];
+		char more[32];
 
-		snprintf(more, sizeof(more), "; and %u more",
-		    p->n - KPROBLEMS_MAX);
+		snprintf(
+		    more, sizeof(more), "; and %u more", p->n - KPROBLEMS_MAX);
 		strlcat(out, more, size);
 	}
 	ktext_clean(out, true);
@@ -75,28 +74,28 @@ kproblems_join(const struct kproblems *p, char *out, size_t size)
 static size_t
 path_push(struct check *c, const char *name, size_t index)
 {
-	size_t	len = strlen(c->path);
+	size_t len = strlen(c->path);
 
 	if (name != NULL)
 		snprintf(c->path + len, sizeof(c->path) - len, ".%s", name);
 	else
 		snprintf(c->path + len, sizeof(c->path) - len, "[%zu]", index);
-	return (len);
+	return len;
 }
 
 /* The path with "[]" for every index, once. */
 static void
 add_unused(struct check *c)
 {
-	char		 name[PATH_LEN + 1], *out = name;
-	const char	*p, *hit = c->unused;
+	char name[PATH_LEN + 1], *out = name;
+	const char *p, *hit = c->unused;
 
 	for (p = c->path; *p != '\0'; p++)
 		if (out == name || out[-1] != '[' || *p == ']')
 			*out++ = *p;
 	*out = '\0';
 	while ((hit = strstr(hit, name)) != NULL) {
-		size_t	n = strlen(name);
+		size_t n = strlen(name);
 
 		if ((hit == c->unused || hit[-1] == ' ') &&
 		    (hit[n] == ',' || hit[n] == '\0'))
@@ -108,70 +107,69 @@ add_unused(struct check *c)
 	strlcat(c->unused, name, c->unused_size);
 }
 
-static bool	object_is_set(const struct kobject *, yyjson_val *);
+static bool object_is_set(const struct kobject *, yyjson_val *);
 
 /* Is there more here than absence or the default says? */
 static bool
 is_set(const struct kfield *f, yyjson_val *v)
 {
-	char	num[24];
+	char num[24];
 
 	if (f->type == KT_OBJ)
-		return (object_is_set(f->child, v));
+		return object_is_set(f->child, v);
 	if (yyjson_is_ctn(v))
-		return (yyjson_get_len(v) > 0);
+		return yyjson_get_len(v) > 0;
 	if (yyjson_is_str(v))
-		return (f->def == NULL ? yyjson_get_len(v) > 0 :
-		    !yyjson_equals_str(v, f->def));
+		return f->def == NULL ? yyjson_get_len(v) > 0 :
+					!yyjson_equals_str(v, f->def);
 	if (yyjson_is_bool(v))
-		return (f->def == NULL || strcmp(f->def,
-		    yyjson_get_bool(v) ? "true" : "false") != 0);
+		return f->def == NULL ||
+		    strcmp(f->def, yyjson_get_bool(v) ? "true" : "false") != 0;
 	if (yyjson_is_int(v)) {
-		snprintf(num, sizeof(num), "%lld",
-		    (long long)yyjson_get_sint(v));
-		return (f->def == NULL || strcmp(f->def, num) != 0);
+		snprintf(
+		    num, sizeof(num), "%lld", (long long)yyjson_get_sint(v));
+		return f->def == NULL || strcmp(f->def, num) != 0;
 	}
-	return (!yyjson_is_null(v));
+	return !yyjson_is_null(v);
 }
 
 static bool
 object_is_set(const struct kobject *o, yyjson_val *v)
 {
-	const struct kfield	*f;
-	yyjson_val		*m;
+	const struct kfield *f;
+	yyjson_val *m;
 
-	if (!yyjson_is_obj(v) ||
-	    yyjson_is_false(yyjson_obj_get(v, "enabled")))
-		return (false);
+	if (!yyjson_is_obj(v) || yyjson_is_false(yyjson_obj_get(v, "enabled")))
+		return false;
 	for (f = o->fields; f->name != NULL; f++)
 		if ((m = yyjson_obj_get(v, f->name)) != NULL && is_set(f, m))
-			return (true);
-	return (false);
+			return true;
+	return false;
 }
 
 /* Characters of UTF-8 text, as the API server counts them. */
 static int64_t
 runes(const char *s)
 {
-	int64_t	n = 0;
+	int64_t n = 0;
 
 	for (; *s != '\0'; s++)
 		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return (n);
+	return n;
 }
 
 static bool
 in_set(const char *set, const char *s)
 {
-	size_t	n = strlen(s);
+	size_t n = strlen(s);
 
 	for (;;) {
-		size_t	len = strcspn(set, "|");
+		size_t len = strcspn(set, "|");
 
 		if (len == n && strncmp(set, s, n) == 0)
-			return (true);
+			return true;
 		if (set[len] == '\0')
-			return (false);
+			return false;
 		set += len + 1;
 	}
 }
@@ -179,21 +177,21 @@ in_set(const char *set, const char *s)
 static bool
 matches(const char *re, const char *s)
 {
-	regex_t	r;
-	bool	ok;
+	regex_t r;
+	bool ok;
 
 	if (regcomp(&r, re, REG_EXTENDED | REG_NOSUB) != 0)
-		return (false);
+		return false;
 	ok = regexec(&r, s, 0, NULL, 0) == 0;
 	regfree(&r);
-	return (ok);
+	return ok;
 }
 
 /* An upper limit of 0 is none. */
 static bool
 within(const struct kfield *f, int64_t n)
 {
-	return (n >= f->lo && (f->hi == 0 || n <= f->hi));
+	return n >= f->lo && (f->hi == 0 || n <= f->hi);
 }
 
 static void
@@ -203,15 +201,15 @@ limits(struct check *c, const struct kfield *f, const char *what)
 		kproblem(c->problems, "%s: must %s at least %lld", c->path,
 		    what, (long long)f->lo);
 	else
-		kproblem(c->problems, "%s: must %s %lld to %lld", c->path,
-		    what, (long long)f->lo, (long long)f->hi);
+		kproblem(c->problems, "%s: must %s %lld to %lld", c->path, what,
+		    (long long)f->lo, (long long)f->hi);
 }
 
 static void
 check_str(struct check *c, const struct kfield *f, yyjson_val *v)
 {
-	const char	*s = yyjson_get_str(v);
-	int64_t		 ms;
+	const char *s = yyjson_get_str(v);
+	int64_t ms;
 
 	if (s == NULL) {
 		kproblem(c->problems, "%s: must be a string", c->path);
@@ -223,8 +221,10 @@ check_str(struct check *c, const struct kfield *f, yyjson_val *v)
 	}
 	if (f->type == KT_DUR) {
 		if (*s != '\0' && (duration_parse(s, &ms) == -1 || ms < 0))
-			kproblem(c->problems, "%s: '%.64s' is not a duration "
-			    "like 300ms, 2s or 1m30s", c->path, s);
+			kproblem(c->problems,
+			    "%s: '%.64s' is not a duration "
+			    "like 300ms, 2s or 1m30s",
+			    c->path, s);
 	} else if (f->type == KT_PAT) {
 		if (!matches(f->arg, s))
 			kproblem(c->problems, "%s: '%.64s' does not match %s",
@@ -241,8 +241,8 @@ check_str(struct check *c, const struct kfield *f, yyjson_val *v)
 static void
 check_int(struct check *c, const struct kfield *f, yyjson_val *v)
 {
-	if (!yyjson_is_int(v) || (yyjson_is_uint(v) &&
-	    yyjson_get_uint(v) > INT64_MAX))
+	if (!yyjson_is_int(v) ||
+	    (yyjson_is_uint(v) && yyjson_get_uint(v) > INT64_MAX))
 		kproblem(c->problems, "%s: must be an integer", c->path);
 	else if (!within(f, yyjson_get_sint(v)))
 		limits(c, f, "be");
@@ -251,8 +251,8 @@ check_int(struct check *c, const struct kfield *f, yyjson_val *v)
 static void
 check_map(struct check *c, yyjson_val *v)
 {
-	yyjson_obj_iter	 it = yyjson_obj_iter_with(v);
-	yyjson_val	*key, *val;
+	yyjson_obj_iter it = yyjson_obj_iter_with(v);
+	yyjson_val *key, *val;
 
 	if (!yyjson_is_obj(v)) {
 		kproblem(c->problems, "%s: must be a map of strings", c->path);
@@ -270,16 +270,15 @@ check_map(struct check *c, yyjson_val *v)
 	}
 }
 
-static void	check_object(struct check *, const struct kobject *,
-		    yyjson_val *);
+static void check_object(struct check *, const struct kobject *, yyjson_val *);
 
 static void
 check_items(struct check *c, const struct kfield *f, yyjson_val *v)
 {
-	struct kfield	 item = *f;
-	yyjson_arr_iter	 it = yyjson_arr_iter_with(v);
-	yyjson_val	*e;
-	size_t		 len;
+	struct kfield item = *f;
+	yyjson_arr_iter it = yyjson_arr_iter_with(v);
+	yyjson_val *e;
+	size_t len;
 
 	if (!yyjson_is_arr(v)) {
 		kproblem(c->problems, "%s: must be a list", c->path);
@@ -308,7 +307,7 @@ check_items(struct check *c, const struct kfield *f, yyjson_val *v)
 static void
 check_value(struct check *c, const struct kfield *f, yyjson_val *v)
 {
-	int64_t	us;
+	int64_t us;
 
 	switch (f->type) {
 	case KT_STR:
@@ -324,16 +323,18 @@ check_value(struct check *c, const struct kfield *f, yyjson_val *v)
 		break;
 	case KT_BOOL:
 		if (!yyjson_is_bool(v))
-			kproblem(c->problems, "%s: must be true or false",
-			    c->path);
+			kproblem(
+			    c->problems, "%s: must be true or false", c->path);
 		break;
 	case KT_INT:
 		check_int(c, f, v);
 		break;
 	case KT_QTY:
 		if (!ktext_quantity(v, true))
-			kproblem(c->problems, "%s: must be a positive "
-			    "quantity like 10Gi", c->path);
+			kproblem(c->problems,
+			    "%s: must be a positive "
+			    "quantity like 10Gi",
+			    c->path);
 		break;
 	case KT_MAP:
 		check_map(c, v);
@@ -357,11 +358,11 @@ check_value(struct check *c, const struct kfield *f, yyjson_val *v)
 static void
 check_unknown(struct check *c, const struct kobject *o, yyjson_val *v)
 {
-	yyjson_obj_iter		 it = yyjson_obj_iter_with(v);
-	yyjson_val		*key;
-	const struct kfield	*f;
-	size_t			 len;
-	char			 name[65];
+	yyjson_obj_iter it = yyjson_obj_iter_with(v);
+	yyjson_val *key;
+	const struct kfield *f;
+	size_t len;
+	char name[65];
 
 	while ((key = yyjson_obj_iter_next(&it)) != NULL) {
 		for (f = o->fields; f->name != NULL; f++)
@@ -379,9 +380,9 @@ check_unknown(struct check *c, const struct kobject *o, yyjson_val *v)
 static void
 check_rules(struct check *c, const struct kobject *o, yyjson_val *v)
 {
-	const struct krule	*r;
-	const char		*star;
-	int			 i;
+	const struct krule *r;
+	const char *star;
+	int i;
 
 	for (r = o->rules; r != NULL && r->cel != NULL; r++) {
 		if ((i = r->bad(v)) == -1)
@@ -400,10 +401,10 @@ check_rules(struct check *c, const struct kobject *o, yyjson_val *v)
 static void
 check_object(struct check *c, const struct kobject *o, yyjson_val *v)
 {
-	const struct kfield	*f;
-	yyjson_val		*m;
-	unsigned		 before = c->problems->n;
-	size_t			 len;
+	const struct kfield *f;
+	yyjson_val *m;
+	unsigned before = c->problems->n;
+	size_t len;
 
 	if (!yyjson_is_obj(v)) {
 		kproblem(c->problems, "%s: must be an object", c->path);
@@ -432,8 +433,9 @@ void
 kschema_check(const struct kobject *o, yyjson_val *v, const char *path,
     struct kproblems *problems, char *unused, size_t size)
 {
-	struct check	c = { .problems = problems, .unused = unused,
-			    .unused_size = size };
+	struct check c = {
+		.problems = problems, .unused = unused, .unused_size = size
+	};
 
 	unused[0] = '\0';
 	strlcpy(c.path, path, sizeof(c.path));
@@ -446,48 +448,48 @@ kschema_check(const struct kobject *o, yyjson_val *v, const char *path,
 static const struct kfield *
 field(const struct kobject *o, const char *name)
 {
-	const struct kfield	*f = o->fields;
+	const struct kfield *f = o->fields;
 
 	while (f->name != NULL && strcmp(f->name, name) != 0)
 		f++;
-	return (f);
+	return f;
 }
 
 const struct kobject *
 kschema_child(const struct kobject *o, const char *name)
 {
-	return (field(o, name)->child);
+	return field(o, name)->child;
 }
 
 int64_t
 kget_int(const struct kobject *o, yyjson_val *v, const char *name)
 {
-	const struct kfield	*f = field(o, name);
-	yyjson_val		*m = yyjson_obj_get(v, name);
+	const struct kfield *f = field(o, name);
+	yyjson_val *m = yyjson_obj_get(v, name);
 
 	if (yyjson_is_int(m) && within(f, yyjson_get_sint(m)))
-		return (yyjson_get_sint(m));
-	return (f->def == NULL ? 0 : strtoll(f->def, NULL, 10));
+		return yyjson_get_sint(m);
+	return f->def == NULL ? 0 : strtoll(f->def, NULL, 10);
 }
 
 int64_t
 kget_ms(const struct kobject *o, yyjson_val *v, const char *name)
 {
-	const struct kfield	*f = field(o, name);
-	const char		*s = kget_str(o, v, name);
-	int64_t			 ms;
+	const struct kfield *f = field(o, name);
+	const char *s = kget_str(o, v, name);
+	int64_t ms;
 
 	if (s != NULL && duration_parse(s, &ms) == 0 && ms >= 0)
-		return (ms);
-	return (f->def != NULL && duration_parse(f->def, &ms) == 0 ? ms : 0);
+		return ms;
+	return f->def != NULL && duration_parse(f->def, &ms) == 0 ? ms : 0;
 }
 
 const char *
 kget_str(const struct kobject *o, yyjson_val *v, const char *name)
 {
-	yyjson_val	*m = yyjson_obj_get(v, name);
+	yyjson_val *m = yyjson_obj_get(v, name);
 
 	if (yyjson_is_str(m) && yyjson_get_len(m) > 0)
-		return (yyjson_get_str(m));
-	return (field(o, name)->def);
+		return yyjson_get_str(m);
+	return field(o, name)->def;
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Shell that runs in MySQL Pods. Constants: nothing of a spec is ever put
  * into them, values come as files, environment or arguments.
@@ -32,20 +31,18 @@
 
 #include "kube_render.h"
 
-#define CONF	KCONF_DIR "/zz-bloodraven-read-only.cnf"
-#define MARK	KDATA_DIR "/.bloodraven-initialising"
-#define RO_TEXT	"[mysqld]\\nread-only=ON\\nsuper-read-only=ON\\n"
+#define CONF     KCONF_DIR "/zz-bloodraven-read-only.cnf"
+#define MARK     KDATA_DIR "/.bloodraven-initialising"
+#define RO_TEXT  "[mysqld]\\nread-only=ON\\nsuper-read-only=ON\\n"
 /* Renamed into place: no mysqld reads half of it. */
-#define WRITE_RO							\
-	"printf '" RO_TEXT "' >" CONF ".tmp && mv " CONF ".tmp " CONF
+#define WRITE_RO "printf '" RO_TEXT "' >" CONF ".tmp && mv " CONF ".tmp " CONF
 
 /* Init container: what only files can say. $1 is the server id. */
 const char kscript_init[] =
     "set -eu\n"
     "umask 022\n"
     "cp " KMAP_DIR "/" KCONF_KEY " " KCONF_DIR "/" KCONF_KEY "\n"
-    "printf '[mysqld]\\nserver-id=%s\\n' \"$1\" >" KCONF_DIR
-    "/server-id.cnf\n";
+    "printf '[mysqld]\\nserver-id=%s\\n' \"$1\" >" KCONF_DIR "/server-id.cnf\n";
 
 /*
  * Container mysql: each start, also those in place that run no init
@@ -171,8 +168,7 @@ const char kscript_read_only[] =
     "MYSQL_PWD=${MYSQL_ROOT_PASSWORD:-}\n"
     "export MYSQL_PWD\n"
     "mysql --protocol=socket --user=root "
-    "--execute='RESET BINARY LOGS AND GTIDS'\n"
-    WRITE_RO "\n"
+    "--execute='RESET BINARY LOGS AND GTIDS'\n" WRITE_RO "\n"
     "sync\n"
     "rm -f " MARK "\n"
     "sync\n"

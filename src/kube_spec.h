@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * A MysqlFailoverGroup as the operator understands it, and what is rendered
  * from it. Everything here is pure: JSON in, structs and diagnostics, JSON
@@ -40,88 +39,88 @@
 
 /* ---------------------------------------------------------- diagnostics - */
 
-#define KPROBLEMS_MAX	16	/* kept; the rest is only counted */
-#define KPROBLEM_LEN	383
+#define KPROBLEMS_MAX 16 /* kept; the rest is only counted */
+#define KPROBLEM_LEN  383
 
 /* Each text is "path: what is wrong", e.g. "spec.sites[1].lbIP: …". */
 struct kproblems {
-	unsigned	n;			/* found, may exceed the kept */
-	char		text[KPROBLEMS_MAX][KPROBLEM_LEN + 1];
+	unsigned n; /* found, may exceed the kept */
+	char text[KPROBLEMS_MAX][KPROBLEM_LEN + 1];
 };
 
-void	 kproblem(struct kproblems *, const char *fmt, ...)
-	    __attribute__((format(printf, 2, 3)));
+void kproblem(struct kproblems *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /* All kept texts, "; " between them, cut to size; always NUL-terminated. */
-void	 kproblems_join(const struct kproblems *, char *, size_t);
+void kproblems_join(const struct kproblems *, char *, size_t);
 
 /* ------------------------------------------------------------- the spec - */
 
-struct ksvc {				/* a serviceTemplate */
-	const char	*type;		/* NULL: not said */
-	const char	*policy;	/* externalTrafficPolicy, NULL */
-	yyjson_val	*annotations;
-	int64_t		 node_port;	/* 0: not said; sites only */
+struct ksvc {               /* a serviceTemplate */
+	const char *type;   /* NULL: not said */
+	const char *policy; /* externalTrafficPolicy, NULL */
+	yyjson_val *annotations;
+	int64_t node_port; /* 0: not said; sites only */
 };
 
 struct ksite {
-	const char	*name;
-	unsigned	 role;		/* enum br_role */
-	const char	*zone;
-	const char	*lb_ip;		/* NULL: none (readers) */
-	const char	*storage_class;
-	yyjson_val	*storage_size;	/* quantity: string or number */
-	yyjson_val	*resources;	/* NULL: none */
-	yyjson_val	*taint_selector;
-	yyjson_val	*mysql_conf;
-	struct ksvc	 svc;
-	uint32_t	 server_id;	/* see kspec_server_ids() */
+	const char *name;
+	unsigned role; /* enum br_role */
+	const char *zone;
+	const char *lb_ip; /* NULL: none (readers) */
+	const char *storage_class;
+	yyjson_val *storage_size; /* quantity: string or number */
+	yyjson_val *resources;    /* NULL: none */
+	yyjson_val *taint_selector;
+	yyjson_val *mysql_conf;
+	struct ksvc svc;
+	uint32_t server_id; /* see kspec_server_ids() */
 };
 
-#define KSECRETS_MAX	6		/* Secrets that a group refers to now */
+#define KSECRETS_MAX 6 /* Secrets that a group refers to now */
 
 struct kspec {
 	/* metadata */
-	const char	*name;
-	const char	*ns;
-	const char	*uid;
-	const char	*resource_version;	/* opaque */
-	int64_t		 generation;
-	bool		 deleting;
-	bool		 finalizer;	/* BR_FINALIZER is on it */
+	const char *name;
+	const char *ns;
+	const char *uid;
+	const char *resource_version; /* opaque */
+	int64_t generation;
+	bool deleting;
+	bool finalizer; /* BR_FINALIZER is on it */
 
 	/* spec, defaults applied */
-	const char	*image;
-	const char	*sidecar_image;
-	unsigned	 nsites;
-	struct ksite	 sites[SITES_MAX];
-	unsigned	 npriorities;
-	const char	*priorities[SITES_MAX];
-	const char	*secret_name;	/* legacy mode, or NULL */
-	const char	*operator_secret;	/* credentials mode, or NULL */
-	const char	*app_secret, *readonly_secret, *monitor_secret,
-			*backup_secret;		/* NULL: none */
-	bool		 tls;		/* false for now: TLS comes later */
-	const char	*tls_secret;	/* spec.tls.secretName, NULL */
-	const char	*dns_hostname;
-	int64_t		 dns_ttl;
-	int64_t		 poll_ms;
-	int64_t		 failure_threshold;
-	int64_t		 recovery_threshold;
-	int64_t		 cooldown_ms;
-	int64_t		 drain_ms;
-	int64_t		 clone_s;
-	int64_t		 max_lag_s;
-	int64_t		 reader_max_lag_s;
-	int64_t		 lease_ms;	/* sidecar.leaseTimeout */
-	int64_t		 peer_check_ms;
-	int64_t		 grace_s;
-	yyjson_val	*mysql_conf;
-	yyjson_val	*pod_labels, *pod_annotations;
-	yyjson_val	*pod_security, *ctr_security;	/* verbatim, or NULL */
-	yyjson_val	*extra_containers, *extra_init;
-	struct ksvc	 svc;
+	const char *image;
+	const char *sidecar_image;
+	unsigned nsites;
+	struct ksite sites[SITES_MAX];
+	unsigned npriorities;
+	const char *priorities[SITES_MAX];
+	const char *secret_name;     /* legacy mode, or NULL */
+	const char *operator_secret; /* credentials mode, or NULL */
+	const char *app_secret, *readonly_secret, *monitor_secret,
+	    *backup_secret;     /* NULL: none */
+	bool tls;               /* false for now: TLS comes later */
+	const char *tls_secret; /* spec.tls.secretName, NULL */
+	const char *dns_hostname;
+	int64_t dns_ttl;
+	int64_t poll_ms;
+	int64_t failure_threshold;
+	int64_t recovery_threshold;
+	int64_t cooldown_ms;
+	int64_t drain_ms;
+	int64_t clone_s;
+	int64_t max_lag_s;
+	int64_t reader_max_lag_s;
+	int64_t lease_ms; /* sidecar.leaseTimeout */
+	int64_t peer_check_ms;
+	int64_t grace_s;
+	yyjson_val *mysql_conf;
+	yyjson_val *pod_labels, *pod_annotations;
+	yyjson_val *pod_security, *ctr_security; /* verbatim, or NULL */
+	yyjson_val *extra_containers, *extra_init;
+	struct ksvc svc;
 	/* What is set but not acted on yet, "spec.backup, spec.tls, …". */
-	char		 unused[MSGTEXT_LEN + 1];
+	char unused[MSGTEXT_LEN + 1];
 };
 
 /*
@@ -131,7 +130,7 @@ struct kspec {
  * with EBADMSG: problems were found (appended), or the object has no name,
  * namespace or UID (then out->uid is NULL).
  */
-int	 kspec_decode(yyjson_val *cr, struct kspec *out, struct kproblems *);
+int kspec_decode(yyjson_val *cr, struct kspec *out, struct kproblems *);
 
 /*
  * Server ids. A site that already has a Deployment keeps the id that is in
@@ -141,17 +140,17 @@ int	 kspec_decode(yyjson_val *cr, struct kspec *out, struct kproblems *);
  * kspec_decode assigned by index alone. items: the "items" array of the
  * group's live Deployments (those of removed sites too), or NULL.
  */
-void	 kspec_server_ids(struct kspec *, yyjson_val *items);
+void kspec_server_ids(struct kspec *, yyjson_val *items);
 
 /* The message for the parent. problems: NULL or empty means valid. */
-void	 kspec_conf(const struct kspec *, const struct kproblems *,
-	    struct m_group_conf *);
+void kspec_conf(
+    const struct kspec *, const struct kproblems *, struct m_group_conf *);
 
 /* Names of the Secrets that it refers to, deduplicated; how many. */
 unsigned kspec_secrets(const struct kspec *, const char *[KSECRETS_MAX]);
 
 /* The site's index by name, -1 when there is none. */
-int	 kspec_site(const struct kspec *, const char *name);
+int kspec_site(const struct kspec *, const char *name);
 
 /* ---------------------------------------------------- objects to apply -- */
 
@@ -163,53 +162,52 @@ int	 kspec_site(const struct kspec *, const char *name);
  * restart all sites together; compare kspec_hash() with the live annotation
  * KANN_HASH instead and report the drift.
  */
-#define KOBJS(X)							\
-	X(KO_SITE_CONFIG, "/api/v1", "configmaps", false)		\
-	X(KO_INIT_USERS, "/api/v1", "configmaps", false)		\
-	X(KO_PVC, "/api/v1", "persistentvolumeclaims", true)		\
-	X(KO_SVC_SITE, "/api/v1", "services", false)			\
-	X(KO_SVC_INTERNAL, "/api/v1", "services", false)		\
-	X(KO_SVC_PRIMARY, "/api/v1", "services", false)			\
-	X(KO_SVC_REPLICAS, "/api/v1", "services", false)		\
+#define KOBJS(X)                                               \
+	X(KO_SITE_CONFIG, "/api/v1", "configmaps", false)      \
+	X(KO_INIT_USERS, "/api/v1", "configmaps", false)       \
+	X(KO_PVC, "/api/v1", "persistentvolumeclaims", true)   \
+	X(KO_SVC_SITE, "/api/v1", "services", false)           \
+	X(KO_SVC_INTERNAL, "/api/v1", "services", false)       \
+	X(KO_SVC_PRIMARY, "/api/v1", "services", false)        \
+	X(KO_SVC_REPLICAS, "/api/v1", "services", false)       \
 	X(KO_DEPLOYMENT, "/apis/apps/v1", "deployments", true)
 
 #define X(id, prefix, plural, once) id,
 enum kobj_kind { KOBJS(X) KO_MAX };
 #undef X
 
-#define KOBJS_MAX	(5 * SITES_MAX + 3)
-#define KPATH_LEN	(NS_LEN + 2 * NAME_LEN)
+#define KOBJS_MAX (5 * SITES_MAX + 3)
+#define KPATH_LEN (NS_LEN + 2 * NAME_LEN)
 
 struct kobj {
-	enum kobj_kind	 kind;
-	unsigned	 site;		/* index; per-site kinds only */
-	bool		 once;
-	char		 name[NAME_LEN + 1];
-	char		 collection[KPATH_LEN + 1];	/* URL path to POST */
-	char		 path[KPATH_LEN + 1];		/* URL path of it */
+	enum kobj_kind kind;
+	unsigned site; /* index; per-site kinds only */
+	bool once;
+	char name[NAME_LEN + 1];
+	char collection[KPATH_LEN + 1]; /* URL path to POST */
+	char path[KPATH_LEN + 1];       /* URL path of it */
 };
 
 /* All objects of a group, in order; how many. */
-unsigned kobjs(const struct kspec *, struct kobj [KOBJS_MAX]);
+unsigned kobjs(const struct kspec *, struct kobj[KOBJS_MAX]);
 /* The complete object, with apiVersion, kind, labels and owner. */
-yyjson_mut_val *kobj_render(yyjson_mut_doc *, const struct kspec *,
-		    const struct kobj *);
+yyjson_mut_val *
+kobj_render(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
 
-#define KANN_HASH	"shipstream.io/spec-hash"
-#define KANN_SERVER_ID	BR_ANN "server-id"
-#define KLABEL_GROUP	"shipstream.io/failover-group"
-#define KLABEL_SITE	"shipstream.io/site"
-#define KLABEL_ROLE	"shipstream.io/role"
-#define KLABEL_HEALTHY	"shipstream.io/healthy"
-#define KHASH_LEN	16
+#define KANN_HASH      "shipstream.io/spec-hash"
+#define KANN_SERVER_ID BR_ANN "server-id"
+#define KLABEL_GROUP   "shipstream.io/failover-group"
+#define KLABEL_SITE    "shipstream.io/site"
+#define KLABEL_ROLE    "shipstream.io/role"
+#define KLABEL_HEALTHY "shipstream.io/healthy"
+#define KHASH_LEN      16
 
 /*
  * SHA-256, first 16 hex digits, over the site's rendered Pod template (less
  * the hash itself) and its my.cnf: whatever would change what runs. Returns
  * -1 with ENOMEM.
  */
-int	 kspec_hash(const struct kspec *, unsigned site,
-	    char [static KHASH_LEN + 1]);
+int kspec_hash(const struct kspec *, unsigned site, char[static KHASH_LEN + 1]);
 
 /* --------------------------------------------------------------- status - */
 
@@ -223,9 +221,8 @@ int	 kspec_hash(const struct kspec *, unsigned site,
  * name are kept.
  */
 yyjson_mut_val *kstatus_render(yyjson_mut_doc *, const struct kspec *,
-		    const struct m_group_status *,
-		    const struct m_site_status *sites, unsigned nsites,
-		    yyjson_val *prev, int64_t now_ms);
+    const struct m_group_status *, const struct m_site_status *sites,
+    unsigned nsites, yyjson_val *prev, int64_t now_ms);
 
 /*
  * What would writing it change? KS_MINOR: only what moves all the time
@@ -244,18 +241,18 @@ enum kstatus_diff kstatus_diff(yyjson_val *prev, yyjson_mut_val *next);
  * a record exists but cannot be understood or does not fit: it must then
  * never be taken for "none", and why[] says what is wrong.
  */
-int	 krecord_decode(yyjson_val *cr, const struct kspec *, int64_t now_ms,
-	    struct m_record *, char why[static ERR_LEN + 1]);
+int krecord_decode(yyjson_val *cr, const struct kspec *, int64_t now_ms,
+    struct m_record *, char why[static ERR_LEN + 1]);
 /*
  * Merge patch of the status subresource that replaces the record by version
  * base_version + 1. resource_version makes it a compare-and-swap: it is that
  * of the object whose record was just read and had base_version.
  */
 yyjson_mut_val *krecord_patch(yyjson_mut_doc *, const struct m_record_put *,
-		    const char *resource_version);
+    const char *resource_version);
 /* Merge patch of the object with the two annotations. */
-yyjson_mut_val *krecord_annotations(yyjson_mut_doc *,
-		    const struct m_record_put *);
+yyjson_mut_val *
+krecord_annotations(yyjson_mut_doc *, const struct m_record_put *);
 
 /* ------------------------------------------------- what comes from Pods - */
 
@@ -264,13 +261,13 @@ yyjson_mut_val *krecord_annotations(yyjson_mut_doc *,
  * namespace and label KLABEL_GROUP, which *group_name borrows). Returns -1
  * with EBADMSG when it has no UID, name, or our labels.
  */
-int	 kpod_decode(yyjson_val *pod, struct m_pod *, const char **group_name);
+int kpod_decode(yyjson_val *pod, struct m_pod *, const char **group_name);
 
 /* Merge patch of a Pod's labels. */
-yyjson_mut_val *kpod_labels(yyjson_mut_doc *, unsigned role_label,
-		    bool healthy);
+yyjson_mut_val *
+kpod_labels(yyjson_mut_doc *, unsigned role_label, bool healthy);
 /* Does the Pod carry these labels already? */
-bool	 kpod_labels_match(yyjson_val *pod, unsigned role_label, bool healthy);
+bool kpod_labels_match(yyjson_val *pod, unsigned role_label, bool healthy);
 
 /* ------------------------------------------------------------- Secrets -- */
 
@@ -283,8 +280,8 @@ bool	 kpod_labels_match(yyjson_val *pod, unsigned role_label, bool healthy);
  * are set; wipe out with secret_wipe on both secrets after use.
  */
 typedef yyjson_val *(*ksecret_lookup)(void *arg, const char *name);
-void	 kcreds_decode(const struct kspec *, ksecret_lookup, void *arg,
-	    struct m_creds *);
+void kcreds_decode(
+    const struct kspec *, ksecret_lookup, void *arg, struct m_creds *);
 
 /* ------------------------------------------------------- other bodies --- */
 
@@ -294,30 +291,30 @@ yyjson_mut_val *kdns_render(yyjson_mut_doc *, const struct m_dns_want *);
  * shape (hostname, TTL, number of targets) from what is wanted. */
 const char *kdns_live(yyjson_val *endpoint, const struct m_dns_want *);
 /* Name of the DNSEndpoint: bloodraven-<group>. -1 with ERANGE. */
-int	 kdns_name(const char *group, char [static NAME_LEN + 1]);
+int kdns_name(const char *group, char[static NAME_LEN + 1]);
 
 /* A core/v1 Event on the group; serial makes the name unique. */
 struct kevent {
-	const char	*ns, *name, *uid;	/* the group */
-	const char	*resource_version;	/* or NULL */
+	const char *ns, *name, *uid;  /* the group */
+	const char *resource_version; /* or NULL */
 	const struct m_event *event;
-	const char	*instance;		/* reporting Pod */
-	int64_t		 now_ms;
-	uint64_t	 serial;
+	const char *instance; /* reporting Pod */
+	int64_t now_ms;
+	uint64_t serial;
 };
 yyjson_mut_val *kevent_render(yyjson_mut_doc *, const struct kevent *);
 
 struct klease {
-	const char	*ns, *name;
-	const char	*resource_version;	/* NULL: create */
-	const char	*holder;		/* "": released */
-	int64_t		 duration_s;
-	int64_t		 acquire_us, renew_us;	/* Unix µs */
-	uint64_t	 transitions;
+	const char *ns, *name;
+	const char *resource_version; /* NULL: create */
+	const char *holder;           /* "": released */
+	int64_t duration_s;
+	int64_t acquire_us, renew_us; /* Unix µs */
+	uint64_t transitions;
 };
 yyjson_mut_val *klease_render(yyjson_mut_doc *, const struct klease *);
 /* Strings of out are borrowed. -1 with EBADMSG. */
-int	 klease_decode(yyjson_val *, struct klease *);
+int klease_decode(yyjson_val *, struct klease *);
 
 /* TokenRequest for dns-writer's ServiceAccount, default audience. */
 yyjson_mut_val *ktoken_request(yyjson_mut_doc *, int64_t seconds);
@@ -325,11 +322,11 @@ yyjson_mut_val *ktoken_request(yyjson_mut_doc *, int64_t seconds);
 /* ----------------------------------------------------------------- text - */
 
 /* RFC 3339 → Unix µs. -1 with EBADMSG. */
-int	 ktime_parse(const char *, int64_t *us);
-#define KTIME_LEN	32
+int ktime_parse(const char *, int64_t *us);
+#define KTIME_LEN 32
 /* Unix ms → "2026-11-26T12:00:00Z" (seconds; what metav1.Time takes). */
-void	 ktime_s(int64_t ms, char [static KTIME_LEN]);
+void ktime_s(int64_t ms, char[static KTIME_LEN]);
 /* Unix µs → "2026-11-26T12:00:00.123456Z" (metav1.MicroTime). */
-void	 ktime_us(int64_t us, char [static KTIME_LEN]);
+void ktime_us(int64_t us, char[static KTIME_LEN]);
 
 #endif /* KUBE_SPEC_H */

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The CustomResourceDefinition out of the schema tables, as YAML. Every text
  * is written as a JSON string, which YAML understands.
@@ -26,9 +25,10 @@
 #include "crd.h"
 #include "kube_schema.h"
 
-#define QTY_RE	"^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|"	\
-		"[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|"		\
-		"(\\.[0-9]+))))?$"
+#define QTY_RE                                                     \
+	"^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|" \
+	"[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|"          \
+	"(\\.[0-9]+))))?$"
 
 static void
 text(FILE *f, const char *s)
@@ -62,14 +62,14 @@ number(FILE *f, int in, const char *key, int64_t n)
 	fprintf(f, "%*s%s: %lld\n", in, "", key, (long long)n);
 }
 
-static void	object(FILE *, int, const struct kobject *);
+static void object(FILE *, int, const struct kobject *);
 
 static void
 enumeration(FILE *f, int in, const char *set)
 {
 	fprintf(f, "%*senum:\n", in, "");
 	while (*set != '\0') {
-		size_t	n = strcspn(set, "|");
+		size_t n = strcspn(set, "|");
 
 		fprintf(f, "%*s- \"%.*s\"\n", in, "", (int)n, set);
 		set += n + (set[n] == '|');
@@ -111,8 +111,8 @@ array(FILE *f, int in, const struct kfield *d)
 		plain(f, in, "x-kubernetes-list-type", "atomic");
 	if (d->flags & KF_MAPLIST) {
 		plain(f, in, "x-kubernetes-list-type", "map");
-		fprintf(f, "%*sx-kubernetes-list-map-keys:\n%*s- \"%s\"\n",
-		    in, "", in, "", d->arg);
+		fprintf(f, "%*sx-kubernetes-list-map-keys:\n%*s- \"%s\"\n", in,
+		    "", in, "", d->arg);
 	}
 	fprintf(f, "%*sitems:\n", in, "");
 	if (d->type == KT_LIST)
@@ -129,7 +129,7 @@ array(FILE *f, int in, const struct kfield *d)
 static void
 integer(FILE *f, int in, const struct kfield *d)
 {
-	bool	i32 = d->flags & KF_I32;
+	bool i32 = d->flags & KF_I32;
 
 	plain(f, in, "type", "integer");
 	plain(f, in, "format", i32 ? "int32" : "int64");
@@ -195,9 +195,9 @@ field(FILE *f, int in, const struct kfield *d)
 static void
 object(FILE *f, int in, const struct kobject *o)
 {
-	const struct kfield	*d;
-	const struct krule	*r;
-	bool			 some = false;
+	const struct kfield *d;
+	const struct krule *r;
+	bool some = false;
 
 	plain(f, in, "type", "object");
 	for (d = o->fields; d->name != NULL; d++) {
@@ -222,8 +222,7 @@ object(FILE *f, int in, const struct kobject *o)
 }
 
 static void
-column(FILE *f, const char *name, const char *type, bool wide,
-    const char *path)
+column(FILE *f, const char *name, const char *type, bool wide, const char *path)
 {
 	fprintf(f, "    - name: %s\n      type: %s\n", name, type);
 	if (wide)
@@ -252,7 +251,8 @@ columns(FILE *f)
 void
 crd_print(FILE *f)
 {
-	fprintf(f, "# Made from src/kube_schema.c by regress/render/test_crd "
+	fprintf(f,
+	    "# Made from src/kube_schema.c by regress/render/test_crd "
 	    "--update: edit that.\n"
 	    "apiVersion: apiextensions.k8s.io/v1\n"
 	    "kind: CustomResourceDefinition\n"
@@ -278,7 +278,8 @@ crd_print(FILE *f)
 	    "    subresources:\n"
 	    "      status: {}\n");
 	columns(f);
-	fprintf(f, "    schema:\n"
+	fprintf(f,
+	    "    schema:\n"
 	    "      openAPIV3Schema:\n"
 	    "        type: object\n"
 	    "        required:\n"

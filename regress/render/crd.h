@@ -14,12 +14,11 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 #ifndef CRD_H
 #define CRD_H
 
 #include <stdio.h>
 
-void	 crd_print(FILE *);
+void crd_print(FILE *);
 
 #endif /* CRD_H */

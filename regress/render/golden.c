@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -26,7 +25,7 @@
 
 #include "golden.h"
 
-bool		 golden_update;
+bool golden_update;
 static const char *top;
 
 void
@@ -42,27 +41,27 @@ golden_init(int argc, char **argv)
 const char *
 golden_path(const char *fmt, ...)
 {
-	static char	 path[4096];
-	size_t		 n;
-	va_list		 ap;
+	static char path[4096];
+	size_t n;
+	va_list ap;
 
 	n = (size_t)snprintf(path, sizeof(path), "%s/", top);
 	va_start(ap, fmt);
 	vsnprintf(path + n, sizeof(path) - n, fmt, ap);
 	va_end(ap);
-	return (path);
+	return path;
 }
 
 char *
 golden_read(const char *path, size_t *len)
 {
-	FILE	*f = fopen(path, "r");
-	char	*p = NULL;
-	size_t	 size = 0;
+	FILE *f = fopen(path, "r");
+	char *p = NULL;
+	size_t size = 0;
 
 	*len = 0;
 	if (f == NULL)
-		return (NULL);
+		return NULL;
 	do {
 		if (size - *len < 2)
 			p = realloc(p, size = size == 0 ? 8192 : size * 2);
@@ -71,15 +70,15 @@ golden_read(const char *path, size_t *len)
 	} while (!feof(f) && !ferror(f));
 	p[*len] = '\0';
 	fclose(f);
-	return (p);
+	return p;
 }
 
 void
 golden_check(const char *path, const char *text, size_t len)
 {
-	size_t	 n;
-	char	*old = golden_read(path, &n);
-	FILE	*f;
+	size_t n;
+	char *old = golden_read(path, &n);
+	FILE *f;
 
 	if (old != NULL && n == len && memcmp(old, text, n) == 0) {
 		free(old);
@@ -87,8 +86,8 @@ golden_check(const char *path, const char *text, size_t len)
 	}
 	free(old);
 	if (!golden_update)
-		fail_msg("%s is not what was rendered (--update rewrites it)",
-		    path);
+		fail_msg(
+		    "%s is not what was rendered (--update rewrites it)", path);
 	f = fopen(path, "w");
 	assert_non_null(f);
 	assert_int_equal(fwrite(text, 1, len, f), len);
@@ -99,9 +98,9 @@ golden_check(const char *path, const char *text, size_t len)
 yyjson_doc *
 golden_json(const char *path)
 {
-	size_t		 len;
-	char		*p = golden_read(path, &len), *json = p;
-	yyjson_doc	*doc;
+	size_t len;
+	char *p = golden_read(path, &len), *json = p;
+	yyjson_doc *doc;
 
 	if (p == NULL)
 		fail_msg("%s is missing", path);
@@ -111,16 +110,16 @@ golden_json(const char *path)
 	if (doc == NULL)
 		fail_msg("%s is no JSON", path);
 	free(p);
-	return (doc);
+	return doc;
 }
 
 const char *
 golden_note(const char *path, const char *name)
 {
-	static char	 out[1024];
-	char		 want[64];
-	size_t		 len;
-	char		*p = golden_read(path, &len), *line = p;
+	static char out[1024];
+	char want[64];
+	size_t len;
+	char *p = golden_read(path, &len), *line = p;
 
 	snprintf(want, sizeof(want), "# %s: ", name);
 	out[0] = '\0';
@@ -132,5 +131,5 @@ golden_note(const char *path, const char *name)
 			break;
 		}
 	free(p);
-	return (out[0] == '\0' ? NULL : out);
+	return out[0] == '\0' ? NULL : out;
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Files that a test's output is compared with, byte for byte; --update
  * writes them instead.
@@ -32,14 +31,14 @@
 extern bool golden_update;
 
 /* Sets golden_update from the arguments, and finds the source tree. */
-void	 golden_init(int argc, char **argv);
+void golden_init(int argc, char **argv);
 /* A path below the top of the source tree, in a static buffer. */
-const char *golden_path(const char *fmt, ...)
-	    __attribute__((format(printf, 1, 2)));
+const char *
+golden_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The whole file, malloc()ed and NUL-terminated; NULL when it is missing. */
-char	*golden_read(const char *path, size_t *len);
+char *golden_read(const char *path, size_t *len);
 /* Fails the test when the file does not say exactly this. */
-void	 golden_check(const char *path, const char *text, size_t len);
+void golden_check(const char *path, const char *text, size_t len);
 /* A document as the operator would get it: lines from '#' are comments. */
 yyjson_doc *golden_json(const char *path);
 /* The value of "# name: " in a file, into a static buffer; NULL: none. */

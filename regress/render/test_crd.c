@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /* crds/ says what the operator checks: both come from one table. */
 
 #include <setjmp.h>
@@ -30,9 +29,9 @@
 static void
 crd_is_current(void **state)
 {
-	char	*text;
-	size_t	 len;
-	FILE	*f = open_memstream(&text, &len);
+	char *text;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
 
 	assert_non_null(f);
 	crd_print(f);
@@ -46,10 +45,10 @@ crd_is_current(void **state)
 int
 main(int argc, char **argv)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crd_is_current),
 	};
 
 	golden_init(argc, argv);
-	return (cmocka_run_group_tests_name("crd", tests, NULL, NULL));
+	return cmocka_run_group_tests_name("crd", tests, NULL, NULL);
 }

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Groups that must be refused, each with the words for it, and groups that
  * must not. The lab applies the same files to a real API server.
@@ -34,37 +33,37 @@
 #include "golden.h"
 #include "kube_schema.h"
 
-#define BAD_MIN		60
+#define BAD_MIN 60
 
 /* What the API server adds to an object. */
 static yyjson_doc *
 from_server(const char *path)
 {
-	yyjson_doc	*raw = golden_json(path), *doc;
-	yyjson_mut_doc	*mut = yyjson_doc_mut_copy(raw, NULL);
-	yyjson_mut_val	*meta;
+	yyjson_doc *raw = golden_json(path), *doc;
+	yyjson_mut_doc *mut = yyjson_doc_mut_copy(raw, NULL);
+	yyjson_mut_val *meta;
 
 	assert_non_null(mut);
 	meta = yyjson_mut_obj_get(yyjson_mut_doc_get_root(mut), "metadata");
 	yyjson_mut_obj_add_str(mut, meta, "namespace", "lab");
-	yyjson_mut_obj_add_str(mut, meta, "uid",
-	    "00000000-0000-4000-8000-000000000001");
+	yyjson_mut_obj_add_str(
+	    mut, meta, "uid", "00000000-0000-4000-8000-000000000001");
 	yyjson_mut_obj_add_str(mut, meta, "resourceVersion", "7");
 	yyjson_mut_obj_add_int(mut, meta, "generation", 1);
 	doc = yyjson_mut_doc_imut_copy(mut, NULL);
 	yyjson_mut_doc_free(mut);
 	yyjson_doc_free(raw);
 	assert_non_null(doc);
-	return (doc);
+	return doc;
 }
 
 /* Replace the line "# message:". */
 static void
 update(const char *path, const char *message)
 {
-	size_t	 len;
-	char	*old = golden_read(path, &len), *line, *out;
-	int	 n;
+	size_t len;
+	char *old = golden_read(path, &len), *line, *out;
+	int n;
 
 	line = old;
 	while (*line == '#' && strncmp(line, "# message: ", 11) != 0)
@@ -80,12 +79,12 @@ update(const char *path, const char *message)
 static void
 one_bad(const char *path)
 {
-	struct kproblems	 problems = { 0 };
-	struct kspec		 k;
-	char			 text[MSGTEXT_LEN + 1];
-	yyjson_doc		*doc = from_server(path);
-	const char		*note;
-	regex_t			 re;
+	struct kproblems problems = { 0 };
+	struct kspec k;
+	char text[MSGTEXT_LEN + 1];
+	yyjson_doc *doc = from_server(path);
+	const char *note;
+	regex_t re;
 
 	if (kspec_decode(yyjson_doc_get_root(doc), &k, &problems) == 0)
 		fail_msg("%s was accepted", path);
@@ -107,21 +106,20 @@ one_bad(const char *path)
 static int
 is_yaml(const struct dirent *d)
 {
-	size_t	n = strlen(d->d_name);
+	size_t n = strlen(d->d_name);
 
-	return (n > 5 && strcmp(d->d_name + n - 5, ".yaml") == 0);
+	return n > 5 && strcmp(d->d_name + n - 5, ".yaml") == 0;
 }
 
 static unsigned
 each(const char *dir, void (*fn)(const char *))
 {
-	struct dirent	**names;
-	int		 n = scandir(golden_path("%s", dir), &names, is_yaml,
-			    alphasort);
+	struct dirent **names;
+	int n = scandir(golden_path("%s", dir), &names, is_yaml, alphasort);
 
 	assert_true(n > 0);
 	for (int i = 0; i < n; i++) {
-		char	path[4096];
+		char path[4096];
 
 		snprintf(path, sizeof(path), "%s",
 		    golden_path("%s/%s", dir, names[i]->d_name));
@@ -129,7 +127,7 @@ each(const char *dir, void (*fn)(const char *))
 		free(names[i]);
 	}
 	free(names);
-	return ((unsigned)n);
+	return (unsigned)n;
 }
 
 static void
@@ -141,11 +139,11 @@ bad_manifests(void **state)
 static void
 one_good(const char *path)
 {
-	struct kproblems	 problems = { 0 };
-	struct kspec		 k;
-	char			 text[MSGTEXT_LEN + 1];
-	const char		*note = golden_note(path, "unused");
-	yyjson_doc		*doc = from_server(path);
+	struct kproblems problems = { 0 };
+	struct kspec k;
+	char text[MSGTEXT_LEN + 1];
+	const char *note = golden_note(path, "unused");
+	yyjson_doc *doc = from_server(path);
 
 	if (kspec_decode(yyjson_doc_get_root(doc), &k, &problems) == -1) {
 		kproblems_join(&problems, text, sizeof(text));
@@ -166,14 +164,14 @@ good_manifests(void **state)
 static void
 defaults(void **state)
 {
-	struct kproblems	 problems = { 0 };
-	struct kspec		 k;
-	struct m_group_conf	*m = calloc(1, sizeof(*m));
-	yyjson_doc		*doc = from_server(
-	    golden_path("regress/manifests/good/minimal.yaml"));
+	struct kproblems problems = { 0 };
+	struct kspec k;
+	struct m_group_conf *m = calloc(1, sizeof(*m));
+	yyjson_doc *doc =
+	    from_server(golden_path("regress/manifests/good/minimal.yaml"));
 
-	assert_int_equal(kspec_decode(yyjson_doc_get_root(doc), &k,
-	    &problems), 0);
+	assert_int_equal(
+	    kspec_decode(yyjson_doc_get_root(doc), &k, &problems), 0);
 	kspec_conf(&k, &problems, m);
 	assert_true(m->valid);
 	assert_string_equal(m->problem, "");
@@ -190,10 +188,10 @@ defaults(void **state)
 	assert_int_equal(m->n_sites, 2);
 	assert_int_equal(m->sites[0].role, ROLE_CANDIDATE);
 	assert_int_equal(m->sites[1].server_id, 102);
-	assert_string_equal(m->sites[1].host,
-	    "mysql-db-b-internal.lab.svc.cluster.local");
-	assert_string_equal(m->sites[1].tls_name,
-	    "mysql-db-b.lab.svc.cluster.local");
+	assert_string_equal(
+	    m->sites[1].host, "mysql-db-b-internal.lab.svc.cluster.local");
+	assert_string_equal(
+	    m->sites[1].tls_name, "mysql-db-b.lab.svc.cluster.local");
 	free(m);
 	yyjson_doc_free(doc);
 }
@@ -201,22 +199,22 @@ defaults(void **state)
 static yyjson_doc *
 deployments(const char *json)
 {
-	yyjson_doc	*doc = yyjson_read(json, strlen(json), 0);
+	yyjson_doc *doc = yyjson_read(json, strlen(json), 0);
 
 	assert_non_null(doc);
-	return (doc);
+	return doc;
 }
 
-#define DEPLOYED(site, id)						\
-	"{\"metadata\":{\"labels\":{\"shipstream.io/site\":\"" site "\"},"\
-	"\"annotations\":{\"bloodraven.shipstream.io/server-id\":\"" id	\
+#define DEPLOYED(site, id)                                                 \
+	"{\"metadata\":{\"labels\":{\"shipstream.io/site\":\"" site "\"}," \
+	"\"annotations\":{\"bloodraven.shipstream.io/server-id\":\"" id    \
 	"\"}}}"
 
 static void
 server_ids(void **state)
 {
-	struct kspec	 k = { .nsites = 3 };
-	yyjson_doc	*doc;
+	struct kspec k = { .nsites = 3 };
+	yyjson_doc *doc;
 
 	k.sites[0].name = "c";
 	k.sites[1].name = "a";
@@ -225,16 +223,16 @@ server_ids(void **state)
 	assert_int_equal(k.sites[0].server_id, 101);
 	assert_int_equal(k.sites[2].server_id, 103);
 	/* Re-ordered: c is new, its index's id is a's. */
-	doc = deployments("[" DEPLOYED("a", "101") "," DEPLOYED("b", "102")
-	    "]");
+	doc =
+	    deployments("[" DEPLOYED("a", "101") "," DEPLOYED("b", "102") "]");
 	kspec_server_ids(&k, yyjson_doc_get_root(doc));
 	assert_int_equal(k.sites[0].server_id, 103);
 	assert_int_equal(k.sites[1].server_id, 101);
 	assert_int_equal(k.sites[2].server_id, 102);
 	yyjson_doc_free(doc);
 	/* A removed site that still runs keeps its id to itself. */
-	doc = deployments("[" DEPLOYED("gone", "101") "," DEPLOYED("a", "7")
-	    "," DEPLOYED("b", "x") "]");
+	doc = deployments("[" DEPLOYED("gone", "101") "," DEPLOYED(
+	    "a", "7") "," DEPLOYED("b", "x") "]");
 	kspec_server_ids(&k, yyjson_doc_get_root(doc));
 	assert_int_equal(k.sites[0].server_id, 102);
 	assert_int_equal(k.sites[1].server_id, 7);
@@ -246,9 +244,9 @@ static void
 conf_keys(void **state)
 {
 	static const struct {
-		const char	*key, *value;
-		unsigned	 role;
-		bool		 refused;
+		const char *key, *value;
+		unsigned role;
+		bool refused;
 	} cases[] = {
 		{ "innodb_buffer_pool_size", "1G", ROLE_CANDIDATE, false },
 		{ "innodb-flush-log-at-trx-commit", "2", ROLE_CANDIDATE,
@@ -263,8 +261,7 @@ conf_keys(void **state)
 		{ "read_only", "ON", ROLE_READER, true },
 		{ "READ_ONLY", "ON", ROLE_CANDIDATE, true },
 		{ "loose_read_only", "OFF", ROLE_CANDIDATE, true },
-		{ "loose-enable_super-read_only", "OFF", ROLE_CANDIDATE,
-		    true },
+		{ "loose-enable_super-read_only", "OFF", ROLE_CANDIDATE, true },
 		{ "skip-loose-super-read-only", "", ROLE_CANDIDATE, true },
 		{ "maximum-read_only", "0", ROLE_CANDIDATE, true },
 		{ "relay_log_recovery", "ON", ROLE_CANDIDATE, true },
@@ -281,14 +278,14 @@ conf_keys(void **state)
 
 	for (size_t i = 0; i < PS_NITEMS(cases); i++)
 		if ((kconf_refused(cases[i].key, cases[i].value,
-		    cases[i].role) != NULL) != cases[i].refused)
+			 cases[i].role) != NULL) != cases[i].refused)
 			fail_msg("%s=%s", cases[i].key, cases[i].value);
 }
 
 int
 main(int argc, char **argv)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_manifests),
 		cmocka_unit_test(good_manifests),
 		cmocka_unit_test(defaults),
@@ -297,5 +294,5 @@ main(int argc, char **argv)
 	};
 
 	golden_init(argc, argv);
-	return (cmocka_run_group_tests_name("decode", tests, NULL, NULL));
+	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
 }

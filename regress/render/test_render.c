@@ -1,0 +1,413 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Every renderer's output against golden/, byte for byte.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "golden.h"
+#include "kube_render.h"
+
+#define NOW_MS      INT64_C(1793707200000) /* 2026-11-03T12:00:00Z */
+#define UID         "5f8f3f7e-0000-4000-8000-000000000001"
+#define POD_UID     "5f8f3f7e-0000-4000-8000-00000000000a"
+#define SERVER_UUID "b7f3c0de-0000-11f1-8000-0242ac110002"
+
+static yyjson_doc *
+group(const char *name, struct kspec *k)
+{
+	struct kproblems problems = { 0 };
+	yyjson_doc *raw, *doc;
+	yyjson_mut_doc *mut;
+	yyjson_mut_val *meta;
+
+	raw = golden_json(golden_path("regress/manifests/good/%s.yaml", name));
+	mut = yyjson_doc_mut_copy(raw, NULL);
+	meta = yyjson_mut_obj_get(yyjson_mut_doc_get_root(mut), "metadata");
+	yyjson_mut_obj_add_str(mut, meta, "namespace", "shop");
+	yyjson_mut_obj_add_str(mut, meta, "uid", UID);
+	yyjson_mut_obj_add_int(mut, meta, "generation", 3);
+	doc = yyjson_mut_doc_imut_copy(mut, NULL);
+	yyjson_mut_doc_free(mut);
+	yyjson_doc_free(raw);
+	assert_int_equal(
+	    kspec_decode(yyjson_doc_get_root(doc), k, &problems), 0);
+	return doc;
+}
+
+/* As it comes back from the API server: through text. */
+static yyjson_doc *
+served(yyjson_mut_val *v)
+{
+	size_t len;
+	char *text = yyjson_mut_val_write(v, 0, &len);
+	yyjson_doc *doc;
+
+	assert_non_null(text);
+	doc = yyjson_read(text, len, 0);
+	assert_non_null(doc);
+	free(text);
+	return doc;
+}
+
+static void
+check(yyjson_mut_doc *doc, yyjson_mut_val *v, const char *file)
+{
+	size_t len;
+	char *text;
+
+	assert_non_null(v);
+	text = yyjson_mut_val_write(v,
+	    YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_NEWLINE_AT_END, &len);
+	assert_non_null(text);
+	golden_check(golden_path("regress/render/golden/%s", file), text, len);
+	free(text);
+	yyjson_mut_doc_free(doc);
+}
+
+/* Texts inside objects, so that a reader sees them as they are. */
+static void
+check_text(const char *text, const char *file)
+{
+	golden_check(
+	    golden_path("regress/render/golden/%s", file), text, strlen(text));
+}
+
+static void
+check_conf(const struct kspec *k, const char *name)
+{
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	char file[128];
+
+	for (unsigned i = 0; i < k->nsites && i < 4; i++) {
+		snprintf(
+		    file, sizeof(file), "%s-%s.cnf", name, k->sites[i].name);
+		check_text(
+		    yyjson_mut_get_str(krender_mycnf(doc, k, &k->sites[i])),
+		    file);
+	}
+	yyjson_mut_doc_free(doc);
+}
+
+static void
+check_objects(const char *name, const char *file, bool tls)
+{
+	struct kspec k;
+	struct kobj list[KOBJS_MAX];
+	yyjson_doc *cr = group(name, &k);
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *arr = yyjson_mut_arr(doc), *e;
+	unsigned n;
+	char path[64];
+
+	/* What TLS will look like once it is acted on. */
+	k.tls = tls;
+	n = kobjs(&k, list);
+	assert_int_equal(n, 5 * k.nsites + 3);
+	for (unsigned i = 0; i < n; i++) {
+		e = yyjson_mut_arr_add_obj(doc, arr);
+		yyjson_mut_obj_add_str(doc, e, "path", list[i].path);
+		yyjson_mut_obj_add_bool(doc, e, "once", list[i].once);
+		yyjson_mut_obj_add_val(
+		    doc, e, "object", kobj_render(doc, &k, &list[i]));
+	}
+	snprintf(path, sizeof(path), "%s.json", file);
+	check(doc, arr, path);
+	check_conf(&k, file);
+	yyjson_doc_free(cr);
+}
+
+static void
+objects(void **state)
+{
+	check_objects("minimal", "minimal", false);
+	check_objects("legacy", "legacy", false);
+	check_objects("full", "full", false);
+	check_objects("full", "full-tls", true);
+}
+
+static void
+scripts(void **state)
+{
+	check_text(kscript_init, "init.sh");
+	check_text(kscript_start, "start.sh");
+	check_text(kscript_stop, "stop.sh");
+	check_text(kscript_users, "01-bloodraven-users.sh");
+	check_text(kscript_read_only, "99-bloodraven-read-only.sh");
+}
+
+/* What rolls a Pod, and what does not. */
+static void
+hash(void **state)
+{
+	struct kspec k, changed;
+	yyjson_doc *cr = group("full", &k);
+	char a[KHASH_LEN + 1], b[KHASH_LEN + 1];
+
+	assert_int_equal(kspec_hash(&k, 0, a), 0);
+	assert_int_equal(strlen(a), KHASH_LEN);
+	changed = k;
+	changed.dns_ttl++;
+	changed.svc.type = "ClusterIP";
+	changed.generation++;
+	assert_int_equal(kspec_hash(&changed, 0, b), 0);
+	assert_string_equal(a, b);
+	changed.grace_s++;
+	assert_int_equal(kspec_hash(&changed, 0, b), 0);
+	assert_string_not_equal(a, b);
+	changed = k;
+	changed.mysql_conf = NULL;
+	assert_int_equal(kspec_hash(&changed, 0, b), 0);
+	assert_string_not_equal(a, b);
+	changed = k;
+	changed.sites[0].server_id++;
+	assert_int_equal(kspec_hash(&changed, 0, b), 0);
+	assert_string_not_equal(a, b);
+	assert_int_equal(kspec_hash(&changed, 1, b), 0);
+	yyjson_doc_free(cr);
+}
+
+/* -------------------------------------------------------------- status -- */
+
+static void
+fill_status(struct m_group_status *g, struct m_site_status *s)
+{
+	strcpy(g->active_site, "a");
+	g->last_failover_s = NOW_MS / 1000 - 60;
+	strcpy(g->last_failover_target, "a");
+	strcpy(g->promotion_gtid, SERVER_UUID ":1-7");
+	g->n_conditions = 2;
+	strcpy(g->conditions[0].type, "Ready");
+	g->conditions[0].status = true;
+	strcpy(g->conditions[0].reason, "TopologyPolled");
+	strcpy(g->conditions[0].message, "caf\xc3\xa9, and cut: \xc3");
+	strcpy(g->conditions[1].type, "Degraded");
+	strcpy(g->conditions[1].reason, "Healthy");
+	strcpy(s[0].name, "b");
+	s[0].state = SS_READ_ONLY;
+	s[0].last_seen_ms = NOW_MS;
+	strcpy(s[0].gtid, SERVER_UUID ":1-9");
+	s[0].replicating = true;
+	s[0].lag_s = 0;
+	strcpy(s[0].source_host, "mysql-db-a-internal");
+	strcpy(s[0].convergence, "Converged");
+	strcpy(s[0].convergence_reason, "DirectSource");
+	strcpy(s[1].name, "a");
+	s[1].state = SS_WRITABLE;
+	s[1].last_seen_ms = NOW_MS;
+	s[1].lag_s = -1;
+	strcpy(s[1].recovery, "RecoveryBlocked");
+	strcpy(s[1].divergent_gtid, SERVER_UUID ":8");
+	s[1].divergent_count = 1;
+}
+
+static const char prev_status[] =
+    "{\"activeSite\":\"b\",\"conditions\":["
+    "{\"type\":\"Ready\",\"status\":\"True\",\"reason\":\"TopologyPolled\","
+    "\"message\":\"\",\"lastTransitionTime\":\"2026-11-01T00:00:00Z\"},"
+    "{\"type\":\"Degraded\",\"status\":\"True\",\"reason\":\"NoPrimary\","
+    "\"message\":\"\",\"lastTransitionTime\":\"2026-11-01T00:00:00Z\"},"
+    "{\"type\":\"EncryptionAtRestReady\",\"status\":\"True\",\"reason\":"
+    "\"x\",\"message\":\"\",\"lastTransitionTime\":"
+    "\"2026-11-01T00:00:00Z\"}]}";
+
+static void
+status(void **state)
+{
+	struct m_group_status *g = calloc(1, sizeof(*g));
+	struct m_site_status *s = calloc(3, sizeof(*s));
+	struct kspec k;
+	yyjson_doc *cr = group("full", &k), *prev, *now;
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *v;
+
+	fill_status(g, s);
+	prev = yyjson_read(prev_status, strlen(prev_status), 0);
+	v = kstatus_render(doc, &k, g, s, 2, yyjson_doc_get_root(prev), NOW_MS);
+	assert_int_equal(
+	    kstatus_diff(yyjson_doc_get_root(prev), v), KS_CHANGED);
+	assert_int_equal(kstatus_diff(NULL, v), KS_CHANGED);
+	now = served(v);
+	/* Written once, it is the same a minute later, seen anew or not. */
+	v = kstatus_render(
+	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
+	assert_int_equal(kstatus_diff(yyjson_doc_get_root(now), v), KS_SAME);
+	s[0].last_seen_ms += 60000;
+	strcpy(s[0].gtid, SERVER_UUID ":1-10");
+	s[0].lag_s = 1;
+	v = kstatus_render(
+	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
+	assert_int_equal(kstatus_diff(yyjson_doc_get_root(now), v), KS_MINOR);
+	s[0].replicating = false;
+	v = kstatus_render(
+	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
+	assert_int_equal(kstatus_diff(yyjson_doc_get_root(now), v), KS_CHANGED);
+	yyjson_doc_free(now);
+	fill_status(g, s);
+	v = kstatus_render(doc, &k, g, s, 2, yyjson_doc_get_root(prev), NOW_MS);
+	check(doc, v, "status.json");
+	yyjson_doc_free(prev);
+	yyjson_doc_free(cr);
+	free(s);
+	free(g);
+}
+
+/* -------------------------------------------------------------- bodies -- */
+
+static void
+fill_record(struct m_record_put *p)
+{
+	strcpy(p->group, UID);
+	p->base_version = 4;
+	p->epoch = 12;
+	strcpy(p->active, "b");
+	strcpy(p->server_uuid, SERVER_UUID);
+	p->n_unended = 2;
+	p->unended[0].epoch = 11;
+	strcpy(p->unended[0].site, "a");
+	p->unended[1].epoch = 12;
+	strcpy(p->unended[1].site, "b");
+	strcpy(p->unended[1].pod_uid, POD_UID);
+	strcpy(p->unended[1].container_id, "containerd://0123abcd");
+	strcpy(p->unended[1].server_uuid, SERVER_UUID);
+	p->unended[1].proc_start_ms = NOW_MS + 250;
+	p->last_failover_s = NOW_MS / 1000;
+	strcpy(p->last_failover_target, "b");
+	strcpy(p->promotion_gtid, SERVER_UUID ":1-7");
+	strcpy(p->seen_gtid, SERVER_UUID ":1-9");
+	p->promotion = true;
+}
+
+static void
+record(void **state)
+{
+	struct m_record_put *p = calloc(1, sizeof(*p));
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+
+	fill_record(p);
+	check(doc, krecord_patch(doc, p, "4711"), "record.json");
+	doc = yyjson_mut_doc_new(NULL);
+	check(doc, krecord_annotations(doc, p), "record-annotations.json");
+	doc = yyjson_mut_doc_new(NULL);
+	p->n_unended = 0;
+	p->last_failover_s = 0;
+	p->base_version = 0;
+	check(doc, krecord_patch(doc, p, "1"), "record-first.json");
+	/* More than the API server's integers hold is not cut. */
+	doc = yyjson_mut_doc_new(NULL);
+	p->epoch = UINT64_MAX;
+	assert_null(krecord_patch(doc, p, "1"));
+	yyjson_mut_doc_free(doc);
+	free(p);
+}
+
+static void
+dns(void **state)
+{
+	struct m_dns_want w = { .group = UID,
+		.ns = "shop",
+		.name = "db",
+		.hostname = "db.example.com",
+		.target = "192.0.2.11",
+		.ttl = 60 };
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_doc *live;
+
+	live = served(kdns_render(doc, &w));
+	assert_string_equal(
+	    kdns_live(yyjson_doc_get_root(live), &w), "192.0.2.11");
+	w.ttl = 5;
+	assert_null(kdns_live(yyjson_doc_get_root(live), &w));
+	assert_null(kdns_live(NULL, &w));
+	yyjson_doc_free(live);
+	w.ttl = 60;
+	check(doc, kdns_render(doc, &w), "dnsendpoint.json");
+	doc = yyjson_mut_doc_new(NULL);
+	strcpy(w.target, "2001:db8::1");
+	check(doc, kdns_render(doc, &w), "dnsendpoint-ipv6.json");
+}
+
+static void
+bodies(void **state)
+{
+	struct m_event *m = calloc(1, sizeof(*m));
+	struct kevent e = { .ns = "shop",
+		.name = "db",
+		.uid = UID,
+		.resource_version = "4711",
+		.event = m,
+		.instance = "bloodraven-0",
+		.now_ms = NOW_MS,
+		.serial = 0x1f };
+	struct klease l = { .ns = "bloodraven-system",
+		.name = BR_LEASE,
+		.resource_version = "9",
+		.holder = "bloodraven-0",
+		.duration_s = 15,
+		.acquire_us = NOW_MS * 1000,
+		.renew_us = NOW_MS * 1000 + 123456,
+		.transitions = 2 },
+		      back;
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_doc *live;
+
+	m->warning = true;
+	strcpy(m->reason, "PromotionBlocked");
+	strcpy(m->message, "NoProof: epoch 11 of site a");
+	check(doc, kevent_render(doc, &e), "event.json");
+	doc = yyjson_mut_doc_new(NULL);
+	live = served(klease_render(doc, &l));
+	assert_int_equal(klease_decode(yyjson_doc_get_root(live), &back), 0);
+	assert_string_equal(back.holder, l.holder);
+	assert_int_equal(back.renew_us, l.renew_us);
+	assert_int_equal(back.transitions, l.transitions);
+	yyjson_doc_free(live);
+	check(doc, klease_render(doc, &l), "lease.json");
+	doc = yyjson_mut_doc_new(NULL);
+	check(doc, ktoken_request(doc, 3600), "tokenrequest.json");
+	doc = yyjson_mut_doc_new(NULL);
+	check(doc, kpod_labels(doc, RL_PRIMARY, true), "pod-labels.json");
+	doc = yyjson_mut_doc_new(NULL);
+	assert_null(kpod_labels(doc, RL_MAX, true));
+	yyjson_mut_doc_free(doc);
+	free(m);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(objects),
+		cmocka_unit_test(scripts),
+		cmocka_unit_test(hash),
+		cmocka_unit_test(status),
+		cmocka_unit_test(record),
+		cmocka_unit_test(dns),
+		cmocka_unit_test(bodies),
+	};
+
+	golden_init(argc, argv);
+	return cmocka_run_group_tests_name("render", tests, NULL, NULL);
+}
