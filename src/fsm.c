@@ -171,6 +171,7 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 	s->my_epoch = 0;
 	s->my_granted = false;
 	s->put_ok = false;
+	s->put_maybe = false;
 	memset(&s->put, 0, sizeof(s->put));
 	for (i = 0; i < x->c->nsites; i++) {
 		memset(&s->site[i].sql, 0, sizeof(s->site[i].sql));
@@ -286,7 +287,7 @@ ack_event(struct fsm_ctx *x, const struct fsm_event *ev)
 	if (ev->u.ack.seq == 0)
 		return;
 	if (ev->u.ack.seq == x->s->put.seq) {
-		fsm_put_done(x, ev->u.ack.ok);
+		fsm_put_done(x, ev->u.ack.ok, ev->u.ack.unknown);
 		return;
 	}
 	for (i = 0; i < x->c->nsites; i++) {
@@ -376,7 +377,7 @@ forget_late(struct fsm_ctx *x)
 	uint8_t		 i, kind;
 
 	if (late(&x->s->put, x->now))
-		fsm_put_done(x, false);
+		fsm_put_done(x, false, true);
 	for (i = 0; i < x->c->nsites; i++) {
 		t = &x->s->site[i];
 		kind = t->sql.kind;

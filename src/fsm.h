@@ -561,6 +561,7 @@ struct fsm_state {
 	struct fsm_req	 put;
 	uint64_t	 put_base;	/* version it was based on */
 	bool		 put_ok;	/* acknowledged, not read back yet */
+	bool		 put_maybe;	/* was not refused */
 	bool		 put_promotion;
 	uint64_t	 put_epoch;	/* what it mints, 0: nothing */
 	uint8_t		 put_why;	/* enum fsm_verdict */

@@ -84,10 +84,6 @@ choose(const struct fsm_conf *c, const struct fsm_state *s,
 	uint8_t			 j;
 	int			 k;
 
-	if (!FSM_GUARD(G_PROMOTABLE, fsm_promotable(c, i))) {
-		verdict(d, V_NO_CANDIDATE, i);
-		return;
-	}
 	if ((k = fsm_unproven(s, i)) != -1) {
 		verdict(d, V_NO_PROOF, s->rec.unended[k].site);
 		d->site2 = i;
@@ -123,13 +119,20 @@ fsm_empty_site(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	    fsm_rel_bit(s, s->rel.empty, i);
 }
 
+/* A dr-only site and a reader never get a grant, by no path. */
+static bool
+may_be_active(const struct fsm_conf *c, uint8_t i)
+{
+	return FSM_GUARD(G_PROMOTABLE, fsm_promotable(c, i));
+}
+
 static uint8_t
 best_rank(const struct fsm_conf *c)
 {
 	uint8_t	 i, best = FSM_NONE;
 
 	for (i = 0; i < c->nsites; i++)
-		if (fsm_promotable(c, i) && (best == FSM_NONE ||
+		if (may_be_active(c, i) && (best == FSM_NONE ||
 		    fsm_rank(c, i) < fsm_rank(c, best)))
 			best = i;
 	return best;
@@ -158,7 +161,7 @@ adopt_read_only(const struct fsm_conf *c, const struct fsm_state *s,
 		return;
 	}
 	for (i = 0; i < c->nsites; i++) {
-		if (!fsm_promotable(c, i) || !fsm_answers(s, i))
+		if (!may_be_active(c, i) || !fsm_answers(s, i))
 			continue;
 		for (j = 0; j < c->nsites; j++)
 			if (fsm_core(c, j) && !FSM_GUARD(G_SUPERSET,
@@ -224,7 +227,7 @@ decide_new(const struct fsm_conf *c, const struct fsm_state *s,
 static bool
 eligible(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
-	return fsm_promotable(c, i) && s->site[i].state == SS_READ_ONLY &&
+	return may_be_active(c, i) && s->site[i].state == SS_READ_ONLY &&
 	    !fsm_recipient(s, i) && !s->site[i].diverged;
 }
 
@@ -330,6 +333,19 @@ ahead_of(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i,
 	    fsm_rel_bit(s, s->rel.has_seen, i);
 }
 
+/*
+ * Site j was read after the active one was and replicates from it: what it
+ * has more may be what the active one wrote in between.
+ */
+static bool
+skewed(const struct fsm_state *s, uint8_t j, uint8_t a)
+{
+	const struct fsm_site	*t = &s->site[j];
+
+	return t->p.has_repl && t->p.source == a && t->p.io != IO_NO &&
+	    s->site[a].p.sent_ms < t->seen_ms;
+}
+
 /* The volume is the one that the record speaks of, and it is not older. */
 static bool
 data_intact(const struct fsm_state *s, uint8_t a)
@@ -374,6 +390,10 @@ decide_regrant(const struct fsm_conf *c, const struct fsm_state *s,
 		}
 		if (FSM_GUARD(G_SUPERSET, fsm_all_contains(s, a, j)))
 			continue;
+		if (skewed(s, j, a)) {
+			verdict(d, V_WAIT_SITES, a);
+			return;
+		}
 		if (!ahead_of(c, s, j, a)) {
 			verdict(d, V_DIVERGENCE, j);
 			return;

@@ -119,7 +119,8 @@ bool	 fsm_empty_site(const struct fsm_conf *, const struct fsm_state *,
 void	 fsm_promote(struct fsm_ctx *);
 void	 fsm_record_keep(struct fsm_ctx *);
 void	 fsm_granted(struct fsm_ctx *, uint8_t);
-void	 fsm_put_done(struct fsm_ctx *, bool);
+void	 fsm_put_done(struct fsm_ctx *, bool, bool);
+void	 fsm_put_read(struct fsm_ctx *);
 
 /* fsm_fence.c */
 void	 fsm_fence(struct fsm_ctx *);

@@ -49,6 +49,7 @@ put(struct fsm_ctx *x, uint64_t epoch, enum fsm_verdict why)
 		return false;
 	s->put_base = s->rec.version;
 	s->put_ok = false;
+	s->put_maybe = true;
 	s->put_epoch = epoch;
 	s->put_why = (uint8_t)why;
 	s->put_promotion = x->o->put_promotion;
@@ -136,13 +137,18 @@ mint(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 		fsm_tell(x, T_PROMOTING, i);
 }
 
+/*
+ * How a put ended. One whose answer was lost is recognised when the record is
+ * read: it is the next version of ours, with the epoch that we minted.
+ */
 void
-fsm_put_done(struct fsm_ctx *x, bool ok)
+fsm_put_done(struct fsm_ctx *x, bool ok, bool unknown)
 {
 	struct fsm_state	*s = x->s;
 	struct fsm_act		*a;
 
 	memset(&s->put, 0, sizeof(s->put));
+	s->put_maybe = !ok && unknown;
 	s->put_ok = ok;
 	s->put_next_ms = x->now + (ok ? FSM_RECORD_TIMEOUT_MS : FSM_RETRY_MS);
 	if (!ok || s->put_epoch == 0)
@@ -154,6 +160,17 @@ fsm_put_done(struct fsm_ctx *x, bool ok)
 		s->promoted_ms = x->now;
 	if ((a = fsm_tell(x, T_MINTED, FSM_NONE)) != NULL)
 		a->epoch = s->my_epoch;
+}
+
+void
+fsm_put_read(struct fsm_ctx *x)
+{
+	struct fsm_state	*s = x->s;
+
+	if (s->put_maybe && s->put_epoch != 0 &&
+	    s->rec.version == s->put_base + 1 &&
+	    s->rec.epoch == s->put_epoch && fsm_newest(s) != -1)
+		fsm_put_done(x, true, false);
 }
 
 /* Something has ended and nothing newer replaces it: let the record say so. */
@@ -341,8 +358,12 @@ fsm_promote(struct fsm_ctx *x)
 	case V_DRAIN_TIMEOUT:
 		drain(x, i);
 		break;
+	case V_WAIT_SITES:
+		if (i < x->c->nsites)
+			fsm_probe_now(x, i, FSM_RETRY_MS);
+		break;
 	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_SPLIT_BRAIN:
-	case V_TOTAL_LOSS: case V_WAIT_SITES: case V_WAIT_THRESHOLD:
+	case V_TOTAL_LOSS: case V_WAIT_THRESHOLD:
 	case V_WAIT_RECORD:
 	case V_NO_CANDIDATE: case V_COOLDOWN: case V_NO_PROOF:
 	case V_DIVERGENCE: case V_GTID_UNKNOWN: case V_DATA_MISSING:

@@ -246,6 +246,7 @@ fsm_proof_record(struct fsm_ctx *x, const struct fsm_record *r)
 	s->rec = *r;
 	memcpy(s->ended, ended, sizeof(s->ended));
 	s->rec_known = true;
+	fsm_put_read(x);
 	for (i = 0; i < x->c->nsites; i++)
 		scan_words(x, i);
 }
@@ -269,6 +270,9 @@ seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
 	if (pod != NULL && pod->ctr_state == CTR_RUNNING &&
 	    pod->kubelet_ms != 0 && pod->kubelet_ms > since)
 		return true;
+	/* A replica names a host, not a process: another one answers there. */
+	if (fsm_answers(s, e->site) && !fsm_same_process(&e->proc, &t->p))
+		return false;
 	for (i = 0; i < x->c->nsites; i++)
 		if (i != e->site && s->site[i].ever &&
 		    s->site[i].seen_ms > since && s->site[i].p.has_repl &&

@@ -26,7 +26,15 @@ void
 check_grant(int i)
 {
 	struct site	*s = &w->site[i];
+	const struct op	*o = &w->op[w->api.holder];
+	int		 j;
 
+	for (j = 0; j < w->nsites; j++)
+		if (j != i && w->site[j].p.rogue && o->s.site[j].ever &&
+		    !o->s.site[j].p.read_only && !o->s.site[j].quelled &&
+		    w->now - w->site[j].rogue_at > 6000)
+			fail("grant to %s while %s was seen writable",
+			    w->c.site[i].name, w->c.site[j].name);
 	if (w->c.site[i].role != ROLE_CANDIDATE)
 		fail("grant to %s, which is not promotable",
 		    w->c.site[i].name);

@@ -69,6 +69,24 @@ wipe(int i)
 	w->wiped = true;
 }
 
+/* The volume comes back as it was some time ago. */
+static void
+rollback(int i)
+{
+	struct volume	*v = &w->site[i].v;
+	int		 u;
+
+	proc_die(i, "older volume");
+	for (u = 0; u < w->uuids; u++)
+		if (v->e.n[u] > 0) {
+			w->gone.n[u] = w->acked.n[u];
+			v->e.n[u] /= 2;
+			if (v->r.n[u] > v->e.n[u])
+				v->r.n[u] = v->e.n[u];
+		}
+	w->wiped = true;
+}
+
 static void
 isolate(int i, bool on)
 {
@@ -234,6 +252,7 @@ on_site(int line, int i, bool on)
 		if (on && s->p.alive && s->p.ro) {
 			s->p.ro = s->p.sro = false;
 			s->p.rogue = w->rogued = true;
+			s->rogue_at = w->now;
 		}
 		break;
 	case F_FENCE:
@@ -245,6 +264,21 @@ on_site(int line, int i, bool on)
 		break;
 	case F_BAD:
 		s->bad_applier = on;
+		break;
+	case F_CUT_ON_GRANT:
+		s->cut_on_grant = on;
+		if (!on)
+			set_cut_op(i, false);
+		break;
+	case F_CONFUSED:
+		if (on)
+			kubelet_confused(i);
+		else	/* in the end it starts another container */
+			proc_die(i, "kubelet replaces the container");
+		break;
+	case F_ROLLBACK:
+		if (on)
+			rollback(i);
 		break;
 	case F_ASSERT:
 		if (on)
@@ -300,6 +334,7 @@ on_rest(const struct script *l, bool on)
 	case F_NONE: case F_KILL: case F_HOLD: case F_FREEZE: case F_POWER:
 	case F_CUT_OP: case F_CUT_KUBELET: case F_ISOLATE: case F_CUT_REPL:
 	case F_POD_DELETE: case F_WIPE: case F_ROGUE: case F_FENCE:
+	case F_CUT_ON_GRANT: case F_CONFUSED: case F_ROLLBACK:
 	case F_SLOW: case F_BAD: case F_ASSERT: case F_OVERRIDE: case F_MAX:
 		break;
 	}
@@ -360,7 +395,8 @@ plan_random(void)
 		if (l->fault == F_OP_CRASH || l->fault == F_OP_CUT_API)
 			l->site = rnd(4) > 0 ? S_LEADER : (uint8_t)rnd(OPS);
 		/* a wipe of everything proves nothing */
-		if (l->fault == F_WIPE && rnd(3) > 0)
+		if ((l->fault == F_WIPE || l->fault == F_ROLLBACK) &&
+		    rnd(3) > 0)
 			l->fault = F_KILL;
 	}
 }

@@ -119,6 +119,35 @@ const struct scenario	 scenarios[] = {
 		{ 5, 80, F_HOLD, S_ACTIVE, NULL },
 		{ 2, 30, F_SLOW, 1, NULL },
 		ACTIVE(80, "pdx") }, NULL },
+	/* declared order is no reason to lose what another one received */
+	{ "three-sites-freshest-wins", 3, { C, C, C }, 90, {
+		{ 2, 86, F_CUT_REPL, 1, NULL },
+		{ 8, 80, F_HOLD, S_ACTIVE, NULL },
+		ACTIVE(80, "fra") }, NULL },
+	{ "dr-only-has-more", 3, { C, C, D }, 90, {
+		{ 2, 86, F_CUT_REPL, 1, NULL },
+		{ 8, 80, F_HOLD, S_ACTIVE, NULL },
+		ACTIVE(80, "pdx") }, "Divergence" },
+	{ "older-volume", 2, { C, C }, 120, {
+		{ 2, 110, F_HOLD, 1, NULL },
+		{ 40, 0, F_ROLLBACK, S_ACTIVE, NULL },
+		BLOCK(60, "DataMissing") }, "DataMissing" },
+	/* fenced long enough to look proven, then granted out of sight */
+	{ "cut-as-grant-is-sent", 2, { C, C }, 90, {
+		{ 4, 50, F_CUT_ON_GRANT, 0, NULL },
+		{ 5, 15, F_DENY, 0, NULL },
+		{ 6, 0, F_FENCE, S_ACTIVE, NULL },
+		{ 7, 40, F_LOSSY, 0, NULL },
+		BLOCK(40, "NoProof") }, NULL },
+	{ "kubelet-loses-track", 2, { C, C }, 90, {
+		{ 5, 60, F_CUT_OP, S_ACTIVE, NULL },
+		{ 8, 70, F_CONFUSED, S_ACTIVE, NULL },
+		BLOCK(40, "NoProof") }, NULL },
+	{ "rogue-site-vanishes", 2, { C, C }, 120, {
+		{ 4, 70, F_DENY, 0, NULL },
+		{ 5, 0, F_ROGUE, 1, NULL },
+		{ 6, 60, F_CUT_OP, 1, NULL },
+		{ 20, 0, F_KILL, S_ACTIVE, NULL } }, NULL },
 	{ "dr-only-is-never-promoted", 3, { C, C, D }, 90, {
 		{ 4, 80, F_HOLD, 1, NULL },
 		{ 5, 80, F_HOLD, S_ACTIVE, NULL },

@@ -74,9 +74,11 @@ struct site {
 	int		 cur;		/* Pod of the process */
 	int64_t		 clock_off;	/* node's clock - simulated time */
 	int64_t		 restart_at;	/* 0: not waiting for one */
+	int64_t		 rogue_at;
 	/* faults */
 	bool		 node_off, cut_api, held;
 	bool		 slow_applier, bad_applier;
+	bool		 cut_on_grant;
 	bool		 cut_site[SITES_MAX];
 	/* a CLONE that runs into it */
 	int64_t		 clone_end;
@@ -161,6 +163,9 @@ struct ev {
 	X(F_BAD, "applier-error")					\
 	X(F_LOSSY, "answers-lost")					\
 	X(F_STALL, "statements-stall")					\
+	X(F_CUT_ON_GRANT, "cut-operators-as-grant-is-sent")		\
+	X(F_CONFUSED, "kubelet-loses-track")				\
+	X(F_ROLLBACK, "kill-and-older-volume")				\
 	X(F_ASSERT, "assert-dead")					\
 	X(F_CHECK_ACTIVE, "expect-active")				\
 	X(F_CHECK_BLOCK, "expect-blocked")				\
@@ -240,6 +245,7 @@ void		 world_init(void);
 void		 world_tick(void);
 void		 proc_start(int);
 void		 proc_die(int, const char *);
+void		 kubelet_confused(int);
 bool		 op_reaches(const struct op *, int);
 void		 check_writers(const char *);
 bool		 process_is(int, const struct fsm_act *);

@@ -146,6 +146,21 @@ add_word(struct fsm_pod *r, int64_t finished, bool unknown)
 	r->nwords++;
 }
 
+/* A kubelet that lost track of a container that runs on. */
+void
+kubelet_confused(int i)
+{
+	struct site	*s = &w->site[i];
+	struct fsm_pod	*r;
+
+	if (!s->p.alive || s->cur == -1)
+		return;
+	r = &s->pod[s->cur].real;
+	add_word(r, node_clock(i) + 2000, true);
+	r->ctr_state = CTR_TERMINATED;
+	kubelet_report(i, s->cur, 100);
+}
+
 /* ----------------------------------------------------------- processes --- */
 
 void
@@ -453,7 +468,8 @@ set_source(int i, uint8_t source)
 		fail("%s: received transactions dropped by a new source",
 		    w->c.site[i].name);
 	gs_union(&all, &v->e, &v->r);
-	if (!gs_contains(&w->site[source].v.e, &all))
+	/* a rogue writer may write on after it was looked at */
+	if (!w->site[i].p.rogue && !gs_contains(&w->site[source].v.e, &all))
 		fail("%s pointed at %s, which lacks its transactions",
 		    w->c.site[i].name, w->c.site[source].name);
 	v->r = v->e;
@@ -531,6 +547,7 @@ sql_at(const struct ev *q)
 {
 	struct site	*s = &w->site[q->site];
 	struct ev	 e = *q;
+	int		 o;
 
 	if (!op_reaches(&w->op[q->op], q->site) || s->p.frozen) {
 		answer(q, SE_UNKNOWN, 0);
@@ -547,6 +564,9 @@ sql_at(const struct ev *q)
 		e.kind = K_GRANT_AT;
 		e.limit = node_clock(q->site) + q->act.grant_ttl_ms;
 		e.proc = s->p.id;
+		if (s->cut_on_grant)
+			for (o = 0; o < OPS; o++)
+				w->op[o].cut_site[q->site] = true;
 		push(&e, w->stall ? rnd(6000) : 1 + rnd(4));
 		return;
 	}
