@@ -214,7 +214,7 @@ kubectl() {
 }
 
 api_ready() {
-	[ "$(kubectl get --raw /readyz --request-timeout 2s 2>/dev/null)" = ok ]
+	[ "$(kubectl get --raw /readyz --request-timeout "$((2 * ${LAB_SLOW:-1}))s" 2>/dev/null)" = ok ]
 }
 
 control_up() {
