@@ -32,7 +32,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "kube.h"
 #include "metrics.h"
@@ -93,269 +92,6 @@ kube_check_synced(struct kube *k)
 			return;
 	k->synced = true;
 	tell_synced(k);
-}
-
-/* -------------------------------------------------------------- leadership */
-
-bool
-kube_may_write(const struct kube *k)
-{
-	if (!k->leader)
-		return false;
-	return !k->conf.leader_elect ||
-	    lease_valid(&k->lease, monotime_now().ns);
-}
-
-bool
-kube_may_write_fn(void *arg)
-{
-	return kube_may_write(arg);
-}
-
-bool
-kgroup_may_write(void *arg)
-{
-	return kube_may_write(((struct kgroup *)arg)->k);
-}
-
-static void
-deadline_arm(struct kube *k)
-{
-	int64_t ms = (lease_deadline(&k->lease) - monotime_now().ns) /
-	    1000000 + 1;
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
-
-	if (ms < 0)
-		tv = (struct timeval){ 0, 0 };
-	event_add(k->deadline_timer, &tv);
-}
-
-static void
-tell_lease(struct kube *k)
-{
-	struct m_lease m = { .held = k->leader };
-
-	m.deadline_ns = !k->leader ? 0 : k->conf.leader_elect ?
-	    lease_deadline(&k->lease) : INT64_MAX;
-	(void)strlcpy(m.holder, k->lease.holder, sizeof(m.holder));
-	m.transitions = k->lease.transitions;
-	kube_tell(k, MSG_LEASE, &m);
-	if (!k->leader || !k->conf.leader_elect)
-		event_del(k->deadline_timer);
-	else
-		deadline_arm(k);
-}
-
-static void
-lead(struct kube *k)
-{
-	struct kgroup *g;
-
-	k->leader = true;
-	log_ev(LL_INFO, "became leader", KVS("identity", k->conf.identity));
-	tell_lease(k);
-	RB_FOREACH(g, kgroups, &k->groups) {
-		kgroup_kick(g);
-		if (!g->valid)
-			kevent_emit(g, true, "InvalidSpec", g->problem);
-	}
-}
-
-static void
-unlead(struct kube *k, const char *why)
-{
-	k->leader = false;
-	log_ev(LL_WARN, "leadership ended", KVS("reason", why),
-	    KVS("holder", k->lease.holder));
-	tell_lease(k);
-}
-
-/*
- * Leading begins when the groups, and with them the records, were read by a
- * quorum read that began after the Lease was taken: nothing is decided on
- * what a predecessor may have replaced.
- */
-void
-kube_groups_listed(struct kube *k)
-{
-	if (k->leader)
-		return;
-	k->taking = false;
-	if (!k->conf.leader_elect || lease_valid(&k->lease,
-	    monotime_now().ns))
-		lead(k);
-}
-
-static void
-lease_changed(struct kube *k)
-{
-	bool valid = lease_valid(&k->lease, monotime_now().ns);
-
-	if (k->leader && !valid)
-		unlead(k, k->lease.releasing ? "released" : "lease lost");
-	else if (k->leader)
-		tell_lease(k);
-	else if (valid && !k->taking) {
-		k->taking = true;
-		kwatch_relist(k->w_groups);
-	}
-}
-
-static void
-lease_arm(struct kube *k)
-{
-	int64_t ms = lease_wait(&k->lease, monotime_now().ns, arc4random());
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
-
-	event_add(k->lease_timer, &tv);
-}
-
-static void
-lease_answer(struct kube *k, bool wrote, const struct kh_resp *p)
-{
-	int64_t now = monotime_now().ns;
-	struct klease o;
-	yyjson_doc *d;
-
-	if (p->status == 404 && !wrote) {
-		lease_seen(&k->lease, now, NULL);
-		return;
-	}
-	if ((p->status != 200 && p->status != 201) ||
-	    (d = kj_read(p->body, p->len)) == NULL) {
-		lease_unsure(&k->lease);
-		return;
-	}
-	if (klease_decode(yyjson_doc_get_root(d), &o) == -1)
-		lease_unsure(&k->lease);
-	else if (wrote)
-		lease_written(&k->lease, p->sent_ns, &o);
-	else
-		lease_seen(&k->lease, now, &o);
-	yyjson_doc_free(d);
-}
-
-static void
-lease_done(struct kube *k, bool wrote, const struct kh_resp *p)
-{
-	struct klease b;
-
-	k->lease_req = NULL;
-	lease_answer(k, wrote, p);
-	lease_changed(k);
-	/* What was just found to be free is taken at once. */
-	if (!wrote && p->status != 0 && !k->lease.held &&
-	    lease_next(&k->lease, monotime_now().ns, 0, &b) != LD_GET)
-		event_active(k->lease_timer, EV_TIMEOUT, 0);
-	else
-		lease_arm(k);
-}
-
-static void
-lease_got(void *arg, const struct kh_resp *p)
-{
-	lease_done(arg, false, p);
-}
-
-static void
-lease_put(void *arg, const struct kh_resp *p)
-{
-	lease_done(arg, true, p);
-}
-
-static int64_t
-wall_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-static void
-lease_send(struct kube *k)
-{
-	char path[KH_PATH_MAX], coll[KPATH_LEN];
-	struct klease b;
-	struct kcall c = { .k = k, .path = path, .done = lease_put, .arg = k };
-
-	(void)snprintf(coll, sizeof(coll),
-	    "/apis/coordination.k8s.io/v1/namespaces/%s/leases",
-	    k->conf.namespace);
-	(void)snprintf(path, sizeof(path), "%s/%s", coll, BR_LEASE);
-	switch (lease_next(&k->lease, monotime_now().ns, wall_us(), &b)) {
-	case LD_GET:
-		c.method = KH_GET;
-		c.done = lease_got;
-		break;
-	case LD_CREATE:
-		c.method = KH_POST;
-		c.path = coll;
-		break;
-	case LD_UPDATE:
-		c.method = KH_PUT;
-		break;
-	}
-	if (c.method != KH_GET) {
-		b.ns = k->conf.namespace;
-		b.name = BR_LEASE;
-		c.doc = kj_new();
-		c.root = klease_render(c.doc, &b);
-		c.type = KH_JSON;
-	}
-	k->lease_req = kube_call(&c);
-}
-
-static void
-version_done(void *arg, const struct kh_resp *p)
-{
-	struct kube *k = arg;
-
-	(void)p;
-	k->lease_req = NULL;
-	lease_arm(k);
-}
-
-static void
-on_lease(int fd, short what, void *arg)
-{
-	struct kube *k = arg;
-	struct kcall c = { .k = k, .method = KH_GET, .path = "/version",
-	    .done = version_done, .arg = k };
-
-	(void)fd;
-	(void)what;
-	if (k->lease_req != NULL)
-		return;
-	if (!k->conf.leader_elect)
-		k->lease_req = kube_call(&c);	/* is the API server there? */
-	else
-		lease_send(k);
-}
-
-/* The deadline passes without any answer, too. */
-static void
-on_deadline(int fd, short what, void *arg)
-{
-	struct kube *k = arg;
-
-	(void)fd;
-	(void)what;
-	if (!k->leader)
-		return;
-	if (kube_may_write(k))
-		deadline_arm(k);
-	else
-		unlead(k, "not renewed in time");
-}
-
-static void
-release(struct kube *k)
-{
-	lease_release(&k->lease);
-	if (k->leader)
-		unlead(k, "released");
-	event_active(k->lease_timer, EV_TIMEOUT, 0);
 }
 
 /* ---------------------------------------------------------------- requests */
@@ -435,6 +171,7 @@ static void
 on_result(void *arg, bool answered)
 {
 	struct kube *k = arg;
+	struct kgroup *g;
 
 	if (k->api_ok == answered)
 		return;
@@ -443,6 +180,10 @@ on_result(void *arg, bool answered)
 	    "API server answers" : "API server does not answer",
 	    KVS("host", k->conf.host));
 	tell_synced(k);
+	/* What waits for its back-off need not wait any longer. */
+	if (answered)
+		RB_FOREACH(g, kgroups, &k->groups)
+			kgroup_revive(g);
 }
 
 static void
@@ -558,7 +299,7 @@ kube_message(struct kube *k, uint32_t type, const void *msg)
 		return;
 	}
 	if (type == MSG_LEASE_RELEASE) {
-		release(k);
+		kleader_release(k);
 		return;
 	}
 	if (type == MSG_CREDS_ASK && uid[0] == '\0') {
@@ -610,12 +351,7 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 		return NULL;
 	}
 	kh_token(k->kh, token);
-	lease_init(&k->lease, conf->identity, conf->lease_ms, conf->renew_ms,
-	    conf->retry_ms);
-	if ((k->lease_timer = evtimer_new(base, on_lease, k)) == NULL ||
-	    (k->deadline_timer = evtimer_new(base, on_deadline, k)) == NULL)
-		fatalx("evtimer_new");
-	event_active(k->lease_timer, EV_TIMEOUT, 0);
+	kleader_start(k);
 	kgroups_start(k);
 	ktoken_start(k);
 	kdiscovery_start(k);
@@ -636,9 +372,8 @@ kube_free(struct kube *k)
 		if (k->w_owned[i] != NULL)
 			kwatch_free(k->w_owned[i]);
 	klane_free(&k->token);
-	event_free(k->lease_timer);
-	event_free(k->deadline_timer);
-	event_free(k->discovery_timer);
+	kleader_free(k);
+	kdiscovery_free(k);
 	kh_free(k->kh);
 	free(k);
 }

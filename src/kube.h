@@ -17,7 +17,8 @@
 /*
  * Inside kube-watcher: its state, and what its files ask of each other.
  *
- *	kube.c		the worker: set-up, dispatch, leadership, health
+ *	kube.c		the worker: set-up, dispatch, requests, health
+ *	kube_leader.c	the Lease; what begins and ends with it
  *	kube_group.c	groups as they come, change and go
  *	kube_apply.c	a group's objects, applied until they are as wanted
  *	kube_write.c	status and record: one writer for both
@@ -194,6 +195,7 @@ struct kube {
 	struct kh_req	*lease_req;
 	bool		leader;		/* told the parent so */
 	bool		taking;		/* reading groups before leading */
+	unsigned	release_waits;
 	bool		api_ok, api_told, synced, synced_told;
 	int64_t		asked_ns;	/* for a newer token */
 
@@ -224,13 +226,9 @@ struct kube	*kube_new(struct event_base *, const struct m_kube_conf *,
 void		 kube_message(struct kube *, uint32_t type, const void *msg);
 void		 kube_free(struct kube *);
 
-/* Are we the leader, and not past the deadline, right now? */
-bool		 kube_may_write(const struct kube *);
 void		 kube_tell(struct kube *, uint32_t type, const void *msg);
 void		 kube_ack(struct kube *, const char *group, uint64_t seq,
 		    const struct kh_resp *, const char *error);
-/* Groups were listed by a quorum read. */
-void		 kube_groups_listed(struct kube *);
 /* A watch completed its first list, perhaps the last one to do so. */
 void		 kube_check_synced(struct kube *);
 
@@ -263,6 +261,17 @@ struct kh_req	*kube_call(const struct kcall *);
 /* What set-up of both workers needs: an address, and memory given back. */
 int		 kube_address(struct m_kube_conf *);
 void		 kube_memory(void);
+
+/* --------------------------------------------------------- kube_leader.c - */
+
+void		 kleader_start(struct kube *);
+void		 kleader_free(struct kube *);
+/* Write nothing any more, wait for answers, empty the Lease, tell. */
+void		 kleader_release(struct kube *);
+/* Are we the leader, and not past the deadline, right now? */
+bool		 kube_may_write(const struct kube *);
+/* Groups were listed by a quorum read. */
+void		 kube_groups_listed(struct kube *);
 /* For .may of calls whose arg is the group, or the kube itself. */
 bool		 kgroup_may_write(void *);
 bool		 kube_may_write_fn(void *);
@@ -276,6 +285,8 @@ struct kgroup	*kgroup_by_name(struct kube *, const char *ns,
 		    const char *name);
 /* Everything that only a leader does, anew. */
 void		 kgroup_kick(struct kgroup *);
+/* The API server is back: no more waiting. */
+void		 kgroup_revive(struct kgroup *);
 /* Path of the group's object, with a subresource or "". */
 void		 kgroup_path(const struct kgroup *, const char *sub,
 		    char [static KH_PATH_MAX]);
@@ -366,5 +377,6 @@ void		 kannotation_del(struct kgroup *,
 void		 ktoken_start(struct kube *);
 void		 ktoken_ask(struct kube *);
 void		 kdiscovery_start(struct kube *);
+void		 kdiscovery_free(struct kube *);
 
 #endif /* KUBE_H */

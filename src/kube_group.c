@@ -279,6 +279,21 @@ kgroup_kick(struct kgroup *g)
 	kpods_kick(g);
 }
 
+void
+kgroup_revive(struct kgroup *g)
+{
+	struct klane *lanes[] = { &g->apply, &g->status, &g->label, &g->creds,
+	    &g->fin };
+
+	for (size_t i = 0; i < PS_NITEMS(lanes); i++) {
+		if (lanes[i]->backoff.cur_ms == 0)
+			continue;
+		klane_ok(lanes[i]);
+		if (evtimer_pending(lanes[i]->timer, NULL))
+			klane_in(lanes[i], 0);
+	}
+}
+
 /* ------------------------------------------------------------------- watch */
 
 static void

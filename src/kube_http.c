@@ -639,6 +639,18 @@ kh_inflight(const struct kh *kh)
 	return kh->inflight;
 }
 
+unsigned
+kh_writing(const struct kh *kh)
+{
+	const struct kh_req *r;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(r, &kh->all, link)
+		if (r->o.method != KH_GET)
+			n++;
+	return n;
+}
+
 void
 kh_counts(const struct kh *kh, uint64_t *reads, uint64_t *writes)
 {
@@ -747,8 +759,12 @@ kh_free(struct kh *kh)
 {
 	struct kh_req *r;
 
-	while ((r = TAILQ_FIRST(&kh->all)) != NULL)
-		kh_cancel(r);
+	/* Owners free what belongs to their requests. */
+	while ((r = TAILQ_FIRST(&kh->all)) != NULL) {
+		r->refused = true;
+		r->res = CURLE_ABORTED_BY_CALLBACK;
+		req_done(r);
+	}
 	curl_multi_cleanup(kh->multi);
 	event_free(kh->timer);
 	curl_slist_free_all(kh->connect_to);

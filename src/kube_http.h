@@ -111,6 +111,7 @@ struct kh_opts {
  * a log line when the CA is unusable.
  */
 struct kh	*kh_new(struct event_base *, const struct kh_conf *);
+/* Requests that are left are done() as refused. */
 void		 kh_free(struct kh *);
 void		 kh_token(struct kh *, const struct secret *);
 /*
@@ -121,6 +122,8 @@ struct kh_req	*kh_send(struct kh *, const struct kh_opts *);
 void		 kh_cancel(struct kh_req *);
 /* Requests in flight, watches included. */
 unsigned	 kh_inflight(const struct kh *);
+/* Those of them that may change something. */
+unsigned	 kh_writing(const struct kh *);
 /* Requests that were sent, by whether they can change something. */
 void		 kh_counts(const struct kh *, uint64_t *reads,
 		    uint64_t *writes);

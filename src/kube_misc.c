@@ -427,3 +427,11 @@ kdiscovery_start(struct kube *k)
 		fatalx("evtimer_new");
 	event_add(k->discovery_timer, &tv);
 }
+
+void
+kdiscovery_free(struct kube *k)
+{
+	if (k->discovery != NULL)
+		kh_cancel(k->discovery);
+	event_free(k->discovery_timer);
+}

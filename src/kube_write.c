@@ -32,6 +32,7 @@
 
 /* lastSeen and the like alone are not worth a write more often than this. */
 #define MINOR_MS	30000
+#define REFUSED_MS	15000
 #define RETRY_MIN_MS	50
 #define RETRY_MAX_MS	2000
 
@@ -445,7 +446,11 @@ status_done(void *arg, const struct kh_resp *p)
 		log_ev(LL_WARN, "status not written", KVS("fg", g->fg),
 		    KVI("status", p->status), KVS("error", p->error != NULL ?
 		    p->error : p->body));
-		klane_retry(&g->status, p);
+		/* What is refused for its content will be refused again. */
+		if (p->status == 422 || p->status == 400)
+			klane_in(&g->status, REFUSED_MS);
+		else
+			klane_retry(&g->status, p);
 	}
 }
 
