@@ -1,6 +1,5 @@
 """One failover or restart, measured; shared by the demo and the bench."""
 import api
-import bloodraven as op
 import lab
 from api import Failure, wait
 
@@ -31,9 +30,17 @@ def fail_over(g, o, tail):
     return old, new, killed, decision_ns(tail)
 
 
+def up_again(g, site):
+    """In a new Pod: for the old one its kubelet has a long back-off by now."""
+    g.release(site)
+    p = g.pod(site)
+    if p is not None:
+        api.delete("pods", g.ns, p["metadata"]["name"], 1)
+
+
 def rejoin(g, o, old, new):
     """The old site is let up again; the findings, wholly judged."""
-    g.release(old)
+    up_again(g, old)
     how = g.wait_healthy_follower(old, 150)
     o.stop()
     f = o.judge(new, old, new, old_table=old, divergent=g.divergent(old))
@@ -64,6 +71,3 @@ def quantiles(v):
         return round(v[max(0, -(-int(q * len(v)) // 100) - 1)], 3)
     return {"min": round(v[0], 3), "p50": at(50), "p90": at(90),
             "max": round(v[-1], 3)}
-
-
-__all__ = ["api", "op"]
