@@ -216,6 +216,24 @@ put_u64(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, uint64_t v)
 	return v <= INT64_MAX && yyjson_mut_obj_add_uint(doc, o, key, v);
 }
 
+/*
+ * Empty text is no member: some API servers' validation (1.20 built with a
+ * newer go-openapi) takes "" for null. In a merge patch null removes one.
+ */
+static bool
+put_or_null(
+    yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, const char *s)
+{
+	return *s == '\0' ? yyjson_mut_obj_add_null(doc, o, key) :
+			    kput_str(doc, o, key, s);
+}
+
+static bool
+put_text(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, const char *s)
+{
+	return *s == '\0' || kput_str(doc, o, key, s);
+}
+
 static bool
 add_epoch(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m_epoch *e)
 {
@@ -227,10 +245,10 @@ add_epoch(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m_epoch *e)
 		return false;
 	ktime_us(e->proc_start_ms * 1000, start);
 	return o != NULL && put_u64(doc, o, "epoch", e->epoch) &&
-	    kput_str(doc, o, "site", e->site) &&
-	    kput_str(doc, o, "podUID", e->pod_uid) &&
-	    kput_str(doc, o, "containerID", e->container_id) &&
-	    kput_str(doc, o, "serverUUID", e->server_uuid) &&
+	    put_text(doc, o, "site", e->site) &&
+	    put_text(doc, o, "podUID", e->pod_uid) &&
+	    put_text(doc, o, "containerID", e->container_id) &&
+	    put_text(doc, o, "serverUUID", e->server_uuid) &&
 	    (e->proc_start_ms == 0 || kput_str(doc, o, "processStart", start));
 }
 
@@ -245,16 +263,16 @@ add_authority(
 	    p->n_unended > UNENDED_MAX ||
 	    !put_u64(doc, a, "version", p->base_version + 1) ||
 	    !put_u64(doc, a, "epoch", p->epoch) ||
-	    !kput_str(doc, a, "activeSite", p->active) ||
-	    !kput_str(doc, a, "serverUUID", p->server_uuid) ||
+	    !put_or_null(doc, a, "activeSite", p->active) ||
+	    !put_or_null(doc, a, "serverUUID", p->server_uuid) ||
 	    (list = yyjson_mut_obj_add_arr(doc, a, "unended")) == NULL)
 		return false;
 	for (unsigned i = 0; i < p->n_unended; i++)
 		if (!add_epoch(doc, list, &p->unended[i]))
 			return false;
 	/* All members, always: a merge patch keeps what it does not name. */
-	return kput_str(doc, a, "grantGtid", p->promotion_gtid) &&
-	    kput_str(doc, a, "seenGtid", p->seen_gtid);
+	return put_or_null(doc, a, "grantGtid", p->promotion_gtid) &&
+	    put_or_null(doc, a, "seenGtid", p->seen_gtid);
 }
 
 static void

@@ -140,7 +140,9 @@ render_condition(yyjson_mut_doc *doc, const struct kspec *k,
 		doc, o, "observedGeneration", k->generation) ||
 	    !kput_str(doc, o, "lastTransitionTime", since) ||
 	    !kput_str(doc, o, "reason", reason_or_unknown(c->reason)) ||
-	    !kput_str(doc, o, "message", c->message))
+	    !kput_str(doc, o, "message",
+		*c->message == '\0' ? reason_or_unknown(c->reason) :
+				      c->message))
 		return NULL;
 	return o;
 }
@@ -192,10 +194,15 @@ kstatus_render(yyjson_mut_doc *doc, const struct kspec *k,
 	yyjson_mut_val *o = yyjson_mut_obj(doc);
 
 	/*
-	 * activeSite also when empty: a merge patch leaves what it does not
-	 * name. What a promotion wrote is only ever replaced by another.
+	 * activeSite also when there is none: a merge patch leaves what it
+	 * does not name. null, because some API servers take "" for a null
+	 * that the schema forbids. What a promotion wrote is only ever
+	 * replaced by another.
 	 */
-	if (o == NULL || !kput_str(doc, o, "activeSite", g->active_site) ||
+	if (o == NULL ||
+	    !(*g->active_site == '\0' ?
+		    yyjson_mut_obj_add_null(doc, o, "activeSite") :
+		    kput_str(doc, o, "activeSite", g->active_site)) ||
 	    !add_sites(doc, o, k, sites, nsites) ||
 	    !add_conditions(doc, o, k, g, prev, now_ms) ||
 	    !put_time(doc, o, "lastFailover",
@@ -287,9 +294,9 @@ kstatus_diff(yyjson_val *prev, yyjson_mut_val *next)
 		was = yyjson_mut_obj_get(old, yyjson_mut_get_str(k));
 		if (yyjson_mut_equals_str(k, "sites"))
 			one = diff_sites(was, is);
-		/* The API server drops nothing, but "" may never have been. */
 		else if (yyjson_mut_equals(was, is) ||
-		    (was == NULL && yyjson_mut_equals_str(is, "")))
+		    ((was == NULL || yyjson_mut_equals_str(was, "")) &&
+			yyjson_mut_is_null(is)))
 			one = KS_SAME;
 		else
 			one = KS_CHANGED;

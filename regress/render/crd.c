@@ -252,8 +252,11 @@ void
 crd_print(FILE *f)
 {
 	fprintf(f,
-	    "# Made from src/kube_schema.c by regress/render/test_crd "
-	    "--update: edit that.\n"
+	    "# Made from src/kube_schema.c by regress/render/test_crd --update: "
+	    "edit that.\n"
+	    "# kubectl and API servers before 1.25 do not know "
+	    "x-kubernetes-validations:\n"
+	    "#\tkubectl apply --validate=false -f crds/\n"
 	    "apiVersion: apiextensions.k8s.io/v1\n"
 	    "kind: CustomResourceDefinition\n"
 	    "metadata:\n"
