@@ -94,6 +94,8 @@ mysql_arm(struct event *ev, int64_t ms)
 		ms = 0;
 	tv.tv_sec = (time_t)(ms / 1000);
 	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	/* From now, not from the turn of the loop: no deadline is cut. */
+	(void)event_base_update_cache_time(mysql_base());
 	if (event_add(ev, &tv) == -1)
 		fatalx("event_add");
 }

@@ -127,27 +127,27 @@ refused(void **state)
 }
 
 /*
- * A hung server does not delay the other's probes: between any two of its
- * timeouts the other one answers as often as before.
+ * A hung server does not delay the other's probes: while it times out again
+ * and again, the other one answers in between. (In between of two timeouts,
+ * so that one hiccup of a busy machine is no failure.)
  */
 static void
 hung_delays_nobody(void **state)
 {
 	struct m_probe	*p;
 	int64_t		 max = 0, sum = 0;
-	unsigned	 i, dead = 0, since = 0, n = 0;
+	unsigned	 dead = 0, seen = 0, n = 0;
 
 	(void)state;
-	h_group(GROUP, 100, 100, false, NULL, port_a, port_b, 0);
+	h_group(GROUP, 250, 250, false, NULL, port_a, port_b, 0);
 	(void)h_probe(port_a, true);
 	(void)h_probe(port_b, true);
 	h_lab("freeze %s", SRV_A);
 	h_clear();
-	while (dead < 15) {
+	while (dead < 12) {
 		p = h_wait(MSG_PROBE, NULL, NULL);
 		if (strcmp(p->site, h_site(port_b)) == 0) {
 			assert_true(p->ok);
-			since++;
 			n++;
 			sum += p->latency_us;
 			max = p->latency_us > max ? p->latency_us : max;
@@ -156,13 +156,14 @@ hung_delays_nobody(void **state)
 		if (p->ok)
 			continue;
 		assert_int_equal(p->err, PE_TIMEOUT);
-		if (dead++ > 0)
-			assert_true(since >= 1);
-		since = 0;
+		assert_true(p->latency_us >= 200000);
+		if (dead++ % 2 == 1) {
+			assert_true(n > seen);
+			seen = n;
+		}
 	}
 	/* Nor do actions on the hung one; they end all the same. */
-	i = (unsigned)h_do(port_b, SQL_FENCE)->end;
-	assert_int_equal(i, SE_DONE);
+	assert_int_equal(h_do(port_b, SQL_FENCE)->end, SE_DONE);
 	printf("    other site: %u probes, mean %lld us, max %lld us\n", n,
 	    (long long)(sum / n), (long long)max);
 	h_lab("thaw %s", SRV_A);
@@ -436,6 +437,7 @@ clean(void **state)
 	(void)state;
 	h_group_gone(GROUP);
 	h_host(NULL);
+	h_lab("thaw %s", SRV_A);
 	return 0;
 }
 
