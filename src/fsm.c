@@ -167,6 +167,13 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 	s->lease_held = held;
 	s->lease_deadline_ms = held ? deadline : 0;
 	s->lease_since_ms = x->now;
+	/*
+	 * A state that was made anew in a running operator does not know what
+	 * the one before it sent; that is valid until this Lease's deadline.
+	 */
+	s->old_grants_ms = held && s->seq != 0 && !s->had_term ? deadline :
+	    x->now;
+	s->had_term = s->had_term || held;
 	/* A new term: nothing of the last one is answered or trusted. */
 	s->my_epoch = 0;
 	s->my_granted = false;

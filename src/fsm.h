@@ -547,8 +547,11 @@ struct fsm_site {
 struct fsm_state {
 	/* leadership */
 	bool		 lease_held;
+	bool		 had_term;	/* this state led before */
 	int64_t		 lease_deadline_ms;
 	int64_t		 lease_since_ms;
+	/* no grant of an earlier term or state is sent after that */
+	int64_t		 old_grants_ms;
 	int64_t		 start_ms;	/* when observing began */
 	bool		 synced;
 	uint64_t	 seq;		/* last one given away */

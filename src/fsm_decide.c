@@ -54,8 +54,9 @@ fsm_prepare(const struct fsm_state *s, uint8_t i)
 		return ST_RESET;
 	}
 	minted = s->my_epoch != 0 && s->rec.epoch == s->my_epoch &&
-	    !s->my_granted && fsm_is_newest(s, i);
-	if (!FSM_GUARD(G_MINT_FIRST, minted))
+	    s->rec.active == i && !s->my_granted;
+	if (!FSM_GUARD(G_MINT_FIRST, minted) ||
+	    !FSM_GUARD(G_GRANT_PROCESS, fsm_is_newest(s, i)))
 		return ST_MINT;
 	return t->grant_open ? ST_CONFIRM : ST_GRANT;
 }

@@ -224,8 +224,7 @@ grant(struct fsm_ctx *x, uint8_t i)
 	struct fsm_act		*a;
 	int64_t			 left = s->lease_deadline_ms - x->now;
 
-	if (!FSM_GUARD(G_GRANT_PROCESS, fsm_is_newest(s, i)) ||
-	    !fsm_answers(s, i) || fsm_container(s, i) == NULL)
+	if (!fsm_answers(s, i) || fsm_container(s, i) == NULL)
 		return;
 	if ((a = fsm_sql(x, i, SQL_GRANT, FSM_SQL_TIMEOUT_MS)) == NULL)
 		return;

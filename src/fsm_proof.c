@@ -364,7 +364,7 @@ fsm_grant_probe(struct fsm_ctx *x, uint8_t i)
 	struct fsm_site	*t = &x->s->site[i];
 
 	if (x->s->lease_held && t->lead_clock_ms == 0 &&
-	    t->p.sent_ms >= x->s->lease_since_ms)
+	    t->p.sent_ms >= x->s->old_grants_ms)
 		t->lead_clock_ms = t->p.clock_ms;
 	if (!t->grant_open)
 		return;

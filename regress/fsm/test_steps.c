@@ -1,0 +1,420 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* Sequences of events, and what must come out of each. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mk.h"
+
+#ifdef FSM_MUTANTS
+uint64_t	 fsm_mutants;
+#endif
+
+static struct mk	 m;
+
+static void
+answer_sql(uint8_t site, const struct fsm_act *a, enum sql_end end, bool ro)
+{
+	const struct fsm_probe	*p = &m.s.site[site].p;
+	struct fsm_event	 ev = { .type = E_SQL_DONE, .site = site };
+
+	ev.u.sql.seq = a->seq;
+	ev.u.sql.kind = a->kind;
+	ev.u.sql.end = (uint8_t)end;
+	memcpy(ev.u.sql.pod_uid, p->pod_uid, sizeof(ev.u.sql.pod_uid));
+	memcpy(ev.u.sql.server_uuid, p->server_uuid,
+	    sizeof(ev.u.sql.server_uuid));
+	ev.u.sql.start_ms = p->start_ms;
+	ev.u.sql.clock_ms = WALL;
+	ev.u.sql.flags_read = end == SE_DONE;
+	ev.u.sql.read_only = ev.u.sql.super_read_only = ro;
+	mk_step(&m, &ev);
+}
+
+static void
+probe_again(uint8_t site)
+{
+	struct fsm_probe	 p = m.s.site[site].p;
+	struct fsm_event	 ev = { .type = E_PROBE, .site = site,
+				    .u.probe = &p };
+
+	p.sent_ms = NOW;
+	mk_step(&m, &ev);
+}
+
+static void
+record_written(const struct fsm_record *put)
+{
+	struct fsm_record	 r = *put;
+	struct fsm_event	 ev = { .type = E_RECORD, .u.record = &r };
+
+	r.version++;
+	mk_step(&m, &ev);
+}
+
+static void
+ack(uint64_t seq, bool ok)
+{
+	struct fsm_event	 ev = { .type = E_ACK };
+
+	ev.u.ack.seq = seq;
+	ev.u.ack.ok = ok;
+	mk_step(&m, &ev);
+}
+
+/* The whole way from a proven loss to the grant, in its order. */
+static void
+test_failover(void **state)
+{
+	struct fsm_record	 put;
+	const struct fsm_act	*a;
+	struct fsm_view		 v;
+	uint64_t		 seq;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_word(&m, 0);
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_STOP_RECEIVER);
+	assert_non_null(a);
+	assert_int_equal(a->site, 1);
+	assert_false(m.o.put_promotion);
+	answer_sql(1, a, SE_DONE, true);
+	assert_non_null(mk_act(&m, A_PROBE_NOW, -1));
+	m.s.put.seq = 0;
+	m.s.put_next_ms = 0;
+	m.s.site[1].p.io = IO_NO;
+	probe_again(1);
+	a = mk_act(&m, A_SQL, SQL_RESET_REPLICA);
+	assert_non_null(a);
+	assert_false(a->drop_received);
+	m.s.put.seq = 0;
+	m.s.put_next_ms = 0;
+	answer_sql(1, a, SE_DONE, true);
+	a = mk_act(&m, A_RECORD_PUT, -1);
+	assert_non_null(a);
+	put = m.o.put;
+	seq = a->seq;
+	assert_true(m.o.put_promotion);
+	assert_int_equal(put.version, 7);
+	assert_int_equal(put.epoch, 6);
+	assert_int_equal(put.active, 1);
+	assert_int_equal(put.n, 1);	/* the ended epoch is gone */
+	assert_string_equal(put.unended[0].proc.container_id, "ctr-b");
+	assert_int_equal(put.last_failover_s, WALL / 1000);
+	assert_int_equal(m.o.put_grant, 1);
+	/* nothing is granted before the record is known to be written */
+	assert_null(mk_act(&m, A_SQL, SQL_GRANT));
+	ack(seq, true);
+	assert_null(mk_act(&m, A_SQL, SQL_GRANT));
+	record_written(&put);
+	a = mk_act(&m, A_SQL, SQL_GRANT);
+	assert_non_null(a);
+	assert_int_equal(a->epoch, 6);
+	assert_int_equal(a->grant_ttl_ms, FSM_GRANT_TTL_MS);
+	assert_string_equal(a->proc.pod_uid, "pod-b");
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[1].label, RL_PRIMARY);
+	assert_int_equal(v.site[0].label, RL_REPLICA);
+	assert_int_equal(v.active, FSM_NONE);
+	assert_int_equal(v.effective, 1);
+	answer_sql(1, a, SE_DONE, false);
+	assert_non_null(mk_act(&m, A_EVENT, T_FAILOVER));
+	assert_non_null(mk_act(&m, A_DNS_WANT, -1));
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.active, 1);
+}
+
+/* A conflict or an answer that is lost: nothing granted, put again. */
+static void
+test_put_refused(void **state)
+{
+	const struct fsm_act	*a;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_RECORD_PUT, -1);
+	assert_non_null(a);
+	assert_false(m.o.put_promotion);
+	ack(a->seq, false);
+	assert_null(mk_act(&m, A_SQL, SQL_GRANT));
+	assert_null(mk_act(&m, A_RECORD_PUT, -1));	/* spaced */
+	m.s.put_next_ms = NOW;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+}
+
+/* An unanswered put is recognised in the record that is read. */
+static void
+test_put_recognised(void **state)
+{
+	struct fsm_record	 put;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	put = m.o.put;
+	record_written(&put);
+	assert_non_null(mk_act(&m, A_SQL, SQL_GRANT));
+}
+
+/* Answers that nobody waits for change nothing. */
+static void
+test_stale_answers(void **state)
+{
+	static struct fsm_state	 before;
+	struct fsm_event	 ev = { .type = E_SQL_DONE, .site = 1 };
+
+	(void)state;
+	mk_group(&m);
+	mk_step(&m, NULL);
+	before = m.s;
+	ev.u.sql.seq = 999;
+	ev.u.sql.kind = SQL_GRANT;
+	mk_step(&m, &ev);
+	assert_int_equal(m.o.n, 0);
+	assert_memory_equal(&before, &m.s, sizeof(before));
+	ack(998, true);
+	assert_memory_equal(&before, &m.s, sizeof(before));
+}
+
+/* A standby observes and decides, but sends nothing. */
+static void
+test_standby(void **state)
+{
+	unsigned	 k;
+
+	(void)state;
+	mk_group(&m);
+	m.s.lease_held = false;
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_word(&m, 0);
+	mk_step(&m, NULL);
+	for (k = 0; k < m.o.n; k++)
+		assert_true(m.o.act[k].type == A_LOG ||
+		    m.o.act[k].type == A_PROBE_NOW);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+}
+
+static void
+assert_dead(uint64_t epoch, const char *uid)
+{
+	struct fsm_event	 ev = { .type = E_ASSERT_DEAD };
+
+	ev.u.assert_dead.site = 0;
+	ev.u.assert_dead.epoch = epoch;
+	snprintf(ev.u.assert_dead.pod_uid, sizeof(ev.u.assert_dead.pod_uid),
+	    "%s", uid);
+	mk_step(&m, &ev);
+}
+
+static void
+silent_primary(void)
+{
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	m.s.site[0].seen_ms = NOW - FSM_ASSERT_QUIET_MS - 1;
+	m.s.site[1].p.io = m.s.site[2].p.io = IO_CONNECTING;
+}
+
+static void
+test_assert_dead(void **state)
+{
+	(void)state;
+	silent_primary();
+	assert_dead(5, "pod-a");
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_OK));
+	assert_non_null(mk_act(&m, A_ANNOTATION_DEL, -1));
+	assert_int_equal(m.s.ended[0], P_ASSERTED);
+	assert_non_null(mk_act(&m, A_SQL, SQL_STOP_RECEIVER));
+
+	silent_primary();
+	assert_dead(4, "pod-a");
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_REFUSED));
+	assert_int_equal(m.s.ended[0], P_NONE);
+
+	silent_primary();
+	assert_dead(5, "pod-x");
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_REFUSED));
+
+	/* a replica sees it */
+	silent_primary();
+	m.s.site[2].p.io = IO_YES;
+	assert_dead(5, "pod-a");
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_REFUSED));
+
+	/* its kubelet spoke of the running container */
+	silent_primary();
+	m.s.site[0].pod[0].kubelet_ms = NOW - 1000;
+	assert_dead(5, "pod-a");
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_REFUSED));
+
+	/* we have not watched for long enough: neither yes nor no */
+	silent_primary();
+	m.s.start_ms = NOW - 10000;
+	assert_dead(5, "pod-a");
+	assert_null(mk_act(&m, A_ANNOTATION_DEL, -1));
+	assert_true(m.s.assert_set);
+}
+
+/* A Pod is kept until its epoch has left the record. */
+static void
+test_finalizer(void **state)
+{
+	struct fsm_record	 put;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	m.s.site[0].pod[0].deleting = true;
+	mk_step(&m, NULL);
+	assert_null(mk_act(&m, A_POD_RELEASE, -1));
+	mk_word(&m, 0);
+	m.s.site[0].pod[0].deleting = true;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	assert_null(mk_act(&m, A_POD_RELEASE, -1));
+	put = m.o.put;
+	assert_int_equal(put.n, 0);
+	ack(m.s.put.seq, true);
+	record_written(&put);
+	assert_non_null(mk_act(&m, A_POD_RELEASE, -1));
+}
+
+/* The kubelet's word is brought about once, and only if it can speak. */
+static void
+test_pod_delete(void **state)
+{
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_step(&m, NULL);
+	assert_null(mk_act(&m, A_POD_DELETE, -1));
+	m.s.site[0].pod[0].kubelet_ms = NOW - 3000;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_POD_DELETE, -1));
+	ack(m.s.site[0].pod_req.seq, true);
+	mk_step(&m, NULL);
+	assert_null(mk_act(&m, A_POD_DELETE, -1));
+}
+
+/* Whoever is writable without authority is fenced, then thrown out. */
+static void
+test_fence(void **state)
+{
+	const struct fsm_act	*a;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 2, SS_WRITABLE);
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_FENCE);
+	assert_non_null(a);
+	assert_int_equal(a->site, 2);
+	assert_int_equal(mk_acts(&m, A_SQL, SQL_FENCE), 1);
+	answer_sql(2, a, SE_DONE, true);
+	assert_non_null(mk_act(&m, A_SQL, SQL_EVICT));
+	assert_int_equal(m.s.site[2].state, SS_READ_ONLY);
+}
+
+/* An applier error blocks; a human may give up what was not applied. */
+static void
+test_override(void **state)
+{
+	struct fsm_event	 ev = { .type = E_OVERRIDE, .u.override = 1 };
+	const struct fsm_act	*a;
+	struct fsm_view		 v;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_word(&m, 0);
+	m.s.rel.drained = 0;
+	m.s.site[1].receiver_off_ms = NOW - 1000;
+	m.s.site[1].p.io = IO_NO;
+	m.s.site[1].p.sql = false;
+	m.s.site[1].p.sql_errno = 1062;
+	mk_step(&m, NULL);
+	fsm_view(&m.c, &m.s, &v);
+	assert_string_equal(fsm_verdict_block(v.verdict), "ApplierError");
+	assert_null(mk_act(&m, A_SQL, SQL_RESET_REPLICA));
+	m.s.site[1].sql.seq = 0;
+	mk_step(&m, &ev);
+	a = mk_act(&m, A_SQL, SQL_RESET_REPLICA);
+	assert_non_null(a);
+	assert_true(a->drop_received);
+	assert_non_null(mk_act(&m, A_ANNOTATION_DEL, -1));
+}
+
+/* What people read when a proof is missing. */
+static void
+test_view_no_proof(void **state)
+{
+	struct fsm_view	 v;
+	unsigned	 k;
+	bool		 found = false;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_step(&m, NULL);
+	fsm_view(&m.c, &m.s, &v);
+	for (k = 0; k < v.nconds; k++)
+		if (strcmp(v.cond[k].type, "PromotionBlocked") == 0) {
+			found = true;
+			assert_true(v.cond[k].status);
+			assert_string_equal(v.cond[k].reason, "NoProof");
+			assert_non_null(strstr(v.cond[k].message,
+			    "assert-dead=a/pod-a/5"));
+		}
+	assert_true(found);
+	assert_string_equal(v.alert, "NO PRIMARY: no writable site "
+	    "available");
+	assert_true(v.wake_ms > NOW);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_failover),
+		cmocka_unit_test(test_put_refused),
+		cmocka_unit_test(test_put_recognised),
+		cmocka_unit_test(test_stale_answers),
+		cmocka_unit_test(test_standby),
+		cmocka_unit_test(test_assert_dead),
+		cmocka_unit_test(test_finalizer),
+		cmocka_unit_test(test_pod_delete),
+		cmocka_unit_test(test_fence),
+		cmocka_unit_test(test_override),
+		cmocka_unit_test(test_view_no_proof),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
