@@ -130,7 +130,8 @@ klane_retry(struct klane *l, const struct kh_resp *p)
 {
 	int64_t ms = backoff_next(&l->backoff, arc4random());
 
-	if (p != NULL && p->retry_after_ms > ms)
+	/* A server that starts says 503 and 10 s, and is there much sooner. */
+	if (p != NULL && p->status == 429 && p->retry_after_ms > ms)
 		ms = p->retry_after_ms < 30000 ? p->retry_after_ms : 30000;
 	klane_in(l, ms);
 }
@@ -147,7 +148,7 @@ kube_call(const struct kcall *c)
 	struct kh_opts o = {
 		.method = c->method, .path = c->path, .type = c->type,
 		.may_send = c->may, .done = c->done, .arg = c->arg,
-		.max_body = KH_BODY_MAX,
+		.max_body = KH_BODY_MAX, .deadline_ms = c->deadline_ms,
 	};
 	struct kh_req *r;
 	char *text = NULL;

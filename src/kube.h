@@ -253,6 +253,7 @@ struct kcall {
 	const char	*path, *type;
 	yyjson_mut_doc	*doc;
 	yyjson_mut_val	*root;
+	int64_t		 deadline_ms;	/* 0: the usual */
 	kh_may_fn	*may;
 	kh_done_fn	*done;
 	void		*arg;

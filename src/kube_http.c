@@ -78,8 +78,8 @@ struct kh_req {
 	char			*buf;		/* received, not delivered */
 	size_t			 len, cap;
 	struct event		*idle;
-	int64_t			 sent_ns;
-	bool			 sent, refused, too_big, silent;
+	int64_t			 begun_ns, sent_ns;
+	bool			 sent, refused, too_big, silent, headed;
 	bool			 dirty, ended;
 	CURLcode		 res;
 	char			 resource[KH_RESOURCE_LEN + 1];
@@ -313,6 +313,27 @@ is_stream(struct kh_req *r)
 	return status == 200;
 }
 
+static void
+arm_idle(struct kh_req *r, int64_t ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (r->idle != NULL && event_add(r->idle, &tv) == -1)
+		fatalx("event_add");
+}
+
+static size_t
+curl_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct kh_req *r = arg;
+
+	(void)p;
+	if (!r->headed)
+		arm_idle(r, r->o.idle_ms);
+	r->headed = true;
+	return size * n;
+}
+
 static size_t
 curl_write(char *p, size_t size, size_t n, void *arg)
 {
@@ -356,6 +377,8 @@ req_result(struct kh_req *r, struct kh_resp *p)
 	p->sent_ns = r->sent_ns;
 	p->refused = r->refused;
 	p->too_big = r->too_big;
+	p->silent = r->silent;
+	p->headless = !r->headed;
 	p->retry_after_ms = after > 0 ? (int64_t)after * 1000 : 0;
 	/* A cut answer is no answer; a stream's end may come as a cut. */
 	if (r->res != CURLE_OK) {
@@ -390,6 +413,10 @@ req_done(struct kh_req *r)
 	if (kh->c.on_result != NULL && !p.refused &&
 	    (p.status != 0 || p.too_big || r->o.data == NULL))
 		kh->c.on_result(kh->c.arg, p.status != 0 || p.too_big);
+	log_ev(LL_DEBUG, "API request", KVS("method", methods[r->o.method]),
+	    KVS("resource", r->resource), KVI("status", p.status),
+	    KVMS("took", (monotime_now().ns - r->begun_ns) / 1000000),
+	    KVB("stream", r->o.data != NULL), KVS("error", p.error));
 	if (kh->c.on_request != NULL && r->sent)
 		kh->c.on_request(kh->c.arg, methods[r->o.method], r->resource,
 		    p.status);
@@ -415,13 +442,11 @@ req_data(struct kh_req *r)
 	struct kh_req *t;
 	char *buf = r->buf;
 	size_t len = r->len, cap = r->cap;
-	struct timeval tv = { r->o.idle_ms / 1000, r->o.idle_ms % 1000 * 1000 };
 	int rc;
 
 	r->buf = NULL;
 	r->len = r->cap = 0;
-	if (r->idle != NULL)
-		event_add(r->idle, &tv);
+	arm_idle(r, r->o.idle_ms);
 	rc = r->o.data(r->o.arg, buf, len);
 	freezero(buf, cap);
 	/* The callback may have cancelled its own request. */
@@ -573,6 +598,8 @@ req_options(struct kh_req *r)
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, curl_write);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, curl_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "bloodraven");
 	/* A multiplexed one would then never share a connection. */
 	if (suspect && !r->o.multiplex)
@@ -582,13 +609,12 @@ req_options(struct kh_req *r)
 static void
 req_start_idle(struct kh_req *r)
 {
-	struct timeval tv = { r->o.idle_ms / 1000, r->o.idle_ms % 1000 * 1000 };
-
 	if (r->o.idle_ms == 0)
 		return;
 	r->idle = evtimer_new(r->kh->base, on_idle, r);
-	if (r->idle == NULL || evtimer_add(r->idle, &tv) == -1)
+	if (r->idle == NULL)
 		fatalx("evtimer_new");
+	arm_idle(r, r->o.head_ms != 0 ? r->o.head_ms : r->o.idle_ms);
 }
 
 struct kh_req *
@@ -601,6 +627,7 @@ kh_send(struct kh *kh, const struct kh_opts *o)
 		fatal("calloc");
 	r->kh = kh;
 	r->o = *o;
+	r->begun_ns = monotime_now().ns;
 	if (r->o.deadline_ms == 0)
 		r->o.deadline_ms = KH_DEADLINE_MS;
 	if (r->o.max_body == 0)

@@ -77,6 +77,8 @@ struct kh_resp {
 	bool		 sent;		/* false: the server never saw it */
 	bool		 refused;	/* the may_send() said no */
 	bool		 too_big;	/* the answer was beyond max_body */
+	bool		 silent;	/* ended by idle_ms or head_ms */
+	bool		 headless;	/* no header ever came */
 	int64_t		 sent_ns;	/* struct monotime of sending, or 0 */
 	int64_t		 retry_after_ms;	/* 0: not told */
 	const char	*body;		/* NUL after len */
@@ -98,6 +100,7 @@ struct kh_opts {
 	size_t		 len;
 	int64_t		 deadline_ms;	/* 0: KH_DEADLINE_MS */
 	int64_t		 idle_ms;	/* streams: longest silence, 0: any */
+	int64_t		 head_ms;	/* the same until headers come, 0 */
 	size_t		 max_body;	/* 0: KH_OBJECT_MAX */
 	bool		 multiplex;	/* HTTP/2, one connection for many */
 	kh_may_fn	*may_send;	/* NULL: always */

@@ -123,12 +123,10 @@ lease_written(struct lease *l, int64_t sent, const struct klease *o)
 {
 	(void)adopt(l, o);
 	l->seen_ns = sent;
-	if (l->releasing || !ours(l)) {
-		l->held = false;
-		return;
-	}
-	l->held = true;
-	l->sent_ns = sent;
+	/* A renewal that was under way when the release began is still ours. */
+	l->held = ours(l);
+	if (l->held)
+		l->sent_ns = sent;
 }
 
 void

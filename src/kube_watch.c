@@ -38,8 +38,12 @@
 /* Bookmarks come about once a minute. */
 #define IDLE_MS		90000
 #define GRACE_MS	15000
+/* A watch that is not even begun in this time is replaced by a list. */
+#define HEAD_MS		2000
 #define LIST_MS		60000
-#define LIST_IDLE_MS	10000
+/* The patience with a list begins small, for a server that just started. */
+#define LIST_IDLE_MIN_MS 1500
+#define LIST_IDLE_MAX_MS 30000
 /* It must act soon after the API server's return. */
 #define RETRY_MIN_MS	100
 #define RETRY_MAX_MS	2000
@@ -56,6 +60,7 @@ struct kwatch {
 	char			 cont[CONTINUE_LEN + 1];
 	bool			 listing, synced, relist, complained;
 	struct backoff		 backoff;
+	int64_t			 list_idle_ms;
 	struct kwatch_stats	 stats;
 };
 
@@ -89,7 +94,8 @@ retry_later(struct kwatch *w, const struct kh_resp *p)
 {
 	int64_t ms = backoff_next(&w->backoff, arc4random());
 
-	if (p != NULL && p->retry_after_ms > ms)
+	/* A server that starts says 503 and 10 s, and is there much sooner. */
+	if (p != NULL && p->status == 429 && p->retry_after_ms > ms)
 		ms = p->retry_after_ms < 30000 ? p->retry_after_ms : 30000;
 	retry_in(w, ms);
 }
@@ -104,6 +110,15 @@ complain(struct kwatch *w, const char *what, const struct kh_resp *p)
 	log_ev(LL_WARN, "watch interrupted", KVS("kind", w->c.name),
 	    KVS("stage", what), KVI("status", p->status),
 	    KVS("error", p->error != NULL ? p->error : ""));
+}
+
+static bool
+was_silent(struct kwatch *w, const struct kh_resp *p)
+{
+	if (!p->silent)
+		return false;
+	w->stats.silent++;
+	return true;
 }
 
 static void
@@ -153,7 +168,7 @@ list_start(struct kwatch *w)
 	char path[KH_PATH_MAX], cont[3 * CONTINUE_LEN + 1] = "";
 	struct kh_opts o = {
 		.method = KH_GET, .path = path, .deadline_ms = LIST_MS,
-		.idle_ms = LIST_IDLE_MS, .multiplex = true,
+		.idle_ms = w->list_idle_ms, .multiplex = true,
 		.data = on_data, .done = list_done, .arg = w,
 	};
 	int n;
@@ -210,6 +225,9 @@ list_done(void *arg, const struct kh_resp *p)
 	end_split(w);
 	if (!ok) {
 		complain(w, "list", p);
+		if (was_silent(w, p) &&
+		    w->list_idle_ms <= LIST_IDLE_MAX_MS / 2)
+			w->list_idle_ms *= 2;
 		w->rv[0] = '\0';
 		/* Also a 410: the continue token is too old, begin again. */
 		w->listing = false;
@@ -225,6 +243,7 @@ list_done(void *arg, const struct kh_resp *p)
 		log_ev(LL_INFO, "watch works again", KVS("kind", w->c.name));
 	w->complained = false;
 	backoff_reset(&w->backoff);
+	w->list_idle_ms = LIST_IDLE_MIN_MS;
 	w->synced = true;
 	w->c.listed(w->c.arg);
 	/* listed() may have asked for another list. */
@@ -299,6 +318,7 @@ watch_start(struct kwatch *w)
 	struct kh_opts o = {
 		.method = KH_GET, .path = path,
 		.deadline_ms = t * 1000 + GRACE_MS, .idle_ms = idle_ms,
+		.head_ms = HEAD_MS,
 		.multiplex = true, .data = on_data, .done = watch_done,
 		.arg = w,
 	};
@@ -322,8 +342,8 @@ watch_done(void *arg, const struct kh_resp *p)
 
 	w->req = NULL;
 	end_split(w);
-	if (p->error != NULL && strncmp(p->error, "silent", 6) == 0)
-		w->stats.silent++;
+	if (was_silent(w, p) && p->headless)
+		w->rv[0] = '\0';
 	if (p->status == 410) {
 		w->stats.gone++;
 		w->rv[0] = '\0';
@@ -373,6 +393,7 @@ kwatch_new(struct kh *kh, struct event_base *base,
 		fatal("calloc");
 	w->kh = kh;
 	w->c = *c;
+	w->list_idle_ms = LIST_IDLE_MIN_MS;
 	w->backoff.min_ms = RETRY_MIN_MS;
 	w->backoff.max_ms = RETRY_MAX_MS;
 	if ((w->retry = evtimer_new(base, on_retry, w)) == NULL)

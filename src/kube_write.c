@@ -106,6 +106,28 @@ put_in_time(const struct kput *p)
 	return monotime_now().ns < p->msg.valid_until_ns;
 }
 
+/* What is left for one request of a put; 0 without a put: the usual. */
+static int64_t
+put_left_ms(const struct kgroup *g)
+{
+	int64_t ms;
+
+	if (g->put == NULL)
+		return 0;
+	ms = (g->put->msg.valid_until_ns - monotime_now().ns) / 1000000 + 1;
+	return ms < 1 ? 1 : ms < KH_DEADLINE_MS ? ms : KH_DEADLINE_MS;
+}
+
+/* The parent waits for the ACK: never beyond the put's own deadline. */
+static void
+lane_retry(struct kgroup *g, const struct kh_resp *p)
+{
+	klane_retry(&g->status, p);
+	if (g->put != NULL && p->status == 429 &&
+	    p->retry_after_ms > put_left_ms(g))
+		klane_in(&g->status, put_left_ms(g));
+}
+
 static bool
 put_may_send(void *arg)
 {
@@ -173,7 +195,7 @@ put_done(void *arg, const struct kh_resp *p)
 	if (p->status == 409)
 		klane_in(&g->status, 0);
 	else
-		klane_retry(&g->status, p);
+		lane_retry(g, p);
 }
 
 /* obj was just read. Returns true when a request is on its way. */
@@ -205,6 +227,7 @@ put_step(struct kgroup *g, yyjson_val *obj)
 		return false;
 	}
 	kgroup_path(g, "/status", path);
+	c.deadline_ms = put_left_ms(g);
 	c.doc = kj_new();
 	c.root = krecord_patch(c.doc, &g->put->msg,
 	    kj_meta(obj, "resourceVersion"));
@@ -505,7 +528,7 @@ get_done(void *arg, const struct kh_resp *p)
 		    p->status == 404))
 			put_end(g, p, "the record could not be read in time");
 		if (p->status != 404)
-			klane_retry(&g->status, p);
+			lane_retry(g, p);
 		return;
 	}
 	obj = yyjson_doc_get_root(d);
@@ -550,6 +573,7 @@ on_status(int fd, short what, void *arg)
 		return;
 	}
 	kgroup_path(g, "", path);
+	c.deadline_ms = put_left_ms(g);
 	g->status.req = kube_call(&c);
 }
 

@@ -281,6 +281,29 @@ test_lease_release(void **state)
 	assert_string_equal(s.holder, "b");
 }
 
+/* The answer to a renewal that comes after the wish to release is no release. */
+static void
+test_lease_release_races(void **state)
+{
+	struct server s = { 0 };
+	struct klease body;
+	struct lease a;
+	int64_t now = 100 * S;
+
+	(void)state;
+	lease_init(&a, "a", 15000, 10000, 2000);
+	turn(&a, &s, now, 1);
+	assert_int_equal(lease_next(&a, now + 2 * S, 2, &body), LD_UPDATE);
+	assert_true(write_lease(&s, LD_UPDATE, &body));
+	lease_release(&a);
+	lease_written(&a, now + 2 * S, &s.lease);
+	assert_true(a.held);
+	assert_false(lease_valid(&a, now + 2 * S));
+	turn(&a, &s, now + 3 * S, 3);
+	assert_false(a.held);
+	assert_string_equal(s.holder, "");
+}
+
 /* A renewal whose answer is lost moves nothing; what is found counts. */
 static void
 test_lease_unsure(void **state)
@@ -535,6 +558,7 @@ main(void)
 		cmocka_unit_test(test_split_refuses),
 		cmocka_unit_test(test_lease_takeover),
 		cmocka_unit_test(test_lease_release),
+		cmocka_unit_test(test_lease_release_races),
 		cmocka_unit_test(test_lease_unsure),
 		cmocka_unit_test(test_lease_random),
 		cmocka_unit_test(test_labels),
