@@ -197,4 +197,9 @@ enum log_level log_getlevel(void);
 /* Fields of a wall clock time, without locks: for signal handlers too. */
 size_t walltime_format(int64_t sec, long nsec, char[static WALLTIME_LEN]);
 
+/* -------------------------------------------------------------- memory --- */
+
+/* The set-up is over: give back what only it needed (memory.c). */
+void memory_settle(void);
+
 #endif /* PRIVSEP_INTERNAL_H */

@@ -245,6 +245,7 @@ launcher_init(struct launcher *l, const struct ps_conf *conf, int sock)
 		if (sandbox_launcher() == -1)
 			fatal("launcher: sandbox");
 	}
+	memory_settle();
 	l->conf = conf;
 	chan_init(&l->chan);
 	chan_open(&l->chan, PS_CHAN_FD);

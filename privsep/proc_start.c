@@ -192,6 +192,7 @@ ps_start(const struct ps_conf *conf, struct event_base *base)
 void
 ps_sandbox_parent(struct ps *ps, const char *const *readdirs)
 {
+	memory_settle();
 	if (sandbox_disabled(ps->conf))
 		return;
 	if (sandbox_parent(readdirs) == -1)

@@ -25,12 +25,9 @@
  * PROBE_GROUP and CREDS; a restarted prober is told again.
  */
 
-#include <sys/mman.h>
 
 #include <ctype.h>
 #include <errno.h>
-#include <link.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -441,33 +438,6 @@ on_probe_now(const struct m_probe_now *m)
 
 /* --------------------------------------------------------------- worker --- */
 
-/*
- * Pages of programs and libraries that only the set-up needed: they come back
- * from the page cache when they are touched again. Only what was never
- * writable may be dropped: relocated data is nowhere else.
- */
-static int
-drop_text(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	const uintptr_t	 page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t	 start, end;
-	int		 i;
-
-	(void)size;
-	(void)arg;
-	for (i = 0; i < info->dlpi_phnum; i++) {
-		if (info->dlpi_phdr[i].p_type != PT_LOAD ||
-		    info->dlpi_phdr[i].p_flags & PF_W)
-			continue;
-		start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-		end = start + info->dlpi_phdr[i].p_memsz;
-		start &= ~(page - 1);
-		end = (end + page - 1) & ~(page - 1);
-		(void)madvise((void *)start, end - start, MADV_DONTNEED);
-	}
-	return 0;
-}
-
 int
 mysql_setup(struct ps_worker *w)
 {
@@ -477,8 +447,6 @@ mysql_setup(struct ps_worker *w)
 		return -1;
 	}
 	maddr_close();
-	(void)dl_iterate_phdr(drop_text, NULL);
-	(void)malloc_trim(0);
 	return 0;
 }
 
