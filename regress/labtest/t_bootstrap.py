@@ -106,6 +106,23 @@ def versions(g):
     return out
 
 
+def difference(a, b, path=""):
+    """Paths of what differs, metadata that each write changes left out."""
+    if path in ("metadata.resourceVersion", "metadata.managedFields"):
+        return []
+    if isinstance(a, dict) and isinstance(b, dict):
+        out = []
+        for k in sorted(set(a) | set(b)):
+            out += difference(a.get(k), b.get(k), (path + "." + k).strip("."))
+        return out
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        out = []
+        for i, (x, y) in enumerate(zip(a, b)):
+            out += difference(x, y, "%s[%d]" % (path, i))
+        return out
+    return [] if a == b else ["%s: %r to %r" % (path, a, b)]
+
+
 @test("idle", order=11)
 def idle(t):
     g = t.ready()
@@ -119,7 +136,7 @@ def idle(t):
         return time.monotonic() - quiet > 6
 
     wait("the group's objects come to rest", 90, settled, interval=0.5)
-    before = last
+    before, object_before = last, g.cr()
     # What is measured is a span of time in which nothing may happen.
     t1 = time.monotonic()
     while time.monotonic() - t1 < IDLE_SECONDS:
@@ -128,8 +145,9 @@ def idle(t):
     changed = sorted("%s/%s" % k for k in set(before) | set(after)
                      if before.get(k) != after.get(k))
     if changed:
-        raise Failure("written within %d s of rest: %s"
-                      % (IDLE_SECONDS, ", ".join(changed)))
+        raise Failure("written within %d s of rest: %s; of the group: %s" % (
+            IDLE_SECONDS, ", ".join(changed),
+            ", ".join(difference(object_before, g.cr())) or "nothing"))
     t.fact("no write in %d s" % IDLE_SECONDS)
 
 
@@ -194,7 +212,12 @@ def empty_volume(t):
         raise Failure("no Event PromotionBlocked")
     t.ok("PromotionBlocked/DataMissing in condition and Event")
     g.release(other)
-    wait("the site with the data is promoted", 150,
+    wait("the site with the data is back", 150, lambda: g.site(other).get(
+        "state") == "read-only", g.short)
+    # A human decides: the empty site goes, the other one takes over.
+    g.hold(active)
+    g.kill9(active)
+    wait("the site with the data is promoted", 60,
          lambda: g.active() == other, g.short)
     rows = int(g.sql(other, "SELECT COUNT(*) FROM oracle.writes"))
     if rows == 0:

@@ -10,6 +10,9 @@ from runner import test
 
 def finish(t, g, o, old):
     """Waits until the old site is back, and judges whatever happened to it."""
+    wait("every site has a Pod", 90, lambda: all(
+        lab.container(g.pod(s) or {}, "mysql").get("ready")
+        for s in g.sites), g.short)
     active = wait("an active site", 30, g.active, g.short)
     if active == old:
         wait("the group is whole again", 120, lambda: g.is_true("Ready"),
@@ -92,7 +95,11 @@ def pod_killed(t):
     g = t.ready()
     active = g.active()
     o = t.oracle(g)
-    api.delete("pods", g.ns, g.pod(active)["metadata"]["name"], 1)
+    pod = g.pod(active)["metadata"]["name"]
+    api.delete("pods", g.ns, pod, 1)
+    wait("the Pod is gone", 60, lambda: api.get(
+        "pods", g.ns, pod, missing=True) is None,
+        lambda: api.get("pods", g.ns, pod)["metadata"])
     o.wait_acked(90, "writes after the Pod was deleted")
     finish(t, g, o, active)
 
