@@ -194,32 +194,32 @@ hash(void **state)
 static void
 fill_status(struct m_group_status *g, struct m_site_status *s)
 {
-	strcpy(g->active_site, "a");
+	(void)strlcpy(g->active_site, "a", sizeof(g->active_site));
 	g->last_failover_s = NOW_MS / 1000 - 60;
-	strcpy(g->last_failover_target, "a");
-	strcpy(g->promotion_gtid, SERVER_UUID ":1-7");
+	(void)strlcpy(g->last_failover_target, "a", sizeof(g->last_failover_target));
+	(void)strlcpy(g->promotion_gtid, SERVER_UUID ":1-7", sizeof(g->promotion_gtid));
 	g->n_conditions = 2;
-	strcpy(g->conditions[0].type, "Ready");
+	(void)strlcpy(g->conditions[0].type, "Ready", sizeof(g->conditions[0].type));
 	g->conditions[0].status = true;
-	strcpy(g->conditions[0].reason, "TopologyPolled");
-	strcpy(g->conditions[0].message, "caf\xc3\xa9, and cut: \xc3");
-	strcpy(g->conditions[1].type, "Degraded");
-	strcpy(g->conditions[1].reason, "Healthy");
-	strcpy(s[0].name, "b");
+	(void)strlcpy(g->conditions[0].reason, "TopologyPolled", sizeof(g->conditions[0].reason));
+	(void)strlcpy(g->conditions[0].message, "caf\xc3\xa9, and cut: \xc3", sizeof(g->conditions[0].message));
+	(void)strlcpy(g->conditions[1].type, "Degraded", sizeof(g->conditions[1].type));
+	(void)strlcpy(g->conditions[1].reason, "Healthy", sizeof(g->conditions[1].reason));
+	(void)strlcpy(s[0].name, "b", sizeof(s[0].name));
 	s[0].state = SS_READ_ONLY;
 	s[0].last_seen_ms = NOW_MS;
-	strcpy(s[0].gtid, SERVER_UUID ":1-9");
+	(void)strlcpy(s[0].gtid, SERVER_UUID ":1-9", sizeof(s[0].gtid));
 	s[0].replicating = true;
 	s[0].lag_s = 0;
-	strcpy(s[0].source_host, "mysql-db-a-internal");
-	strcpy(s[0].convergence, "Converged");
-	strcpy(s[0].convergence_reason, "DirectSource");
-	strcpy(s[1].name, "a");
+	(void)strlcpy(s[0].source_host, "mysql-db-a-internal", sizeof(s[0].source_host));
+	(void)strlcpy(s[0].convergence, "Converged", sizeof(s[0].convergence));
+	(void)strlcpy(s[0].convergence_reason, "DirectSource", sizeof(s[0].convergence_reason));
+	(void)strlcpy(s[1].name, "a", sizeof(s[1].name));
 	s[1].state = SS_WRITABLE;
 	s[1].last_seen_ms = NOW_MS;
 	s[1].lag_s = -1;
-	strcpy(s[1].recovery, "RecoveryBlocked");
-	strcpy(s[1].divergent_gtid, SERVER_UUID ":8");
+	(void)strlcpy(s[1].recovery, "RecoveryBlocked", sizeof(s[1].recovery));
+	(void)strlcpy(s[1].divergent_gtid, SERVER_UUID ":8", sizeof(s[1].divergent_gtid));
 	s[1].divergent_count = 1;
 }
 
@@ -255,7 +255,7 @@ status(void **state)
 	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
 	assert_int_equal(kstatus_diff(yyjson_doc_get_root(now), v), KS_SAME);
 	s[0].last_seen_ms += 60000;
-	strcpy(s[0].gtid, SERVER_UUID ":1-10");
+	(void)strlcpy(s[0].gtid, SERVER_UUID ":1-10", sizeof(s[0].gtid));
 	s[0].lag_s = 1;
 	v = kstatus_render(
 	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
@@ -279,24 +279,24 @@ status(void **state)
 static void
 fill_record(struct m_record_put *p)
 {
-	strcpy(p->group, UID);
+	(void)strlcpy(p->group, UID, sizeof(p->group));
 	p->base_version = 4;
 	p->epoch = 12;
-	strcpy(p->active, "b");
-	strcpy(p->server_uuid, SERVER_UUID);
+	(void)strlcpy(p->active, "b", sizeof(p->active));
+	(void)strlcpy(p->server_uuid, SERVER_UUID, sizeof(p->server_uuid));
 	p->n_unended = 2;
 	p->unended[0].epoch = 11;
-	strcpy(p->unended[0].site, "a");
+	(void)strlcpy(p->unended[0].site, "a", sizeof(p->unended[0].site));
 	p->unended[1].epoch = 12;
-	strcpy(p->unended[1].site, "b");
-	strcpy(p->unended[1].pod_uid, POD_UID);
-	strcpy(p->unended[1].container_id, "containerd://0123abcd");
-	strcpy(p->unended[1].server_uuid, SERVER_UUID);
+	(void)strlcpy(p->unended[1].site, "b", sizeof(p->unended[1].site));
+	(void)strlcpy(p->unended[1].pod_uid, POD_UID, sizeof(p->unended[1].pod_uid));
+	(void)strlcpy(p->unended[1].container_id, "containerd://0123abcd", sizeof(p->unended[1].container_id));
+	(void)strlcpy(p->unended[1].server_uuid, SERVER_UUID, sizeof(p->unended[1].server_uuid));
 	p->unended[1].proc_start_ms = NOW_MS + 250;
 	p->last_failover_s = NOW_MS / 1000;
-	strcpy(p->last_failover_target, "b");
-	strcpy(p->promotion_gtid, SERVER_UUID ":1-7");
-	strcpy(p->seen_gtid, SERVER_UUID ":1-9");
+	(void)strlcpy(p->last_failover_target, "b", sizeof(p->last_failover_target));
+	(void)strlcpy(p->promotion_gtid, SERVER_UUID ":1-7", sizeof(p->promotion_gtid));
+	(void)strlcpy(p->seen_gtid, SERVER_UUID ":1-9", sizeof(p->seen_gtid));
 	p->promotion = true;
 }
 
@@ -345,7 +345,7 @@ dns(void **state)
 	w.ttl = 60;
 	check(doc, kdns_render(doc, &w), "dnsendpoint.json");
 	doc = yyjson_mut_doc_new(NULL);
-	strcpy(w.target, "2001:db8::1");
+	(void)strlcpy(w.target, "2001:db8::1", sizeof(w.target));
 	check(doc, kdns_render(doc, &w), "dnsendpoint-ipv6.json");
 }
 
@@ -374,8 +374,8 @@ bodies(void **state)
 	yyjson_doc *live;
 
 	m->warning = true;
-	strcpy(m->reason, "PromotionBlocked");
-	strcpy(m->message, "NoProof: epoch 11 of site a");
+	(void)strlcpy(m->reason, "PromotionBlocked", sizeof(m->reason));
+	(void)strlcpy(m->message, "NoProof: epoch 11 of site a", sizeof(m->message));
 	check(doc, kevent_render(doc, &e), "event.json");
 	doc = yyjson_mut_doc_new(NULL);
 	live = served(klease_render(doc, &l));

@@ -65,7 +65,7 @@ apt_root() {
 	local r=$APT/$1 mirror=$2 key s base=$3
 	shift 2
 	key=$(keyring) || return 1
-	rm -rf "$r/etc"
+	rm -rf "${r:?}/etc"
 	mkdir -p "$r"/etc/apt/{preferences.d,sources.list.d} \
 	    "$r"/var/lib/apt/lists/partial "$r"/var/lib/dpkg \
 	    "$APT/archives/partial" "$APT/none/partial"
