@@ -144,9 +144,9 @@ const struct scenario	 scenarios[] = {
 		{ 8, 70, F_CONFUSED, S_ACTIVE, NULL },
 		BLOCK(40, "NoProof") }, NULL },
 	{ "rogue-site-vanishes", 2, { C, C }, 120, {
-		{ 4, 70, F_DENY, 0, NULL },
+		{ 4, 16, F_STALL, 0, NULL },
 		{ 5, 0, F_ROGUE, 1, NULL },
-		{ 6, 60, F_CUT_OP, 1, NULL },
+		{ 7, 60, F_CUT_OP, 1, NULL },
 		{ 20, 0, F_KILL, S_ACTIVE, NULL } }, NULL },
 	{ "dr-only-is-never-promoted", 3, { C, C, D }, 90, {
 		{ 4, 80, F_HOLD, 1, NULL },

@@ -432,9 +432,29 @@ campaign(uint64_t from, uint64_t to, const struct scenario *only,
 static int
 mutants(uint64_t to)
 {
+	/* Guards that stand behind each other, switched off together. */
+	static const struct {
+		const char	*name;
+		uint64_t	 bits;
+	} both[] = {
+		{ "old words count", 1ULL << G_WORD_CONTAINER |
+		    1ULL << G_WORD_START | 1ULL << G_WORD_SEEN },
+		{ "grant before the record", 1ULL << G_MINT_FIRST |
+		    1ULL << G_GRANT_PROCESS },
+		{ "lost volume", 1ULL << G_REGRANT_SELF |
+		    1ULL << G_REGRANT_DATA },
+		{ "any fence proves", 1ULL << G_FENCE_PROCESS |
+		    1ULL << G_FENCE_OWN_GRANTS | 1ULL << G_FENCE_OLD_GRANTS },
+	};
 	unsigned	 g, killed = 0;
 	int		 failed;
 
+	for (g = 0; g < sizeof(both) / sizeof(both[0]); g++) {
+		fsm_mutants = both[g].bits;
+		printf("mutants together, %s: %s\n", both[g].name,
+		    campaign(1, to, NULL, false, true) > 0 ? "killed" :
+		    "ALIVE");
+	}
 	for (g = 0; g < G_MAX; g++) {
 		fsm_mutants = 1ULL << g;
 		failed = campaign(1, to, NULL, false, true);
