@@ -73,6 +73,21 @@ record_full(const struct fsm_state *s)
 	return n >= UNENDED_MAX;
 }
 
+/* A lost writer with an unended epoch: the proof gate speaks of it. */
+static bool
+gated(const struct fsm_state *s, uint8_t j)
+{
+	unsigned	 k;
+
+	if (s->site[j].state != SS_UNREACHABLE)
+		return false;
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].site == j && fsm_same_process(
+		    &s->rec.unended[k].proc, &s->site[j].p))
+			return true;
+	return false;
+}
+
 /*
  * Site i is the choice. What still stands between it and the grant is the
  * same for every way that leads here.
@@ -93,7 +108,7 @@ choose(const struct fsm_conf *c, const struct fsm_state *s,
 	}
 	for (j = 0; j < c->nsites; j++)
 		if (!FSM_GUARD(G_NO_OTHER_WRITER,
-		    j == i || !fsm_may_write(s, j))) {
+		    j == i || !fsm_may_write(s, j) || gated(s, j))) {
 			verdict(d, V_FENCING, j);
 			return;
 		}
