@@ -61,6 +61,7 @@ struct kwatch {
 	bool			 listing, synced, relist, complained;
 	struct backoff		 backoff;
 	int64_t			 list_idle_ms;
+	struct monotime		 begun;		/* the watch */
 	struct kwatch_stats	 stats;
 };
 
@@ -332,6 +333,7 @@ watch_start(struct kwatch *w)
 		fatalx("path of a watch is too long");
 	start_split(w, false, watch_item);
 	w->stats.watches++;
+	w->begun = monotime_now();
 	w->req = kh_send(w->kh, &o);
 }
 
@@ -351,6 +353,8 @@ watch_done(void *arg, const struct kh_resp *p)
 		w->rv[0] = '\0';
 	if (p->status == 200 && w->rv[0] != '\0') {
 		/* Its time was over; the back-off bounds one that ends at once. */
+		if (monotime_sub_ms(monotime_now(), w->begun) > RETRY_MAX_MS)
+			backoff_reset(&w->backoff);
 		retry_in(w, w->backoff.cur_ms == 0 ? 0 :
 		    backoff_next(&w->backoff, arc4random()));
 		if (w->backoff.cur_ms == 0)
