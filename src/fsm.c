@@ -27,7 +27,7 @@
 void
 fsm_init(struct fsm_state *s, int64_t now)
 {
-	uint8_t	 i;
+	uint8_t i;
 
 	memset(s, 0, sizeof(*s));
 	s->start_ms = s->now_ms = now;
@@ -46,14 +46,15 @@ fsm_init(struct fsm_state *s, int64_t now)
 bool
 fsm_can_act(const struct fsm_ctx *x)
 {
-	return FSM_GUARD(G_LEASE, x->s->lease_held &&
-	    x->s->lease_deadline_ms - x->now >= FSM_LEASE_MIN_MS);
+	return FSM_GUARD(G_LEASE,
+	    x->s->lease_held &&
+		x->s->lease_deadline_ms - x->now >= FSM_LEASE_MIN_MS);
 }
 
 struct fsm_act *
 fsm_emit(struct fsm_ctx *x, enum fsm_act_type type, uint8_t site)
 {
-	struct fsm_act	*a;
+	struct fsm_act *a;
 
 	if (x->o->n == FSM_ACTS_MAX) {
 		x->o->overflow = true;
@@ -74,7 +75,7 @@ struct fsm_act *
 fsm_request(struct fsm_ctx *x, enum fsm_act_type type, uint8_t site,
     struct fsm_req *req, int64_t timeout)
 {
-	struct fsm_act	*a;
+	struct fsm_act *a;
 
 	if (req->seq != 0 || !fsm_can_act(x) ||
 	    (a = fsm_emit(x, type, site)) == NULL)
@@ -91,9 +92,9 @@ fsm_request(struct fsm_ctx *x, enum fsm_act_type type, uint8_t site,
 struct fsm_act *
 fsm_sql(struct fsm_ctx *x, uint8_t i, enum sql_kind kind, int64_t timeout)
 {
-	struct fsm_site	*t = &x->s->site[i];
-	struct fsm_req	*req = kind == SQL_FENCE ? &t->fence : &t->sql;
-	struct fsm_act	*a;
+	struct fsm_site *t = &x->s->site[i];
+	struct fsm_req *req = kind == SQL_FENCE ? &t->fence : &t->sql;
+	struct fsm_act *a;
 
 	if (x->now < t->next_ms[kind] ||
 	    (a = fsm_request(x, A_SQL, i, req, timeout)) == NULL)
@@ -103,8 +104,8 @@ fsm_sql(struct fsm_ctx *x, uint8_t i, enum sql_kind kind, int64_t timeout)
 	a->kind = (uint8_t)kind;
 	a->epoch = x->s->rec.epoch;
 	memcpy(a->proc.pod_uid, t->p.pod_uid, sizeof(a->proc.pod_uid));
-	memcpy(a->proc.server_uuid, t->p.server_uuid,
-	    sizeof(a->proc.server_uuid));
+	memcpy(
+	    a->proc.server_uuid, t->p.server_uuid, sizeof(a->proc.server_uuid));
 	a->proc.start_ms = t->p.start_ms;
 	return a;
 }
@@ -113,7 +114,7 @@ fsm_sql(struct fsm_ctx *x, uint8_t i, enum sql_kind kind, int64_t timeout)
 struct fsm_act *
 fsm_tell(struct fsm_ctx *x, enum fsm_text text, uint8_t site)
 {
-	struct fsm_act	*a;
+	struct fsm_act *a;
 
 	if ((a = fsm_emit(x, A_LOG, site)) == NULL)
 		return NULL;
@@ -133,7 +134,7 @@ fsm_tell(struct fsm_ctx *x, enum fsm_text text, uint8_t site)
 void
 fsm_count(struct fsm_ctx *x, enum fsm_metric metric, uint8_t site)
 {
-	struct fsm_act	*a;
+	struct fsm_act *a;
 
 	if ((a = fsm_emit(x, A_METRIC, site)) != NULL)
 		a->metric = (uint8_t)metric;
@@ -143,7 +144,7 @@ fsm_count(struct fsm_ctx *x, enum fsm_metric metric, uint8_t site)
 void
 fsm_probe_now(struct fsm_ctx *x, uint8_t i, int64_t spacing)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	if (x->now < t->extra_ms)
 		return;
@@ -156,9 +157,9 @@ fsm_probe_now(struct fsm_ctx *x, uint8_t i, int64_t spacing)
 static void
 lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 {
-	struct fsm_state	*s = x->s;
-	bool			 ran_out = x->now >= s->lease_deadline_ms;
-	uint8_t			 i;
+	struct fsm_state *s = x->s;
+	bool ran_out = x->now >= s->lease_deadline_ms;
+	uint8_t i;
 
 	if (held && s->lease_held && !ran_out) {
 		s->lease_deadline_ms = deadline;
@@ -171,8 +172,8 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 	 * A state that was made anew in a running operator does not know what
 	 * the one before it sent; that is valid until this Lease's deadline.
 	 */
-	s->old_grants_ms = held && s->seq != 0 && !s->had_term ? deadline :
-	    x->now;
+	s->old_grants_ms =
+	    held && s->seq != 0 && !s->had_term ? deadline : x->now;
 	s->had_term = s->had_term || held;
 	/* A new term: nothing of the last one is answered or trusted. */
 	s->my_epoch = 0;
@@ -185,7 +186,7 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 		memset(&s->site[i].fence, 0, sizeof(s->site[i].fence));
 		memset(&s->site[i].pod_req, 0, sizeof(s->site[i].pod_req));
 		s->site[i].lead_clock_ms = 0;
-		if (held)	/* the first reading counts for old grants */
+		if (held) /* the first reading counts for old grants */
 			s->site[i].grant_open = false;
 	}
 }
@@ -194,13 +195,13 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 static void
 sql_flags(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 {
-	struct fsm_site	*t = &x->s->site[i];
-	struct fsm_proc	 proc;
+	struct fsm_site *t = &x->s->site[i];
+	struct fsm_proc proc;
 
 	memset(&proc, 0, sizeof(proc));
 	memcpy(proc.pod_uid, ev->u.sql.pod_uid, sizeof(proc.pod_uid));
-	memcpy(proc.server_uuid, ev->u.sql.server_uuid,
-	    sizeof(proc.server_uuid));
+	memcpy(
+	    proc.server_uuid, ev->u.sql.server_uuid, sizeof(proc.server_uuid));
 	proc.start_ms = ev->u.sql.start_ms;
 	if (!ev->u.sql.flags_read || !t->ever ||
 	    !fsm_same_process(&proc, &t->p))
@@ -220,15 +221,15 @@ sql_flags(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 static void
 sql_effects(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 {
-	struct fsm_site	*t = &x->s->site[i];
-	enum sql_kind	 kind = (enum sql_kind)ev->u.sql.kind;
-	enum sql_end	 end = (enum sql_end)ev->u.sql.end;
-	bool		 done = end == SE_DONE;
+	struct fsm_site *t = &x->s->site[i];
+	enum sql_kind kind = (enum sql_kind)ev->u.sql.kind;
+	enum sql_end end = (enum sql_end)ev->u.sql.end;
+	bool done = end == SE_DONE;
 
 	switch (kind) {
 	case SQL_GRANT:
-		fsm_grant_answer(x, i, end != SE_UNKNOWN,
-		    ev->u.sql.grant_limit_ms);
+		fsm_grant_answer(
+		    x, i, end != SE_UNKNOWN, ev->u.sql.grant_limit_ms);
 		break;
 	case SQL_FENCE:
 		if (done)
@@ -271,8 +272,8 @@ sql_effects(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 static void
 sql_event(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 {
-	struct fsm_site	*t = &x->s->site[i];
-	struct fsm_req	*req = NULL;
+	struct fsm_site *t = &x->s->site[i];
+	struct fsm_req *req = NULL;
 
 	if (ev->u.sql.seq == t->sql.seq)
 		req = &t->sql;
@@ -288,8 +289,8 @@ sql_event(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 static void
 ack_event(struct fsm_ctx *x, const struct fsm_event *ev)
 {
-	struct fsm_site	*t;
-	uint8_t		 i;
+	struct fsm_site *t;
+	uint8_t i;
 
 	if (ev->u.ack.seq == 0)
 		return;
@@ -304,16 +305,15 @@ ack_event(struct fsm_ctx *x, const struct fsm_event *ev)
 		if (!ev->u.ack.ok)
 			t->deleted_uid[0] = '\0';
 		memset(&t->pod_req, 0, sizeof(t->pod_req));
-		t->pod_next_ms = x->now +
-		    (ev->u.ack.ok ? 0 : FSM_POD_RETRY_MS);
+		t->pod_next_ms = x->now + (ev->u.ack.ok ? 0 : FSM_POD_RETRY_MS);
 	}
 }
 
 static void
 take(struct fsm_ctx *x, const struct fsm_event *ev)
 {
-	struct fsm_state	*s = x->s;
-	bool			 site = ev->site < x->c->nsites;
+	struct fsm_state *s = x->s;
+	bool site = ev->site < x->c->nsites;
 
 	switch ((enum fsm_event_type)ev->type) {
 	case E_PROBE:
@@ -352,8 +352,8 @@ take(struct fsm_ctx *x, const struct fsm_event *ev)
 		    sizeof(s->assert_uid));
 		break;
 	case E_OVERRIDE:
-		s->override = ev->u.override < x->c->nsites ?
-		    ev->u.override : FSM_NONE;
+		s->override =
+		    ev->u.override < x->c->nsites ? ev->u.override : FSM_NONE;
 		break;
 	case E_DNS:
 		s->dns_ok = ev->u.dns_ok;
@@ -380,8 +380,8 @@ late(struct fsm_req *req, int64_t now)
 static void
 forget_late(struct fsm_ctx *x)
 {
-	struct fsm_site	*t;
-	uint8_t		 i, kind;
+	struct fsm_site *t;
+	uint8_t i, kind;
 
 	if (late(&x->s->put, x->now))
 		fsm_put_done(x, false, true);
@@ -392,8 +392,8 @@ forget_late(struct fsm_ctx *x)
 			if (kind == SQL_CLONE)
 				fsm_clone_sql(x, i, SE_UNKNOWN);
 			else
-				fsm_rejoin_sql(x, i, (enum sql_kind)kind,
-				    SE_UNKNOWN);
+				fsm_rejoin_sql(
+				    x, i, (enum sql_kind)kind, SE_UNKNOWN);
 		}
 		(void)late(&t->fence, x->now);
 		if (late(&t->pod_req, x->now))
@@ -405,10 +405,10 @@ forget_late(struct fsm_ctx *x)
 static void
 say_decision(struct fsm_ctx *x)
 {
-	struct fsm_state	*s = x->s;
+	struct fsm_state *s = x->s;
 	const struct fsm_decision *d = &x->d;
-	bool			 blocks = fsm_verdict_block(d->verdict) != NULL;
-	struct fsm_act		*a;
+	bool blocks = fsm_verdict_block(d->verdict) != NULL;
+	struct fsm_act *a;
 
 	if (s->verdict != d->verdict || s->subject != d->site ||
 	    s->step != d->step) {
@@ -428,8 +428,8 @@ say_decision(struct fsm_ctx *x)
 	    x->now - s->blocked_ms < FSM_BLOCKED_SAY_MS)
 		return;
 	s->blocked_said = true;
-	a = fsm_tell(x, d->verdict == V_NO_PROOF ? T_NO_PROOF : T_BLOCKED,
-	    d->site);
+	a = fsm_tell(
+	    x, d->verdict == V_NO_PROOF ? T_NO_PROOF : T_BLOCKED, d->site);
 	if (a != NULL && d->verdict == V_NO_PROOF)
 		a->epoch = d->epoch;
 }
@@ -437,7 +437,7 @@ say_decision(struct fsm_ctx *x)
 static void
 say_dns(struct fsm_ctx *x)
 {
-	uint8_t	 a = fsm_active(x->c, x->s);
+	uint8_t a = fsm_active(x->c, x->s);
 
 	if (a == FSM_NONE || a == x->s->dns_said || !fsm_can_act(x))
 		return;
@@ -449,8 +449,8 @@ say_dns(struct fsm_ctx *x)
 static void
 check_granted(struct fsm_ctx *x)
 {
-	struct fsm_state	*s = x->s;
-	uint8_t			 a = s->rec.active;
+	struct fsm_state *s = x->s;
+	uint8_t a = s->rec.active;
 
 	if (s->my_epoch == 0 || s->my_granted || s->rec.epoch != s->my_epoch ||
 	    a >= x->c->nsites || !fsm_is_newest(s, a) ||
@@ -461,10 +461,9 @@ check_granted(struct fsm_ctx *x)
 
 void
 fsm_step(const struct fsm_conf *c, struct fsm_state *s,
-    const struct fsm_event *ev, int64_t now, int64_t wall,
-    struct fsm_out *out)
+    const struct fsm_event *ev, int64_t now, int64_t wall, struct fsm_out *out)
 {
-	struct fsm_ctx	 x = { .c = c, .s = s, .o = out, .now = now };
+	struct fsm_ctx x = { .c = c, .s = s, .o = out, .now = now };
 
 	out->n = 0;
 	out->overflow = false;
@@ -496,11 +495,12 @@ fsm_step(const struct fsm_conf *c, struct fsm_state *s,
 bool
 fsm_quiet(const struct fsm_conf *c, const struct fsm_state *s)
 {
-	uint8_t	 i;
+	uint8_t i;
 
 	for (i = 0; i < c->nsites; i++)
-		if (s->site[i].grant_open || (s->site[i].sql.seq != 0 &&
-		    s->site[i].sql.kind == SQL_GRANT))
+		if (s->site[i].grant_open ||
+		    (s->site[i].sql.seq != 0 &&
+			s->site[i].sql.kind == SQL_GRANT))
 			return false;
 	return true;
 }

@@ -38,48 +38,48 @@
 
 #include "br.h"
 
-#define FSM_NONE		0xff	/* no site */
-#define FSM_FOREIGN		0xfe	/* one that is not configured */
+#define FSM_NONE                 0xff /* no site */
+#define FSM_FOREIGN              0xfe /* one that is not configured */
 
 /* ----------------------------------------------------------- constants -- */
 
 /* Life of a grant on the server's clock (fencing.md section 2). */
-#define FSM_GRANT_TTL_MS	2000
+#define FSM_GRANT_TTL_MS         2000
 /*
  * Added when a grant's limit must have passed: UTC_TIMESTAMP() is the start
  * of the statement, and its thread may be scheduled late after that.
  */
-#define FSM_GRANT_MARGIN_MS	1000
+#define FSM_GRANT_MARGIN_MS      1000
 /* Nothing is sent with less of the Lease left than this. */
-#define FSM_LEASE_MIN_MS	500
+#define FSM_LEASE_MIN_MS         500
 /* A measured process start is exact to one second either way. */
-#define FSM_START_TOL_MS	2000
-#define FSM_SQL_TIMEOUT_MS	5000	/* failover.md section 2 */
-#define FSM_ACK_GRACE_MS	1000	/* answer late: decide anew */
-#define FSM_RECORD_TIMEOUT_MS	10000
-#define FSM_RETRY_MS		1000	/* spacing of a repeated action */
-#define FSM_DRAIN_POLL_MS	100	/* extra probes while draining */
-#define FSM_SUSPECT_POLL_MS	250	/* and after a lost connection */
-#define FSM_RESTART_MS		600000	/* a clone's recipient comes back */
-#define FSM_REPAIR_RETRY_MS	30000	/* rejoin after a failure */
-#define FSM_DRAIN_MS		30000	/* then DrainTimeout is reported */
-#define FSM_SEEN_MS		30000	/* last-seen set into the record */
-#define FSM_ASSERT_QUIET_MS	60000	/* assert-dead: nobody saw it */
-#define FSM_KUBELET_MS		30000	/* kubelet spoke after the loss */
-#define FSM_BLOCKED_SAY_MS	3000	/* the kubelet's word takes a second */
-#define FSM_POD_GRACE_S		1
-#define FSM_POD_RETRY_MS	5000	/* a refused delete or release */
-#define FSM_CLONE_BACKOFF_MS	10000	/* doubles */
+#define FSM_START_TOL_MS         2000
+#define FSM_SQL_TIMEOUT_MS       5000 /* failover.md section 2 */
+#define FSM_ACK_GRACE_MS         1000 /* answer late: decide anew */
+#define FSM_RECORD_TIMEOUT_MS    10000
+#define FSM_RETRY_MS             1000   /* spacing of a repeated action */
+#define FSM_DRAIN_POLL_MS        100    /* extra probes while draining */
+#define FSM_SUSPECT_POLL_MS      250    /* and after a lost connection */
+#define FSM_RESTART_MS           600000 /* a clone's recipient comes back */
+#define FSM_REPAIR_RETRY_MS      30000  /* rejoin after a failure */
+#define FSM_DRAIN_MS             30000  /* then DrainTimeout is reported */
+#define FSM_SEEN_MS              30000  /* last-seen set into the record */
+#define FSM_ASSERT_QUIET_MS      60000  /* assert-dead: nobody saw it */
+#define FSM_KUBELET_MS           30000  /* kubelet spoke after the loss */
+#define FSM_BLOCKED_SAY_MS       3000   /* the kubelet's word takes a second */
+#define FSM_POD_GRACE_S          1
+#define FSM_POD_RETRY_MS         5000  /* a refused delete or release */
+#define FSM_CLONE_BACKOFF_MS     10000 /* doubles */
 #define FSM_CLONE_BACKOFF_MAX_MS 600000
-#define FSM_CLOCK_TOL_MS	300000	/* record from the future */
+#define FSM_CLOCK_TOL_MS         300000 /* record from the future */
 
 /* Annotations that the core acts on (docs: bloodraven-fencing(7)). */
-#define FSM_ANN_ASSERT_DEAD	BR_ANN "assert-dead"	/* site/podUID/epoch */
+#define FSM_ANN_ASSERT_DEAD      BR_ANN "assert-dead" /* site/podUID/epoch */
 /*
  * <site>: promote it although its applier stopped with an error; what it
  * received and did not apply is dropped by a human's word.
  */
-#define FSM_ANN_OVERRIDE	BR_ANN "override-applier-error"
+#define FSM_ANN_OVERRIDE         BR_ANN "override-applier-error"
 
 /* -------------------------------------------------------------- names --- */
 
@@ -87,145 +87,146 @@
  * What the group decision says. One is always true; the order is that of the
  * decision (fsm_decide.c). name, and the PromotionBlocked reason or NULL.
  */
-#define FSM_VERDICTS(X)							\
-	X(V_STARTING, "starting", NULL)					\
-	X(V_DELETING, "deleting", NULL)					\
-	X(V_HEALTHY, "healthy", NULL)					\
-	X(V_SPLIT_BRAIN, "split brain", "SplitBrain")			\
-	X(V_TOTAL_LOSS, "total loss", NULL)				\
-	X(V_WAIT_SITES, "waiting for sites", NULL)			\
-	X(V_WAIT_THRESHOLD, "waiting for the threshold", NULL)		\
-	X(V_WAIT_RECORD, "waiting for the written record", NULL)	\
-	X(V_BOOTSTRAP, "fresh group", NULL)				\
-	X(V_ADOPT, "adopt writable site", NULL)				\
-	X(V_ADOPT_GRANT, "adopt read-only site", NULL)			\
-	X(V_REGRANT, "grant active site again", NULL)			\
-	X(V_PROMOTE, "promote", NULL)					\
-	X(V_NO_CANDIDATE, "no candidate", "NoCandidate")		\
-	X(V_COOLDOWN, "cooldown", "Cooldown")				\
-	X(V_NO_PROOF, "no proof", "NoProof")				\
-	X(V_DIVERGENCE, "divergence", "Divergence")			\
-	X(V_GTID_UNKNOWN, "GTID set unknown", "GTIDUnknown")		\
-	X(V_DATA_MISSING, "data missing", "DataMissing")		\
-	X(V_APPLIER_ERROR, "applier error", "ApplierError")		\
-	X(V_DRAIN_TIMEOUT, "drain takes long", "DrainTimeout")		\
-	X(V_FENCING, "another site may be writable", "NoProof")		\
+#define FSM_VERDICTS(X)                                           \
+	X(V_STARTING, "starting", NULL)                           \
+	X(V_DELETING, "deleting", NULL)                           \
+	X(V_HEALTHY, "healthy", NULL)                             \
+	X(V_SPLIT_BRAIN, "split brain", "SplitBrain")             \
+	X(V_TOTAL_LOSS, "total loss", NULL)                       \
+	X(V_WAIT_SITES, "waiting for sites", NULL)                \
+	X(V_WAIT_THRESHOLD, "waiting for the threshold", NULL)    \
+	X(V_WAIT_RECORD, "waiting for the written record", NULL)  \
+	X(V_BOOTSTRAP, "fresh group", NULL)                       \
+	X(V_ADOPT, "adopt writable site", NULL)                   \
+	X(V_ADOPT_GRANT, "adopt read-only site", NULL)            \
+	X(V_REGRANT, "grant active site again", NULL)             \
+	X(V_PROMOTE, "promote", NULL)                             \
+	X(V_NO_CANDIDATE, "no candidate", "NoCandidate")          \
+	X(V_COOLDOWN, "cooldown", "Cooldown")                     \
+	X(V_NO_PROOF, "no proof", "NoProof")                      \
+	X(V_DIVERGENCE, "divergence", "Divergence")               \
+	X(V_GTID_UNKNOWN, "GTID set unknown", "GTIDUnknown")      \
+	X(V_DATA_MISSING, "data missing", "DataMissing")          \
+	X(V_APPLIER_ERROR, "applier error", "ApplierError")       \
+	X(V_DRAIN_TIMEOUT, "drain takes long", "DrainTimeout")    \
+	X(V_FENCING, "another site may be writable", "NoProof")   \
 	X(V_RECORD_FULL, "too many unended epochs", "RecordFull")
 
 /* Which proof of an unended epoch is missing, or which one there is. */
-#define FSM_PROOFS(X)							\
-	X(P_NONE, "none")						\
-	X(P_FENCED, "fence confirmed")					\
-	X(P_TERMINATED, "kubelet: terminated")				\
-	X(P_ASSERTED, "asserted dead")					\
-	/* a later process of the same Pod holds its data directory */	\
+#define FSM_PROOFS(X)                                                  \
+	X(P_NONE, "none")                                              \
+	X(P_FENCED, "fence confirmed")                                 \
+	X(P_TERMINATED, "kubelet: terminated")                         \
+	X(P_ASSERTED, "asserted dead")                                 \
+	/* a later process of the same Pod holds its data directory */ \
 	X(P_SUCCEEDED, "later process of the Pod seen")
 
 /* Steps towards a grant to one site, each from what was last observed. */
-#define FSM_STEPS(X)							\
-	X(ST_NONE, "none")						\
-	X(ST_STOP_RECEIVER, "stop receiver")				\
-	X(ST_DRAIN, "drain")						\
-	X(ST_RESET, "reset replica")					\
-	X(ST_MINT, "write record")					\
-	X(ST_GRANT, "grant")						\
+#define FSM_STEPS(X)                         \
+	X(ST_NONE, "none")                   \
+	X(ST_STOP_RECEIVER, "stop receiver") \
+	X(ST_DRAIN, "drain")                 \
+	X(ST_RESET, "reset replica")         \
+	X(ST_MINT, "write record")           \
+	X(ST_GRANT, "grant")                 \
 	X(ST_CONFIRM, "confirm")
 
 /* The clone sequence of the group's one running clone. */
-#define FSM_CLONE_PHASES(X)						\
-	X(CL_IDLE, "Idle")						\
-	X(CL_CLONING, "Cloning")					\
-	X(CL_RESTART, "WaitingForRestart")				\
-	X(CL_SETUP, "SetupReplication")					\
-	X(CL_DONE, "Done")						\
+#define FSM_CLONE_PHASES(X)                \
+	X(CL_IDLE, "Idle")                 \
+	X(CL_CLONING, "Cloning")           \
+	X(CL_RESTART, "WaitingForRestart") \
+	X(CL_SETUP, "SetupReplication")    \
+	X(CL_DONE, "Done")                 \
 	X(CL_FAILED, "Failed")
 
 /* Convergence of one follower; status.sites[].convergence, its reason. */
-#define FSM_CONVERGENCES(X)						\
-	X(CV_NONE, "", "")						\
-	X(CV_CONVERGED, "Converged", "DirectSource")			\
-	X(CV_PENDING, "Pending", "SourceMismatch")			\
-	X(CV_PROBE_FAILED, "Pending", "ProbeFailed")			\
-	X(CV_MUTATION_FAILED, "Pending", "MutationFailed")		\
+#define FSM_CONVERGENCES(X)                                \
+	X(CV_NONE, "", "")                                 \
+	X(CV_CONVERGED, "Converged", "DirectSource")       \
+	X(CV_PENDING, "Pending", "SourceMismatch")         \
+	X(CV_PROBE_FAILED, "Pending", "ProbeFailed")       \
+	X(CV_MUTATION_FAILED, "Pending", "MutationFailed") \
 	X(CV_BLOCKED, "Blocked", "GTIDDiverged")
 
 /*
  * Guards: the only form in which safety conditions exist. A build with
  * FSM_MUTANTS can switch each off (regress/sim kills the mutants).
  */
-#define FSM_GUARDS(X)							\
-	X(G_LEASE, "nothing is sent without enough Lease")		\
-	X(G_RECORD_FRESH, "no decision before the record was read")	\
-	X(G_PROMOTABLE, "only primary-candidates get a grant")		\
-	X(G_PROOF, "every unended epoch of others is proven ended")	\
-	X(G_LOST_IS_ACTIVE, "only the loss of the active site promotes")\
-	X(G_THRESHOLD, "failureThreshold probes before a site is lost")	\
-	X(G_FENCE_PROCESS, "a fence proves for that very process")	\
-	X(G_FENCE_OWN_GRANTS, "no grant of ours is outstanding")	\
-	X(G_FENCE_OLD_GRANTS, "grants of earlier leaders have passed")	\
-	X(G_WORD_CONTAINER, "terminated names the recorded container")	\
-	X(G_WORD_REASON, "ContainerStatusUnknown proves nothing")	\
-	X(G_WORD_START, "the process began within that container")	\
-	X(G_ASSERT_CURRENT, "assert-dead names a current epoch")	\
-	X(G_WORD_SEEN, "the process was not seen after its container's end") \
-	X(G_SUCCESSOR, "a later start in the same Pod, on the same data") \
-	X(G_ASSERT_QUIET, "nobody saw the process for 60 s")		\
-	X(G_SUPERSET, "the promoted site has all that was received")	\
-	X(G_DRAINED, "received transactions are applied first")		\
-	X(G_DRAIN_FRESH, "drained is read after the receiver stopped")	\
-	X(G_NO_CHANNEL, "no replication channel when granted")		\
-	X(G_MINT_FIRST, "no grant before its epoch is recorded")	\
-	X(G_GRANT_PROCESS, "a grant goes to the recorded process")	\
-	X(G_NO_OTHER_WRITER, "no grant while another site is writable")	\
-	X(G_REGRANT_DATA, "the active site still has its data")		\
+#define FSM_GUARDS(X)                                                          \
+	X(G_LEASE, "nothing is sent without enough Lease")                     \
+	X(G_RECORD_FRESH, "no decision before the record was read")            \
+	X(G_PROMOTABLE, "only primary-candidates get a grant")                 \
+	X(G_PROOF, "every unended epoch of others is proven ended")            \
+	X(G_LOST_IS_ACTIVE, "only the loss of the active site promotes")       \
+	X(G_THRESHOLD, "failureThreshold probes before a site is lost")        \
+	X(G_FENCE_PROCESS, "a fence proves for that very process")             \
+	X(G_FENCE_OWN_GRANTS, "no grant of ours is outstanding")               \
+	X(G_FENCE_OLD_GRANTS, "grants of earlier leaders have passed")         \
+	X(G_WORD_CONTAINER, "terminated names the recorded container")         \
+	X(G_WORD_REASON, "ContainerStatusUnknown proves nothing")              \
+	X(G_WORD_START, "the process began within that container")             \
+	X(G_ASSERT_CURRENT, "assert-dead names a current epoch")               \
+	X(G_WORD_SEEN, "the process was not seen after its container's end")   \
+	X(G_SUCCESSOR, "a later start in the same Pod, on the same data")      \
+	X(G_ASSERT_QUIET, "nobody saw the process for 60 s")                   \
+	X(G_SUPERSET, "the promoted site has all that was received")           \
+	X(G_DRAINED, "received transactions are applied first")                \
+	X(G_DRAIN_FRESH, "drained is read after the receiver stopped")         \
+	X(G_NO_CHANNEL, "no replication channel when granted")                 \
+	X(G_MINT_FIRST, "no grant before its epoch is recorded")               \
+	X(G_GRANT_PROCESS, "a grant goes to the recorded process")             \
+	X(G_NO_OTHER_WRITER, "no grant while another site is writable")        \
+	X(G_REGRANT_DATA, "the active site still has its data")                \
 	X(G_REGRANT_SELF, "the active site's server_uuid is the recorded one") \
-	X(G_COOLDOWN, "promotions are a cooldown apart")		\
-	X(G_FRESH, "only an untouched group is bootstrapped")		\
-	X(G_ADOPT_ALL, "adoption sees every core site")			\
-	X(G_CLONE_EMPTY, "only an empty site is cloned over")		\
-	X(G_CLONE_DONOR, "the donor is the confirmed active site")	\
-	X(G_REJOIN_CONTAINED, "a source has all that the replica has")	\
-	X(G_POD_DELETE_LOST, "only a lost site's Pod is deleted")	\
-	X(G_POD_RELEASE, "a Pod is released when nothing is unended")	\
+	X(G_COOLDOWN, "promotions are a cooldown apart")                       \
+	X(G_FRESH, "only an untouched group is bootstrapped")                  \
+	X(G_ADOPT_ALL, "adoption sees every core site")                        \
+	X(G_CLONE_EMPTY, "only an empty site is cloned over")                  \
+	X(G_CLONE_DONOR, "the donor is the confirmed active site")             \
+	X(G_REJOIN_CONTAINED, "a source has all that the replica has")         \
+	X(G_POD_DELETE_LOST, "only a lost site's Pod is deleted")              \
+	X(G_POD_RELEASE, "a Pod is released when nothing is unended")          \
 	X(G_UNKNOWN_SETS, "an unknown GTID set proves nothing")
 
 /* Texts for log records and Events: level/type, Event reason, format. */
-#define FSM_TEXTS(X)							\
-	X(T_DECISION, "", false, "group decision")			\
-	X(T_SITE_STATE, "", false, "site state changed")		\
-	X(T_NO_PROOF, "PromotionBlocked", true, "NoProof")		\
-	X(T_BLOCKED, "PromotionBlocked", true, "promotion blocked")	\
-	X(T_UNBLOCKED, "", false, "promotion no longer blocked")	\
-	X(T_PROMOTING, "", true, "promoting")				\
-	X(T_MINTED, "", false, "epoch minted")				\
-	X(T_FAILOVER, "FailoverExecuted", false, "failover complete")	\
+#define FSM_TEXTS(X)                                                           \
+	X(T_DECISION, "", false, "group decision")                             \
+	X(T_SITE_STATE, "", false, "site state changed")                       \
+	X(T_NO_PROOF, "PromotionBlocked", true, "NoProof")                     \
+	X(T_BLOCKED, "PromotionBlocked", true, "promotion blocked")            \
+	X(T_UNBLOCKED, "", false, "promotion no longer blocked")               \
+	X(T_PROMOTING, "", true, "promoting")                                  \
+	X(T_MINTED, "", false, "epoch minted")                                 \
+	X(T_FAILOVER, "FailoverExecuted", false, "failover complete")          \
 	X(T_REGRANTED, "PrimaryRegranted", false, "active site granted again") \
-	X(T_ADOPTED, "PrimaryAdopted", false, "writable site adopted")	\
+	X(T_ADOPTED, "PrimaryAdopted", false, "writable site adopted")         \
 	X(T_BOOTSTRAPPED, "GroupBootstrapped", false, "first primary granted") \
-	X(T_EPOCH_ENDED, "", false, "epoch ended")			\
-	X(T_FENCING, "", true, "fencing writable site")			\
-	X(T_POD_DELETE, "PodDeleted", true, "deleting Pod of lost site") \
-	X(T_ASSERT_OK, "AssertDeadAccepted", true, "assert-dead accepted") \
-	X(T_ASSERT_REFUSED, "AssertDeadRefused", true, "assert-dead refused") \
-	X(T_OVERRIDE, "ApplierErrorOverridden", true,			\
-	    "received transactions dropped by request")			\
-	X(T_SPLIT_BRAIN, "SplitBrainDetected", true, "split brain")	\
-	X(T_NO_PRIMARY, "NoPrimaryDetected", true, "no primary")	\
-	X(T_TOTAL_LOSS, "TotalLossDetected", true, "total loss")	\
-	X(T_DIVERGED, "DataLossDetected", true, "site has divergent transactions") \
-	X(T_RECOVERED, "RecoveryComplete", false, "site rejoined")	\
-	X(T_CLONE, "", false, "clone phase")				\
-	X(T_CLONE_FAILED, "CloneFailed", true, "clone failed")		\
-	X(T_PERSISTED, "PersistedReadOnlyReset", true,			\
-	    "persisted read_only setting removed")			\
+	X(T_EPOCH_ENDED, "", false, "epoch ended")                             \
+	X(T_FENCING, "", true, "fencing writable site")                        \
+	X(T_POD_DELETE, "PodDeleted", true, "deleting Pod of lost site")       \
+	X(T_ASSERT_OK, "AssertDeadAccepted", true, "assert-dead accepted")     \
+	X(T_ASSERT_REFUSED, "AssertDeadRefused", true, "assert-dead refused")  \
+	X(T_OVERRIDE, "ApplierErrorOverridden", true,                          \
+	    "received transactions dropped by request")                        \
+	X(T_SPLIT_BRAIN, "SplitBrainDetected", true, "split brain")            \
+	X(T_NO_PRIMARY, "NoPrimaryDetected", true, "no primary")               \
+	X(T_TOTAL_LOSS, "TotalLossDetected", true, "total loss")               \
+	X(T_DIVERGED, "DataLossDetected", true,                                \
+	    "site has divergent transactions")                                 \
+	X(T_RECOVERED, "RecoveryComplete", false, "site rejoined")             \
+	X(T_CLONE, "", false, "clone phase")                                   \
+	X(T_CLONE_FAILED, "CloneFailed", true, "clone failed")                 \
+	X(T_PERSISTED, "PersistedReadOnlyReset", true,                         \
+	    "persisted read_only setting removed")                             \
 	X(T_ACTION_FAILED, "", true, "action failed")
 
 /* Counters the core moves; label is the site. */
-#define FSM_METRICS(X)							\
-	X(FM_FAILOVERS, "bloodraven_failovers_total")			\
-	X(FM_REGRANTS, "bloodraven_primary_reassert_total")		\
-	X(FM_FENCES, "bloodraven_fences_total")				\
-	X(FM_CLONES, "bloodraven_clones_total")				\
+#define FSM_METRICS(X)                                                    \
+	X(FM_FAILOVERS, "bloodraven_failovers_total")                     \
+	X(FM_REGRANTS, "bloodraven_primary_reassert_total")               \
+	X(FM_FENCES, "bloodraven_fences_total")                           \
+	X(FM_CLONES, "bloodraven_clones_total")                           \
 	X(FM_SPLIT_RESOLVED, "bloodraven_split_brain_auto_resolve_total")
 
 #define X(id, ...) id,
@@ -242,23 +243,23 @@ enum fsm_metric { FSM_METRICS(X) FM_MAX };
 /* ------------------------------------------------------ configuration --- */
 
 struct fsm_site_conf {
-	char		 name[NAME_LEN + 1];
-	uint8_t		 role;		/* enum br_role */
+	char name[NAME_LEN + 1];
+	uint8_t role; /* enum br_role */
 };
 
 struct fsm_conf {
-	uint8_t		 nsites;
-	uint8_t		 npri;
-	uint8_t		 pri[SITES_MAX];	/* indexes, best first */
-	bool		 creds;		/* replication account is known */
-	bool		 deleting;	/* no grants, no repairs any more */
-	uint32_t	 failure_threshold;
-	uint32_t	 recovery_threshold;
-	int64_t		 poll_ms;
-	int64_t		 cooldown_ms;
-	int64_t		 clone_ms;
-	int64_t		 max_lag_s;
-	int64_t		 reader_max_lag_s;
+	uint8_t nsites;
+	uint8_t npri;
+	uint8_t pri[SITES_MAX]; /* indexes, best first */
+	bool creds;             /* replication account is known */
+	bool deleting;          /* no grants, no repairs any more */
+	uint32_t failure_threshold;
+	uint32_t recovery_threshold;
+	int64_t poll_ms;
+	int64_t cooldown_ms;
+	int64_t clone_ms;
+	int64_t max_lag_s;
+	int64_t reader_max_lag_s;
 	struct fsm_site_conf site[SITES_MAX];
 };
 
@@ -266,16 +267,16 @@ struct fsm_conf {
 
 /* Identity of a server process. Empty strings, 0: not known. */
 struct fsm_proc {
-	char		 pod_uid[UID_LEN + 1];
-	char		 container_id[CID_LEN + 1];
-	char		 server_uuid[UID_LEN + 1];
-	int64_t		 start_ms;	/* its own clock, Unix ms */
+	char pod_uid[UID_LEN + 1];
+	char container_id[CID_LEN + 1];
+	char server_uuid[UID_LEN + 1];
+	int64_t start_ms; /* its own clock, Unix ms */
 };
 
 struct fsm_epoch {
-	uint64_t	 epoch;
-	uint8_t		 site;		/* FSM_FOREIGN: not configured */
-	struct fsm_proc	 proc;
+	uint64_t epoch;
+	uint8_t site; /* FSM_FOREIGN: not configured */
+	struct fsm_proc proc;
 };
 
 /*
@@ -283,14 +284,14 @@ struct fsm_epoch {
  * of a site that is configured no more is kept by the caller by its number.
  */
 struct fsm_record {
-	uint64_t	 version;	/* 0: none was ever written */
-	uint64_t	 epoch;		/* the largest ever */
-	uint8_t		 active;	/* FSM_NONE: none; FSM_FOREIGN */
-	char		 server_uuid[UID_LEN + 1];
-	uint8_t		 n;
+	uint64_t version; /* 0: none was ever written */
+	uint64_t epoch;   /* the largest ever */
+	uint8_t active;   /* FSM_NONE: none; FSM_FOREIGN */
+	char server_uuid[UID_LEN + 1];
+	uint8_t n;
 	struct fsm_epoch unended[UNENDED_MAX];
-	int64_t		 last_failover_s;
-	uint8_t		 last_target;	/* FSM_NONE */
+	int64_t last_failover_s;
+	uint8_t last_target; /* FSM_NONE */
 };
 
 /*
@@ -300,179 +301,179 @@ struct fsm_record {
  * not known, and then proves nothing.
  */
 struct fsm_rel {
-	uint16_t	 known;		/* sets of site i */
-	uint16_t	 empty;		/* A(i) is empty */
-	uint16_t	 drained;	/* E(i) contains what i received */
-	uint16_t	 has_grant;	/* E(i) contains the grant-time set */
-	uint16_t	 has_seen;	/* E(i) contains the last-seen set */
-	bool		 record_known;	/* both sets of the record */
-	bool		 grant_empty;	/* the grant-time set is empty */
-	bool		 seen_stale;	/* E(active) is not the last-seen set */
-	uint16_t	 all_all[SITES_MAX];	/* A(i) contains A(j) */
-	uint16_t	 exec_all[SITES_MAX];	/* E(i) contains A(j) */
-	uint16_t	 shares[SITES_MAX];	/* a UUID in common */
+	uint16_t known;               /* sets of site i */
+	uint16_t empty;               /* A(i) is empty */
+	uint16_t drained;             /* E(i) contains what i received */
+	uint16_t has_grant;           /* E(i) contains the grant-time set */
+	uint16_t has_seen;            /* E(i) contains the last-seen set */
+	bool record_known;            /* both sets of the record */
+	bool grant_empty;             /* the grant-time set is empty */
+	bool seen_stale;              /* E(active) is not the last-seen set */
+	uint16_t all_all[SITES_MAX];  /* A(i) contains A(j) */
+	uint16_t exec_all[SITES_MAX]; /* E(i) contains A(j) */
+	uint16_t shares[SITES_MAX];   /* a UUID in common */
 };
 
 struct fsm_probe {
-	bool		 ok;
-	uint8_t		 err;		/* enum probe_err */
-	int64_t		 sent_ms;	/* when it began */
-	char		 pod_uid[UID_LEN + 1];	/* whom it went to */
-	char		 server_uuid[UID_LEN + 1];
-	int64_t		 start_ms;
-	int64_t		 clock_ms;	/* server's, Unix ms */
-	bool		 read_only;
-	bool		 super_read_only;
-	bool		 persisted_ro;
-	bool		 offline_mode;
-	bool		 user_schemas;
-	bool		 has_repl;
-	uint8_t		 io;		/* enum io_state */
-	bool		 sql;
-	int64_t		 lag_s;		/* -1: NULL */
-	uint8_t		 source;	/* site, FSM_NONE, FSM_FOREIGN */
-	uint32_t	 io_errno;
-	uint32_t	 sql_errno;
+	bool ok;
+	uint8_t err;               /* enum probe_err */
+	int64_t sent_ms;           /* when it began */
+	char pod_uid[UID_LEN + 1]; /* whom it went to */
+	char server_uuid[UID_LEN + 1];
+	int64_t start_ms;
+	int64_t clock_ms; /* server's, Unix ms */
+	bool read_only;
+	bool super_read_only;
+	bool persisted_ro;
+	bool offline_mode;
+	bool user_schemas;
+	bool has_repl;
+	uint8_t io; /* enum io_state */
+	bool sql;
+	int64_t lag_s;  /* -1: NULL */
+	uint8_t source; /* site, FSM_NONE, FSM_FOREIGN */
+	uint32_t io_errno;
+	uint32_t sql_errno;
 };
 
 /* The kubelet's word about an ended container. */
 struct fsm_word {
-	char		 container_id[CID_LEN + 1];
-	bool		 unknown;	/* ContainerStatusUnknown */
-	int64_t		 started_ms;	/* Unix ms, the node's clock */
-	int64_t		 finished_ms;
+	char container_id[CID_LEN + 1];
+	bool unknown;       /* ContainerStatusUnknown */
+	int64_t started_ms; /* Unix ms, the node's clock */
+	int64_t finished_ms;
 };
 
 /* A MySQL Pod. Two of one site exist while one of them is being deleted. */
 struct fsm_pod {
-	char		 pod_uid[UID_LEN + 1];	/* empty: slot is free */
-	bool		 gone;
-	bool		 deleting;
-	bool		 finalizer;
-	bool		 ready;
-	uint8_t		 ctr_state;	/* enum ctr_state */
-	char		 container_id[CID_LEN + 1];
-	int64_t		 started_ms;	/* Unix ms, the node's clock */
+	char pod_uid[UID_LEN + 1]; /* empty: slot is free */
+	bool gone;
+	bool deleting;
+	bool finalizer;
+	bool ready;
+	uint8_t ctr_state; /* enum ctr_state */
+	char container_id[CID_LEN + 1];
+	int64_t started_ms; /* Unix ms, the node's clock */
 	/*
 	 * Monotonic time of the last change that only the kubelet can have
 	 * made (container state, ready); 0: none since we watch.
 	 */
-	int64_t		 kubelet_ms;
-	uint8_t		 nwords;
-	struct fsm_word	 word[WORDS_MAX];
+	int64_t kubelet_ms;
+	uint8_t nwords;
+	struct fsm_word word[WORDS_MAX];
 };
 
-#define FSM_EVENTS(X)							\
-	X(E_TICK, "tick")						\
-	X(E_CONF, "conf")						\
-	X(E_PROBE, "probe")						\
-	X(E_CONN_LOST, "connection lost")				\
-	X(E_POD, "pod")							\
-	X(E_RECORD, "record")						\
-	X(E_SYNCED, "synced")						\
-	X(E_LEASE, "lease")						\
-	X(E_ACK, "ack")							\
-	X(E_SQL_DONE, "sql done")					\
-	X(E_ASSERT_DEAD, "assert dead")					\
-	X(E_OVERRIDE, "override applier error")				\
+#define FSM_EVENTS(X)                           \
+	X(E_TICK, "tick")                       \
+	X(E_CONF, "conf")                       \
+	X(E_PROBE, "probe")                     \
+	X(E_CONN_LOST, "connection lost")       \
+	X(E_POD, "pod")                         \
+	X(E_RECORD, "record")                   \
+	X(E_SYNCED, "synced")                   \
+	X(E_LEASE, "lease")                     \
+	X(E_ACK, "ack")                         \
+	X(E_SQL_DONE, "sql done")               \
+	X(E_ASSERT_DEAD, "assert dead")         \
+	X(E_OVERRIDE, "override applier error") \
 	X(E_DNS, "dns")
 #define X(id, name) id,
 enum fsm_event_type { FSM_EVENTS(X) E_MAX };
 #undef X
 
 struct fsm_event {
-	uint8_t		 type;		/* enum fsm_event_type */
-	uint8_t		 site;		/* where it speaks of one */
+	uint8_t type; /* enum fsm_event_type */
+	uint8_t site; /* where it speaks of one */
 	/* Relations after this observation; NULL: as before. */
 	const struct fsm_rel *rel;
 	union {
-		const struct fsm_probe	*probe;	/* E_PROBE */
-		const struct fsm_pod	*pod;	/* E_POD */
-		const struct fsm_record	*record; /* E_RECORD */
-		bool		 synced;	/* E_SYNCED: Pods are listed */
-		struct {			/* E_LEASE */
-			bool	 held;
-			int64_t	 deadline_ms;
+		const struct fsm_probe *probe;   /* E_PROBE */
+		const struct fsm_pod *pod;       /* E_POD */
+		const struct fsm_record *record; /* E_RECORD */
+		bool synced;                     /* E_SYNCED: Pods are listed */
+		struct {                         /* E_LEASE */
+			bool held;
+			int64_t deadline_ms;
 		} lease;
-		struct {			/* E_ACK */
+		struct { /* E_ACK */
 			uint64_t seq;
-			bool	 ok;
-			bool	 unknown;	/* it may have been done */
+			bool ok;
+			bool unknown; /* it may have been done */
 		} ack;
-		struct {			/* E_SQL_DONE */
+		struct { /* E_SQL_DONE */
 			uint64_t seq;
-			uint8_t	 kind;
-			uint8_t	 end;		/* enum sql_end */
+			uint8_t kind;
+			uint8_t end; /* enum sql_end */
 			uint32_t mysql_errno;
-			char	 pod_uid[UID_LEN + 1];
-			char	 server_uuid[UID_LEN + 1];
-			int64_t	 start_ms;
-			int64_t	 clock_ms;	/* server's, 0: not read */
-			int64_t	 grant_limit_ms; /* SQL_GRANT, 0: not sent */
-			bool	 flags_read;	/* the next two were read back */
-			bool	 read_only;
-			bool	 super_read_only;
+			char pod_uid[UID_LEN + 1];
+			char server_uuid[UID_LEN + 1];
+			int64_t start_ms;
+			int64_t clock_ms;       /* server's, 0: not read */
+			int64_t grant_limit_ms; /* SQL_GRANT, 0: not sent */
+			bool flags_read; /* the next two were read back */
+			bool read_only;
+			bool super_read_only;
 			uint32_t count;
 		} sql;
-		struct {			/* E_ASSERT_DEAD */
-			uint8_t	 site;		/* FSM_NONE: no such site */
-			char	 pod_uid[UID_LEN + 1];
-			uint64_t epoch;		/* 0: malformed */
-			bool	 gone;		/* annotation was removed */
+		struct {              /* E_ASSERT_DEAD */
+			uint8_t site; /* FSM_NONE: no such site */
+			char pod_uid[UID_LEN + 1];
+			uint64_t epoch; /* 0: malformed */
+			bool gone;      /* annotation was removed */
 		} assert_dead;
-		uint8_t		 override;	/* site, FSM_NONE: removed */
-		bool		 dns_ok;
+		uint8_t override; /* site, FSM_NONE: removed */
+		bool dns_ok;
 	} u;
 };
 
 /* ------------------------------------------------------------- actions -- */
 
-#define FSM_ACTS(X)							\
-	X(A_SQL, "sql")							\
-	X(A_RECORD_PUT, "record put")					\
-	X(A_POD_DELETE, "pod delete")					\
-	X(A_POD_RELEASE, "pod release")					\
-	X(A_EVENT, "event")						\
-	X(A_LOG, "log")							\
-	X(A_DNS_WANT, "dns want")					\
-	X(A_ANNOTATION_DEL, "annotation del")				\
-	X(A_METRIC, "metric")						\
+#define FSM_ACTS(X)                           \
+	X(A_SQL, "sql")                       \
+	X(A_RECORD_PUT, "record put")         \
+	X(A_POD_DELETE, "pod delete")         \
+	X(A_POD_RELEASE, "pod release")       \
+	X(A_EVENT, "event")                   \
+	X(A_LOG, "log")                       \
+	X(A_DNS_WANT, "dns want")             \
+	X(A_ANNOTATION_DEL, "annotation del") \
+	X(A_METRIC, "metric")                 \
 	X(A_PROBE_NOW, "probe now")
 #define X(id, name) id,
 enum fsm_act_type { FSM_ACTS(X) A_MAX };
 #undef X
 
 struct fsm_act {
-	uint8_t		 type;		/* enum fsm_act_type */
-	uint8_t		 site;		/* FSM_NONE: none */
-	uint64_t	 seq;		/* SQL, RECORD_PUT, POD_*: answered */
-	int64_t		 valid_until_ms; /* Lease deadline, monotonic */
+	uint8_t type;           /* enum fsm_act_type */
+	uint8_t site;           /* FSM_NONE: none */
+	uint64_t seq;           /* SQL, RECORD_PUT, POD_*: answered */
+	int64_t valid_until_ms; /* Lease deadline, monotonic */
 	/* A_SQL */
-	uint8_t		 kind;		/* enum sql_kind */
-	uint8_t		 source;	/* SET_SOURCE, CLONE */
-	bool		 drop_received;	/* RESET_REPLICA, by a human's word */
-	int64_t		 timeout_ms;
-	int64_t		 grant_ttl_ms;
-	struct fsm_proc	 proc;		/* meant for; POD_*: pod_uid */
+	uint8_t kind;       /* enum sql_kind */
+	uint8_t source;     /* SET_SOURCE, CLONE */
+	bool drop_received; /* RESET_REPLICA, by a human's word */
+	int64_t timeout_ms;
+	int64_t grant_ttl_ms;
+	struct fsm_proc proc; /* meant for; POD_*: pod_uid */
 	/* A_SQL, A_LOG, A_EVENT */
-	uint64_t	 epoch;
+	uint64_t epoch;
 	/* A_LOG, A_EVENT */
-	uint8_t		 text;		/* enum fsm_text */
-	uint8_t		 verdict;	/* enum fsm_verdict */
-	uint8_t		 proof;		/* enum fsm_proof */
-	uint8_t		 site2;
+	uint8_t text;    /* enum fsm_text */
+	uint8_t verdict; /* enum fsm_verdict */
+	uint8_t proof;   /* enum fsm_proof */
+	uint8_t site2;
 	/* A_ANNOTATION_DEL: FSM_ANN_ASSERT_DEAD or FSM_ANN_OVERRIDE */
-	const char	*key;
+	const char *key;
 	/* A_METRIC */
-	uint8_t		 metric;
+	uint8_t metric;
 };
 
-#define FSM_ACTS_MAX	64	/* 16 sites: fence, evict, event, log each */
+#define FSM_ACTS_MAX 64 /* 16 sites: fence, evict, event, log each */
 
 struct fsm_out {
-	uint8_t		 n;
-	bool		 overflow;	/* more was due: step again */
-	struct fsm_act	 act[FSM_ACTS_MAX];
+	uint8_t n;
+	bool overflow; /* more was due: step again */
+	struct fsm_act act[FSM_ACTS_MAX];
 	/*
 	 * A_RECORD_PUT: what to write, base version in put.version. The
 	 * caller adds the sets: grant-time set := E(put_grant) unless
@@ -480,192 +481,191 @@ struct fsm_out {
 	 * were when the relations of this step were computed.
 	 */
 	struct fsm_record put;
-	bool		 put_promotion;	/* also the two annotations */
-	uint8_t		 put_grant;
-	uint8_t		 put_seen;
+	bool put_promotion; /* also the two annotations */
+	uint8_t put_grant;
+	uint8_t put_seen;
 };
 
 /* --------------------------------------------------------------- state -- */
 
 /* One request to a worker that is not answered yet; seq 0: none. */
 struct fsm_req {
-	uint64_t	 seq;
-	uint8_t		 kind;
-	int64_t		 sent_ms;
-	int64_t		 until_ms;	/* then it is decided anew */
+	uint64_t seq;
+	uint8_t kind;
+	int64_t sent_ms;
+	int64_t until_ms; /* then it is decided anew */
 };
 
 struct fsm_site {
 	/* health (fsm_health.c) */
-	uint8_t		 state;		/* enum site_state */
-	bool		 suspect;	/* connection or probe lost since p */
-	uint32_t	 fails;
-	uint32_t	 wstreak;
-	uint8_t		 repl_streak;
-	int64_t		 counted_ms;	/* sending of the last one counted */
-	int64_t		 fail_since_ms;	/* first of the failed probes */
-	int64_t		 extra_ms;	/* when the next extra probe is due */
-	bool		 quelled;	/* what p saw writable is ended */
-	int64_t		 seen_ms;	/* last good probe came */
-	int64_t		 flags_ms;	/* flags in p were read by an action */
-	bool		 ever;		/* p below holds a good probe */
-	struct fsm_probe p;		/* the last good one */
+	uint8_t state; /* enum site_state */
+	bool suspect;  /* connection or probe lost since p */
+	uint32_t fails;
+	uint32_t wstreak;
+	uint8_t repl_streak;
+	int64_t counted_ms;    /* sending of the last one counted */
+	int64_t fail_since_ms; /* first of the failed probes */
+	int64_t extra_ms;      /* when the next extra probe is due */
+	bool quelled;          /* what p saw writable is ended */
+	int64_t seen_ms;       /* last good probe came */
+	int64_t flags_ms;      /* flags in p were read by an action */
+	bool ever;             /* p below holds a good probe */
+	struct fsm_probe p;    /* the last good one */
 	/* pods: current, and those that are being deleted */
-	struct fsm_pod	 pod[3];
+	struct fsm_pod pod[3];
 	/*
 	 * Grants that may still take effect in the process p speaks of
 	 * (fsm_proof.c): clock at this leader's first reading; grants of this
 	 * leader that were not answered.
 	 */
-	int64_t		 lead_clock_ms;	/* 0: not read yet */
-	bool		 grant_open;	/* a limit may be ahead */
-	int64_t		 grant_valid_ms; /* monotonic: sent no later */
-	int64_t		 grant_limit_ms; /* server's clock, 0: not known */
+	int64_t lead_clock_ms;  /* 0: not read yet */
+	bool grant_open;        /* a limit may be ahead */
+	int64_t grant_valid_ms; /* monotonic: sent no later */
+	int64_t grant_limit_ms; /* server's clock, 0: not known */
 	/* SQL in flight and when the next of its kind may go */
-	struct fsm_req	 sql;
-	struct fsm_req	 fence;		/* beside sql: fences never wait */
-	int64_t		 next_ms[SQL_MAX];
+	struct fsm_req sql;
+	struct fsm_req fence; /* beside sql: fences never wait */
+	int64_t next_ms[SQL_MAX];
 	/* promotion */
-	int64_t		 receiver_off_ms; /* stop was answered; 0: not */
-	int64_t		 drain_ms;	/* since when it drains */
-	bool		 evict;		/* sessions are to be evicted */
+	int64_t receiver_off_ms; /* stop was answered; 0: not */
+	int64_t drain_ms;        /* since when it drains */
+	bool evict;              /* sessions are to be evicted */
 	/* rejoin */
-	uint8_t		 conv;		/* enum fsm_convergence */
-	bool		 diverged;	/* reported, kept until contained */
-	int64_t		 repair_ms;	/* no repair before that */
-	int64_t		 stopped_ms;	/* STOP_REPLICA was answered */
-	bool		 recovering;	/* RecoveryInProgress */
+	uint8_t conv;       /* enum fsm_convergence */
+	bool diverged;      /* reported, kept until contained */
+	int64_t repair_ms;  /* no repair before that */
+	int64_t stopped_ms; /* STOP_REPLICA was answered */
+	bool recovering;    /* RecoveryInProgress */
 	/* clone back-off */
-	uint8_t		 clone_fails;
-	int64_t		 clone_next_ms;
+	uint8_t clone_fails;
+	int64_t clone_next_ms;
 	/* Pods whose deletion was asked for: once per Pod */
-	char		 deleted_uid[UID_LEN + 1];
-	struct fsm_req	 pod_req;
-	int64_t		 pod_next_ms;
+	char deleted_uid[UID_LEN + 1];
+	struct fsm_req pod_req;
+	int64_t pod_next_ms;
 };
 
 struct fsm_state {
 	/* leadership */
-	bool		 lease_held;
-	bool		 had_term;	/* this state led before */
-	int64_t		 lease_deadline_ms;
-	int64_t		 lease_since_ms;
+	bool lease_held;
+	bool had_term; /* this state led before */
+	int64_t lease_deadline_ms;
+	int64_t lease_since_ms;
 	/* no grant of an earlier term or state is sent after that */
-	int64_t		 old_grants_ms;
-	int64_t		 start_ms;	/* when observing began */
-	bool		 synced;
-	uint64_t	 seq;		/* last one given away */
-	int64_t		 now_ms;
-	int64_t		 wall_ms;
+	int64_t old_grants_ms;
+	int64_t start_ms; /* when observing began */
+	bool synced;
+	uint64_t seq; /* last one given away */
+	int64_t now_ms;
+	int64_t wall_ms;
 	/* record */
-	bool		 rec_known;	/* read since the Lease was got */
+	bool rec_known; /* read since the Lease was got */
 	struct fsm_record rec;
-	uint8_t		 ended[UNENDED_MAX];	/* enum fsm_proof, latched */
-	struct fsm_req	 put;
-	uint64_t	 put_base;	/* version it was based on */
-	bool		 put_ok;	/* acknowledged, not read back yet */
-	bool		 put_maybe;	/* was not refused */
-	bool		 put_promotion;
-	uint64_t	 put_epoch;	/* what it mints, 0: nothing */
-	uint8_t		 put_why;	/* enum fsm_verdict */
-	int64_t		 put_next_ms;
-	int64_t		 seen_put_ms;
-	uint64_t	 my_epoch;	/* minted by this leader */
-	uint8_t		 my_why;	/* enum fsm_verdict that minted it */
-	bool		 my_granted;	/* confirmed writable once */
-	int64_t		 promoted_ms;	/* last promotion here; 0: none */
-	struct fsm_rel	 rel;
+	uint8_t ended[UNENDED_MAX]; /* enum fsm_proof, latched */
+	struct fsm_req put;
+	uint64_t put_base; /* version it was based on */
+	bool put_ok;       /* acknowledged, not read back yet */
+	bool put_maybe;    /* was not refused */
+	bool put_promotion;
+	uint64_t put_epoch; /* what it mints, 0: nothing */
+	uint8_t put_why;    /* enum fsm_verdict */
+	int64_t put_next_ms;
+	int64_t seen_put_ms;
+	uint64_t my_epoch;   /* minted by this leader */
+	uint8_t my_why;      /* enum fsm_verdict that minted it */
+	bool my_granted;     /* confirmed writable once */
+	int64_t promoted_ms; /* last promotion here; 0: none */
+	struct fsm_rel rel;
 	/* decision */
-	uint8_t		 verdict;
-	uint8_t		 subject;	/* site it speaks of */
-	uint8_t		 step;
-	uint8_t		 blocked;	/* verdict that blocks, and since */
-	int64_t		 blocked_ms;
-	bool		 blocked_said;	/* its Event was sent */
-	uint8_t		 matrix;	/* matrix reason, and since */
-	uint8_t		 matrix_said;
-	int64_t		 matrix_ms;
+	uint8_t verdict;
+	uint8_t subject; /* site it speaks of */
+	uint8_t step;
+	uint8_t blocked; /* verdict that blocks, and since */
+	int64_t blocked_ms;
+	bool blocked_said; /* its Event was sent */
+	uint8_t matrix;    /* matrix reason, and since */
+	uint8_t matrix_said;
+	int64_t matrix_ms;
 	/* clone */
-	uint8_t		 clone_phase;
-	uint8_t		 clone_to;
-	uint8_t		 clone_from;
-	int64_t		 clone_ms;	/* phase began */
-	bool		 boot;		/* fresh bootstrap in progress */
-	uint8_t		 dns_said;
-	bool		 dns_ok;
+	uint8_t clone_phase;
+	uint8_t clone_to;
+	uint8_t clone_from;
+	int64_t clone_ms; /* phase began */
+	bool boot;        /* fresh bootstrap in progress */
+	uint8_t dns_said;
+	bool dns_ok;
 	/* requests */
-	bool		 assert_set;
-	uint8_t		 assert_site;
-	char		 assert_uid[UID_LEN + 1];
-	uint64_t	 assert_epoch;
-	uint8_t		 override;	/* site or FSM_NONE */
-	struct fsm_site	 site[SITES_MAX];
+	bool assert_set;
+	uint8_t assert_site;
+	char assert_uid[UID_LEN + 1];
+	uint64_t assert_epoch;
+	uint8_t override; /* site or FSM_NONE */
+	struct fsm_site site[SITES_MAX];
 };
 
 /* The decision, with what it hangs on. */
 struct fsm_decision {
-	uint8_t		 verdict;
-	uint8_t		 site;		/* to be granted, or in the way */
-	uint8_t		 site2;
-	uint8_t		 step;		/* next one towards the grant */
-	uint64_t	 epoch;		/* V_NO_PROOF: the unended one */
+	uint8_t verdict;
+	uint8_t site; /* to be granted, or in the way */
+	uint8_t site2;
+	uint8_t step;   /* next one towards the grant */
+	uint64_t epoch; /* V_NO_PROOF: the unended one */
 };
 
 /* What the outside shall see. */
 struct fsm_cond {
-	const char	*type;
-	bool		 status;
-	const char	*reason;
-	char		 message[MSGTEXT_LEN + 1];
+	const char *type;
+	bool status;
+	const char *reason;
+	char message[MSGTEXT_LEN + 1];
 };
 
 struct fsm_site_view {
-	uint8_t		 state;
-	uint8_t		 label;		/* enum role_label */
-	bool		 healthy;
-	bool		 replicating;
-	uint8_t		 conv;
-	bool		 diverged;	/* RecoveryBlocked */
-	bool		 recovering;
+	uint8_t state;
+	uint8_t label; /* enum role_label */
+	bool healthy;
+	bool replicating;
+	uint8_t conv;
+	bool diverged; /* RecoveryBlocked */
+	bool recovering;
 };
 
 struct fsm_view {
-	uint8_t		 verdict;
-	uint8_t		 active;	/* strict: status.activeSite */
-	uint8_t		 effective;	/* /active-site */
-	uint8_t		 dns;		/* FSM_NONE: leave alone */
-	uint8_t		 clone_phase;
-	int64_t		 wake_ms;	/* E_TICK is due then */
+	uint8_t verdict;
+	uint8_t active;    /* strict: status.activeSite */
+	uint8_t effective; /* /active-site */
+	uint8_t dns;       /* FSM_NONE: leave alone */
+	uint8_t clone_phase;
+	int64_t wake_ms; /* E_TICK is due then */
 	struct fsm_site_view site[SITES_MAX];
-	uint8_t		 nconds;
-	struct fsm_cond	 cond[CONDS_MAX];
-	char		 alert[MSGTEXT_LEN + 1];
+	uint8_t nconds;
+	struct fsm_cond cond[CONDS_MAX];
+	char alert[MSGTEXT_LEN + 1];
 };
 
 /* ----------------------------------------------------------- functions -- */
 
 /* A state that knows nothing, at process start or when sites changed. */
-void	 fsm_init(struct fsm_state *, int64_t now);
+void fsm_init(struct fsm_state *, int64_t now);
 /*
  * Take one event in and evaluate the whole group. conf must be the same
  * sites as at fsm_init. out is overwritten.
  */
-void	 fsm_step(const struct fsm_conf *, struct fsm_state *,
-	    const struct fsm_event *, int64_t now, int64_t wall,
-	    struct fsm_out *);
+void fsm_step(const struct fsm_conf *, struct fsm_state *,
+    const struct fsm_event *, int64_t now, int64_t wall, struct fsm_out *);
 /* The group decision: a pure function of everything known. */
-void	 fsm_decide(const struct fsm_conf *, const struct fsm_state *,
-	    struct fsm_decision *);
-void	 fsm_view(const struct fsm_conf *, const struct fsm_state *,
-	    struct fsm_view *);
+void fsm_decide(
+    const struct fsm_conf *, const struct fsm_state *, struct fsm_decision *);
+void
+fsm_view(const struct fsm_conf *, const struct fsm_state *, struct fsm_view *);
 /* True when no grant of ours may still take effect: the Lease may go. */
-bool	 fsm_quiet(const struct fsm_conf *, const struct fsm_state *);
+bool fsm_quiet(const struct fsm_conf *, const struct fsm_state *);
 /* Message of an A_EVENT or A_LOG for people; cut at len. */
-void	 fsm_message(const struct fsm_conf *, const struct fsm_act *,
-	    char *, size_t len);
+void fsm_message(
+    const struct fsm_conf *, const struct fsm_act *, char *, size_t len);
 /* Every input of the decision, as key and value, for its log record. */
-void	 fsm_inputs(const struct fsm_conf *, const struct fsm_state *,
-	    void (*)(void *, const char *, const char *), void *);
+void fsm_inputs(const struct fsm_conf *, const struct fsm_state *,
+    void (*)(void *, const char *, const char *), void *);
 
 const char *fsm_verdict_name(unsigned);
 /* Reason of PromotionBlocked, NULL when the verdict blocks nothing. */
@@ -676,9 +676,9 @@ const char *fsm_clone_phase_name(unsigned);
 const char *fsm_convergence_name(unsigned);
 const char *fsm_convergence_reason(unsigned);
 const char *fsm_guard_name(unsigned);
-const char *fsm_text_msg(unsigned);		/* log message */
-const char *fsm_text_reason(unsigned);		/* Event reason, "": none */
-bool	 fsm_text_warning(unsigned);
+const char *fsm_text_msg(unsigned);    /* log message */
+const char *fsm_text_reason(unsigned); /* Event reason, "": none */
+bool fsm_text_warning(unsigned);
 const char *fsm_metric_name(unsigned);
 const char *fsm_event_name(unsigned);
 const char *fsm_act_name(unsigned);

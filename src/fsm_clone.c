@@ -24,8 +24,8 @@
 
 #include "fsm_int.h"
 
-#define I	CL_IGNORE
-#define B	CL_BUG
+#define I CL_IGNORE
+#define B CL_BUG
 
 /* Rows: phase now; columns: C_START .. C_DONOR_LOST. */
 static const unsigned next_phase[CL_MAX][C_MAX] = {
@@ -49,11 +49,11 @@ fsm_clone_next(enum fsm_clone_phase phase, enum fsm_clone_ev ev)
 static void
 advance(struct fsm_ctx *x, enum fsm_clone_ev ev)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_site		*t;
-	unsigned		 to = fsm_clone_next(s->clone_phase, ev);
-	int64_t			 wait = FSM_CLONE_BACKOFF_MS;
-	unsigned		 k;
+	struct fsm_state *s = x->s;
+	struct fsm_site *t;
+	unsigned to = fsm_clone_next(s->clone_phase, ev);
+	int64_t wait = FSM_CLONE_BACKOFF_MS;
+	unsigned k;
 
 	if (to >= CL_MAX)
 		return;
@@ -82,8 +82,7 @@ fsm_clone_sql(struct fsm_ctx *x, uint8_t i, enum sql_end end)
 {
 	if (i != x->s->clone_to)
 		return;
-	advance(x, end == SE_DONE || end == SE_UNKNOWN ? C_COPIED :
-	    C_REFUSED);
+	advance(x, end == SE_DONE || end == SE_UNKNOWN ? C_COPIED : C_REFUSED);
 	x->s->site[i].stopped_ms = 0;
 }
 
@@ -94,24 +93,26 @@ fsm_clone_sql(struct fsm_ctx *x, uint8_t i, enum sql_end end)
 static bool
 cloneable(const struct fsm_ctx *x, uint8_t i, uint8_t a)
 {
-	const struct fsm_state	*s = x->s;
-	const struct fsm_site	*t = &s->site[i];
+	const struct fsm_state *s = x->s;
+	const struct fsm_site *t = &s->site[i];
 
 	if (!fsm_known(s, i) || !fsm_known(s, a))
 		return false;
-	return FSM_GUARD(G_CLONE_EMPTY, !t->p.has_repl &&
-	    !t->p.user_schemas && ((s->rel.empty & BIT(i)) != 0 ||
-	    (s->rel.shares[i] & BIT(a)) == 0));
+	return FSM_GUARD(G_CLONE_EMPTY,
+	    !t->p.has_repl && !t->p.user_schemas &&
+		((s->rel.empty & BIT(i)) != 0 ||
+		    (s->rel.shares[i] & BIT(a)) == 0));
 }
 
 static bool
 all_core_answer(const struct fsm_ctx *x)
 {
-	uint8_t	 i;
+	uint8_t i;
 
 	for (i = 0; i < x->c->nsites; i++)
-		if (fsm_core(x->c, i) && (x->s->site[i].state == SS_UNKNOWN ||
-		    x->s->site[i].state == SS_UNREACHABLE))
+		if (fsm_core(x->c, i) &&
+		    (x->s->site[i].state == SS_UNKNOWN ||
+			x->s->site[i].state == SS_UNREACHABLE))
 			return false;
 	return true;
 }
@@ -120,16 +121,16 @@ all_core_answer(const struct fsm_ctx *x)
 static uint8_t
 recipient(const struct fsm_ctx *x, uint8_t a)
 {
-	const struct fsm_site	*t;
-	uint8_t			 i, role;
+	const struct fsm_site *t;
+	uint8_t i, role;
 
 	for (role = ROLE_CANDIDATE; role < ROLE_MAX; role++)
 		for (i = 0; i < x->c->nsites; i++) {
 			t = &x->s->site[i];
 			if (i == a || x->c->site[i].role != role ||
-			    t->state != SS_READ_ONLY ||
-			    !fsm_answers(x->s, i) || t->recovering ||
-			    t->sql.seq != 0 || x->now < t->clone_next_ms)
+			    t->state != SS_READ_ONLY || !fsm_answers(x->s, i) ||
+			    t->recovering || t->sql.seq != 0 ||
+			    x->now < t->clone_next_ms)
 				continue;
 			if (cloneable(x, i, a))
 				return i;
@@ -140,13 +141,14 @@ recipient(const struct fsm_ctx *x, uint8_t a)
 static void
 start(struct fsm_ctx *x, uint8_t a)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_act		*act;
-	uint8_t			 to;
+	struct fsm_state *s = x->s;
+	struct fsm_act *act;
+	uint8_t to;
 
-	if (!FSM_GUARD(G_CLONE_DONOR, a != FSM_NONE && fsm_answers(s, a) &&
-	    x->d.verdict == V_HEALTHY) || a >= x->c->nsites ||
-	    !x->c->creds || !all_core_answer(x) ||
+	if (!FSM_GUARD(G_CLONE_DONOR,
+		a != FSM_NONE && fsm_answers(s, a) &&
+		    x->d.verdict == V_HEALTHY) ||
+	    a >= x->c->nsites || !x->c->creds || !all_core_answer(x) ||
 	    (to = recipient(x, a)) == FSM_NONE ||
 	    (act = fsm_sql(x, to, SQL_CLONE, x->c->clone_ms)) == NULL)
 		return;
@@ -161,8 +163,8 @@ start(struct fsm_ctx *x, uint8_t a)
 static void
 await_restart(struct fsm_ctx *x, uint8_t a)
 {
-	struct fsm_state	*s = x->s;
-	uint8_t			 i = s->clone_to;
+	struct fsm_state *s = x->s;
+	uint8_t i = s->clone_to;
 
 	if (a != s->clone_from && s->rec.active != s->clone_from)
 		advance(x, C_DONOR_LOST);
@@ -177,9 +179,9 @@ await_restart(struct fsm_ctx *x, uint8_t a)
 static void
 set_up(struct fsm_ctx *x, uint8_t a)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_act		*act;
-	uint8_t			 i = s->clone_to;
+	struct fsm_state *s = x->s;
+	struct fsm_act *act;
+	uint8_t i = s->clone_to;
 
 	if (s->site[i].p.has_repl && s->site[i].p.source == s->clone_from) {
 		advance(x, C_SET);
@@ -195,9 +197,8 @@ set_up(struct fsm_ctx *x, uint8_t a)
 	}
 	if (a != s->clone_from || x->d.verdict != V_HEALTHY ||
 	    !fsm_answers(s, a) || !fsm_answers(s, i) ||
-	    !s->site[i].p.read_only || !fsm_known(s, i) ||
-	    !fsm_known(s, a) || !FSM_GUARD(G_REJOIN_CONTAINED,
-	    (s->rel.exec_all[a] & BIT(i)) != 0))
+	    !s->site[i].p.read_only || !fsm_known(s, i) || !fsm_known(s, a) ||
+	    !FSM_GUARD(G_REJOIN_CONTAINED, (s->rel.exec_all[a] & BIT(i)) != 0))
 		return;
 	if ((act = fsm_sql(x, i, SQL_SET_SOURCE, FSM_SQL_TIMEOUT_MS)) != NULL)
 		act->source = a;
@@ -206,7 +207,7 @@ set_up(struct fsm_ctx *x, uint8_t a)
 void
 fsm_clone(struct fsm_ctx *x)
 {
-	uint8_t	 a = fsm_active(x->c, x->s);
+	uint8_t a = fsm_active(x->c, x->s);
 
 	if (x->c->deleting || !fsm_can_act(x))
 		return;

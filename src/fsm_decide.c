@@ -40,16 +40,18 @@ verdict(struct fsm_decision *d, enum fsm_verdict v, uint8_t site)
 enum fsm_step
 fsm_prepare(const struct fsm_state *s, uint8_t i)
 {
-	const struct fsm_site	*t = &s->site[i];
-	bool			 minted;
+	const struct fsm_site *t = &s->site[i];
+	bool minted;
 
 	if (!FSM_GUARD(G_NO_CHANNEL, !t->p.has_repl)) {
-		if (!FSM_GUARD(G_DRAIN_FRESH, t->receiver_off_ms != 0 &&
-		    t->p.sent_ms >= t->receiver_off_ms && t->p.io == IO_NO))
+		if (!FSM_GUARD(G_DRAIN_FRESH,
+			t->receiver_off_ms != 0 &&
+			    t->p.sent_ms >= t->receiver_off_ms &&
+			    t->p.io == IO_NO))
 			return ST_STOP_RECEIVER;
 		if (!FSM_GUARD(G_DRAINED,
-		    fsm_rel_bit(s, s->rel.drained, i) ||
-		    (s->override == i && t->p.sql_errno != 0)))
+			fsm_rel_bit(s, s->rel.drained, i) ||
+			    (s->override == i && t->p.sql_errno != 0)))
 			return ST_DRAIN;
 		return ST_RESET;
 	}
@@ -65,7 +67,7 @@ fsm_prepare(const struct fsm_state *s, uint8_t i)
 static bool
 record_full(const struct fsm_state *s)
 {
-	unsigned	 k, n = 0;
+	unsigned k, n = 0;
 
 	for (k = 0; k < s->rec.n; k++)
 		if (fsm_proof_of(s, k) == P_NONE)
@@ -77,13 +79,13 @@ record_full(const struct fsm_state *s)
 static bool
 gated(const struct fsm_state *s, uint8_t j)
 {
-	unsigned	 k;
+	unsigned k;
 
 	if (s->site[j].state != SS_UNREACHABLE)
 		return false;
 	for (k = 0; k < s->rec.n; k++)
-		if (s->rec.unended[k].site == j && fsm_same_process(
-		    &s->rec.unended[k].proc, &s->site[j].p))
+		if (s->rec.unended[k].site == j &&
+		    fsm_same_process(&s->rec.unended[k].proc, &s->site[j].p))
 			return true;
 	return false;
 }
@@ -96,9 +98,9 @@ static void
 choose(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_decision *d, enum fsm_verdict why, uint8_t i)
 {
-	const struct fsm_site	*t = &s->site[i];
-	uint8_t			 j;
-	int			 k;
+	const struct fsm_site *t = &s->site[i];
+	uint8_t j;
+	int k;
 
 	if ((k = fsm_unproven(s, i)) != -1) {
 		verdict(d, V_NO_PROOF, s->rec.unended[k].site);
@@ -108,7 +110,7 @@ choose(const struct fsm_conf *c, const struct fsm_state *s,
 	}
 	for (j = 0; j < c->nsites; j++)
 		if (!FSM_GUARD(G_NO_OTHER_WRITER,
-		    j == i || !fsm_may_write(s, j) || gated(s, j))) {
+			j == i || !fsm_may_write(s, j) || gated(s, j))) {
 			verdict(d, V_FENCING, j);
 			return;
 		}
@@ -145,22 +147,22 @@ may_be_active(const struct fsm_conf *c, uint8_t i)
 static uint8_t
 best_rank(const struct fsm_conf *c)
 {
-	uint8_t	 i, best = FSM_NONE;
+	uint8_t i, best = FSM_NONE;
 
 	for (i = 0; i < c->nsites; i++)
-		if (may_be_active(c, i) && (best == FSM_NONE ||
-		    fsm_rank(c, i) < fsm_rank(c, best)))
+		if (may_be_active(c, i) &&
+		    (best == FSM_NONE || fsm_rank(c, i) < fsm_rank(c, best)))
 			best = i;
 	return best;
 }
 
 /* Every core site answers and is read-only: fresh, or one has everything. */
 static void
-adopt_read_only(const struct fsm_conf *c, const struct fsm_state *s,
-    struct fsm_decision *d)
+adopt_read_only(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_decision *d)
 {
-	uint8_t	 i, j, best = FSM_NONE;
-	bool	 fresh = true, all_empty = true;
+	uint8_t i, j, best = FSM_NONE;
+	bool fresh = true, all_empty = true;
 
 	for (i = 0; i < c->nsites; i++) {
 		if (!fsm_core(c, i))
@@ -180,11 +182,11 @@ adopt_read_only(const struct fsm_conf *c, const struct fsm_state *s,
 		if (!may_be_active(c, i) || !fsm_answers(s, i))
 			continue;
 		for (j = 0; j < c->nsites; j++)
-			if (fsm_core(c, j) && !FSM_GUARD(G_SUPERSET,
-			    fsm_all_contains(s, i, j)))
+			if (fsm_core(c, j) &&
+			    !FSM_GUARD(G_SUPERSET, fsm_all_contains(s, i, j)))
 				break;
-		if (j == c->nsites && (best == FSM_NONE ||
-		    fsm_rank(c, i) < fsm_rank(c, best)))
+		if (j == c->nsites &&
+		    (best == FSM_NONE || fsm_rank(c, i) < fsm_rank(c, best)))
 			best = i;
 	}
 	if (all_empty)
@@ -197,12 +199,12 @@ adopt_read_only(const struct fsm_conf *c, const struct fsm_state *s,
 
 /* No authority is recorded: adopt what there is, or begin. */
 static void
-decide_new(const struct fsm_conf *c, const struct fsm_state *s,
-    struct fsm_decision *d)
+decide_new(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_decision *d)
 {
-	uint8_t		 i, writer = FSM_NONE;
-	unsigned	 writers = 0, lost = 0, core = 0;
-	bool		 unsettled = false;
+	uint8_t i, writer = FSM_NONE;
+	unsigned writers = 0, lost = 0, core = 0;
+	bool unsettled = false;
 
 	for (i = 0; i < c->nsites; i++) {
 		if (!fsm_core(c, i))
@@ -210,8 +212,7 @@ decide_new(const struct fsm_conf *c, const struct fsm_state *s,
 		core++;
 		if (s->site[i].state == SS_UNREACHABLE)
 			lost++;
-		else if (s->site[i].state == SS_UNKNOWN ||
-		    !fsm_answers(s, i))
+		else if (s->site[i].state == SS_UNKNOWN || !fsm_answers(s, i))
 			unsettled = true;
 		if (fsm_promotable(c, i) && fsm_may_write(s, i)) {
 			writers++;
@@ -223,8 +224,8 @@ decide_new(const struct fsm_conf *c, const struct fsm_state *s,
 		}
 	}
 	if (writers > 1)
-		verdict(d, V_SPLIT_BRAIN, fsm_rank(c, writer) < SITES_MAX ?
-		    writer : FSM_NONE);
+		verdict(d, V_SPLIT_BRAIN,
+		    fsm_rank(c, writer) < SITES_MAX ? writer : FSM_NONE);
 	else if (lost == core)
 		verdict(d, V_TOTAL_LOSS, FSM_NONE);
 	else if (!FSM_GUARD(G_ADOPT_ALL, !unsettled))
@@ -256,8 +257,8 @@ static uint8_t
 pick(const struct fsm_conf *c, const struct fsm_state *s, uint8_t except,
     struct fsm_decision *d)
 {
-	uint8_t		 i, j, best = FSM_NONE;
-	unsigned	 n = 0, waiting = 0, apart = 0;
+	uint8_t i, j, best = FSM_NONE;
+	unsigned n = 0, waiting = 0, apart = 0;
 
 	for (i = 0; i < c->nsites; i++) {
 		if (fsm_promotable(c, i) && s->site[i].diverged)
@@ -275,15 +276,14 @@ pick(const struct fsm_conf *c, const struct fsm_state *s, uint8_t except,
 			if (j != except && eligible(c, s, j) &&
 			    !FSM_GUARD(G_SUPERSET, fsm_all_contains(s, i, j)))
 				break;
-		if (j == c->nsites && (best == FSM_NONE ||
-		    fsm_rank(c, i) < fsm_rank(c, best)))
+		if (j == c->nsites &&
+		    (best == FSM_NONE || fsm_rank(c, i) < fsm_rank(c, best)))
 			best = i;
 	}
 	if (waiting > 0)
 		verdict(d, V_WAIT_SITES, FSM_NONE);
 	else if (n == 0)
-		verdict(d, apart > 0 ? V_DIVERGENCE : V_NO_CANDIDATE,
-		    FSM_NONE);
+		verdict(d, apart > 0 ? V_DIVERGENCE : V_NO_CANDIDATE, FSM_NONE);
 	else if (best == FSM_NONE)
 		verdict(d, V_DIVERGENCE, FSM_NONE);
 	else if (!fsm_answers(s, best) || s->site[best].p.offline_mode)
@@ -311,8 +311,8 @@ static void
 decide_lost(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_decision *d, uint8_t active)
 {
-	unsigned	 core = 0, lost = 0;
-	uint8_t		 i, best;
+	unsigned core = 0, lost = 0;
+	uint8_t i, best;
 
 	for (i = 0; i < c->nsites; i++)
 		if (fsm_core(c, i)) {
@@ -356,7 +356,7 @@ ahead_of(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i,
 static bool
 skewed(const struct fsm_state *s, uint8_t j, uint8_t a)
 {
-	const struct fsm_site	*t = &s->site[j];
+	const struct fsm_site *t = &s->site[j];
 
 	return t->p.has_repl && t->p.source == a && t->p.io != IO_NO &&
 	    s->site[a].p.sent_ms < t->seen_ms;
@@ -366,19 +366,20 @@ skewed(const struct fsm_state *s, uint8_t j, uint8_t a)
 static bool
 data_intact(const struct fsm_state *s, uint8_t a)
 {
-	if (!FSM_GUARD(G_REGRANT_SELF, s->rec.server_uuid[0] == '\0' ||
-	    fsm_streq(s->rec.server_uuid, s->site[a].p.server_uuid)))
+	if (!FSM_GUARD(G_REGRANT_SELF,
+		s->rec.server_uuid[0] == '\0' ||
+		    fsm_streq(s->rec.server_uuid, s->site[a].p.server_uuid)))
 		return false;
 	return FSM_GUARD(G_REGRANT_DATA,
 	    fsm_rel_bit(s, s->rel.has_grant, a) &&
-	    fsm_rel_bit(s, s->rel.has_seen, a));
+		fsm_rel_bit(s, s->rel.has_seen, a));
 }
 
 static void
 decide_regrant(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_decision *d, uint8_t a)
 {
-	uint8_t	 j, best;
+	uint8_t j, best;
 
 	if (!fsm_answers(s, a) || s->site[a].p.offline_mode) {
 		verdict(d, V_WAIT_THRESHOLD, a);
@@ -429,8 +430,8 @@ static void
 decide_active(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_decision *d, uint8_t a)
 {
-	const struct fsm_site	*t = &s->site[a];
-	uint8_t			 j;
+	const struct fsm_site *t = &s->site[a];
+	uint8_t j;
 
 	if (t->state == SS_UNKNOWN) {
 		verdict(d, V_STARTING, a);
@@ -454,16 +455,17 @@ decide_active(const struct fsm_conf *c, const struct fsm_state *s,
 	}
 	for (j = 0; j < c->nsites; j++)
 		if (j != a && fsm_may_write(s, j)) {
-			verdict(d, fsm_promotable(c, j) ? V_SPLIT_BRAIN :
-			    V_FENCING, j);
+			verdict(d,
+			    fsm_promotable(c, j) ? V_SPLIT_BRAIN : V_FENCING,
+			    j);
 			return;
 		}
 	verdict(d, V_HEALTHY, a);
 }
 
 void
-fsm_decide(const struct fsm_conf *c, const struct fsm_state *s,
-    struct fsm_decision *d)
+fsm_decide(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_decision *d)
 {
 	memset(d, 0, sizeof(*d));
 	d->site = d->site2 = FSM_NONE;

@@ -32,15 +32,15 @@
 static bool
 may_stay(const struct fsm_ctx *x, uint8_t i)
 {
-	const struct fsm_state	*s = x->s;
+	const struct fsm_state *s = x->s;
 
 	if (!fsm_promotable(x->c, i))
 		return false;
 	if (!s->rec_known)
-		return true;	/* not known to be wrong */
+		return true; /* not known to be wrong */
 	if (s->rec.active == FSM_NONE)
-		return x->d.verdict != V_SPLIT_BRAIN ||
-		    x->d.site == FSM_NONE || x->d.site == i;
+		return x->d.verdict != V_SPLIT_BRAIN || x->d.site == FSM_NONE ||
+		    x->d.site == i;
 	return fsm_is_newest(s, i);
 }
 
@@ -59,8 +59,7 @@ fence(struct fsm_ctx *x, uint8_t i)
 		return;
 	if (x->s->site[i].state == SS_UNREACHABLE)
 		x->s->site[i].next_ms[SQL_FENCE] = x->now + FSM_POD_RETRY_MS;
-	if (x->s->site[i].p.read_only ||
-	    x->s->site[i].state == SS_UNREACHABLE)
+	if (x->s->site[i].p.read_only || x->s->site[i].state == SS_UNREACHABLE)
 		return;
 	fsm_tell(x, T_FENCING, i);
 	fsm_count(x, FM_FENCES, i);
@@ -72,7 +71,7 @@ fence(struct fsm_ctx *x, uint8_t i)
 static bool
 half_fenced(const struct fsm_ctx *x, uint8_t i)
 {
-	const struct fsm_state	*s = x->s;
+	const struct fsm_state *s = x->s;
 
 	return s->site[i].p.read_only && !s->site[i].p.super_read_only &&
 	    s->rec_known && s->rec.active != FSM_NONE && s->rec.active != i;
@@ -81,9 +80,9 @@ half_fenced(const struct fsm_ctx *x, uint8_t i)
 static void
 fence_site(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_site		*t = &s->site[i];
-	bool			 writable;
+	struct fsm_state *s = x->s;
+	struct fsm_site *t = &s->site[i];
+	bool writable;
 
 	if (!t->ever || cloning(s, i))
 		return;
@@ -100,8 +99,8 @@ fence_site(struct fsm_ctx *x, uint8_t i)
 		fence(x, i);
 	if (t->p.read_only && t->evict)
 		(void)fsm_sql(x, i, SQL_EVICT, FSM_SQL_TIMEOUT_MS);
-	if (t->p.persisted_ro && fsm_sql(x, i, SQL_RESET_PERSIST,
-	    FSM_SQL_TIMEOUT_MS) != NULL) {
+	if (t->p.persisted_ro &&
+	    fsm_sql(x, i, SQL_RESET_PERSIST, FSM_SQL_TIMEOUT_MS) != NULL) {
 		t->next_ms[SQL_RESET_PERSIST] = x->now + FSM_REPAIR_RETRY_MS;
 		fsm_tell(x, T_PERSISTED, i);
 	}
@@ -110,7 +109,7 @@ fence_site(struct fsm_ctx *x, uint8_t i)
 void
 fsm_fence(struct fsm_ctx *x)
 {
-	uint8_t	 i;
+	uint8_t i;
 
 	if (x->c->deleting || !fsm_can_act(x))
 		return;
@@ -123,7 +122,7 @@ fsm_fence(struct fsm_ctx *x)
 static bool
 holds_unended(const struct fsm_state *s, const char *uid)
 {
-	unsigned	 k;
+	unsigned k;
 
 	for (k = 0; k < s->rec.n; k++)
 		if (fsm_streq(s->rec.unended[k].proc.pod_uid, uid))
@@ -132,13 +131,13 @@ holds_unended(const struct fsm_state *s, const char *uid)
 }
 
 static void
-pod_action(struct fsm_ctx *x, enum fsm_act_type type, uint8_t i,
-    const char *uid)
+pod_action(
+    struct fsm_ctx *x, enum fsm_act_type type, uint8_t i, const char *uid)
 {
-	struct fsm_act	*a;
+	struct fsm_act *a;
 
 	if ((a = fsm_request(x, type, i, &x->s->site[i].pod_req,
-	    FSM_RECORD_TIMEOUT_MS)) != NULL)
+		 FSM_RECORD_TIMEOUT_MS)) != NULL)
 		memcpy(a->proc.pod_uid, uid, sizeof(a->proc.pod_uid));
 }
 
@@ -150,17 +149,17 @@ pod_action(struct fsm_ctx *x, enum fsm_act_type type, uint8_t i,
 static void
 release(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_site		*t = &x->s->site[i];
-	const struct fsm_pod	*pod;
-	unsigned		 k;
+	struct fsm_site *t = &x->s->site[i];
+	const struct fsm_pod *pod;
+	unsigned k;
 
 	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++) {
 		pod = &t->pod[k];
 		if (pod->pod_uid[0] == '\0' || !pod->deleting ||
 		    !pod->finalizer || x->s->put.seq != 0)
 			continue;
-		if (FSM_GUARD(G_POD_RELEASE,
-		    !holds_unended(x->s, pod->pod_uid)))
+		if (FSM_GUARD(
+			G_POD_RELEASE, !holds_unended(x->s, pod->pod_uid)))
 			pod_action(x, A_POD_RELEASE, i, pod->pod_uid);
 	}
 }
@@ -174,11 +173,11 @@ release(struct fsm_ctx *x, uint8_t i)
 static void
 delete_lost(struct fsm_ctx *x)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_site		*t;
-	const struct fsm_pod	*pod = NULL;
-	unsigned		 k;
-	uint8_t			 i = x->d.site;
+	struct fsm_state *s = x->s;
+	struct fsm_site *t;
+	const struct fsm_pod *pod = NULL;
+	unsigned k;
+	uint8_t i = x->d.site;
 
 	if (x->d.verdict != V_NO_PROOF || i >= x->c->nsites)
 		return;
@@ -188,12 +187,11 @@ delete_lost(struct fsm_ctx *x)
 	for (k = 0; k < s->rec.n; k++)
 		if (s->rec.unended[k].epoch == x->d.epoch)
 			pod = fsm_pod_of(s, i, s->rec.unended[k].proc.pod_uid);
-	if (pod == NULL || pod->deleting || pod->gone ||
-	    pod->kubelet_ms == 0 || pod->kubelet_ms < t->fail_since_ms ||
+	if (pod == NULL || pod->deleting || pod->gone || pod->kubelet_ms == 0 ||
+	    pod->kubelet_ms < t->fail_since_ms ||
 	    pod->kubelet_ms > t->fail_since_ms + FSM_KUBELET_MS ||
-	    fsm_streq(t->deleted_uid, pod->pod_uid) ||
-	    t->pod_req.seq != 0 || x->now < t->pod_next_ms ||
-	    !fsm_can_act(x))
+	    fsm_streq(t->deleted_uid, pod->pod_uid) || t->pod_req.seq != 0 ||
+	    x->now < t->pod_next_ms || !fsm_can_act(x))
 		return;
 	pod_action(x, A_POD_DELETE, i, pod->pod_uid);
 	memcpy(t->deleted_uid, pod->pod_uid, sizeof(t->deleted_uid));
@@ -203,7 +201,7 @@ delete_lost(struct fsm_ctx *x)
 void
 fsm_pods(struct fsm_ctx *x)
 {
-	uint8_t	 i;
+	uint8_t i;
 
 	if (!x->s->rec_known || !x->s->synced)
 		return;

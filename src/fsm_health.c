@@ -45,7 +45,7 @@ fsm_health_next(enum site_state now, enum fsm_health_ev ev)
 void
 fsm_health_set(struct fsm_ctx *x, uint8_t i, enum site_state to)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	if (t->state == to)
 		return;
@@ -70,8 +70,8 @@ counts(const struct fsm_ctx *x, struct fsm_site *t, const struct fsm_probe *p)
 static void
 failed(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 {
-	struct fsm_site		*t = &x->s->site[i];
-	enum fsm_health_ev	 ev;
+	struct fsm_site *t = &x->s->site[i];
+	enum fsm_health_ev ev;
 
 	t->wstreak = 0;
 	t->repl_streak = 0;
@@ -82,7 +82,8 @@ failed(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 		return;
 	t->fails++;
 	ev = FSM_GUARD(G_THRESHOLD, t->fails >= x->c->failure_threshold) ?
-	    H_FAIL_MAX : H_FAIL;
+	    H_FAIL_MAX :
+	    H_FAIL;
 	fsm_health_set(x, i, fsm_health_next(t->state, ev));
 }
 
@@ -102,7 +103,7 @@ new_process(struct fsm_site *t)
 static bool
 process_changed(const struct fsm_site *t, const struct fsm_probe *p)
 {
-	struct fsm_proc	 was;
+	struct fsm_proc was;
 
 	memset(&was, 0, sizeof(was));
 	memcpy(was.pod_uid, t->p.pod_uid, sizeof(was.pod_uid));
@@ -114,7 +115,7 @@ process_changed(const struct fsm_site *t, const struct fsm_probe *p)
 static enum fsm_health_ev
 writable_event(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	/* What is recorded as the writer is expected to be one. */
 	if (!fsm_promotable(x->c, i) || t->state == SS_WRITABLE ||
@@ -123,18 +124,18 @@ writable_event(struct fsm_ctx *x, uint8_t i)
 	if (counts(x, t, &t->p) || t->wstreak == 0)
 		t->wstreak++;
 	return t->wstreak >= x->c->recovery_threshold ? H_WRITABLE_MAX :
-	    H_WRITABLE;
+							H_WRITABLE;
 }
 
 void
 fsm_health_probe(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 {
-	struct fsm_site		*t = &x->s->site[i];
-	enum fsm_health_ev	 ev = H_READ_ONLY;
+	struct fsm_site *t = &x->s->site[i];
+	enum fsm_health_ev ev = H_READ_ONLY;
 
 	/* An answer that is older than what we have. */
-	if (t->ever && (p->sent_ms < t->p.sent_ms ||
-	    (p->ok && p->sent_ms < t->flags_ms)))
+	if (t->ever &&
+	    (p->sent_ms < t->p.sent_ms || (p->ok && p->sent_ms < t->flags_ms)))
 		return;
 	if (!p->ok) {
 		failed(x, i, p);
@@ -172,7 +173,7 @@ fsm_health_probe(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 void
 fsm_health_lost(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	if (!t->suspect)
 		t->fail_since_ms = x->now;
@@ -184,7 +185,7 @@ fsm_health_lost(struct fsm_ctx *x, uint8_t i)
 void
 fsm_health_extra(struct fsm_ctx *x)
 {
-	uint8_t	 i;
+	uint8_t i;
 
 	for (i = 0; i < x->c->nsites; i++)
 		if (x->s->site[i].suspect &&

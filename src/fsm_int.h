@@ -31,154 +31,157 @@
  * control of the write oracle and lacks the proof gate alone.
  */
 #if defined(FSM_MUTANTS)
-extern uint64_t	 fsm_mutants;
-#define FSM_GUARD(id, cond)						\
+extern uint64_t fsm_mutants;
+#define FSM_GUARD(id, cond)                                           \
 	(((cond) ? true : false) || ((fsm_mutants >> (id)) & 1) != 0)
 #elif defined(UNSAFE_GRANTS)
-#define FSM_GUARD(id, cond)	((id) == G_PROOF || (cond))
+#define FSM_GUARD(id, cond) ((id) == G_PROOF || (cond))
 #else
-#define FSM_GUARD(id, cond)	((void)(id), (cond))
+#define FSM_GUARD(id, cond) ((void)(id), (cond))
 #endif
 
 /* One call of fsm_step. */
 struct fsm_ctx {
-	const struct fsm_conf	*c;
-	struct fsm_state	*s;
-	struct fsm_out		*o;
-	struct fsm_decision	 d;
-	int64_t			 now;
+	const struct fsm_conf *c;
+	struct fsm_state *s;
+	struct fsm_out *o;
+	struct fsm_decision d;
+	int64_t now;
 };
 
-#define BIT(i)		((uint16_t)(1U << (i)))
+#define BIT(i) ((uint16_t)(1U << (i)))
 
 /* fsm.c */
-bool	 fsm_can_act(const struct fsm_ctx *);
+bool fsm_can_act(const struct fsm_ctx *);
 struct fsm_act *fsm_emit(struct fsm_ctx *, enum fsm_act_type, uint8_t);
-struct fsm_act *fsm_request(struct fsm_ctx *, enum fsm_act_type, uint8_t,
-	    struct fsm_req *, int64_t);
+struct fsm_act *fsm_request(
+    struct fsm_ctx *, enum fsm_act_type, uint8_t, struct fsm_req *, int64_t);
 struct fsm_act *fsm_sql(struct fsm_ctx *, uint8_t, enum sql_kind, int64_t);
 struct fsm_act *fsm_tell(struct fsm_ctx *, enum fsm_text, uint8_t);
-void	 fsm_count(struct fsm_ctx *, enum fsm_metric, uint8_t);
-void	 fsm_probe_now(struct fsm_ctx *, uint8_t, int64_t);
+void fsm_count(struct fsm_ctx *, enum fsm_metric, uint8_t);
+void fsm_probe_now(struct fsm_ctx *, uint8_t, int64_t);
 
 /* fsm_know.c: questions about what is known */
-bool	 fsm_streq(const char *, const char *);
-bool	 fsm_same_process(const struct fsm_proc *, const struct fsm_probe *);
-bool	 fsm_promotable(const struct fsm_conf *, uint8_t);
-bool	 fsm_core(const struct fsm_conf *, uint8_t);
-bool	 fsm_answers(const struct fsm_state *, uint8_t);
-bool	 fsm_may_write(const struct fsm_state *, uint8_t);
-bool	 fsm_known(const struct fsm_state *, uint8_t);
-bool	 fsm_rel_bit(const struct fsm_state *, uint16_t, uint8_t);
-bool	 fsm_all_contains(const struct fsm_state *, uint8_t, uint8_t);
-bool	 fsm_recipient(const struct fsm_state *, uint8_t);
-int	 fsm_newest(const struct fsm_state *);
-bool	 fsm_is_newest(const struct fsm_state *, uint8_t);
-uint8_t	 fsm_active(const struct fsm_conf *, const struct fsm_state *);
+bool fsm_streq(const char *, const char *);
+bool fsm_same_process(const struct fsm_proc *, const struct fsm_probe *);
+bool fsm_promotable(const struct fsm_conf *, uint8_t);
+bool fsm_core(const struct fsm_conf *, uint8_t);
+bool fsm_answers(const struct fsm_state *, uint8_t);
+bool fsm_may_write(const struct fsm_state *, uint8_t);
+bool fsm_known(const struct fsm_state *, uint8_t);
+bool fsm_rel_bit(const struct fsm_state *, uint16_t, uint8_t);
+bool fsm_all_contains(const struct fsm_state *, uint8_t, uint8_t);
+bool fsm_recipient(const struct fsm_state *, uint8_t);
+int fsm_newest(const struct fsm_state *);
+bool fsm_is_newest(const struct fsm_state *, uint8_t);
+uint8_t fsm_active(const struct fsm_conf *, const struct fsm_state *);
 unsigned fsm_rank(const struct fsm_conf *, uint8_t);
-const struct fsm_pod *fsm_pod_of(const struct fsm_state *, uint8_t,
-	    const char *);
+const struct fsm_pod *
+fsm_pod_of(const struct fsm_state *, uint8_t, const char *);
 const struct fsm_pod *fsm_container(const struct fsm_state *, uint8_t);
-bool	 fsm_cooldown(const struct fsm_conf *, const struct fsm_state *);
+bool fsm_cooldown(const struct fsm_conf *, const struct fsm_state *);
 
 /* fsm_health.c */
-#define FSM_HEALTH_EVENTS(X)						\
-	X(H_FAIL, "fails below threshold")				\
-	X(H_FAIL_MAX, "fails at threshold")				\
-	X(H_READ_ONLY, "read-only")					\
-	X(H_WRITABLE, "writable below threshold")			\
+#define FSM_HEALTH_EVENTS(X)                       \
+	X(H_FAIL, "fails below threshold")         \
+	X(H_FAIL_MAX, "fails at threshold")        \
+	X(H_READ_ONLY, "read-only")                \
+	X(H_WRITABLE, "writable below threshold")  \
 	X(H_WRITABLE_MAX, "writable at threshold")
 #define X(id, name) id,
 enum fsm_health_ev { FSM_HEALTH_EVENTS(X) H_MAX };
 #undef X
 enum site_state fsm_health_next(enum site_state, enum fsm_health_ev);
-void	 fsm_health_probe(struct fsm_ctx *, uint8_t,
-	    const struct fsm_probe *);
-void	 fsm_health_lost(struct fsm_ctx *, uint8_t);
-void	 fsm_health_extra(struct fsm_ctx *);
-void	 fsm_health_set(struct fsm_ctx *, uint8_t, enum site_state);
+void fsm_health_probe(struct fsm_ctx *, uint8_t, const struct fsm_probe *);
+void fsm_health_lost(struct fsm_ctx *, uint8_t);
+void fsm_health_extra(struct fsm_ctx *);
+void fsm_health_set(struct fsm_ctx *, uint8_t, enum site_state);
 
 /* fsm_proof.c */
 enum fsm_proof fsm_proof_of(const struct fsm_state *, unsigned);
-int	 fsm_unproven(const struct fsm_state *, uint8_t);
-void	 fsm_proof_pod(struct fsm_ctx *, uint8_t, const struct fsm_pod *);
-void	 fsm_proof_record(struct fsm_ctx *, const struct fsm_record *);
-void	 fsm_proof_assert(struct fsm_ctx *);
-bool	 fsm_word_ends(const struct fsm_state *, uint8_t,
-	    const struct fsm_proc *, const struct fsm_word *);
-void	 fsm_grant_sent(struct fsm_ctx *, uint8_t, int64_t);
-void	 fsm_grant_answer(struct fsm_ctx *, uint8_t, bool, int64_t);
-void	 fsm_grant_probe(struct fsm_ctx *, uint8_t);
+int fsm_unproven(const struct fsm_state *, uint8_t);
+void fsm_proof_pod(struct fsm_ctx *, uint8_t, const struct fsm_pod *);
+void fsm_proof_record(struct fsm_ctx *, const struct fsm_record *);
+void fsm_proof_assert(struct fsm_ctx *);
+bool fsm_word_ends(const struct fsm_state *, uint8_t, const struct fsm_proc *,
+    const struct fsm_word *);
+void fsm_grant_sent(struct fsm_ctx *, uint8_t, int64_t);
+void fsm_grant_answer(struct fsm_ctx *, uint8_t, bool, int64_t);
+void fsm_grant_probe(struct fsm_ctx *, uint8_t);
 
 /* fsm_decide.c */
 enum fsm_step fsm_prepare(const struct fsm_state *, uint8_t);
-bool	 fsm_empty_site(const struct fsm_conf *, const struct fsm_state *,
-	    uint8_t);
+bool fsm_empty_site(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 
 /* fsm_promote.c */
-void	 fsm_promote(struct fsm_ctx *);
-void	 fsm_record_keep(struct fsm_ctx *);
-void	 fsm_granted(struct fsm_ctx *, uint8_t);
-void	 fsm_put_done(struct fsm_ctx *, bool, bool);
-void	 fsm_put_read(struct fsm_ctx *);
+void fsm_promote(struct fsm_ctx *);
+void fsm_record_keep(struct fsm_ctx *);
+void fsm_granted(struct fsm_ctx *, uint8_t);
+void fsm_put_done(struct fsm_ctx *, bool, bool);
+void fsm_put_read(struct fsm_ctx *);
 
 /* fsm_fence.c */
-void	 fsm_fence(struct fsm_ctx *);
-void	 fsm_pods(struct fsm_ctx *);
+void fsm_fence(struct fsm_ctx *);
+void fsm_pods(struct fsm_ctx *);
 
 /* fsm_view.c */
-enum fsm_matrix { MX_HEALTHY, MX_DEGRADED, MX_SPLIT_BRAIN, MX_NO_PRIMARY,
-	    MX_TOTAL_LOSS, MX_STARTING };
-enum fsm_matrix fsm_matrix_of(const struct fsm_conf *,
-	    const struct fsm_state *);
-void	 fsm_matrix_say(struct fsm_ctx *);
+enum fsm_matrix {
+	MX_HEALTHY,
+	MX_DEGRADED,
+	MX_SPLIT_BRAIN,
+	MX_NO_PRIMARY,
+	MX_TOTAL_LOSS,
+	MX_STARTING
+};
+enum fsm_matrix
+fsm_matrix_of(const struct fsm_conf *, const struct fsm_state *);
+void fsm_matrix_say(struct fsm_ctx *);
 
 /* fsm_text.c */
-void	 fsm_block_message(const struct fsm_conf *, const struct fsm_state *,
-	    const struct fsm_decision *, char *, size_t);
+void fsm_block_message(const struct fsm_conf *, const struct fsm_state *,
+    const struct fsm_decision *, char *, size_t);
 
 /* fsm_clone.c */
-#define FSM_CLONE_EVENTS(X)						\
-	X(C_START, "start")						\
-	X(C_COPIED, "copied or unclear")				\
-	X(C_REFUSED, "refused or failed")				\
-	X(C_BACK, "recipient is back")					\
-	X(C_SET, "source set")						\
-	X(C_TIMEOUT, "time is up")					\
+#define FSM_CLONE_EVENTS(X)                             \
+	X(C_START, "start")                             \
+	X(C_COPIED, "copied or unclear")                \
+	X(C_REFUSED, "refused or failed")               \
+	X(C_BACK, "recipient is back")                  \
+	X(C_SET, "source set")                          \
+	X(C_TIMEOUT, "time is up")                      \
 	X(C_DONOR_LOST, "donor is not active any more")
 #define X(id, name) id,
 enum fsm_clone_ev { FSM_CLONE_EVENTS(X) C_MAX };
 #undef X
-#define CL_IGNORE	(CL_MAX)	/* stays as it is */
-#define CL_BUG		(CL_MAX + 1)	/* cannot happen */
+#define CL_IGNORE (CL_MAX)     /* stays as it is */
+#define CL_BUG    (CL_MAX + 1) /* cannot happen */
 unsigned fsm_clone_next(enum fsm_clone_phase, enum fsm_clone_ev);
-void	 fsm_clone(struct fsm_ctx *);
-void	 fsm_clone_sql(struct fsm_ctx *, uint8_t, enum sql_end);
+void fsm_clone(struct fsm_ctx *);
+void fsm_clone_sql(struct fsm_ctx *, uint8_t, enum sql_end);
 
 /* fsm_rejoin.c */
-#define FSM_REPAIRS(X)							\
-	X(R_NOTHING, "nothing")						\
-	X(R_OK, "converged")						\
-	X(R_WAIT, "wait for a newer observation")			\
-	X(R_BLOCKED, "blocked")						\
-	X(R_START, "start replica")					\
-	X(R_STOP, "stop replica")					\
+#define FSM_REPAIRS(X)                            \
+	X(R_NOTHING, "nothing")                   \
+	X(R_OK, "converged")                      \
+	X(R_WAIT, "wait for a newer observation") \
+	X(R_BLOCKED, "blocked")                   \
+	X(R_START, "start replica")               \
+	X(R_STOP, "stop replica")                 \
 	X(R_SET_SOURCE, "set source")
 #define X(id, name) id,
 enum fsm_repair { FSM_REPAIRS(X) R_MAX };
 #undef X
 /* What is seen of a follower, enough to say what it needs. */
 struct fsm_follower {
-	bool	 channel;		/* has a replication channel */
-	bool	 right_source;
-	bool	 threads;		/* both on */
-	bool	 stopped;		/* both off, read after our STOP */
-	bool	 contained;		/* the active site has all of it */
-	bool	 fresh;			/* "not contained" is not skew */
+	bool channel; /* has a replication channel */
+	bool right_source;
+	bool threads;   /* both on */
+	bool stopped;   /* both off, read after our STOP */
+	bool contained; /* the active site has all of it */
+	bool fresh;     /* "not contained" is not skew */
 };
 enum fsm_repair fsm_repair_next(const struct fsm_follower *);
-void	 fsm_rejoin(struct fsm_ctx *);
-void	 fsm_rejoin_sql(struct fsm_ctx *, uint8_t, enum sql_kind,
-	    enum sql_end);
+void fsm_rejoin(struct fsm_ctx *);
+void fsm_rejoin_sql(struct fsm_ctx *, uint8_t, enum sql_kind, enum sql_end);
 
 #endif /* FSM_INT_H */

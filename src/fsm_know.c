@@ -111,7 +111,7 @@ fsm_recipient(const struct fsm_state *s, uint8_t i)
 int
 fsm_newest(const struct fsm_state *s)
 {
-	int	 k;
+	int k;
 
 	for (k = 0; k < s->rec.n; k++)
 		if (s->rec.unended[k].epoch == s->rec.epoch)
@@ -123,9 +123,9 @@ fsm_newest(const struct fsm_state *s)
 bool
 fsm_is_newest(const struct fsm_state *s, uint8_t i)
 {
-	const struct fsm_pod	*pod;
-	const struct fsm_epoch	*e;
-	int			 k;
+	const struct fsm_pod *pod;
+	const struct fsm_epoch *e;
+	int k;
 
 	if (s->rec.active != i || (k = fsm_newest(s)) == -1)
 		return false;
@@ -145,7 +145,7 @@ fsm_is_newest(const struct fsm_state *s, uint8_t i)
 uint8_t
 fsm_active(const struct fsm_conf *c, const struct fsm_state *s)
 {
-	uint8_t	 a = s->rec.active, i;
+	uint8_t a = s->rec.active, i;
 
 	if (!s->rec_known || a >= c->nsites || !fsm_promotable(c, a) ||
 	    s->site[a].state != SS_WRITABLE || !fsm_is_newest(s, a))
@@ -160,7 +160,7 @@ fsm_active(const struct fsm_conf *c, const struct fsm_state *s)
 unsigned
 fsm_rank(const struct fsm_conf *c, uint8_t i)
 {
-	unsigned	 k;
+	unsigned k;
 
 	for (k = 0; k < c->npri; k++)
 		if (c->pri[k] == i)
@@ -171,8 +171,8 @@ fsm_rank(const struct fsm_conf *c, uint8_t i)
 const struct fsm_pod *
 fsm_pod_of(const struct fsm_state *s, uint8_t i, const char *uid)
 {
-	const struct fsm_site	*t = &s->site[i];
-	unsigned		 k;
+	const struct fsm_site *t = &s->site[i];
+	unsigned k;
 
 	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++)
 		if (uid[0] != '\0' && fsm_streq(t->pod[k].pod_uid, uid))
@@ -188,9 +188,9 @@ fsm_pod_of(const struct fsm_state *s, uint8_t i, const char *uid)
 const struct fsm_pod *
 fsm_container(const struct fsm_state *s, uint8_t i)
 {
-	const struct fsm_probe	*p = &s->site[i].p;
-	const struct fsm_pod	*pod = fsm_pod_of(s, i, p->pod_uid);
-	unsigned		 k;
+	const struct fsm_probe *p = &s->site[i].p;
+	const struct fsm_pod *pod = fsm_pod_of(s, i, p->pod_uid);
+	unsigned k;
 
 	if (pod == NULL || pod->gone || pod->deleting ||
 	    pod->ctr_state != CTR_RUNNING || pod->container_id[0] == '\0' ||
@@ -202,7 +202,7 @@ fsm_container(const struct fsm_state *s, uint8_t i)
 	/* An earlier process ran in it: the Pod's status is not news yet. */
 	for (k = 0; k < s->rec.n; k++)
 		if (fsm_streq(s->rec.unended[k].proc.container_id,
-		    pod->container_id) &&
+			pod->container_id) &&
 		    !fsm_same_process(&s->rec.unended[k].proc, p))
 			return NULL;
 	return pod;
@@ -212,10 +212,9 @@ fsm_container(const struct fsm_state *s, uint8_t i)
 bool
 fsm_cooldown(const struct fsm_conf *c, const struct fsm_state *s)
 {
-	int64_t	 ago;
+	int64_t ago;
 
-	if (s->promoted_ms != 0 &&
-	    s->now_ms - s->promoted_ms < c->cooldown_ms)
+	if (s->promoted_ms != 0 && s->now_ms - s->promoted_ms < c->cooldown_ms)
 		return true;
 	if (s->rec.last_failover_s == 0)
 		return false;

@@ -29,7 +29,7 @@
 static bool
 put_ready(const struct fsm_ctx *x)
 {
-	const struct fsm_state	*s = x->s;
+	const struct fsm_state *s = x->s;
 
 	/* Acknowledged but not read back: its version is not known yet. */
 	if (s->put_ok && s->rec.version <= s->put_base &&
@@ -42,10 +42,10 @@ put_ready(const struct fsm_ctx *x)
 static bool
 put(struct fsm_ctx *x, uint64_t epoch, enum fsm_verdict why)
 {
-	struct fsm_state	*s = x->s;
+	struct fsm_state *s = x->s;
 
 	if (fsm_request(x, A_RECORD_PUT, x->o->put.active, &s->put,
-	    FSM_RECORD_TIMEOUT_MS) == NULL)
+		FSM_RECORD_TIMEOUT_MS) == NULL)
 		return false;
 	s->put_base = s->rec.version;
 	s->put_ok = false;
@@ -60,9 +60,9 @@ put(struct fsm_ctx *x, uint64_t epoch, enum fsm_verdict why)
 static void
 put_open(struct fsm_ctx *x, bool keep_newest)
 {
-	const struct fsm_state	*s = x->s;
-	struct fsm_record	*r = &x->o->put;
-	unsigned		 k;
+	const struct fsm_state *s = x->s;
+	struct fsm_record *r = &x->o->put;
+	unsigned k;
 
 	*r = s->rec;
 	r->n = 0;
@@ -70,7 +70,7 @@ put_open(struct fsm_ctx *x, bool keep_newest)
 	for (k = 0; k < s->rec.n; k++)
 		if (fsm_proof_of(s, k) == P_NONE ||
 		    (keep_newest && s->rec.unended[k].epoch == s->rec.epoch &&
-		    s->ended[k] == P_NONE))
+			s->ended[k] == P_NONE))
 			r->unended[r->n++] = s->rec.unended[k];
 }
 
@@ -79,11 +79,11 @@ put_open(struct fsm_ctx *x, bool keep_newest)
  * and data are its own, covered by the newer one, or of those before it.
  */
 static void
-drop_same(struct fsm_record *r, const struct fsm_epoch *e,
-    const struct fsm_probe *p)
+drop_same(
+    struct fsm_record *r, const struct fsm_epoch *e, const struct fsm_probe *p)
 {
-	struct fsm_epoch	*u;
-	unsigned		 k, n = 0;
+	struct fsm_epoch *u;
+	unsigned k, n = 0;
 
 	for (k = 0; k < r->n; k++) {
 		u = &r->unended[k];
@@ -101,11 +101,11 @@ drop_same(struct fsm_record *r, const struct fsm_epoch *e,
 static void
 mint(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_record	*r = &x->o->put;
-	const struct fsm_probe	*p = &s->site[i].p;
-	const struct fsm_pod	*pod;
-	struct fsm_epoch	 e;
+	struct fsm_state *s = x->s;
+	struct fsm_record *r = &x->o->put;
+	const struct fsm_probe *p = &s->site[i].p;
+	const struct fsm_pod *pod;
+	struct fsm_epoch e;
 
 	if (!put_ready(x) || !fsm_can_act(x) ||
 	    (pod = fsm_container(s, i)) == NULL)
@@ -116,8 +116,7 @@ mint(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 	memcpy(e.proc.pod_uid, p->pod_uid, sizeof(e.proc.pod_uid));
 	memcpy(e.proc.container_id, pod->container_id,
 	    sizeof(e.proc.container_id));
-	memcpy(e.proc.server_uuid, p->server_uuid,
-	    sizeof(e.proc.server_uuid));
+	memcpy(e.proc.server_uuid, p->server_uuid, sizeof(e.proc.server_uuid));
 	e.proc.start_ms = p->start_ms;
 	put_open(x, false);
 	drop_same(r, &e, p);
@@ -144,8 +143,8 @@ mint(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 void
 fsm_put_done(struct fsm_ctx *x, bool ok, bool unknown)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_act		*a;
+	struct fsm_state *s = x->s;
+	struct fsm_act *a;
 
 	memset(&s->put, 0, sizeof(s->put));
 	s->put_maybe = !ok && unknown;
@@ -165,11 +164,11 @@ fsm_put_done(struct fsm_ctx *x, bool ok, bool unknown)
 void
 fsm_put_read(struct fsm_ctx *x)
 {
-	struct fsm_state	*s = x->s;
+	struct fsm_state *s = x->s;
 
 	if (s->put_maybe && s->put_epoch != 0 &&
-	    s->rec.version == s->put_base + 1 &&
-	    s->rec.epoch == s->put_epoch && fsm_newest(s) != -1)
+	    s->rec.version == s->put_base + 1 && s->rec.epoch == s->put_epoch &&
+	    fsm_newest(s) != -1)
 		fsm_put_done(x, true, false);
 }
 
@@ -177,7 +176,7 @@ fsm_put_read(struct fsm_ctx *x)
 static bool
 ended_recorded(const struct fsm_state *s)
 {
-	unsigned	 k;
+	unsigned k;
 
 	for (k = 0; k < s->rec.n; k++) {
 		if (fsm_proof_of(s, k) == P_NONE)
@@ -194,8 +193,8 @@ ended_recorded(const struct fsm_state *s)
 void
 fsm_record_keep(struct fsm_ctx *x)
 {
-	struct fsm_state	*s = x->s;
-	uint8_t			 a = s->rec.active;
+	struct fsm_state *s = x->s;
+	uint8_t a = s->rec.active;
 
 	if (!put_ready(x) || x->c->deleting || !fsm_can_act(x) ||
 	    s->rec.version == 0)
@@ -220,9 +219,9 @@ fsm_record_keep(struct fsm_ctx *x)
 static void
 grant(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_act		*a;
-	int64_t			 left = s->lease_deadline_ms - x->now;
+	struct fsm_state *s = x->s;
+	struct fsm_act *a;
+	int64_t left = s->lease_deadline_ms - x->now;
 
 	if (!fsm_answers(s, i) || fsm_container(s, i) == NULL)
 		return;
@@ -235,7 +234,7 @@ grant(struct fsm_ctx *x, uint8_t i)
 void
 fsm_granted(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_state	*s = x->s;
+	struct fsm_state *s = x->s;
 
 	s->my_granted = true;
 	fsm_health_set(x, i, SS_WRITABLE);
@@ -251,13 +250,27 @@ fsm_granted(struct fsm_ctx *x, uint8_t i)
 	case V_BOOTSTRAP:
 		fsm_tell(x, T_BOOTSTRAPPED, i);
 		break;
-	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_SPLIT_BRAIN:
-	case V_TOTAL_LOSS: case V_WAIT_SITES: case V_WAIT_THRESHOLD:
+	case V_STARTING:
+	case V_DELETING:
+	case V_HEALTHY:
+	case V_SPLIT_BRAIN:
+	case V_TOTAL_LOSS:
+	case V_WAIT_SITES:
+	case V_WAIT_THRESHOLD:
 	case V_WAIT_RECORD:
-	case V_ADOPT: case V_ADOPT_GRANT: case V_NO_CANDIDATE:
-	case V_COOLDOWN: case V_NO_PROOF: case V_DIVERGENCE:
-	case V_GTID_UNKNOWN: case V_DATA_MISSING: case V_APPLIER_ERROR:
-	case V_DRAIN_TIMEOUT: case V_FENCING: case V_RECORD_FULL: case V_MAX:
+	case V_ADOPT:
+	case V_ADOPT_GRANT:
+	case V_NO_CANDIDATE:
+	case V_COOLDOWN:
+	case V_NO_PROOF:
+	case V_DIVERGENCE:
+	case V_GTID_UNKNOWN:
+	case V_DATA_MISSING:
+	case V_APPLIER_ERROR:
+	case V_DRAIN_TIMEOUT:
+	case V_FENCING:
+	case V_RECORD_FULL:
+	case V_MAX:
 		fsm_tell(x, T_ADOPTED, i);
 		break;
 	}
@@ -268,10 +281,10 @@ fsm_granted(struct fsm_ctx *x, uint8_t i)
 static void
 stop_receiver(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
-	if (t->receiver_off_ms != 0 && (t->p.sent_ms < t->receiver_off_ms ||
-	    t->p.io == IO_NO))
+	if (t->receiver_off_ms != 0 &&
+	    (t->p.sent_ms < t->receiver_off_ms || t->p.io == IO_NO))
 		fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
 	else
 		(void)fsm_sql(x, i, SQL_STOP_RECEIVER, FSM_SQL_TIMEOUT_MS);
@@ -280,12 +293,13 @@ stop_receiver(struct fsm_ctx *x, uint8_t i)
 static void
 drain(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	if (t->drain_ms == 0)
 		t->drain_ms = x->now;
-	if (!t->p.sql && fsm_sql(x, i, SQL_START_APPLIER,
-	    FSM_SQL_TIMEOUT_MS) != NULL && t->p.sql_errno != 0)
+	if (!t->p.sql &&
+	    fsm_sql(x, i, SQL_START_APPLIER, FSM_SQL_TIMEOUT_MS) != NULL &&
+	    t->p.sql_errno != 0)
 		t->next_ms[SQL_START_APPLIER] = x->now + FSM_POD_RETRY_MS;
 	fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
 }
@@ -293,9 +307,9 @@ drain(struct fsm_ctx *x, uint8_t i)
 static void
 reset_replica(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_state	*s = x->s;
-	struct fsm_act		*a;
-	bool			 drop;
+	struct fsm_state *s = x->s;
+	struct fsm_act *a;
+	bool drop;
 
 	drop = !fsm_rel_bit(s, s->rel.drained, i) && s->override == i;
 	if ((a = fsm_sql(x, i, SQL_RESET_REPLICA, FSM_SQL_TIMEOUT_MS)) == NULL)
@@ -341,7 +355,7 @@ step(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 void
 fsm_promote(struct fsm_ctx *x)
 {
-	uint8_t	 i = x->d.site;
+	uint8_t i = x->d.site;
 
 	switch ((enum fsm_verdict)x->d.verdict) {
 	case V_ADOPT:
@@ -361,12 +375,22 @@ fsm_promote(struct fsm_ctx *x)
 		if (i < x->c->nsites)
 			fsm_probe_now(x, i, FSM_RETRY_MS);
 		break;
-	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_SPLIT_BRAIN:
-	case V_TOTAL_LOSS: case V_WAIT_THRESHOLD:
+	case V_STARTING:
+	case V_DELETING:
+	case V_HEALTHY:
+	case V_SPLIT_BRAIN:
+	case V_TOTAL_LOSS:
+	case V_WAIT_THRESHOLD:
 	case V_WAIT_RECORD:
-	case V_NO_CANDIDATE: case V_COOLDOWN: case V_NO_PROOF:
-	case V_DIVERGENCE: case V_GTID_UNKNOWN: case V_DATA_MISSING:
-	case V_FENCING: case V_RECORD_FULL: case V_MAX:
+	case V_NO_CANDIDATE:
+	case V_COOLDOWN:
+	case V_NO_PROOF:
+	case V_DIVERGENCE:
+	case V_GTID_UNKNOWN:
+	case V_DATA_MISSING:
+	case V_FENCING:
+	case V_RECORD_FULL:
+	case V_MAX:
 		break;
 	}
 }

@@ -23,7 +23,7 @@
 
 #include "fsm_int.h"
 
-#define UNIX_S(ms)	((ms) / 1000)
+#define UNIX_S(ms) ((ms) / 1000)
 
 /*
  * The kubelet's word ends that process: it is about the container that was
@@ -34,31 +34,31 @@
  * a stale Pod, is not taken for dead.
  */
 bool
-fsm_word_ends(const struct fsm_state *s, uint8_t i,
-    const struct fsm_proc *proc, const struct fsm_word *w)
+fsm_word_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
+    const struct fsm_word *w)
 {
-	const struct fsm_probe	*p = &s->site[i].p;
+	const struct fsm_probe *p = &s->site[i].p;
 
 	if (!FSM_GUARD(G_WORD_CONTAINER,
-	    fsm_streq(w->container_id, proc->container_id)))
+		fsm_streq(w->container_id, proc->container_id)))
 		return false;
 	if (!FSM_GUARD(G_WORD_REASON, !w->unknown))
 		return false;
 	if (!FSM_GUARD(G_WORD_START,
-	    proc->start_ms >= w->started_ms - FSM_START_TOL_MS &&
-	    proc->start_ms < w->finished_ms))
+		proc->start_ms >= w->started_ms - FSM_START_TOL_MS &&
+		    proc->start_ms < w->finished_ms))
 		return false;
 	/* It answered after that second: another one is meant. */
-	return FSM_GUARD(G_WORD_SEEN, !s->site[i].ever ||
-	    !fsm_same_process(proc, p) ||
-	    UNIX_S(p->clock_ms) <= UNIX_S(w->finished_ms));
+	return FSM_GUARD(G_WORD_SEEN,
+	    !s->site[i].ever || !fsm_same_process(proc, p) ||
+		UNIX_S(p->clock_ms) <= UNIX_S(w->finished_ms));
 }
 
 static bool
 pod_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
     const struct fsm_pod *pod)
 {
-	unsigned	 k;
+	unsigned k;
 
 	if (!fsm_streq(pod->pod_uid, proc->pod_uid))
 		return false;
@@ -77,7 +77,7 @@ pod_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
 static bool
 fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
 {
-	const struct fsm_site	*t = &s->site[e->site];
+	const struct fsm_site *t = &s->site[e->site];
 
 	if (!t->ever || !t->p.read_only || !t->p.super_read_only)
 		return false;
@@ -85,9 +85,10 @@ fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
 		return false;
 	if (!FSM_GUARD(G_FENCE_OWN_GRANTS, !t->grant_open))
 		return false;
-	return FSM_GUARD(G_FENCE_OLD_GRANTS, t->lead_clock_ms != 0 &&
-	    t->p.clock_ms - t->lead_clock_ms >=
-	    FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS);
+	return FSM_GUARD(G_FENCE_OLD_GRANTS,
+	    t->lead_clock_ms != 0 &&
+		t->p.clock_ms - t->lead_clock_ms >=
+		    FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS);
 }
 
 /*
@@ -98,19 +99,19 @@ fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
 static bool
 succeeded(const struct fsm_state *s, const struct fsm_epoch *e)
 {
-	const struct fsm_site	*t = &s->site[e->site];
+	const struct fsm_site *t = &s->site[e->site];
 
-	return FSM_GUARD(G_SUCCESSOR, t->ever &&
-	    fsm_streq(t->p.pod_uid, e->proc.pod_uid) &&
-	    fsm_streq(t->p.server_uuid, e->proc.server_uuid) &&
-	    t->p.start_ms - e->proc.start_ms >= FSM_START_TOL_MS);
+	return FSM_GUARD(G_SUCCESSOR,
+	    t->ever && fsm_streq(t->p.pod_uid, e->proc.pod_uid) &&
+		fsm_streq(t->p.server_uuid, e->proc.server_uuid) &&
+		t->p.start_ms - e->proc.start_ms >= FSM_START_TOL_MS);
 }
 
 /* The proof that there is for unended epoch k. */
 enum fsm_proof
 fsm_proof_of(const struct fsm_state *s, unsigned k)
 {
-	const struct fsm_epoch	*e = &s->rec.unended[k];
+	const struct fsm_epoch *e = &s->rec.unended[k];
 
 	if (s->ended[k] != P_NONE)
 		return s->ended[k];
@@ -131,13 +132,12 @@ fsm_proof_of(const struct fsm_state *s, unsigned k)
 int
 fsm_unproven(const struct fsm_state *s, uint8_t i)
 {
-	const struct fsm_epoch	*e;
-	unsigned		 k;
+	const struct fsm_epoch *e;
+	unsigned k;
 
 	for (k = 0; k < s->rec.n; k++) {
 		e = &s->rec.unended[k];
-		if (e->site == i && fsm_same_process(&e->proc,
-		    &s->site[i].p))
+		if (e->site == i && fsm_same_process(&e->proc, &s->site[i].p))
 			continue;
 		if (!FSM_GUARD(G_PROOF, fsm_proof_of(s, k) != P_NONE))
 			return (int)k;
@@ -148,8 +148,8 @@ fsm_unproven(const struct fsm_state *s, uint8_t i)
 static void
 end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
 {
-	const struct fsm_epoch	*e = &x->s->rec.unended[k];
-	struct fsm_act		*a;
+	const struct fsm_epoch *e = &x->s->rec.unended[k];
+	struct fsm_act *a;
 
 	if (x->s->ended[k] != P_NONE)
 		return;
@@ -167,9 +167,9 @@ end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
 static void
 scan_words(struct fsm_ctx *x, uint8_t i)
 {
-	const struct fsm_site	*t = &x->s->site[i];
-	const struct fsm_epoch	*e;
-	unsigned		 k, m;
+	const struct fsm_site *t = &x->s->site[i];
+	const struct fsm_epoch *e;
+	unsigned k, m;
 
 	for (k = 0; k < x->s->rec.n; k++) {
 		e = &x->s->rec.unended[k];
@@ -185,7 +185,7 @@ scan_words(struct fsm_ctx *x, uint8_t i)
 static void
 quell(struct fsm_site *t, const struct fsm_pod *pod)
 {
-	unsigned	 k;
+	unsigned k;
 
 	if (!t->ever || !fsm_streq(pod->pod_uid, t->p.pod_uid))
 		return;
@@ -199,8 +199,8 @@ quell(struct fsm_site *t, const struct fsm_pod *pod)
 static struct fsm_pod *
 slot_for(struct fsm_site *t, const char *uid)
 {
-	struct fsm_pod	*free_slot = NULL, *old = &t->pod[0];
-	unsigned	 k;
+	struct fsm_pod *free_slot = NULL, *old = &t->pod[0];
+	unsigned k;
 
 	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++) {
 		if (fsm_streq(t->pod[k].pod_uid, uid))
@@ -216,8 +216,8 @@ slot_for(struct fsm_site *t, const char *uid)
 void
 fsm_proof_pod(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
 {
-	struct fsm_site	*t = &x->s->site[i];
-	struct fsm_pod	*slot = slot_for(t, pod->pod_uid);
+	struct fsm_site *t = &x->s->site[i];
+	struct fsm_pod *slot = slot_for(t, pod->pod_uid);
 
 	*slot = *pod;
 	if (slot->nwords > WORDS_MAX)
@@ -232,13 +232,13 @@ fsm_proof_pod(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
 void
 fsm_proof_record(struct fsm_ctx *x, const struct fsm_record *r)
 {
-	struct fsm_state	*s = x->s;
-	uint8_t			 ended[UNENDED_MAX] = { P_NONE };
-	unsigned		 k, m;
-	uint8_t			 i;
+	struct fsm_state *s = x->s;
+	uint8_t ended[UNENDED_MAX] = { P_NONE };
+	unsigned k, m;
+	uint8_t i;
 
 	if (s->rec_known && r->version < s->rec.version)
-		return;	/* an older read that came late */
+		return; /* an older read that came late */
 	for (k = 0; k < r->n && k < UNENDED_MAX; k++)
 		for (m = 0; m < s->rec.n; m++)
 			if (r->unended[k].epoch == s->rec.unended[m].epoch)
@@ -257,14 +257,13 @@ fsm_proof_record(struct fsm_ctx *x, const struct fsm_record *r)
 static bool
 seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
 {
-	const struct fsm_state	*s = x->s;
-	const struct fsm_site	*t = &s->site[e->site];
-	const struct fsm_pod	*pod;
-	int64_t			 since = x->now - FSM_ASSERT_QUIET_MS;
-	uint8_t			 i;
+	const struct fsm_state *s = x->s;
+	const struct fsm_site *t = &s->site[e->site];
+	const struct fsm_pod *pod;
+	int64_t since = x->now - FSM_ASSERT_QUIET_MS;
+	uint8_t i;
 
-	if (t->ever && t->seen_ms > since &&
-	    fsm_same_process(&e->proc, &t->p))
+	if (t->ever && t->seen_ms > since && fsm_same_process(&e->proc, &t->p))
 		return true;
 	pod = fsm_pod_of(s, e->site, e->proc.pod_uid);
 	if (pod != NULL && pod->ctr_state == CTR_RUNNING &&
@@ -276,8 +275,7 @@ seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
 	for (i = 0; i < x->c->nsites; i++)
 		if (i != e->site && s->site[i].ever &&
 		    s->site[i].seen_ms > since && s->site[i].p.has_repl &&
-		    s->site[i].p.source == e->site &&
-		    s->site[i].p.io == IO_YES)
+		    s->site[i].p.source == e->site && s->site[i].p.io == IO_YES)
 			return true;
 	return false;
 }
@@ -285,7 +283,7 @@ seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
 static void
 assert_answer(struct fsm_ctx *x, enum fsm_text text)
 {
-	struct fsm_act	*a;
+	struct fsm_act *a;
 
 	if ((a = fsm_tell(x, text, x->s->assert_site)) != NULL)
 		a->epoch = x->s->assert_epoch;
@@ -301,10 +299,10 @@ assert_answer(struct fsm_ctx *x, enum fsm_text text)
 void
 fsm_proof_assert(struct fsm_ctx *x)
 {
-	struct fsm_state	*s = x->s;
-	const struct fsm_epoch	*e = NULL;
-	unsigned		 k;
-	bool			 current;
+	struct fsm_state *s = x->s;
+	const struct fsm_epoch *e = NULL;
+	unsigned k;
+	bool current;
 
 	if (!s->assert_set || !fsm_can_act(x) || !s->rec_known)
 		return;
@@ -322,8 +320,8 @@ fsm_proof_assert(struct fsm_ctx *x)
 		assert_answer(x, T_ASSERT_REFUSED);
 		return;
 	}
-	if (!FSM_GUARD(G_ASSERT_QUIET,
-	    x->now - s->start_ms >= FSM_ASSERT_QUIET_MS))
+	if (!FSM_GUARD(
+		G_ASSERT_QUIET, x->now - s->start_ms >= FSM_ASSERT_QUIET_MS))
 		return;
 	end_epoch(x, (unsigned)(e - s->rec.unended), P_ASSERTED);
 	assert_answer(x, T_ASSERT_OK);
@@ -334,7 +332,7 @@ fsm_proof_assert(struct fsm_ctx *x)
 void
 fsm_grant_sent(struct fsm_ctx *x, uint8_t i, int64_t valid_until)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	t->grant_open = true;
 	t->grant_valid_ms = valid_until;
@@ -345,7 +343,7 @@ fsm_grant_sent(struct fsm_ctx *x, uint8_t i, int64_t valid_until)
 void
 fsm_grant_answer(struct fsm_ctx *x, uint8_t i, bool answered, int64_t limit)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	if (answered)
 		t->grant_open = false;
@@ -361,7 +359,7 @@ fsm_grant_answer(struct fsm_ctx *x, uint8_t i, bool answered, int64_t limit)
 void
 fsm_grant_probe(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	if (x->s->lease_held && t->lead_clock_ms == 0 &&
 	    t->p.sent_ms >= x->s->old_grants_ms)
@@ -370,7 +368,7 @@ fsm_grant_probe(struct fsm_ctx *x, uint8_t i)
 		return;
 	if (t->grant_limit_ms == 0 && t->p.sent_ms >= t->grant_valid_ms)
 		t->grant_limit_ms = t->p.clock_ms + FSM_GRANT_TTL_MS;
-	if (t->grant_limit_ms != 0 && t->p.clock_ms >= t->grant_limit_ms +
-	    FSM_GRANT_MARGIN_MS)
+	if (t->grant_limit_ms != 0 &&
+	    t->p.clock_ms >= t->grant_limit_ms + FSM_GRANT_MARGIN_MS)
 		t->grant_open = false;
 }

@@ -43,11 +43,10 @@ fsm_repair_next(const struct fsm_follower *f)
 }
 
 static void
-observe(const struct fsm_ctx *x, uint8_t i, uint8_t a,
-    struct fsm_follower *f)
+observe(const struct fsm_ctx *x, uint8_t i, uint8_t a, struct fsm_follower *f)
 {
-	const struct fsm_state	*s = x->s;
-	const struct fsm_site	*t = &s->site[i];
+	const struct fsm_state *s = x->s;
+	const struct fsm_site *t = &s->site[i];
 
 	memset(f, 0, sizeof(*f));
 	f->channel = t->p.has_repl;
@@ -55,8 +54,9 @@ observe(const struct fsm_ctx *x, uint8_t i, uint8_t a,
 	f->threads = t->p.io != IO_NO && t->p.sql;
 	f->stopped = t->p.io == IO_NO && !t->p.sql && t->stopped_ms != 0 &&
 	    t->p.sent_ms >= t->stopped_ms;
-	f->contained = FSM_GUARD(G_REJOIN_CONTAINED, fsm_known(s, i) &&
-	    fsm_known(s, a) && (s->rel.exec_all[a] & BIT(i)) != 0);
+	f->contained = FSM_GUARD(G_REJOIN_CONTAINED,
+	    fsm_known(s, i) && fsm_known(s, a) &&
+		(s->rel.exec_all[a] & BIT(i)) != 0);
 	/* The active site was read after the follower was. */
 	f->fresh = fsm_known(s, i) && fsm_known(s, a) &&
 	    s->site[a].p.sent_ms >= t->seen_ms;
@@ -65,7 +65,7 @@ observe(const struct fsm_ctx *x, uint8_t i, uint8_t a,
 static void
 converged(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	t->conv = CV_CONVERGED;
 	t->stopped_ms = 0;
@@ -80,7 +80,7 @@ converged(struct fsm_ctx *x, uint8_t i)
 static void
 blocked(struct fsm_ctx *x, uint8_t i)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	t->conv = CV_BLOCKED;
 	t->recovering = false;
@@ -93,8 +93,8 @@ blocked(struct fsm_ctx *x, uint8_t i)
 static void
 mutate(struct fsm_ctx *x, uint8_t i, uint8_t a, enum sql_kind kind)
 {
-	struct fsm_site	*t = &x->s->site[i];
-	struct fsm_act	*act;
+	struct fsm_site *t = &x->s->site[i];
+	struct fsm_act *act;
 
 	if (t->conv != CV_MUTATION_FAILED)
 		t->conv = CV_PENDING;
@@ -112,8 +112,8 @@ mutate(struct fsm_ctx *x, uint8_t i, uint8_t a, enum sql_kind kind)
 static void
 follower(struct fsm_ctx *x, uint8_t i, uint8_t a)
 {
-	struct fsm_follower	 f;
-	struct fsm_site		*t = &x->s->site[i];
+	struct fsm_follower f;
+	struct fsm_site *t = &x->s->site[i];
 
 	if (!fsm_answers(x->s, i)) {
 		t->conv = CV_PROBE_FAILED;
@@ -149,10 +149,10 @@ follower(struct fsm_ctx *x, uint8_t i, uint8_t a)
 
 /* A statement was answered; a failure is tried again after a while. */
 void
-fsm_rejoin_sql(struct fsm_ctx *x, uint8_t i, enum sql_kind kind,
-    enum sql_end end)
+fsm_rejoin_sql(
+    struct fsm_ctx *x, uint8_t i, enum sql_kind kind, enum sql_end end)
 {
-	struct fsm_site	*t = &x->s->site[i];
+	struct fsm_site *t = &x->s->site[i];
 
 	if (kind != SQL_SET_SOURCE && kind != SQL_START_REPLICA &&
 	    kind != SQL_STOP_REPLICA)
@@ -162,7 +162,8 @@ fsm_rejoin_sql(struct fsm_ctx *x, uint8_t i, enum sql_kind kind,
 			t->stopped_ms = x->now;
 		/* What it did is seen by the next probes. */
 		t->repair_ms = kind == SQL_START_REPLICA ?
-		    x->now + FSM_REPAIR_RETRY_MS : 0;
+		    x->now + FSM_REPAIR_RETRY_MS :
+		    0;
 		return;
 	}
 	t->conv = CV_MUTATION_FAILED;
@@ -172,7 +173,7 @@ fsm_rejoin_sql(struct fsm_ctx *x, uint8_t i, enum sql_kind kind,
 void
 fsm_rejoin(struct fsm_ctx *x)
 {
-	uint8_t	 a = fsm_active(x->c, x->s), i;
+	uint8_t a = fsm_active(x->c, x->s), i;
 
 	if (x->d.verdict != V_HEALTHY || a == FSM_NONE ||
 	    !fsm_answers(x->s, a) || !fsm_can_act(x))

@@ -42,18 +42,17 @@ static const char *const guards[] = { FSM_GUARDS(X) };
 #undef X
 #define X(id, reason, warning, msg) { reason, warning, msg },
 static const struct {
-	const char	*reason;
-	bool		 warning;
-	const char	*msg;
+	const char *reason;
+	bool warning;
+	const char *msg;
 } texts[] = { FSM_TEXTS(X) };
 #undef X
 
-#define NAME_FN(fn, table, max)						\
-const char *								\
-fn(unsigned v)								\
-{									\
-	return v < (max) ? (table)[v] : NULL;				\
-}
+#define NAME_FN(fn, table, max)                       \
+	const char *fn(unsigned v)                    \
+	{                                             \
+		return v < (max) ? (table)[v] : NULL; \
+	}
 
 NAME_FN(fsm_verdict_name, verdicts, V_MAX)
 NAME_FN(fsm_verdict_block, blocks, V_MAX)
@@ -114,15 +113,23 @@ block_text(unsigned v)
 		return "it lacks data that the record says it had";
 	case V_APPLIER_ERROR:
 		return "its applier stopped with an error before everything "
-		    "received was applied";
+		       "received was applied";
 	case V_DRAIN_TIMEOUT:
 		return "applying what was received takes long; it goes on";
 	case V_RECORD_FULL:
 		return "too many epochs are not proven ended";
-	case V_STARTING: case V_DELETING: case V_HEALTHY: case V_TOTAL_LOSS:
-	case V_WAIT_SITES: case V_WAIT_THRESHOLD: case V_BOOTSTRAP:
+	case V_STARTING:
+	case V_DELETING:
+	case V_HEALTHY:
+	case V_TOTAL_LOSS:
+	case V_WAIT_SITES:
+	case V_WAIT_THRESHOLD:
+	case V_BOOTSTRAP:
 	case V_WAIT_RECORD:
-	case V_ADOPT: case V_ADOPT_GRANT: case V_REGRANT: case V_PROMOTE:
+	case V_ADOPT:
+	case V_ADOPT_GRANT:
+	case V_REGRANT:
+	case V_PROMOTE:
 	case V_MAX:
 		break;
 	}
@@ -134,16 +141,17 @@ void
 fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, char *buf, size_t len)
 {
-	const char	*site = site_text(c, d->site);
-	unsigned	 k;
+	const char *site = site_text(c, d->site);
+	unsigned k;
 
 	for (k = 0; d->verdict == V_NO_PROOF && k < s->rec.n; k++)
 		if (s->rec.unended[k].epoch == d->epoch) {
-			snprintf(buf, len, "epoch %llu of site %s is not "
+			snprintf(buf, len,
+			    "epoch %llu of site %s is not "
 			    "proven ended (no fence confirmed, no word of "
 			    "the kubelet that container %s terminated); "
-			    "bring it back, or when it is surely dead: "
-			    FSM_ANN_ASSERT_DEAD "=%s/%s/%llu",
+			    "bring it back, or when it is surely dead: " FSM_ANN_ASSERT_DEAD
+			    "=%s/%s/%llu",
 			    (unsigned long long)d->epoch, site,
 			    s->rec.unended[k].proc.container_id, site,
 			    s->rec.unended[k].proc.pod_uid,
@@ -151,30 +159,33 @@ fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
 			return;
 		}
 	if (d->verdict == V_APPLIER_ERROR)
-		snprintf(buf, len, "site %s: %s; repair it, or drop what was "
-		    "not applied: " FSM_ANN_OVERRIDE "=%s", site,
-		    block_text(d->verdict), site);
+		snprintf(buf, len,
+		    "site %s: %s; repair it, or drop what was "
+		    "not applied: " FSM_ANN_OVERRIDE "=%s",
+		    site, block_text(d->verdict), site);
 	else
-		snprintf(buf, len, "site %s: %s", site,
-		    block_text(d->verdict));
+		snprintf(buf, len, "site %s: %s", site, block_text(d->verdict));
 }
 
 void
-fsm_message(const struct fsm_conf *c, const struct fsm_act *a, char *buf,
-    size_t len)
+fsm_message(
+    const struct fsm_conf *c, const struct fsm_act *a, char *buf, size_t len)
 {
-	const char	*site = site_text(c, a->site);
+	const char *site = site_text(c, a->site);
 
 	switch ((enum fsm_text)a->text) {
 	case T_NO_PROOF:
-		snprintf(buf, len, "NoProof: epoch %llu of site %s is not "
-		    "proven ended", (unsigned long long)a->epoch, site);
+		snprintf(buf, len,
+		    "NoProof: epoch %llu of site %s is not "
+		    "proven ended",
+		    (unsigned long long)a->epoch, site);
 		break;
 	case T_BLOCKED:
 		snprintf(buf, len, "%s: site %s: %s",
-		    fsm_verdict_block(a->verdict) == NULL ? "" :
-		    fsm_verdict_block(a->verdict), site,
-		    block_text(a->verdict));
+		    fsm_verdict_block(a->verdict) == NULL ?
+			"" :
+			fsm_verdict_block(a->verdict),
+		    site, block_text(a->verdict));
 		break;
 	case T_EPOCH_ENDED:
 		snprintf(buf, len, "epoch %llu of site %s ended: %s",
@@ -188,18 +199,30 @@ fsm_message(const struct fsm_conf *c, const struct fsm_act *a, char *buf,
 		    texts[a->text].msg, (unsigned long long)a->epoch, site);
 		break;
 	case T_DECISION:
-		snprintf(buf, len, "%s: site %s",
-		    fsm_verdict_name(a->verdict), site);
-		break;
-	case T_SITE_STATE: case T_UNBLOCKED: case T_PROMOTING:
-	case T_FAILOVER: case T_REGRANTED: case T_ADOPTED:
-	case T_BOOTSTRAPPED: case T_FENCING: case T_POD_DELETE:
-	case T_OVERRIDE: case T_SPLIT_BRAIN: case T_NO_PRIMARY:
-	case T_TOTAL_LOSS: case T_DIVERGED: case T_RECOVERED: case T_CLONE:
-	case T_CLONE_FAILED: case T_PERSISTED: case T_ACTION_FAILED:
-	case T_MAX:
-		snprintf(buf, len, "%s: site %s", fsm_text_msg(a->text),
+		snprintf(buf, len, "%s: site %s", fsm_verdict_name(a->verdict),
 		    site);
+		break;
+	case T_SITE_STATE:
+	case T_UNBLOCKED:
+	case T_PROMOTING:
+	case T_FAILOVER:
+	case T_REGRANTED:
+	case T_ADOPTED:
+	case T_BOOTSTRAPPED:
+	case T_FENCING:
+	case T_POD_DELETE:
+	case T_OVERRIDE:
+	case T_SPLIT_BRAIN:
+	case T_NO_PRIMARY:
+	case T_TOTAL_LOSS:
+	case T_DIVERGED:
+	case T_RECOVERED:
+	case T_CLONE:
+	case T_CLONE_FAILED:
+	case T_PERSISTED:
+	case T_ACTION_FAILED:
+	case T_MAX:
+		snprintf(buf, len, "%s: site %s", fsm_text_msg(a->text), site);
 		break;
 	}
 }
@@ -207,14 +230,14 @@ fsm_message(const struct fsm_conf *c, const struct fsm_act *a, char *buf,
 /* ------------------------------------------------ inputs of a decision --- */
 
 struct in {
-	void	(*kv)(void *, const char *, const char *);
-	void	 *arg;
+	void (*kv)(void *, const char *, const char *);
+	void *arg;
 };
 
 static void
 in_num(struct in *in, const char *key, int64_t v)
 {
-	char	 buf[24];
+	char buf[24];
 
 	snprintf(buf, sizeof(buf), "%lld", (long long)v);
 	in->kv(in->arg, key, buf);
@@ -225,11 +248,12 @@ static void
 in_site(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
     uint8_t i)
 {
-	const struct fsm_site	*t = &s->site[i];
-	char			 key[NAME_LEN + 8], val[512];
+	const struct fsm_site *t = &s->site[i];
+	char key[NAME_LEN + 8], val[512];
 
 	snprintf(key, sizeof(key), "site.%s", c->site[i].name);
-	snprintf(val, sizeof(val), "%s fails=%u%s seen=%lldms ro=%d sro=%d "
+	snprintf(val, sizeof(val),
+	    "%s fails=%u%s seen=%lldms ro=%d sro=%d "
 	    "pod=%.8s uuid=%.8s start=%lld clock=%lld repl=%d io=%s sql=%d "
 	    "errno=%u source=%s known=%d empty=%d drained=%d all=%04x "
 	    "exec=%04x grant=%d seenSet=%d open=%d",
@@ -237,11 +261,10 @@ in_site(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
 	    t->ever ? (long long)(s->now_ms - t->seen_ms) : -1LL,
 	    t->p.read_only, t->p.super_read_only, t->p.pod_uid,
 	    t->p.server_uuid, (long long)t->p.start_ms,
-	    (long long)t->p.clock_ms, t->p.has_repl,
-	    io_state_name(t->p.io), t->p.sql, t->p.sql_errno,
-	    site_text(c, t->p.source), (s->rel.known >> i) & 1,
-	    (s->rel.empty >> i) & 1, (s->rel.drained >> i) & 1,
-	    s->rel.all_all[i], s->rel.exec_all[i],
+	    (long long)t->p.clock_ms, t->p.has_repl, io_state_name(t->p.io),
+	    t->p.sql, t->p.sql_errno, site_text(c, t->p.source),
+	    (s->rel.known >> i) & 1, (s->rel.empty >> i) & 1,
+	    (s->rel.drained >> i) & 1, s->rel.all_all[i], s->rel.exec_all[i],
 	    (s->rel.has_grant >> i) & 1, (s->rel.has_seen >> i) & 1,
 	    t->grant_open);
 	in->kv(in->arg, key, val);
@@ -251,23 +274,24 @@ void
 fsm_inputs(const struct fsm_conf *c, const struct fsm_state *s,
     void (*kv)(void *, const char *, const char *), void *arg)
 {
-	struct in	 in = { kv, arg };
-	char		 key[32], val[256];
-	unsigned	 k;
-	uint8_t		 i;
+	struct in in = { kv, arg };
+	char key[32], val[256];
+	unsigned k;
+	uint8_t i;
 
 	kv(arg, "step", fsm_step_name(s->step));
 	kv(arg, "leader", s->lease_held ? "true" : "false");
 	in_num(&in, "leaseLeftMs", s->lease_deadline_ms - s->now_ms);
-	in_num(&in, "recordVersion", s->rec_known ?
-	    (int64_t)s->rec.version : -1);
+	in_num(
+	    &in, "recordVersion", s->rec_known ? (int64_t)s->rec.version : -1);
 	in_num(&in, "recordEpoch", (int64_t)s->rec.epoch);
 	kv(arg, "recordActive", site_text(c, s->rec.active));
 	kv(arg, "cooldown", fsm_cooldown(c, s) ? "true" : "false");
 	for (k = 0; k < s->rec.n; k++) {
 		snprintf(key, sizeof(key), "unended.%llu",
 		    (unsigned long long)s->rec.unended[k].epoch);
-		snprintf(val, sizeof(val), "%s pod=%.8s container=%.32s "
+		snprintf(val, sizeof(val),
+		    "%s pod=%.8s container=%.32s "
 		    "start=%lld proof=%s",
 		    site_text(c, s->rec.unended[k].site),
 		    s->rec.unended[k].proc.pod_uid,

@@ -22,15 +22,15 @@
 #include "fsm_int.h"
 
 struct tally {
-	unsigned	 core, writable, read_only, unreachable, unknown;
-	unsigned	 stray;		/* writable, not promotable */
-	char		 wnames[256], unames[256], snames[256];
+	unsigned core, writable, read_only, unreachable, unknown;
+	unsigned stray; /* writable, not promotable */
+	char wnames[256], unames[256], snames[256];
 };
 
 static void
 add_name(char *list, size_t len, const char *name)
 {
-	size_t	 n = strlen(list);
+	size_t n = strlen(list);
 
 	snprintf(list + n, len - n, "%s%s", n > 0 ? ", " : "", name);
 }
@@ -38,8 +38,8 @@ add_name(char *list, size_t len, const char *name)
 static void
 tally(const struct fsm_conf *c, const struct fsm_state *s, struct tally *t)
 {
-	const char	*name;
-	uint8_t		 i;
+	const char *name;
+	uint8_t i;
 
 	memset(t, 0, sizeof(*t));
 	for (i = 0; i < c->nsites; i++) {
@@ -86,14 +86,15 @@ matrix(const struct fsm_state *s, const struct tally *t)
 		return MX_STARTING;
 	if (t->writable == 0)
 		return s->verdict == V_PROMOTE || s->verdict == V_REGRANT ?
-		    MX_DEGRADED : MX_NO_PRIMARY;
+		    MX_DEGRADED :
+		    MX_NO_PRIMARY;
 	return t->unreachable > 0 ? MX_DEGRADED : MX_HEALTHY;
 }
 
 enum fsm_matrix
 fsm_matrix_of(const struct fsm_conf *c, const struct fsm_state *s)
 {
-	struct tally	 t;
+	struct tally t;
 
 	tally(c, s, &t);
 	return matrix(s, &t);
@@ -103,7 +104,7 @@ fsm_matrix_of(const struct fsm_conf *c, const struct fsm_state *s)
 void
 fsm_matrix_say(struct fsm_ctx *x)
 {
-	enum fsm_matrix	 m = fsm_matrix_of(x->c, x->s);
+	enum fsm_matrix m = fsm_matrix_of(x->c, x->s);
 
 	if (x->s->matrix != m) {
 		x->s->matrix = (uint8_t)m;
@@ -136,21 +137,25 @@ alert(const struct fsm_conf *c, const struct fsm_view *v, enum fsm_matrix m,
 {
 	buf[0] = '\0';
 	if (t->stray > 0)
-		snprintf(buf, len, "writable non-promotable site requires "
-		    "fencing (%s)", t->snames);
+		snprintf(buf, len,
+		    "writable non-promotable site requires "
+		    "fencing (%s)",
+		    t->snames);
 	else if (m == MX_TOTAL_LOSS)
 		snprintf(buf, len, "TOTAL LOSS: all sites are unreachable");
 	else if (m == MX_SPLIT_BRAIN)
 		snprintf(buf, len, "SPLIT BRAIN: %u sites are writable (%s)",
 		    t->writable, t->wnames);
 	else if (m == MX_NO_PRIMARY)
-		snprintf(buf, len, "NO PRIMARY: %s", t->read_only == 2 &&
-		    t->unreachable == 0 ? "both sites are read-only" :
-		    "no writable site available");
+		snprintf(buf, len, "NO PRIMARY: %s",
+		    t->read_only == 2 && t->unreachable == 0 ?
+			"both sites are read-only" :
+			"no writable site available");
 	else if (m == MX_DEGRADED && t->writable == 1)
 		snprintf(buf, len, "%s unreachable while %s is primary",
-		    t->unames, v->active < c->nsites ?
-		    c->site[v->active].name : t->wnames);
+		    t->unames,
+		    v->active < c->nsites ? c->site[v->active].name :
+					    t->wnames);
 }
 
 /* ------------------------------------------------------------ one site --- */
@@ -165,7 +170,7 @@ static bool
 healthy(const struct fsm_conf *c, const struct fsm_state *s, uint8_t active,
     uint8_t i)
 {
-	const struct fsm_site	*t = &s->site[i];
+	const struct fsm_site *t = &s->site[i];
 
 	if (fsm_core(c, i))
 		return t->state == SS_WRITABLE || t->state == SS_READ_ONLY;
@@ -179,12 +184,13 @@ static void
 view_site(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_view *v, uint8_t i)
 {
-	struct fsm_site_view	*w = &v->site[i];
+	struct fsm_site_view *w = &v->site[i];
 
 	w->state = s->site[i].state;
 	/* Moves when the record is written, not when polls confirm it. */
-	w->label = s->rec_known && s->rec.active == i &&
-	    fsm_promotable(c, i) ? RL_PRIMARY : RL_REPLICA;
+	w->label = s->rec_known && s->rec.active == i && fsm_promotable(c, i) ?
+	    RL_PRIMARY :
+	    RL_REPLICA;
 	w->healthy = healthy(c, s, v->active, i);
 	w->replicating = replicating(s, i);
 	w->conv = s->site[i].conv;
@@ -197,7 +203,7 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
 static struct fsm_cond *
 cond(struct fsm_view *v, const char *type, bool status, const char *reason)
 {
-	struct fsm_cond	*k = &v->cond[v->nconds++];
+	struct fsm_cond *k = &v->cond[v->nconds++];
 
 	k->type = type;
 	k->status = status;
@@ -207,11 +213,11 @@ cond(struct fsm_view *v, const char *type, bool status, const char *reason)
 }
 
 static void
-cond_ready(const struct fsm_conf *c, const struct fsm_state *s,
-    struct fsm_view *v)
+cond_ready(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_view *v)
 {
-	bool	 ready = v->active != FSM_NONE;
-	uint8_t	 i;
+	bool ready = v->active != FSM_NONE;
+	uint8_t i;
 
 	for (i = 0; i < c->nsites; i++)
 		if (i != v->active && fsm_core(c, i) &&
@@ -221,17 +227,16 @@ cond_ready(const struct fsm_conf *c, const struct fsm_state *s,
 }
 
 static const char *
-replication_problem(const struct fsm_conf *c, const struct fsm_state *s,
-    uint8_t active)
+replication_problem(
+    const struct fsm_conf *c, const struct fsm_state *s, uint8_t active)
 {
-	const struct fsm_site	*t;
-	const char		*reason = NULL;
-	uint8_t			 i;
+	const struct fsm_site *t;
+	const char *reason = NULL;
+	uint8_t i;
 
 	for (i = 0; i < c->nsites && active != FSM_NONE; i++) {
 		t = &s->site[i];
-		if (i == active || !fsm_core(c, i) ||
-		    t->state != SS_READ_ONLY)
+		if (i == active || !fsm_core(c, i) || t->state != SS_READ_ONLY)
 			continue;
 		if (t->p.has_repl && t->p.source != active)
 			reason = "ReplicationSourceMismatch";
@@ -247,15 +252,17 @@ static void
 cond_degraded(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_view *v, enum fsm_matrix m)
 {
-	static const char *const	 names[] = {
-		[MX_HEALTHY] = "Healthy", [MX_DEGRADED] = "Degraded",
+	static const char *const names[] = {
+		[MX_HEALTHY] = "Healthy",
+		[MX_DEGRADED] = "Degraded",
 		[MX_SPLIT_BRAIN] = "SplitBrain",
 		[MX_NO_PRIMARY] = "NoPrimary",
-		[MX_TOTAL_LOSS] = "TotalLoss", [MX_STARTING] = "Starting",
+		[MX_TOTAL_LOSS] = "TotalLoss",
+		[MX_STARTING] = "Starting",
 	};
-	const char		*repl = replication_problem(c, s, v->active);
-	bool			 bad = m != MX_HEALTHY && m != MX_STARTING;
-	struct fsm_cond		*k;
+	const char *repl = replication_problem(c, s, v->active);
+	bool bad = m != MX_HEALTHY && m != MX_STARTING;
+	struct fsm_cond *k;
 
 	if (m == MX_HEALTHY && repl != NULL)
 		k = cond(v, "Degraded", true, repl);
@@ -268,10 +275,10 @@ static void
 conditions(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, struct fsm_view *v, enum fsm_matrix m)
 {
-	const char	*block = fsm_verdict_block(d->verdict);
-	bool		 diverged = false, recovering = false, clone;
-	struct fsm_cond	*k;
-	uint8_t		 i;
+	const char *block = fsm_verdict_block(d->verdict);
+	bool diverged = false, recovering = false, clone;
+	struct fsm_cond *k;
+	uint8_t i;
 
 	cond_ready(c, s, v);
 	cond_degraded(c, s, v, m);
@@ -284,11 +291,11 @@ conditions(const struct fsm_conf *c, const struct fsm_state *s,
 		recovering = recovering || s->site[i].recovering;
 	}
 	cond(v, "RecoveryPending", diverged || recovering,
-	    diverged ? "DivergentTransactions" : recovering ?
-	    "RecoveryInProgress" : "NoRecoveryPending");
+	    diverged       ? "DivergentTransactions" :
+		recovering ? "RecoveryInProgress" :
+			     "NoRecoveryPending");
 	clone = s->clone_phase != CL_IDLE && s->clone_phase != CL_DONE;
-	cond(v, "Bootstrapping", clone,
-	    fsm_clone_phase_name(s->clone_phase));
+	cond(v, "Bootstrapping", clone, fsm_clone_phase_name(s->clone_phase));
 	cond(v, "Updating", false, "NotUpdating");
 }
 
@@ -302,15 +309,14 @@ static int64_t
 wake(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_view *v)
 {
-	int64_t	 wait = FSM_RETRY_MS;
-	uint8_t	 i;
+	int64_t wait = FSM_RETRY_MS;
+	uint8_t i;
 
 	if (v->verdict == V_HEALTHY && s->clone_phase != CL_CLONING &&
 	    c->poll_ms > wait)
 		wait = c->poll_ms;
 	for (i = 0; i < c->nsites; i++)
-		if (s->site[i].suspect &&
-		    s->site[i].state != SS_UNREACHABLE)
+		if (s->site[i].suspect && s->site[i].state != SS_UNREACHABLE)
 			wait = FSM_SUSPECT_POLL_MS;
 	if (s->step == ST_DRAIN || s->step == ST_STOP_RECEIVER)
 		wait = FSM_DRAIN_POLL_MS;
@@ -321,7 +327,7 @@ wake(const struct fsm_conf *c, const struct fsm_state *s,
 static uint8_t
 effective(const struct fsm_conf *c, const struct fsm_state *s)
 {
-	uint8_t	 a = s->rec.active, i;
+	uint8_t a = s->rec.active, i;
 
 	if (s->my_epoch == 0 || s->rec.epoch != s->my_epoch ||
 	    s->promoted_ms == 0 || s->now_ms - s->promoted_ms > 30000 ||
@@ -334,13 +340,13 @@ effective(const struct fsm_conf *c, const struct fsm_state *s)
 }
 
 void
-fsm_view(const struct fsm_conf *c, const struct fsm_state *s,
-    struct fsm_view *v)
+fsm_view(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_view *v)
 {
-	struct fsm_decision	 d;
-	struct tally		 t;
-	enum fsm_matrix		 m;
-	uint8_t			 i;
+	struct fsm_decision d;
+	struct tally t;
+	enum fsm_matrix m;
+	uint8_t i;
 
 	memset(v, 0, sizeof(*v));
 	fsm_decide(c, s, &d);

@@ -22,8 +22,8 @@
 
 #include "gtid.h"
 
-#define GNO_MAX		(INT64_MAX - 1)	/* MySQL's GNO_END is INT64_MAX */
-#define UUID_TEXT	36
+#define GNO_MAX   (INT64_MAX - 1) /* MySQL's GNO_END is INT64_MAX */
+#define UUID_TEXT 36
 
 void
 gtid_clear(struct gtid_set *s)
@@ -35,7 +35,7 @@ gtid_clear(struct gtid_set *s)
 static int
 sid_cmp(const unsigned char *uuid, const char *tag, const struct gtid_sid *s)
 {
-	int	 c;
+	int c;
 
 	c = memcmp(uuid, s->uuid, sizeof(s->uuid));
 	return c != 0 ? c : strcmp(tag, s->tag);
@@ -46,8 +46,8 @@ static uint32_t
 sid_find(const struct gtid_set *s, const unsigned char *uuid, const char *tag,
     bool *found)
 {
-	uint32_t	 lo = 0, hi = s->nsids, mid;
-	int		 c;
+	uint32_t lo = 0, hi = s->nsids, mid;
+	int c;
 
 	*found = false;
 	while (lo < hi) {
@@ -69,7 +69,7 @@ sid_find(const struct gtid_set *s, const unsigned char *uuid, const char *tag,
 static void
 ival_move(struct gtid_set *s, uint32_t k, uint32_t at, int n)
 {
-	uint32_t	 i;
+	uint32_t i;
 
 	if (n > 0)
 		memmove(&s->ival[at + (uint32_t)n], &s->ival[at],
@@ -84,11 +84,11 @@ ival_move(struct gtid_set *s, uint32_t k, uint32_t at, int n)
 }
 
 static int
-sid_insert(struct gtid_set *s, uint32_t k, const unsigned char *uuid,
-    const char *tag)
+sid_insert(
+    struct gtid_set *s, uint32_t k, const unsigned char *uuid, const char *tag)
 {
-	struct gtid_sid	*e = &s->sid[k];
-	uint32_t	 first;
+	struct gtid_sid *e = &s->sid[k];
+	uint32_t first;
 
 	if (s->nsids == GTID_SIDS_MAX) {
 		errno = ERANGE;
@@ -109,7 +109,7 @@ sid_insert(struct gtid_set *s, uint32_t k, const unsigned char *uuid,
 static uint32_t
 ival_find(const struct gtid_set *s, const struct gtid_sid *e, int64_t x)
 {
-	uint32_t	 lo = e->first, hi = e->first + e->n, mid;
+	uint32_t lo = e->first, hi = e->first + e->n, mid;
 
 	while (lo < hi) {
 		mid = lo + (hi - lo) / 2;
@@ -125,9 +125,9 @@ static int
 set_add(struct gtid_set *s, const unsigned char *uuid, const char *tag,
     int64_t start, int64_t end)
 {
-	struct gtid_ival	*v;
-	uint32_t		 k, i, j, last;
-	bool			 found;
+	struct gtid_ival *v;
+	uint32_t k, i, j, last;
+	bool found;
 
 	k = sid_find(s, uuid, tag, &found);
 	if (s->nivals == GTID_IVALS_MAX && !found) {
@@ -187,7 +187,7 @@ hexval(char c)
 static const char *
 uuid_parse(const char *p, unsigned char uuid[16])
 {
-	int	 i, hi, lo, n = 0;
+	int i, hi, lo, n = 0;
 
 	for (i = 0; i < UUID_TEXT;) {
 		if (i == 8 || i == 13 || i == 18 || i == 23) {
@@ -212,7 +212,7 @@ tag_start(char c)
 static const char *
 tag_parse(const char *p, char tag[GTID_TAG_LEN + 1])
 {
-	size_t	 n = 0;
+	size_t n = 0;
 
 	memset(tag, 0, GTID_TAG_LEN + 1);
 	for (; tag_start(*p) || (*p >= '0' && *p <= '9'); p++) {
@@ -226,7 +226,7 @@ tag_parse(const char *p, char tag[GTID_TAG_LEN + 1])
 static const char *
 gno_parse(const char *p, int64_t *gno)
 {
-	int64_t	 v = 0;
+	int64_t v = 0;
 
 	if (*p < '0' || *p > '9')
 		return NULL;
@@ -257,9 +257,9 @@ ival_parse(const char *p, int64_t *start, int64_t *end)
 static const char *
 sets_parse(struct gtid_set *s, const char *p, const unsigned char uuid[16])
 {
-	char	 tag[GTID_TAG_LEN + 1] = "";
-	int64_t	 start, end;
-	bool	 want = true;	/* an interval must come */
+	char tag[GTID_TAG_LEN + 1] = "";
+	int64_t start, end;
+	bool want = true; /* an interval must come */
 
 	for (p = skip_space(p); *p == ':'; p = skip_space(p)) {
 		p = skip_space(p + 1);
@@ -285,8 +285,8 @@ sets_parse(struct gtid_set *s, const char *p, const unsigned char uuid[16])
 int
 gtid_parse(struct gtid_set *s, const char *text)
 {
-	unsigned char	 uuid[16];
-	const char	*p;
+	unsigned char uuid[16];
+	const char *p;
 
 	gtid_clear(s);
 	for (p = skip_space(text); *p != '\0'; p = skip_space(p)) {
@@ -316,8 +316,8 @@ bad:
 static void
 uuid_print(const unsigned char u[16], char text[UUID_TEXT + 1])
 {
-	static const char	 hex[] = "0123456789abcdef";
-	int			 i, n = 0;
+	static const char hex[] = "0123456789abcdef";
+	int i, n = 0;
 
 	for (i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
@@ -331,7 +331,7 @@ uuid_print(const unsigned char u[16], char text[UUID_TEXT + 1])
 static int
 append(char **p, size_t *left, const char *text)
 {
-	size_t	 n = strlen(text);
+	size_t n = strlen(text);
 
 	if (n >= *left) {
 		errno = ERANGE;
@@ -344,18 +344,18 @@ append(char **p, size_t *left, const char *text)
 }
 
 static int
-ivals_print(const struct gtid_set *s, const struct gtid_sid *e, char **p,
-    size_t *left)
+ivals_print(
+    const struct gtid_set *s, const struct gtid_sid *e, char **p, size_t *left)
 {
-	const struct gtid_ival	*v;
-	char			 num[48];
-	uint32_t		 i;
+	const struct gtid_ival *v;
+	char num[48];
+	uint32_t i;
 
 	for (i = 0; i < e->n; i++) {
 		v = &s->ival[e->first + i];
 		if (v->start == v->end)
-			snprintf(num, sizeof(num), ":%lld",
-			    (long long)v->start);
+			snprintf(
+			    num, sizeof(num), ":%lld", (long long)v->start);
 		else
 			snprintf(num, sizeof(num), ":%lld-%lld",
 			    (long long)v->start, (long long)v->end);
@@ -368,10 +368,10 @@ ivals_print(const struct gtid_set *s, const struct gtid_sid *e, char **p,
 int
 gtid_print(const struct gtid_set *s, char *buf, size_t len)
 {
-	const struct gtid_sid	*e;
-	char			 uuid[UUID_TEXT + 1];
-	uint32_t		 k;
-	bool			 same;
+	const struct gtid_sid *e;
+	char uuid[UUID_TEXT + 1];
+	uint32_t k;
+	bool same;
 
 	if (len == 0) {
 		errno = ERANGE;
@@ -387,8 +387,9 @@ gtid_print(const struct gtid_set *s, char *buf, size_t len)
 			    append(&buf, &len, uuid) == -1)
 				return -1;
 		}
-		if (e->tag[0] != '\0' && (append(&buf, &len, ":") == -1 ||
-		    append(&buf, &len, e->tag) == -1))
+		if (e->tag[0] != '\0' &&
+		    (append(&buf, &len, ":") == -1 ||
+			append(&buf, &len, e->tag) == -1))
 			return -1;
 		if (ivals_print(s, e, &buf, &len) == -1)
 			return -1;
@@ -399,18 +400,18 @@ gtid_print(const struct gtid_set *s, char *buf, size_t len)
 /* ------------------------------------------------------------- algebra -- */
 
 int
-gtid_union(struct gtid_set *dst, const struct gtid_set *a,
-    const struct gtid_set *b)
+gtid_union(
+    struct gtid_set *dst, const struct gtid_set *a, const struct gtid_set *b)
 {
-	const struct gtid_sid	*e;
-	uint32_t		 k, i;
+	const struct gtid_sid *e;
+	uint32_t k, i;
 
 	memcpy(dst, a, sizeof(*dst));
 	for (k = 0; k < b->nsids; k++) {
 		e = &b->sid[k];
 		for (i = e->first; i < e->first + e->n; i++)
 			if (set_add(dst, e->uuid, e->tag, b->ival[i].start,
-			    b->ival[i].end) == -1)
+				b->ival[i].end) == -1)
 				return -1;
 	}
 	return 0;
@@ -419,8 +420,8 @@ gtid_union(struct gtid_set *dst, const struct gtid_set *a,
 static const struct gtid_sid *
 sid_same(const struct gtid_set *s, const struct gtid_sid *e)
 {
-	uint32_t	 k;
-	bool		 found;
+	uint32_t k;
+	bool found;
 
 	k = sid_find(s, e->uuid, e->tag, &found);
 	return found ? &s->sid[k] : NULL;
@@ -431,8 +432,8 @@ static int
 ival_subtract(struct gtid_set *dst, const struct gtid_sid *e,
     struct gtid_ival v, const struct gtid_set *b, const struct gtid_sid *be)
 {
-	const struct gtid_ival	*w;
-	uint32_t		 i, last;
+	const struct gtid_ival *w;
+	uint32_t i, last;
 
 	if (be == NULL)
 		return set_add(dst, e->uuid, e->tag, v.start, v.end);
@@ -443,8 +444,8 @@ ival_subtract(struct gtid_set *dst, const struct gtid_sid *e,
 			break;
 		if (w->end < v.start)
 			continue;
-		if (w->start > v.start && set_add(dst, e->uuid, e->tag,
-		    v.start, w->start - 1) == -1)
+		if (w->start > v.start &&
+		    set_add(dst, e->uuid, e->tag, v.start, w->start - 1) == -1)
 			return -1;
 		if (w->end >= v.end)
 			return 0;
@@ -454,11 +455,11 @@ ival_subtract(struct gtid_set *dst, const struct gtid_sid *e,
 }
 
 int
-gtid_subtract(struct gtid_set *dst, const struct gtid_set *a,
-    const struct gtid_set *b)
+gtid_subtract(
+    struct gtid_set *dst, const struct gtid_set *a, const struct gtid_set *b)
 {
-	const struct gtid_sid	*e, *be;
-	uint32_t		 k, i;
+	const struct gtid_sid *e, *be;
+	uint32_t k, i;
 
 	gtid_clear(dst);
 	for (k = 0; k < a->nsids; k++) {
@@ -480,7 +481,7 @@ gtid_empty(const struct gtid_set *s)
 bool
 gtid_equal(const struct gtid_set *a, const struct gtid_set *b)
 {
-	uint32_t	 k;
+	uint32_t k;
 
 	if (a->nsids != b->nsids || a->nivals != b->nivals)
 		return false;
@@ -494,9 +495,9 @@ gtid_equal(const struct gtid_set *a, const struct gtid_set *b)
 bool
 gtid_contains(const struct gtid_set *a, const struct gtid_set *b)
 {
-	const struct gtid_sid	*e, *ae;
-	const struct gtid_ival	*v;
-	uint32_t		 k, i, j, last;
+	const struct gtid_sid *e, *ae;
+	const struct gtid_ival *v;
+	uint32_t k, i, j, last;
 
 	for (k = 0; k < b->nsids; k++) {
 		e = &b->sid[k];
@@ -519,8 +520,8 @@ gtid_contains(const struct gtid_set *a, const struct gtid_set *b)
 bool
 gtid_shares_uuid(const struct gtid_set *a, const struct gtid_set *b)
 {
-	uint32_t	 i = 0, j = 0;
-	int		 c;
+	uint32_t i = 0, j = 0;
+	int c;
 
 	while (i < a->nsids && j < b->nsids) {
 		c = memcmp(a->sid[i].uuid, b->sid[j].uuid, 16);
@@ -537,8 +538,8 @@ gtid_shares_uuid(const struct gtid_set *a, const struct gtid_set *b)
 int64_t
 gtid_count(const struct gtid_set *s)
 {
-	uint32_t	 i;
-	int64_t		 n = 0, d;
+	uint32_t i;
+	int64_t n = 0, d;
 
 	for (i = 0; i < s->nivals; i++) {
 		d = s->ival[i].end - s->ival[i].start + 1;

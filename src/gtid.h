@@ -27,54 +27,54 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GTID_TAG_LEN	32	/* MySQL's limit */
-#define GTID_SIDS_MAX	128	/* (UUID, tag) pairs of one set */
-#define GTID_IVALS_MAX	2048	/* 32 KiB; a star's sets hold some dozens */
+#define GTID_TAG_LEN   32   /* MySQL's limit */
+#define GTID_SIDS_MAX  128  /* (UUID, tag) pairs of one set */
+#define GTID_IVALS_MAX 2048 /* 32 KiB; a star's sets hold some dozens */
 
 /* start <= end, both inclusive, as in the text. */
 struct gtid_ival {
-	int64_t		 start;
-	int64_t		 end;
+	int64_t start;
+	int64_t end;
 };
 
 /* One (UUID, tag) and its intervals: sorted, disjoint, not adjacent. */
 struct gtid_sid {
-	unsigned char	 uuid[16];
-	char		 tag[GTID_TAG_LEN + 1];	/* lower case, "": none */
-	uint32_t	 first;		/* into ival */
-	uint32_t	 n;
+	unsigned char uuid[16];
+	char tag[GTID_TAG_LEN + 1]; /* lower case, "": none */
+	uint32_t first;             /* into ival */
+	uint32_t n;
 };
 
 /* sids are sorted by (uuid, tag); none is empty. */
 struct gtid_set {
-	uint32_t	 nsids;
-	uint32_t	 nivals;
-	struct gtid_sid	 sid[GTID_SIDS_MAX];
+	uint32_t nsids;
+	uint32_t nivals;
+	struct gtid_sid sid[GTID_SIDS_MAX];
 	struct gtid_ival ival[GTID_IVALS_MAX];
 };
 
-void	 gtid_clear(struct gtid_set *);
+void gtid_clear(struct gtid_set *);
 /*
  * Parse the text of a set; whitespace anywhere between tokens, any case,
  * overlapping intervals and repeated UUIDs are fine. Returns -1 with EBADMSG
  * (malformed) or ERANGE (beyond capacity); the set is then empty storage and
  * must not be used.
  */
-int	 gtid_parse(struct gtid_set *, const char *);
+int gtid_parse(struct gtid_set *, const char *);
 /* Canonical text as MySQL prints it, one line. -1 with ERANGE. */
-int	 gtid_print(const struct gtid_set *, char *, size_t);
+int gtid_print(const struct gtid_set *, char *, size_t);
 /* dst = a + b, dst = a - b; dst is another set. -1 with ERANGE. */
-int	 gtid_union(struct gtid_set *, const struct gtid_set *,
-	    const struct gtid_set *);
-int	 gtid_subtract(struct gtid_set *, const struct gtid_set *,
-	    const struct gtid_set *);
-bool	 gtid_empty(const struct gtid_set *);
-bool	 gtid_equal(const struct gtid_set *, const struct gtid_set *);
+int
+gtid_union(struct gtid_set *, const struct gtid_set *, const struct gtid_set *);
+int gtid_subtract(
+    struct gtid_set *, const struct gtid_set *, const struct gtid_set *);
+bool gtid_empty(const struct gtid_set *);
+bool gtid_equal(const struct gtid_set *, const struct gtid_set *);
 /* a contains every transaction of b. */
-bool	 gtid_contains(const struct gtid_set *, const struct gtid_set *);
+bool gtid_contains(const struct gtid_set *, const struct gtid_set *);
 /* A UUID in common, whatever the tag. */
-bool	 gtid_shares_uuid(const struct gtid_set *, const struct gtid_set *);
+bool gtid_shares_uuid(const struct gtid_set *, const struct gtid_set *);
 /* Number of transactions, INT64_MAX when it is larger. */
-int64_t	 gtid_count(const struct gtid_set *);
+int64_t gtid_count(const struct gtid_set *);
 
 #endif /* GTID_H */

@@ -24,11 +24,10 @@
 static void
 mk_site(struct mk *m, uint8_t i)
 {
-	struct fsm_site	*t = &m->s.site[i];
-	struct fsm_pod	*p = &t->pod[0];
+	struct fsm_site *t = &m->s.site[i];
+	struct fsm_pod *p = &t->pod[0];
 
-	snprintf(m->c.site[i].name, sizeof(m->c.site[i].name), "%c",
-	    'a' + i);
+	snprintf(m->c.site[i].name, sizeof(m->c.site[i].name), "%c", 'a' + i);
 	t->state = SS_READ_ONLY;
 	t->ever = true;
 	t->seen_ms = NOW - 500;
@@ -36,8 +35,8 @@ mk_site(struct mk *m, uint8_t i)
 	t->p.sent_ms = NOW - 600;
 	t->counted_ms = t->p.sent_ms;
 	snprintf(t->p.pod_uid, sizeof(t->p.pod_uid), "pod-%c", 'a' + i);
-	snprintf(t->p.server_uuid, sizeof(t->p.server_uuid), "uuid-%c",
-	    'a' + i);
+	snprintf(
+	    t->p.server_uuid, sizeof(t->p.server_uuid), "uuid-%c", 'a' + i);
 	t->p.start_ms = START;
 	t->p.clock_ms = WALL - 500;
 	t->p.read_only = t->p.super_read_only = true;
@@ -52,16 +51,15 @@ mk_site(struct mk *m, uint8_t i)
 	memcpy(p->pod_uid, t->p.pod_uid, sizeof(p->pod_uid));
 	p->finalizer = true;
 	p->ctr_state = CTR_RUNNING;
-	snprintf(p->container_id, sizeof(p->container_id), "ctr-%c",
-	    'a' + i);
+	snprintf(p->container_id, sizeof(p->container_id), "ctr-%c", 'a' + i);
 	p->started_ms = START - 1000;
 }
 
 void
 mk_group(struct mk *m)
 {
-	struct fsm_epoch	*e;
-	uint8_t			 i;
+	struct fsm_epoch *e;
+	uint8_t i;
 
 	memset(m, 0, sizeof(*m));
 	m->c.nsites = 3;
@@ -93,8 +91,8 @@ mk_group(struct mk *m)
 	e = &m->s.rec.unended[0];
 	e->epoch = 5;
 	e->site = 0;
-	memcpy(e->proc.pod_uid, m->s.site[0].p.pod_uid,
-	    sizeof(e->proc.pod_uid));
+	memcpy(
+	    e->proc.pod_uid, m->s.site[0].p.pod_uid, sizeof(e->proc.pod_uid));
 	memcpy(e->proc.container_id, m->s.site[0].pod[0].container_id,
 	    sizeof(e->proc.container_id));
 	memcpy(e->proc.server_uuid, m->s.site[0].p.server_uuid,
@@ -115,7 +113,7 @@ mk_group(struct mk *m)
 void
 mk_state(struct mk *m, uint8_t i, enum site_state st)
 {
-	struct fsm_site	*t = &m->s.site[i];
+	struct fsm_site *t = &m->s.site[i];
 
 	t->state = (uint8_t)st;
 	if (st == SS_UNREACHABLE) {
@@ -137,15 +135,15 @@ mk_state(struct mk *m, uint8_t i, enum site_state st)
 void
 mk_sets(struct mk *m, uint8_t i, int how)
 {
-	struct fsm_rel	*r = &m->s.rel;
-	uint8_t		 j;
+	struct fsm_rel *r = &m->s.rel;
+	uint8_t j;
 
 	for (j = 0; j < m->c.nsites; j++) {
 		if (j == i)
 			continue;
-		if (how == 1 || how == 2)	/* the others lack some of i */
+		if (how == 1 || how == 2) /* the others lack some of i */
 			r->all_all[j] &= (uint16_t)~BIT(i);
-		if (how == -1 || how == 2)	/* i lacks some of theirs */
+		if (how == -1 || how == 2) /* i lacks some of theirs */
 			r->all_all[i] &= (uint16_t)~BIT(j);
 		r->exec_all[i] &= r->all_all[i];
 		r->exec_all[j] &= r->all_all[j];
@@ -156,7 +154,7 @@ mk_sets(struct mk *m, uint8_t i, int how)
 void
 mk_word(struct mk *m, uint8_t i)
 {
-	struct fsm_pod	 p = m->s.site[i].pod[0];
+	struct fsm_pod p = m->s.site[i].pod[0];
 
 	p.nwords = 1;
 	memcpy(p.word[0].container_id, p.container_id,
@@ -170,9 +168,8 @@ mk_word(struct mk *m, uint8_t i)
 void
 mk_pod(struct mk *m, uint8_t i, struct fsm_pod *p)
 {
-	struct fsm_out	 out = { .n = 0 };
-	struct fsm_ctx	 x = { .c = &m->c, .s = &m->s, .o = &out,
-			    .now = NOW };
+	struct fsm_out out = { .n = 0 };
+	struct fsm_ctx x = { .c = &m->c, .s = &m->s, .o = &out, .now = NOW };
 
 	fsm_proof_pod(&x, i, p);
 }
@@ -186,7 +183,7 @@ mk_fenced(struct mk *m, uint8_t i)
 void
 mk_step(struct mk *m, struct fsm_event *ev)
 {
-	struct fsm_event	 tick = { .type = E_TICK };
+	struct fsm_event tick = { .type = E_TICK };
 
 	fsm_step(&m->c, &m->s, ev != NULL ? ev : &tick, NOW, WALL, &m->o);
 }
@@ -194,8 +191,8 @@ mk_step(struct mk *m, struct fsm_event *ev)
 const struct fsm_act *
 mk_act(const struct mk *m, enum fsm_act_type type, int kind)
 {
-	const struct fsm_act	*a;
-	unsigned		 k;
+	const struct fsm_act *a;
+	unsigned k;
 
 	for (k = 0; k < m->o.n; k++) {
 		a = &m->o.act[k];
@@ -211,14 +208,15 @@ mk_act(const struct mk *m, enum fsm_act_type type, int kind)
 unsigned
 mk_acts(const struct mk *m, enum fsm_act_type type, int kind)
 {
-	const struct fsm_act	*a;
-	unsigned		 k, n = 0;
+	const struct fsm_act *a;
+	unsigned k, n = 0;
 
 	for (k = 0; k < m->o.n; k++) {
 		a = &m->o.act[k];
-		n += a->type == type && (kind == -1 || (type == A_SQL &&
-		    a->kind == kind) || ((type == A_EVENT ||
-		    type == A_LOG) && a->text == kind));
+		n += a->type == type &&
+		    (kind == -1 || (type == A_SQL && a->kind == kind) ||
+			((type == A_EVENT || type == A_LOG) &&
+			    a->text == kind));
 	}
 	return n;
 }

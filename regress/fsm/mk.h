@@ -22,26 +22,26 @@
 #include "fsm.h"
 #include "fsm_int.h"
 
-#define NOW	1000000
-#define WALL	1700001000000LL
-#define START	1699990000000LL	/* process starts, server's clock */
+#define NOW   1000000
+#define WALL  1700001000000LL
+#define START 1699990000000LL /* process starts, server's clock */
 
 struct mk {
-	struct fsm_conf	 c;
+	struct fsm_conf c;
 	struct fsm_state s;
-	struct fsm_out	 o;
+	struct fsm_out o;
 };
 
 /* Three candidates a, b, c; a is active, b and c follow it. */
-void	 mk_group(struct mk *);
-void	 mk_state(struct mk *, uint8_t, enum site_state);
+void mk_group(struct mk *);
+void mk_state(struct mk *, uint8_t, enum site_state);
 /* Site i's sets: 1 above everybody, 0 equal, -1 below, 2 beside. */
-void	 mk_sets(struct mk *, uint8_t, int);
-void	 mk_word(struct mk *, uint8_t);
-void	 mk_fenced(struct mk *, uint8_t);
-void	 mk_pod(struct mk *, uint8_t, struct fsm_pod *);
+void mk_sets(struct mk *, uint8_t, int);
+void mk_word(struct mk *, uint8_t);
+void mk_fenced(struct mk *, uint8_t);
+void mk_pod(struct mk *, uint8_t, struct fsm_pod *);
 /* Steps at NOW; answers how many actions of that type and kind came. */
-void	 mk_step(struct mk *, struct fsm_event *);
+void mk_step(struct mk *, struct fsm_event *);
 unsigned mk_acts(const struct mk *, enum fsm_act_type, int kind);
 const struct fsm_act *mk_act(const struct mk *, enum fsm_act_type, int kind);
 

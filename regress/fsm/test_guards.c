@@ -31,14 +31,14 @@
 
 #include "mk.h"
 
-uint64_t	 fsm_mutants;
+uint64_t fsm_mutants;
 
-static struct mk	 m;
+static struct mk m;
 
 static int
 verdict(void)
 {
-	struct fsm_decision	 d;
+	struct fsm_decision d;
 
 	fsm_decide(&m.c, &m.s, &d);
 	return d.verdict;
@@ -47,7 +47,7 @@ verdict(void)
 static int
 step(void)
 {
-	struct fsm_decision	 d;
+	struct fsm_decision d;
 
 	fsm_decide(&m.c, &m.s, &d);
 	return d.step;
@@ -91,18 +91,18 @@ prepared(void)
 static void
 word_with(const char *ctr, bool unknown, int64_t finished)
 {
-	struct fsm_pod	 p = m.s.site[0].pod[0];
+	struct fsm_pod p = m.s.site[0].pod[0];
 
 	p.nwords = 1;
-	snprintf(p.word[0].container_id, sizeof(p.word[0].container_id),
-	    "%s", ctr);
+	snprintf(
+	    p.word[0].container_id, sizeof(p.word[0].container_id), "%s", ctr);
 	p.word[0].unknown = unknown;
 	p.word[0].started_ms = p.started_ms;
 	p.word[0].finished_ms = finished;
 	mk_pod(&m, 0, &p);
 }
 
-#define SAFE_WORD	((WALL - 6000) / 1000 * 1000)
+#define SAFE_WORD ((WALL - 6000) / 1000 * 1000)
 
 static int
 g_lease(void)
@@ -144,10 +144,10 @@ g_lost_is_active(void)
 static int
 g_threshold(void)
 {
-	struct fsm_probe	 p = { .ok = false, .err = PE_REFUSED,
-				    .sent_ms = NOW + 1400 };
-	struct fsm_event	 ev = { .type = E_PROBE, .site = 0,
-				    .u.probe = &p };
+	struct fsm_probe p = {
+		.ok = false, .err = PE_REFUSED, .sent_ms = NOW + 1400
+	};
+	struct fsm_event ev = { .type = E_PROBE, .site = 0, .u.probe = &p };
 
 	mk_step(&m, &ev);
 	return m.s.site[0].state;
@@ -159,8 +159,8 @@ g_fence_process(void)
 	lost();
 	mk_fenced(&m, 0);
 	/* what was fenced is the Pod that came after it */
-	snprintf(m.s.site[0].p.pod_uid, sizeof(m.s.site[0].p.pod_uid),
-	    "pod-new");
+	snprintf(
+	    m.s.site[0].p.pod_uid, sizeof(m.s.site[0].p.pod_uid), "pod-new");
 	return verdict();
 }
 
@@ -388,7 +388,7 @@ g_rejoin_contained(void)
 static int
 g_pod_delete_lost(void)
 {
-	struct fsm_site	*t = &m.s.site[1];
+	struct fsm_site *t = &m.s.site[1];
 
 	lost_and_proven();
 	m.s.rec.unended[1] = m.s.rec.unended[0];
@@ -420,9 +420,9 @@ g_unknown_sets(void)
 }
 
 static const struct {
-	enum fsm_guard	 guard;
-	int		(*ask)(void);
-	int		 safe;
+	enum fsm_guard guard;
+	int (*ask)(void);
+	int safe;
 } cases[] = {
 	{ G_LEASE, g_lease, 0 },
 	{ G_RECORD_FRESH, g_record_fresh, V_STARTING },
@@ -463,9 +463,9 @@ static const struct {
 static void
 test_guards(void **state)
 {
-	bool		 seen[G_MAX] = { false };
-	unsigned	 k;
-	int		 got;
+	bool seen[G_MAX] = { false };
+	unsigned k;
+	int got;
 
 	(void)state;
 	for (k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
@@ -475,8 +475,7 @@ test_guards(void **state)
 		got = cases[k].ask();
 		if (got != cases[k].safe)
 			fail_msg("%s: %d, not %d",
-			    fsm_guard_name(cases[k].guard), got,
-			    cases[k].safe);
+			    fsm_guard_name(cases[k].guard), got, cases[k].safe);
 		fsm_mutants = 1ULL << cases[k].guard;
 		mk_group(&m);
 		got = cases[k].ask();

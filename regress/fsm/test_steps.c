@@ -28,23 +28,23 @@
 #include "mk.h"
 
 #ifdef FSM_MUTANTS
-uint64_t	 fsm_mutants;
+uint64_t fsm_mutants;
 #endif
 
-static struct mk	 m;
+static struct mk m;
 
 static void
 answer_sql(uint8_t site, const struct fsm_act *a, enum sql_end end, bool ro)
 {
-	const struct fsm_probe	*p = &m.s.site[site].p;
-	struct fsm_event	 ev = { .type = E_SQL_DONE, .site = site };
+	const struct fsm_probe *p = &m.s.site[site].p;
+	struct fsm_event ev = { .type = E_SQL_DONE, .site = site };
 
 	ev.u.sql.seq = a->seq;
 	ev.u.sql.kind = a->kind;
 	ev.u.sql.end = (uint8_t)end;
 	memcpy(ev.u.sql.pod_uid, p->pod_uid, sizeof(ev.u.sql.pod_uid));
-	memcpy(ev.u.sql.server_uuid, p->server_uuid,
-	    sizeof(ev.u.sql.server_uuid));
+	memcpy(
+	    ev.u.sql.server_uuid, p->server_uuid, sizeof(ev.u.sql.server_uuid));
 	ev.u.sql.start_ms = p->start_ms;
 	ev.u.sql.clock_ms = WALL;
 	ev.u.sql.flags_read = end == SE_DONE;
@@ -55,9 +55,8 @@ answer_sql(uint8_t site, const struct fsm_act *a, enum sql_end end, bool ro)
 static void
 probe_again(uint8_t site)
 {
-	struct fsm_probe	 p = m.s.site[site].p;
-	struct fsm_event	 ev = { .type = E_PROBE, .site = site,
-				    .u.probe = &p };
+	struct fsm_probe p = m.s.site[site].p;
+	struct fsm_event ev = { .type = E_PROBE, .site = site, .u.probe = &p };
 
 	p.sent_ms = NOW;
 	mk_step(&m, &ev);
@@ -66,8 +65,8 @@ probe_again(uint8_t site)
 static void
 record_written(const struct fsm_record *put)
 {
-	struct fsm_record	 r = *put;
-	struct fsm_event	 ev = { .type = E_RECORD, .u.record = &r };
+	struct fsm_record r = *put;
+	struct fsm_event ev = { .type = E_RECORD, .u.record = &r };
 
 	r.version++;
 	mk_step(&m, &ev);
@@ -76,7 +75,7 @@ record_written(const struct fsm_record *put)
 static void
 ack(uint64_t seq, bool ok)
 {
-	struct fsm_event	 ev = { .type = E_ACK };
+	struct fsm_event ev = { .type = E_ACK };
 
 	ev.u.ack.seq = seq;
 	ev.u.ack.ok = ok;
@@ -87,10 +86,10 @@ ack(uint64_t seq, bool ok)
 static void
 test_failover(void **state)
 {
-	struct fsm_record	 put;
-	const struct fsm_act	*a;
-	struct fsm_view		 v;
-	uint64_t		 seq;
+	struct fsm_record put;
+	const struct fsm_act *a;
+	struct fsm_view v;
+	uint64_t seq;
 
 	(void)state;
 	mk_group(&m);
@@ -121,7 +120,7 @@ test_failover(void **state)
 	assert_int_equal(put.version, 7);
 	assert_int_equal(put.epoch, 6);
 	assert_int_equal(put.active, 1);
-	assert_int_equal(put.n, 1);	/* the ended epoch is gone */
+	assert_int_equal(put.n, 1); /* the ended epoch is gone */
 	assert_string_equal(put.unended[0].proc.container_id, "ctr-b");
 	assert_int_equal(put.last_failover_s, WALL / 1000);
 	assert_int_equal(m.o.put_grant, 1);
@@ -151,7 +150,7 @@ test_failover(void **state)
 static void
 test_put_refused(void **state)
 {
-	const struct fsm_act	*a;
+	const struct fsm_act *a;
 
 	(void)state;
 	mk_group(&m);
@@ -162,7 +161,7 @@ test_put_refused(void **state)
 	assert_false(m.o.put_promotion);
 	ack(a->seq, false);
 	assert_null(mk_act(&m, A_SQL, SQL_GRANT));
-	assert_null(mk_act(&m, A_RECORD_PUT, -1));	/* spaced */
+	assert_null(mk_act(&m, A_RECORD_PUT, -1)); /* spaced */
 	m.s.put_next_ms = NOW;
 	mk_step(&m, NULL);
 	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
@@ -172,7 +171,7 @@ test_put_refused(void **state)
 static void
 test_put_recognised(void **state)
 {
-	struct fsm_record	 put;
+	struct fsm_record put;
 
 	(void)state;
 	mk_group(&m);
@@ -188,8 +187,8 @@ test_put_recognised(void **state)
 static void
 test_stale_answers(void **state)
 {
-	static struct fsm_state	 before;
-	struct fsm_event	 ev = { .type = E_SQL_DONE, .site = 1 };
+	static struct fsm_state before;
+	struct fsm_event ev = { .type = E_SQL_DONE, .site = 1 };
 
 	(void)state;
 	mk_group(&m);
@@ -208,7 +207,7 @@ test_stale_answers(void **state)
 static void
 test_standby(void **state)
 {
-	unsigned	 k;
+	unsigned k;
 
 	(void)state;
 	mk_group(&m);
@@ -217,15 +216,15 @@ test_standby(void **state)
 	mk_word(&m, 0);
 	mk_step(&m, NULL);
 	for (k = 0; k < m.o.n; k++)
-		assert_true(m.o.act[k].type == A_LOG ||
-		    m.o.act[k].type == A_PROBE_NOW);
+		assert_true(
+		    m.o.act[k].type == A_LOG || m.o.act[k].type == A_PROBE_NOW);
 	assert_int_equal(m.s.verdict, V_PROMOTE);
 }
 
 static void
 assert_dead(uint64_t epoch, const char *uid)
 {
-	struct fsm_event	 ev = { .type = E_ASSERT_DEAD };
+	struct fsm_event ev = { .type = E_ASSERT_DEAD };
 
 	ev.u.assert_dead.site = 0;
 	ev.u.assert_dead.epoch = epoch;
@@ -287,7 +286,7 @@ test_assert_dead(void **state)
 static void
 test_finalizer(void **state)
 {
-	struct fsm_record	 put;
+	struct fsm_record put;
 
 	(void)state;
 	mk_group(&m);
@@ -328,7 +327,7 @@ test_pod_delete(void **state)
 static void
 test_fence(void **state)
 {
-	const struct fsm_act	*a;
+	const struct fsm_act *a;
 
 	(void)state;
 	mk_group(&m);
@@ -347,9 +346,9 @@ test_fence(void **state)
 static void
 test_override(void **state)
 {
-	struct fsm_event	 ev = { .type = E_OVERRIDE, .u.override = 1 };
-	const struct fsm_act	*a;
-	struct fsm_view		 v;
+	struct fsm_event ev = { .type = E_OVERRIDE, .u.override = 1 };
+	const struct fsm_act *a;
+	struct fsm_view v;
 
 	(void)state;
 	mk_group(&m);
@@ -376,9 +375,9 @@ test_override(void **state)
 static void
 test_view_no_proof(void **state)
 {
-	struct fsm_view	 v;
-	unsigned	 k;
-	bool		 found = false;
+	struct fsm_view v;
+	unsigned k;
+	bool found = false;
 
 	(void)state;
 	mk_group(&m);
@@ -390,11 +389,12 @@ test_view_no_proof(void **state)
 			found = true;
 			assert_true(v.cond[k].status);
 			assert_string_equal(v.cond[k].reason, "NoProof");
-			assert_non_null(strstr(v.cond[k].message,
-			    "assert-dead=a/pod-a/5"));
+			assert_non_null(
+			    strstr(v.cond[k].message, "assert-dead=a/pod-a/5"));
 		}
 	assert_true(found);
-	assert_string_equal(v.alert, "NO PRIMARY: no writable site "
+	assert_string_equal(v.alert,
+	    "NO PRIMARY: no writable site "
 	    "available");
 	assert_true(v.wake_ms > NOW);
 }

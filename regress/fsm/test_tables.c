@@ -31,17 +31,17 @@
 
 #include "mk.h"
 
-#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
+#define NELEM(a) (sizeof(a) / sizeof((a)[0]))
 
-static char	*text;
-static size_t	 text_len;
+static char *text;
+static size_t text_len;
 
 static void
 compare(const char *name)
 {
-	char	 path[512], *want;
-	FILE	*f;
-	long	 len;
+	char path[512], *want;
+	FILE *f;
+	long len;
 
 	snprintf(path, sizeof(path), "%s/%s", GOLDEN_DIR, name);
 	if (getenv("UPDATE_GOLDEN") != NULL) {
@@ -73,15 +73,15 @@ static const char *const repairs[] = { FSM_REPAIRS(X) };
 static void
 test_health(void **state)
 {
-	FILE		*f = open_memstream(&text, &text_len);
-	unsigned	 s, e;
+	FILE *f = open_memstream(&text, &text_len);
+	unsigned s, e;
 
 	(void)state;
 	for (s = 0; s < SS_MAX; s++)
 		for (e = 0; e < H_MAX; e++)
 			fprintf(f, "%-12s %-26s %s\n", site_state_name(s),
-			    health_evs[e], site_state_name(
-			    fsm_health_next(s, e)));
+			    health_evs[e],
+			    site_state_name(fsm_health_next(s, e)));
 	fclose(f);
 	compare("health.txt");
 	free(text);
@@ -90,17 +90,18 @@ test_health(void **state)
 static void
 test_clone(void **state)
 {
-	FILE		*f = open_memstream(&text, &text_len);
-	unsigned	 s, e, to;
+	FILE *f = open_memstream(&text, &text_len);
+	unsigned s, e, to;
 
 	(void)state;
 	for (s = 0; s < CL_MAX; s++)
 		for (e = 0; e < C_MAX; e++) {
 			to = fsm_clone_next(s, e);
-			fprintf(f, "%-18s %-30s %s\n",
-			    fsm_clone_phase_name(s), clone_evs[e],
-			    to == CL_IGNORE ? "IGNORE" : to == CL_BUG ?
-			    "BUG" : fsm_clone_phase_name(to));
+			fprintf(f, "%-18s %-30s %s\n", fsm_clone_phase_name(s),
+			    clone_evs[e],
+			    to == CL_IGNORE  ? "IGNORE" :
+				to == CL_BUG ? "BUG" :
+					       fsm_clone_phase_name(to));
 		}
 	fclose(f);
 	compare("clone.txt");
@@ -110,9 +111,9 @@ test_clone(void **state)
 static void
 test_repair(void **state)
 {
-	FILE			*f = open_memstream(&text, &text_len);
-	struct fsm_follower	 w;
-	unsigned		 k;
+	FILE *f = open_memstream(&text, &text_len);
+	struct fsm_follower w;
+	unsigned k;
 
 	(void)state;
 	for (k = 0; k < 64; k++) {
@@ -124,10 +125,11 @@ test_repair(void **state)
 		w.fresh = k & 32;
 		if ((w.right_source || w.threads) && !w.channel)
 			continue;
-		fprintf(f, "channel=%d right=%d threads=%d stopped=%d "
-		    "contained=%d fresh=%d  %s\n", w.channel, w.right_source,
-		    w.threads, w.stopped, w.contained, w.fresh,
-		    repairs[fsm_repair_next(&w)]);
+		fprintf(f,
+		    "channel=%d right=%d threads=%d stopped=%d "
+		    "contained=%d fresh=%d  %s\n",
+		    w.channel, w.right_source, w.threads, w.stopped,
+		    w.contained, w.fresh, repairs[fsm_repair_next(&w)]);
 	}
 	fclose(f);
 	compare("repair.txt");
@@ -137,9 +139,9 @@ test_repair(void **state)
 /* ------------------------------------------------- the group decision ---- */
 
 static const char *const active_is[] = { "healthy", "failing", "read-only",
-    "empty", "unreachable", "other-process", "unknown" };
+	"empty", "unreachable", "other-process", "unknown" };
 static const char *const b_is[] = { "equal", "ahead", "behind", "beside",
-    "unreachable", "unknown", "sets-unknown", "writable", "diverged" };
+	"unreachable", "unknown", "sets-unknown", "writable", "diverged" };
 static const char *const proof_is[] = { "none", "fenced", "terminated" };
 
 static void
@@ -175,7 +177,7 @@ set_active(struct mk *m, unsigned how)
 static void
 set_b(struct mk *m, unsigned how)
 {
-	static const int	 sets[] = { 0, 1, -1, 2 };
+	static const int sets[] = { 0, 1, -1, 2 };
 
 	if (how < 4) {
 		mk_sets(m, 1, sets[how]);
@@ -205,8 +207,8 @@ set_proof(struct mk *m, unsigned how)
 static void
 row(FILE *f, unsigned a, unsigned b, unsigned p, bool cooldown)
 {
-	static struct mk	 m;
-	struct fsm_decision	 d;
+	static struct mk m;
+	struct fsm_decision d;
 
 	mk_group(&m);
 	set_active(&m, a);
@@ -215,19 +217,19 @@ row(FILE *f, unsigned a, unsigned b, unsigned p, bool cooldown)
 	if (cooldown)
 		m.s.promoted_ms = NOW - 1000;
 	fsm_decide(&m.c, &m.s, &d);
-	fprintf(f, "%-13s b=%-12s proof=%-10s %s -> %s%s%s%s%s\n",
-	    active_is[a], b_is[b], proof_is[p], cooldown ? "cooldown" :
-	    "        ", fsm_verdict_name(d.verdict),
-	    d.site < 3 ? " " : "", d.site < 3 ? m.c.site[d.site].name : "",
-	    d.step != ST_NONE ? ", " : "", d.step != ST_NONE ?
-	    fsm_step_name(d.step) : "");
+	fprintf(f, "%-13s b=%-12s proof=%-10s %s -> %s%s%s%s%s\n", active_is[a],
+	    b_is[b], proof_is[p], cooldown ? "cooldown" : "        ",
+	    fsm_verdict_name(d.verdict), d.site < 3 ? " " : "",
+	    d.site < 3 ? m.c.site[d.site].name : "",
+	    d.step != ST_NONE ? ", " : "",
+	    d.step != ST_NONE ? fsm_step_name(d.step) : "");
 }
 
 static void
 test_decision(void **state)
 {
-	FILE		*f = open_memstream(&text, &text_len);
-	unsigned	 a, b, p, k;
+	FILE *f = open_memstream(&text, &text_len);
+	unsigned a, b, p, k;
 
 	(void)state;
 	for (a = 0; a < NELEM(active_is); a++)
@@ -235,8 +237,8 @@ test_decision(void **state)
 			for (p = 0; p < NELEM(proof_is); p++)
 				for (k = 0; k < 2; k++) {
 					/* without effect: not repeated */
-					if (a != 4 && (p > 0 || (k > 0 &&
-					    a != 2)))
+					if (a != 4 &&
+					    (p > 0 || (k > 0 && a != 2)))
 						continue;
 					row(f, a, b, p, k > 0);
 				}
@@ -245,16 +247,16 @@ test_decision(void **state)
 	free(text);
 }
 
-static const char *const new_is[] = { "read-only", "writable",
-    "unreachable", "unknown" };
+static const char *const new_is[] = { "read-only", "writable", "unreachable",
+	"unknown" };
 
 static void
 new_row(FILE *f, unsigned a, unsigned b, unsigned e, unsigned pri)
 {
-	static const enum site_state	 st[] = { SS_READ_ONLY, SS_WRITABLE,
-					    SS_UNREACHABLE, SS_UNKNOWN };
-	static struct mk		 m;
-	struct fsm_decision		 d;
+	static const enum site_state st[] = { SS_READ_ONLY, SS_WRITABLE,
+		SS_UNREACHABLE, SS_UNKNOWN };
+	static struct mk m;
+	struct fsm_decision d;
 
 	mk_group(&m);
 	memset(&m.s.rec, 0, sizeof(m.s.rec));
@@ -267,14 +269,15 @@ new_row(FILE *f, unsigned a, unsigned b, unsigned e, unsigned pri)
 	mk_state(&m, 1, st[b]);
 	if (e == 0) {
 		m.s.rel.empty = 3;
-		m.s.site[0].p.user_schemas = m.s.site[1].p.user_schemas =
-		    false;
+		m.s.site[0].p.user_schemas = m.s.site[1].p.user_schemas = false;
 	}
 	if (e == 2)
 		mk_sets(&m, 1, 2);
 	fsm_decide(&m.c, &m.s, &d);
-	fprintf(f, "a=%-11s b=%-11s %-8s %s -> %s%s%s\n", new_is[a],
-	    new_is[b], e == 0 ? "empty" : e == 1 ? "equal" : "beside",
+	fprintf(f, "a=%-11s b=%-11s %-8s %s -> %s%s%s\n", new_is[a], new_is[b],
+	    e == 0     ? "empty" :
+		e == 1 ? "equal" :
+			 "beside",
 	    pri > 0 ? "prefer b" : "        ", fsm_verdict_name(d.verdict),
 	    d.site < 2 ? " " : "", d.site < 2 ? m.c.site[d.site].name : "");
 }
@@ -283,8 +286,8 @@ new_row(FILE *f, unsigned a, unsigned b, unsigned e, unsigned pri)
 static void
 test_new_group(void **state)
 {
-	FILE		*f = open_memstream(&text, &text_len);
-	unsigned	 k;
+	FILE *f = open_memstream(&text, &text_len);
+	unsigned k;
 
 	(void)state;
 	for (k = 0; k < 4 * 4 * 3 * 2; k++)

@@ -29,14 +29,14 @@
 
 #include "gtid.h"
 
-#define U1	"3e11fa47-71ca-11e1-9e33-c80aa9429562"
-#define U2	"4e11fa47-71ca-11e1-9e33-c80aa9429562"
-#define U3	"5e11fa47-71ca-11e1-9e33-c80aa9429562"
+#define U1 "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+#define U2 "4e11fa47-71ca-11e1-9e33-c80aa9429562"
+#define U3 "5e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 static const struct {
-	const char	*in;
-	const char	*out;	/* NULL: see err */
-	int		 err;
+	const char *in;
+	const char *out; /* NULL: see err */
+	int err;
 } parse_cases[] = {
 	{ "", "", 0 },
 	{ " \n\t", "", 0 },
@@ -80,10 +80,10 @@ static const struct {
 static void
 test_parse(void **state)
 {
-	static struct gtid_set	 s;
-	char			 buf[512];
-	size_t			 i;
-	int			 ret;
+	static struct gtid_set s;
+	char buf[512];
+	size_t i;
+	int ret;
 
 	(void)state;
 	for (i = 0; i < sizeof(parse_cases) / sizeof(parse_cases[0]); i++) {
@@ -102,16 +102,16 @@ test_parse(void **state)
 static void
 test_capacity(void **state)
 {
-	static struct gtid_set	 s, one, d;
-	static char		 text[65536], out[65536];
-	size_t			 n;
-	int			 i;
+	static struct gtid_set s, one, d;
+	static char text[65536], out[65536];
+	size_t n;
+	int i;
 
 	(void)state;
 	n = (size_t)snprintf(text, sizeof(text), U1);
 	for (i = 0; i < GTID_IVALS_MAX; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, ":%d",
-		    2 * i + 1);
+		n += (size_t)snprintf(
+		    text + n, sizeof(text) - n, ":%d", 2 * i + 1);
 	assert_int_equal(gtid_parse(&s, text), 0);
 	assert_int_equal(gtid_count(&s), GTID_IVALS_MAX);
 	assert_int_equal(gtid_print(&s, out, sizeof(out)), 0);
@@ -138,29 +138,30 @@ test_capacity(void **state)
 static void
 test_count(void **state)
 {
-	static struct gtid_set	 s;
+	static struct gtid_set s;
 
 	(void)state;
 	assert_int_equal(gtid_parse(&s, U1 ":1-10:21-30:t:1," U2 ":5"), 0);
 	assert_int_equal(gtid_count(&s), 22);
-	assert_int_equal(gtid_parse(&s, U1 ":1-9223372036854775806,"
-	    U2 ":1-9223372036854775806"), 0);
+	assert_int_equal(
+	    gtid_parse(
+		&s, U1 ":1-9223372036854775806," U2 ":1-9223372036854775806"),
+	    0);
 	assert_true(gtid_count(&s) == INT64_MAX);
 }
 
 /* The model: 3 UUIDs, with and without tag, transactions 1..GNOS. */
-#define SLOTS	6
-#define GNOS	24
+#define SLOTS 6
+#define GNOS  24
 
 struct model {
-	bool	 has[SLOTS][GNOS + 1];
+	bool has[SLOTS][GNOS + 1];
 };
 
-static const char *const slot_text[SLOTS] = {
-	U1 ":", U1 ":t:", U2 ":", U2 ":a:", U2 ":b:", U3 ":"
-};
+static const char *const slot_text[SLOTS] = { U1 ":", U1 ":t:", U2 ":",
+	U2 ":a:", U2 ":b:", U3 ":" };
 
-static uint64_t	 rng;
+static uint64_t rng;
 
 static uint32_t
 rnd(uint32_t n)
@@ -172,7 +173,7 @@ rnd(uint32_t n)
 static void
 model_random(struct model *m, char *text, size_t len)
 {
-	size_t	 n = 0;
+	size_t n = 0;
 	uint32_t i, k, a, b, g;
 
 	memset(m, 0, sizeof(*m));
@@ -194,10 +195,10 @@ model_random(struct model *m, char *text, size_t len)
 static void
 model_check(const struct model *m, const struct gtid_set *s)
 {
-	static struct gtid_set	 t;
-	char			 text[128], buf[8192];
-	int			 k, g;
-	int64_t			 n = 0;
+	static struct gtid_set t;
+	char text[128], buf[8192];
+	int k, g;
+	int64_t n = 0;
 
 	for (k = 0; k < SLOTS; k++)
 		for (g = 1; g <= GNOS; g++) {
@@ -217,17 +218,17 @@ model_check(const struct model *m, const struct gtid_set *s)
 static void
 one_round(void)
 {
-	static struct gtid_set	 a, b, u, d, t;
-	struct model		 ma, mb, mu, md;
-	char			 ta[4096], tb[4096];
-	bool			 contains = true, equal = true;
-	int			 k, g;
+	static struct gtid_set a, b, u, d, t;
+	struct model ma, mb, mu, md;
+	char ta[4096], tb[4096];
+	bool contains = true, equal = true;
+	int k, g;
 
 	model_random(&ma, ta, sizeof(ta));
 	model_random(&mb, tb, sizeof(tb));
 	if (rnd(4) == 0)
-		strlcat(ta, tb[0] != '\0' && ta[0] != '\0' ? "," : "",
-		    sizeof(ta));
+		strlcat(
+		    ta, tb[0] != '\0' && ta[0] != '\0' ? "," : "", sizeof(ta));
 	assert_int_equal(gtid_parse(&a, ta), 0);
 	assert_int_equal(gtid_parse(&b, tb), 0);
 	for (k = 0; k < SLOTS; k++)
@@ -252,7 +253,7 @@ one_round(void)
 static void
 test_model(void **state)
 {
-	int	 i;
+	int i;
 
 	(void)state;
 	rng = 20261126;
@@ -263,7 +264,7 @@ test_model(void **state)
 static void
 test_shares(void **state)
 {
-	static struct gtid_set	 a, b;
+	static struct gtid_set a, b;
 
 	(void)state;
 	assert_int_equal(gtid_parse(&a, U1 ":1," U3 ":t:5"), 0);

@@ -25,9 +25,9 @@
 void
 check_grant(int i)
 {
-	struct site	*s = &w->site[i];
-	const struct op	*o = &w->op[w->api.holder];
-	int		 j;
+	struct site *s = &w->site[i];
+	const struct op *o = &w->op[w->api.holder];
+	int j;
 
 	for (j = 0; j < w->nsites; j++)
 		if (j != i && w->site[j].p.rogue && o->s.site[j].ever &&
@@ -36,8 +36,7 @@ check_grant(int i)
 			fail("grant to %s while %s was seen writable",
 			    w->c.site[i].name, w->c.site[j].name);
 	if (w->c.site[i].role != ROLE_CANDIDATE)
-		fail("grant to %s, which is not promotable",
-		    w->c.site[i].name);
+		fail("grant to %s, which is not promotable", w->c.site[i].name);
 	if (s->v.has_repl)
 		fail("grant to %s, which has a replication channel",
 		    w->c.site[i].name);
@@ -45,8 +44,7 @@ check_grant(int i)
 		fail("grant to %s, which lacks the grant-time set",
 		    w->c.site[i].name);
 	if (w->api.rec.active != i)
-		fail("grant to %s, which is not recorded",
-		    w->c.site[i].name);
+		fail("grant to %s, which is not recorded", w->c.site[i].name);
 }
 
 /*
@@ -56,13 +54,13 @@ check_grant(int i)
 void
 check_promotion(int i)
 {
-	const struct op	*o = &w->op[w->api.holder];
-	struct gset	 all;
-	int		 j;
+	const struct op *o = &w->op[w->api.holder];
+	struct gset all;
+	int j;
 
 	w->promotions++;
-	if (w->last_promotion != 0 && w->now - w->last_promotion + 1000 <
-	    w->c.cooldown_ms)
+	if (w->last_promotion != 0 &&
+	    w->now - w->last_promotion + 1000 < w->c.cooldown_ms)
 		fail("promotions %lld ms apart",
 		    (long long)(w->now - w->last_promotion));
 	w->last_promotion = w->now;
@@ -97,7 +95,7 @@ may_end_blocked(const char *block)
 static void
 account(const struct op *o, int a)
 {
-	int	 u, i;
+	int u, i;
 
 	for (u = 0; u < w->uuids; u++) {
 		if (w->acked.n[u] <= w->site[a].v.e.n[u] ||
@@ -109,16 +107,16 @@ account(const struct op *o, int a)
 				break;
 		if (i == w->nsites)
 			fail("acknowledged writes of server %d are nowhere: "
-			    "%d, primary has %d", u, w->acked.n[u],
-			    w->site[a].v.e.n[u]);
+			     "%d, primary has %d",
+			    u, w->acked.n[u], w->site[a].v.e.n[u]);
 	}
 }
 
 static void
 followers(const struct op *o, int a)
 {
-	const struct site	*s;
-	int			 i;
+	const struct site *s;
+	int i;
 
 	for (i = 0; i < w->nsites; i++) {
 		s = &w->site[i];
@@ -129,11 +127,10 @@ followers(const struct op *o, int a)
 			    w->c.site[i].name);
 		if (o->s.site[i].diverged)
 			continue;
-		if (!s->v.has_repl || s->v.source != a || !s->p.io ||
-		    !s->p.sql)
+		if (!s->v.has_repl || s->v.source != a || !s->p.io || !s->p.sql)
 			fail("%s does not replicate from %s at the end "
-			    "(%s, clone %s)", w->c.site[i].name,
-			    w->c.site[a].name,
+			     "(%s, clone %s)",
+			    w->c.site[i].name, w->c.site[a].name,
 			    fsm_convergence_reason(o->s.site[i].conv),
 			    fsm_clone_phase_name(o->s.clone_phase));
 	}
@@ -143,9 +140,9 @@ followers(const struct op *o, int a)
 void
 check_end(void)
 {
-	const struct op	*o;
-	const char	*block;
-	int		 i, a = -1, n = 0;
+	const struct op *o;
+	const char *block;
+	int i, a = -1, n = 0;
 
 	if (w->api.holder == -1) {
 		fail("no leader at the end");
@@ -166,11 +163,12 @@ check_end(void)
 		    fsm_step_name(o->s.step));
 		return;
 	}
-	if (w->api.rec.active != a || o->view.active != a ||
-	    o->view.dns != a || o->view.site[a].label != RL_PRIMARY)
-		fail("%s is writable, the record says %s",
-		    w->c.site[a].name, w->api.rec.active < w->nsites ?
-		    w->c.site[w->api.rec.active].name : "-");
+	if (w->api.rec.active != a || o->view.active != a || o->view.dns != a ||
+	    o->view.site[a].label != RL_PRIMARY)
+		fail("%s is writable, the record says %s", w->c.site[a].name,
+		    w->api.rec.active < w->nsites ?
+			w->c.site[w->api.rec.active].name :
+			"-");
 	account(o, a);
 	followers(o, a);
 }

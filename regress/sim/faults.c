@@ -42,8 +42,8 @@ api_active(void)
 static int
 site_of(int line)
 {
-	const struct script	*l = &w->plan[line];
-	int			 i;
+	const struct script *l = &w->plan[line];
+	int i;
 
 	if (l->site == S_ACTIVE)
 		return api_active();
@@ -58,7 +58,7 @@ site_of(int line)
 static void
 wipe(int i)
 {
-	struct volume	*v = &w->site[i].v;
+	struct volume *v = &w->site[i].v;
 
 	if (w->uuids == UUIDS)
 		return;
@@ -73,8 +73,8 @@ wipe(int i)
 static void
 rollback(int i)
 {
-	struct volume	*v = &w->site[i].v;
-	int		 u;
+	struct volume *v = &w->site[i].v;
+	int u;
 
 	proc_die(i, "older volume");
 	for (u = 0; u < w->uuids; u++)
@@ -90,7 +90,7 @@ rollback(int i)
 static void
 isolate(int i, bool on)
 {
-	int	 j, o;
+	int j, o;
 
 	w->site[i].cut_api = on;
 	for (o = 0; o < OPS; o++)
@@ -113,16 +113,16 @@ power(int i, bool off)
 static void
 assert_dead(int i)
 {
-	const struct fsm_record	*r = &w->api.rec;
-	struct fsm_event	 fe;
-	int			 o, k;
+	const struct fsm_record *r = &w->api.rec;
+	struct fsm_event fe;
+	int o, k;
 
 	for (k = 0; k < r->n; k++) {
 		if (r->unended[k].site != i)
 			continue;
 		if (w->site[i].p.alive && w->site[i].cur != -1 &&
 		    strcmp(w->site[i].pod[w->site[i].cur].real.pod_uid,
-		    r->unended[k].proc.pod_uid) == 0)
+			r->unended[k].proc.pod_uid) == 0)
 			continue;
 		for (o = 0; o < OPS; o++) {
 			if (!w->op[o].up || w->op[o].cut_api)
@@ -142,8 +142,8 @@ assert_dead(int i)
 static void
 override(int i)
 {
-	struct fsm_event	 fe;
-	int			 o;
+	struct fsm_event fe;
+	int o;
 
 	w->overridden = true;
 	for (o = 0; o < OPS; o++) {
@@ -159,33 +159,33 @@ override(int i)
 static void
 expect(const struct script *l)
 {
-	const struct op	*o = &w->op[w->api.holder == -1 ? 0 :
-	    w->api.holder];
-	const char	*got;
+	const struct op *o = &w->op[w->api.holder == -1 ? 0 : w->api.holder];
+	const char *got;
 
 	if (l->fault == F_CHECK_ACTIVE)
 		got = o->view.active < w->nsites ?
-		    w->c.site[o->view.active].name : "-";
+		    w->c.site[o->view.active].name :
+		    "-";
 	else
 		got = fsm_verdict_block(o->view.verdict);
 	if (got == NULL)
 		got = "-";
 	if (strcmp(got, l->want) != 0)
-		fail("at %d s: expected %s, got %s (%s)", l->at, l->want,
-		    got, fsm_verdict_name(o->view.verdict));
+		fail("at %d s: expected %s, got %s (%s)", l->at, l->want, got,
+		    fsm_verdict_name(o->view.verdict));
 }
 
 static int
 op_of(const struct script *l)
 {
-	return l->site == S_LEADER ? (w->api.holder == -1 ? 0 :
-	    w->api.holder) : l->site % OPS;
+	return l->site == S_LEADER ? (w->api.holder == -1 ? 0 : w->api.holder) :
+				     l->site % OPS;
 }
 
 static void
 op_crash(int k)
 {
-	struct op	*o = &w->op[k];
+	struct op *o = &w->op[k];
 
 	trace("op%d crashes", k);
 	o->up = false;
@@ -197,7 +197,7 @@ op_crash(int k)
 static void
 set_cut_op(int i, bool on)
 {
-	int	 o;
+	int o;
 
 	for (o = 0; o < OPS; o++)
 		w->op[o].cut_site[i] = on;
@@ -206,8 +206,8 @@ set_cut_op(int i, bool on)
 static void
 on_site(int line, int i, bool on)
 {
-	struct site	*s = &w->site[i];
-	int		 j;
+	struct site *s = &w->site[i];
+	int j;
 
 	switch ((enum fault)w->plan[line].fault) {
 	case F_KILL:
@@ -273,7 +273,7 @@ on_site(int line, int i, bool on)
 	case F_CONFUSED:
 		if (on)
 			kubelet_confused(i);
-		else	/* in the end it starts another container */
+		else /* in the end it starts another container */
 			proc_die(i, "kubelet replaces the container");
 		break;
 	case F_ROLLBACK:
@@ -288,9 +288,16 @@ on_site(int line, int i, bool on)
 		if (on)
 			override(i);
 		break;
-	case F_NONE: case F_OP_CRASH: case F_OP_CUT_API: case F_API_DOWN:
-	case F_DENY: case F_LOSSY: case F_STALL: case F_CHECK_ACTIVE:
-	case F_CHECK_BLOCK: case F_MAX:
+	case F_NONE:
+	case F_OP_CRASH:
+	case F_OP_CUT_API:
+	case F_API_DOWN:
+	case F_DENY:
+	case F_LOSSY:
+	case F_STALL:
+	case F_CHECK_ACTIVE:
+	case F_CHECK_BLOCK:
+	case F_MAX:
 		break;
 	}
 }
@@ -298,7 +305,7 @@ on_site(int line, int i, bool on)
 static void
 on_rest(const struct script *l, bool on)
 {
-	int	 k;
+	int k;
 
 	switch ((enum fault)l->fault) {
 	case F_OP_CRASH:
@@ -331,11 +338,27 @@ on_rest(const struct script *l, bool on)
 		if (on)
 			expect(l);
 		break;
-	case F_NONE: case F_KILL: case F_HOLD: case F_FREEZE: case F_POWER:
-	case F_CUT_OP: case F_CUT_KUBELET: case F_ISOLATE: case F_CUT_REPL:
-	case F_POD_DELETE: case F_WIPE: case F_ROGUE: case F_FENCE:
-	case F_CUT_ON_GRANT: case F_CONFUSED: case F_ROLLBACK:
-	case F_SLOW: case F_BAD: case F_ASSERT: case F_OVERRIDE: case F_MAX:
+	case F_NONE:
+	case F_KILL:
+	case F_HOLD:
+	case F_FREEZE:
+	case F_POWER:
+	case F_CUT_OP:
+	case F_CUT_KUBELET:
+	case F_ISOLATE:
+	case F_CUT_REPL:
+	case F_POD_DELETE:
+	case F_WIPE:
+	case F_ROGUE:
+	case F_FENCE:
+	case F_CUT_ON_GRANT:
+	case F_CONFUSED:
+	case F_ROLLBACK:
+	case F_SLOW:
+	case F_BAD:
+	case F_ASSERT:
+	case F_OVERRIDE:
+	case F_MAX:
 		break;
 	}
 }
@@ -344,9 +367,9 @@ on_rest(const struct script *l, bool on)
 void
 strike(int n)
 {
-	int			 line = n % 100;
-	bool			 on = n < 100;
-	const struct script	*l = &w->plan[line];
+	int line = n % 100;
+	bool on = n < 100;
+	const struct script *l = &w->plan[line];
 
 	if (on)
 		w->active_at[line] = site_of(line);
@@ -359,7 +382,7 @@ strike(int n)
 void
 heal_all(void)
 {
-	int	 n;
+	int n;
 
 	trace("--- everything is healed");
 	for (n = 0; n < w->nplan; n++)
@@ -372,7 +395,7 @@ heal_all(void)
 void
 human(void)
 {
-	int	 i;
+	int i;
 
 	for (i = 0; w->unknown_word && i < w->nsites; i++)
 		assert_dead(i);
@@ -381,8 +404,8 @@ human(void)
 void
 plan_random(void)
 {
-	struct script	*l;
-	int		 n, at = 2;
+	struct script *l;
+	int n, at = 2;
 
 	w->nplan = 2 + (int)rnd(7);
 	for (n = 0; n < w->nplan; n++) {

@@ -27,13 +27,13 @@
 #include "gtid.h"
 #include "sim.h"
 
-static struct gtid_set	 exec_set[SITES_MAX], all_set[SITES_MAX];
-static struct gtid_set	 recv_set, grant_set, seen_set;
+static struct gtid_set exec_set[SITES_MAX], all_set[SITES_MAX];
+static struct gtid_set recv_set, grant_set, seen_set;
 
 static void
 parse(const struct gset *g, struct gtid_set *s)
 {
-	static char	 buf[8192];
+	static char buf[8192];
 
 	gs_text(g, buf, sizeof(buf));
 	if (gtid_parse(s, buf) == -1)
@@ -43,7 +43,7 @@ parse(const struct gset *g, struct gtid_set *s)
 static void
 relations(const struct op *o, struct fsm_rel *rel)
 {
-	int	 i, j;
+	int i, j;
 
 	memset(rel, 0, sizeof(*rel));
 	for (i = 0; i < w->nsites; i++) {
@@ -92,10 +92,9 @@ relations(const struct op *o, struct fsm_rel *rel)
 /* ------------------------------------------------------------- actions --- */
 
 static void
-act_put(struct op *o, int k, const struct fsm_out *out,
-    const struct fsm_act *a)
+act_put(struct op *o, int k, const struct fsm_out *out, const struct fsm_act *a)
 {
-	struct ev	 e;
+	struct ev e;
 
 	memset(&e, 0, sizeof(e));
 	e.kind = K_PUT_AT;
@@ -116,7 +115,7 @@ act_put(struct op *o, int k, const struct fsm_out *out,
 static void
 act_log(const struct op *o, int k, const struct fsm_act *a)
 {
-	char	 buf[1024];
+	char buf[1024];
 
 	if (!w->trace || !o->holds)
 		return;
@@ -129,9 +128,9 @@ act_log(const struct op *o, int k, const struct fsm_act *a)
 static void
 carry_out(struct op *o, int k, const struct fsm_out *out)
 {
-	const struct fsm_act	*a;
-	struct ev		 e;
-	int			 i;
+	const struct fsm_act *a;
+	struct ev e;
+	int i;
 
 	for (i = 0; i < out->n; i++) {
 		a = &out->act[i];
@@ -174,7 +173,7 @@ carry_out(struct op *o, int k, const struct fsm_out *out)
 static void
 wake_at(struct op *o, int k)
 {
-	struct ev	 e;
+	struct ev e;
 
 	if (o->wake != 0 && o->wake <= o->view.wake_ms)
 		return;
@@ -189,9 +188,9 @@ wake_at(struct op *o, int k)
 void
 op_event(int k, struct fsm_event *ev, bool rel)
 {
-	static struct fsm_out	 out;
-	struct fsm_rel		 r;
-	struct op		*o = &w->op[k];
+	static struct fsm_out out;
+	struct fsm_rel r;
+	struct op *o = &w->op[k];
 
 	if (rel) {
 		relations(o, &r);
@@ -209,8 +208,8 @@ static void
 record_in(int k, const struct fsm_record *r, const struct gset *grant,
     const struct gset *seen)
 {
-	struct op		*o = &w->op[k];
-	struct fsm_event	 fe = { .type = E_RECORD };
+	struct op *o = &w->op[k];
+	struct fsm_event fe = { .type = E_RECORD };
 
 	if (o->rec_known && r->version < o->s.rec.version)
 		return;
@@ -224,8 +223,8 @@ record_in(int k, const struct fsm_record *r, const struct gset *grant,
 static void
 probe_in(const struct ev *q)
 {
-	struct op		*o = &w->op[q->op];
-	struct fsm_event	 fe = { .type = E_PROBE, .site = q->site };
+	struct op *o = &w->op[q->op];
+	struct fsm_event fe = { .type = E_PROBE, .site = q->site };
 
 	if (q->probe.ok) {
 		o->known[q->site] = true;
@@ -240,8 +239,8 @@ probe_in(const struct ev *q)
 void
 op_pods(int k)
 {
-	struct fsm_event	 fe;
-	int			 i, p;
+	struct fsm_event fe;
+	int i, p;
 
 	for (i = 0; i < w->nsites; i++)
 		for (p = 0; p < PODS; p++) {
@@ -263,9 +262,9 @@ op_pods(int k)
 void
 op_start(int k)
 {
-	struct op	*o = &w->op[k];
-	struct ev	 e;
-	int		 i;
+	struct op *o = &w->op[k];
+	struct ev e;
+	int i;
 
 	o->up = true;
 	o->back_at = 0;
@@ -293,14 +292,15 @@ op_start(int k)
 void
 op_lease(int k)
 {
-	struct op		*o = &w->op[k];
-	struct fsm_event	 fe = { .type = E_LEASE };
-	bool			 can = o->up && !o->cut_api && !w->api.down;
+	struct op *o = &w->op[k];
+	struct fsm_event fe = { .type = E_LEASE };
+	bool can = o->up && !o->cut_api && !w->api.down;
 
 	if (!o->up)
 		return;
-	if (can && (w->api.holder == k || w->api.holder == -1 ||
-	    w->now >= w->api.lease_until)) {
+	if (can &&
+	    (w->api.holder == k || w->api.holder == -1 ||
+		w->now >= w->api.lease_until)) {
 		if (w->api.holder != k)
 			trace("op%d leads", k);
 		w->api.holder = k;
@@ -321,7 +321,7 @@ op_lease(int k)
 static void
 sql_in(const struct ev *q)
 {
-	struct fsm_event	 fe = q->fe;
+	struct fsm_event fe = q->fe;
 
 	op_event(q->op, &fe, true);
 }
@@ -329,7 +329,7 @@ sql_in(const struct ev *q)
 static void
 probe_start(const struct ev *q)
 {
-	struct ev	 e = *q;
+	struct ev e = *q;
 
 	e.kind = K_PROBE_AT;
 	e.probe.sent_ms = w->now;
@@ -344,8 +344,8 @@ probe_start(const struct ev *q)
 void
 op_in(const struct ev *q)
 {
-	struct op		*o = &w->op[q->op];
-	struct fsm_event	 fe;
+	struct op *o = &w->op[q->op];
+	struct fsm_event fe;
 
 	if (!o->up || o->life != q->life)
 		return;
@@ -386,8 +386,14 @@ op_in(const struct ev *q)
 		fe.type = E_TICK;
 		op_event(q->op, &fe, false);
 		break;
-	case K_PROBE_AT: case K_SQL_AT: case K_GRANT_AT: case K_PUT_AT:
-	case K_POD_AT: case K_LEASE: case K_WORLD: case K_SCRIPT:
+	case K_PROBE_AT:
+	case K_SQL_AT:
+	case K_GRANT_AT:
+	case K_PUT_AT:
+	case K_POD_AT:
+	case K_LEASE:
+	case K_WORLD:
+	case K_SCRIPT:
 		break;
 	}
 }

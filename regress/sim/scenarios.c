@@ -20,147 +20,134 @@
 
 #include "sim.h"
 
-#define C	ROLE_CANDIDATE
-#define D	ROLE_DR_ONLY
-#define R	ROLE_READER
-#define ACTIVE(t, name)	{ t, 0, F_CHECK_ACTIVE, 0, name }
-#define BLOCK(t, why)	{ t, 0, F_CHECK_BLOCK, 0, why }
+#define C               ROLE_CANDIDATE
+#define D               ROLE_DR_ONLY
+#define R               ROLE_READER
+#define ACTIVE(t, name) { t, 0, F_CHECK_ACTIVE, 0, name }
+#define BLOCK(t, why)   { t, 0, F_CHECK_BLOCK, 0, why }
 
-const struct scenario	 scenarios[] = {
-	{ "restart-in-place", 2, { C, C }, 30, {
-		{ 5, 0, F_KILL, S_ACTIVE, NULL },
-		ACTIVE(14, "iad") }, NULL },
-	{ "killed-and-held-down", 2, { C, C }, 60, {
-		{ 5, 40, F_HOLD, S_ACTIVE, NULL },
-		ACTIVE(16, "pdx") }, NULL },
-	{ "pod-deleted", 2, { C, C }, 60, {
-		{ 5, 0, F_POD_DELETE, S_ACTIVE, NULL } }, NULL },
+const struct scenario scenarios[] = {
+	{ "restart-in-place", 2, { C, C }, 30,
+	    { { 5, 0, F_KILL, S_ACTIVE, NULL }, ACTIVE(14, "iad") }, NULL },
+	{ "killed-and-held-down", 2, { C, C }, 60,
+	    { { 5, 40, F_HOLD, S_ACTIVE, NULL }, ACTIVE(16, "pdx") }, NULL },
+	{ "pod-deleted", 2, { C, C }, 60,
+	    { { 5, 0, F_POD_DELETE, S_ACTIVE, NULL } }, NULL },
 	/* nobody speaks for the node: no promotion; it comes back */
-	{ "node-power-cut", 2, { C, C }, 60, {
-		{ 5, 40, F_POWER, S_ACTIVE, NULL },
-		BLOCK(30, "NoProof") }, NULL },
-	{ "node-partition", 2, { C, C }, 60, {
-		{ 5, 40, F_ISOLATE, S_ACTIVE, NULL },
-		BLOCK(30, "NoProof"),
-		ACTIVE(58, "iad") }, NULL },
+	{ "node-power-cut", 2, { C, C }, 60,
+	    { { 5, 40, F_POWER, S_ACTIVE, NULL }, BLOCK(30, "NoProof") },
+	    NULL },
+	{ "node-partition", 2, { C, C }, 60,
+	    { { 5, 40, F_ISOLATE, S_ACTIVE, NULL }, BLOCK(30, "NoProof"),
+		ACTIVE(58, "iad") },
+	    NULL },
 	/* the old word of the kubelet must not count for the new grant */
-	{ "crash-regrant-node-cut", 2, { C, C }, 90, {
-		{ 5, 0, F_KILL, S_ACTIVE, NULL },
-		ACTIVE(15, "iad"),
-		{ 20, 50, F_ISOLATE, S_ACTIVE, NULL },
-		BLOCK(45, "NoProof"),
-		BLOCK(69, "NoProof") }, NULL },
-	{ "power-cut-assert-dead", 2, { C, C }, 150, {
-		{ 5, 140, F_POWER, S_ACTIVE, NULL },
-		{ 30, 0, F_ASSERT, 0, NULL },	/* too early: refused */
-		BLOCK(40, "NoProof"),
-		{ 80, 0, F_ASSERT, 0, NULL },
-		ACTIVE(90, "pdx") }, NULL },
+	{ "crash-regrant-node-cut", 2, { C, C }, 90,
+	    { { 5, 0, F_KILL, S_ACTIVE, NULL }, ACTIVE(15, "iad"),
+		{ 20, 50, F_ISOLATE, S_ACTIVE, NULL }, BLOCK(45, "NoProof"),
+		BLOCK(69, "NoProof") },
+	    NULL },
+	{ "power-cut-assert-dead", 2, { C, C }, 150,
+	    { { 5, 140, F_POWER, S_ACTIVE, NULL },
+		{ 30, 0, F_ASSERT, 0, NULL }, /* too early: refused */
+		BLOCK(40, "NoProof"), { 80, 0, F_ASSERT, 0, NULL },
+		ACTIVE(90, "pdx") },
+	    NULL },
 	/* the operator alone cannot see it, replicas and clients can */
-	{ "operator-cut-from-primary", 2, { C, C }, 60, {
-		{ 5, 40, F_CUT_OP, S_ACTIVE, NULL },
-		BLOCK(30, "NoProof"),
-		ACTIVE(58, "iad") }, NULL },
-	{ "primary-frozen", 2, { C, C }, 60, {
-		{ 5, 40, F_FREEZE, S_ACTIVE, NULL },
-		BLOCK(30, "NoProof"),
-		ACTIVE(58, "iad") }, NULL },
-	{ "replica-killed", 2, { C, C }, 40, {
-		{ 5, 20, F_HOLD, S_OTHER, NULL },
-		ACTIVE(20, "iad") }, NULL },
-	{ "rogue-fence-of-primary", 2, { C, C }, 30, {
-		{ 5, 0, F_FENCE, S_ACTIVE, NULL },
-		ACTIVE(12, "iad") }, NULL },
-	{ "volume-lost", 2, { C, C }, 60, {
-		{ 5, 0, F_WIPE, S_ACTIVE, NULL },
-		BLOCK(20, "DataMissing") }, "DataMissing" },
-	{ "replica-volume-lost", 2, { C, C }, 60, {
-		{ 5, 0, F_WIPE, S_OTHER, NULL },
-		ACTIVE(20, "iad") }, NULL },
-	{ "slow-drain", 2, { C, C }, 120, {
-		{ 2, 20, F_SLOW, 1, NULL },
-		{ 12, 60, F_HOLD, S_ACTIVE, NULL },
-		ACTIVE(60, "pdx") }, NULL },
-	{ "drain-timeout", 2, { C, C }, 120, {
-		{ 2, 80, F_SLOW, 1, NULL },
-		{ 22, 90, F_HOLD, S_ACTIVE, NULL },
-		BLOCK(75, "DrainTimeout"),
-		ACTIVE(100, "pdx") }, NULL },
-	{ "applier-error", 2, { C, C }, 120, {
-		{ 2, 70, F_BAD, 1, NULL },
-		{ 12, 100, F_HOLD, S_ACTIVE, NULL },
-		BLOCK(60, "ApplierError"),
-		ACTIVE(100, "pdx") }, NULL },
-	{ "applier-error-overridden", 2, { C, C }, 120, {
-		{ 2, 100, F_BAD, 1, NULL },
-		{ 12, 100, F_HOLD, S_ACTIVE, NULL },
-		BLOCK(40, "ApplierError"),
-		{ 45, 0, F_OVERRIDE, 1, NULL },
-		ACTIVE(60, "pdx") }, NULL },
-	{ "api-away-during-failover", 2, { C, C }, 90, {
-		{ 8, 25, F_API_DOWN, 0, NULL },
-		{ 5, 80, F_HOLD, S_ACTIVE, NULL },
-		ACTIVE(60, "pdx") }, NULL },
-	{ "status-denied", 2, { C, C }, 90, {
-		{ 4, 25, F_DENY, 0, NULL },
-		{ 5, 80, F_HOLD, S_ACTIVE, NULL },
-		ACTIVE(45, "pdx") }, NULL },
-	{ "operator-dies-in-failover", 2, { C, C }, 90, {
-		{ 5, 80, F_HOLD, S_ACTIVE, NULL },
-		{ 11, 0, F_OP_CRASH, S_LEADER, NULL },
-		ACTIVE(50, "pdx") }, NULL },
-	{ "second-failure-in-cooldown", 2, { C, C }, 120, {
-		{ 5, 20, F_HOLD, S_ACTIVE, NULL },
-		ACTIVE(18, "pdx"),
-		{ 30, 80, F_HOLD, S_ACTIVE, NULL },
-		BLOCK(37, "Cooldown"),
-		ACTIVE(70, "iad") }, NULL },
-	{ "three-sites", 3, { C, C, C }, 90, {
-		{ 5, 80, F_HOLD, S_ACTIVE, NULL },
-		{ 2, 30, F_SLOW, 1, NULL },
-		ACTIVE(80, "pdx") }, NULL },
+	{ "operator-cut-from-primary", 2, { C, C }, 60,
+	    { { 5, 40, F_CUT_OP, S_ACTIVE, NULL }, BLOCK(30, "NoProof"),
+		ACTIVE(58, "iad") },
+	    NULL },
+	{ "primary-frozen", 2, { C, C }, 60,
+	    { { 5, 40, F_FREEZE, S_ACTIVE, NULL }, BLOCK(30, "NoProof"),
+		ACTIVE(58, "iad") },
+	    NULL },
+	{ "replica-killed", 2, { C, C }, 40,
+	    { { 5, 20, F_HOLD, S_OTHER, NULL }, ACTIVE(20, "iad") }, NULL },
+	{ "rogue-fence-of-primary", 2, { C, C }, 30,
+	    { { 5, 0, F_FENCE, S_ACTIVE, NULL }, ACTIVE(12, "iad") }, NULL },
+	{ "volume-lost", 2, { C, C }, 60,
+	    { { 5, 0, F_WIPE, S_ACTIVE, NULL }, BLOCK(20, "DataMissing") },
+	    "DataMissing" },
+	{ "replica-volume-lost", 2, { C, C }, 60,
+	    { { 5, 0, F_WIPE, S_OTHER, NULL }, ACTIVE(20, "iad") }, NULL },
+	{ "slow-drain", 2, { C, C }, 120,
+	    { { 2, 20, F_SLOW, 1, NULL }, { 12, 60, F_HOLD, S_ACTIVE, NULL },
+		ACTIVE(60, "pdx") },
+	    NULL },
+	{ "drain-timeout", 2, { C, C }, 120,
+	    { { 2, 80, F_SLOW, 1, NULL }, { 22, 90, F_HOLD, S_ACTIVE, NULL },
+		BLOCK(75, "DrainTimeout"), ACTIVE(100, "pdx") },
+	    NULL },
+	{ "applier-error", 2, { C, C }, 120,
+	    { { 2, 70, F_BAD, 1, NULL }, { 12, 100, F_HOLD, S_ACTIVE, NULL },
+		BLOCK(60, "ApplierError"), ACTIVE(100, "pdx") },
+	    NULL },
+	{ "applier-error-overridden", 2, { C, C }, 120,
+	    { { 2, 100, F_BAD, 1, NULL }, { 12, 100, F_HOLD, S_ACTIVE, NULL },
+		BLOCK(40, "ApplierError"), { 45, 0, F_OVERRIDE, 1, NULL },
+		ACTIVE(60, "pdx") },
+	    NULL },
+	{ "api-away-during-failover", 2, { C, C }, 90,
+	    { { 8, 25, F_API_DOWN, 0, NULL }, { 5, 80, F_HOLD, S_ACTIVE, NULL },
+		ACTIVE(60, "pdx") },
+	    NULL },
+	{ "status-denied", 2, { C, C }, 90,
+	    { { 4, 25, F_DENY, 0, NULL }, { 5, 80, F_HOLD, S_ACTIVE, NULL },
+		ACTIVE(45, "pdx") },
+	    NULL },
+	{ "operator-dies-in-failover", 2, { C, C }, 90,
+	    { { 5, 80, F_HOLD, S_ACTIVE, NULL },
+		{ 11, 0, F_OP_CRASH, S_LEADER, NULL }, ACTIVE(50, "pdx") },
+	    NULL },
+	{ "second-failure-in-cooldown", 2, { C, C }, 120,
+	    { { 5, 20, F_HOLD, S_ACTIVE, NULL }, ACTIVE(18, "pdx"),
+		{ 30, 80, F_HOLD, S_ACTIVE, NULL }, BLOCK(37, "Cooldown"),
+		ACTIVE(70, "iad") },
+	    NULL },
+	{ "three-sites", 3, { C, C, C }, 90,
+	    { { 5, 80, F_HOLD, S_ACTIVE, NULL }, { 2, 30, F_SLOW, 1, NULL },
+		ACTIVE(80, "pdx") },
+	    NULL },
 	/* declared order is no reason to lose what another one received */
-	{ "three-sites-freshest-wins", 3, { C, C, C }, 90, {
-		{ 2, 86, F_CUT_REPL, 1, NULL },
-		{ 8, 80, F_HOLD, S_ACTIVE, NULL },
-		ACTIVE(80, "fra") }, NULL },
-	{ "dr-only-has-more", 3, { C, C, D }, 90, {
-		{ 2, 86, F_CUT_REPL, 1, NULL },
-		{ 8, 80, F_HOLD, S_ACTIVE, NULL },
-		ACTIVE(80, "pdx") }, "Divergence" },
-	{ "older-volume", 2, { C, C }, 120, {
-		{ 2, 110, F_HOLD, 1, NULL },
+	{ "three-sites-freshest-wins", 3, { C, C, C }, 90,
+	    { { 2, 86, F_CUT_REPL, 1, NULL }, { 8, 80, F_HOLD, S_ACTIVE, NULL },
+		ACTIVE(80, "fra") },
+	    NULL },
+	{ "dr-only-has-more", 3, { C, C, D }, 90,
+	    { { 2, 86, F_CUT_REPL, 1, NULL }, { 8, 80, F_HOLD, S_ACTIVE, NULL },
+		ACTIVE(80, "pdx") },
+	    "Divergence" },
+	{ "older-volume", 2, { C, C }, 120,
+	    { { 2, 110, F_HOLD, 1, NULL },
 		{ 40, 0, F_ROLLBACK, S_ACTIVE, NULL },
-		BLOCK(60, "DataMissing") }, "DataMissing" },
+		BLOCK(60, "DataMissing") },
+	    "DataMissing" },
 	/* fenced long enough to look proven, then granted out of sight */
-	{ "cut-as-grant-is-sent", 2, { C, C }, 90, {
-		{ 4, 50, F_CUT_ON_GRANT, 0, NULL },
-		{ 5, 15, F_DENY, 0, NULL },
-		{ 6, 0, F_FENCE, S_ACTIVE, NULL },
-		{ 7, 40, F_LOSSY, 0, NULL },
-		BLOCK(40, "NoProof") }, NULL },
-	{ "kubelet-loses-track", 2, { C, C }, 90, {
-		{ 5, 60, F_CUT_OP, S_ACTIVE, NULL },
-		{ 8, 70, F_CONFUSED, S_ACTIVE, NULL },
-		BLOCK(40, "NoProof") }, NULL },
-	{ "rogue-site-vanishes", 2, { C, C }, 120, {
-		{ 4, 16, F_STALL, 0, NULL },
-		{ 5, 0, F_ROGUE, 1, NULL },
+	{ "cut-as-grant-is-sent", 2, { C, C }, 90,
+	    { { 4, 50, F_CUT_ON_GRANT, 0, NULL }, { 5, 15, F_DENY, 0, NULL },
+		{ 6, 0, F_FENCE, S_ACTIVE, NULL }, { 7, 40, F_LOSSY, 0, NULL },
+		BLOCK(40, "NoProof") },
+	    NULL },
+	{ "kubelet-loses-track", 2, { C, C }, 90,
+	    { { 5, 60, F_CUT_OP, S_ACTIVE, NULL },
+		{ 8, 70, F_CONFUSED, S_ACTIVE, NULL }, BLOCK(40, "NoProof") },
+	    NULL },
+	{ "rogue-site-vanishes", 2, { C, C }, 120,
+	    { { 4, 16, F_STALL, 0, NULL }, { 5, 0, F_ROGUE, 1, NULL },
 		{ 7, 60, F_CUT_OP, 1, NULL },
-		{ 20, 0, F_KILL, S_ACTIVE, NULL } }, NULL },
-	{ "dr-only-is-never-promoted", 3, { C, C, D }, 90, {
-		{ 4, 80, F_HOLD, 1, NULL },
-		{ 5, 80, F_HOLD, S_ACTIVE, NULL },
-		ACTIVE(60, "-"),
-		BLOCK(60, "NoCandidate") }, NULL },
-	{ "rogue-reader", 3, { C, C, R }, 60, {
-		{ 5, 0, F_ROGUE, 2, NULL },
-		ACTIVE(20, "iad") }, NULL },
-	{ "late-grant", 2, { C, C }, 120, {
-		{ 4, 30, F_STALL, 0, NULL },
-		{ 5, 0, F_KILL, S_ACTIVE, NULL },
-		{ 12, 60, F_LOSSY, 0, NULL },
-		{ 20, 40, F_CUT_OP, 0, NULL } }, NULL },
+		{ 20, 0, F_KILL, S_ACTIVE, NULL } },
+	    NULL },
+	{ "dr-only-is-never-promoted", 3, { C, C, D }, 90,
+	    { { 4, 80, F_HOLD, 1, NULL }, { 5, 80, F_HOLD, S_ACTIVE, NULL },
+		ACTIVE(60, "-"), BLOCK(60, "NoCandidate") },
+	    NULL },
+	{ "rogue-reader", 3, { C, C, R }, 60,
+	    { { 5, 0, F_ROGUE, 2, NULL }, ACTIVE(20, "iad") }, NULL },
+	{ "late-grant", 2, { C, C }, 120,
+	    { { 4, 30, F_STALL, 0, NULL }, { 5, 0, F_KILL, S_ACTIVE, NULL },
+		{ 12, 60, F_LOSSY, 0, NULL }, { 20, 40, F_CUT_OP, 0, NULL } },
+	    NULL },
 };
 
-const int	 nscenarios = sizeof(scenarios) / sizeof(scenarios[0]);
+const int nscenarios = sizeof(scenarios) / sizeof(scenarios[0]);

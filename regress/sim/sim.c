@@ -30,21 +30,21 @@
 
 #include "sim.h"
 
-#define QUEUE		4096
-#define READY_MS	180000	/* a group is ready by then */
-#define SETTLE_MS	150000	/* after healing, besides the cooldown */
-#define HUMAN_MS	100000
-#define SCENARIO_SEEDS	4
+#define QUEUE          4096
+#define READY_MS       180000 /* a group is ready by then */
+#define SETTLE_MS      150000 /* after healing, besides the cooldown */
+#define HUMAN_MS       100000
+#define SCENARIO_SEEDS 4
 
-struct world		*w;
+struct world *w;
 
 #ifdef FSM_MUTANTS
-uint64_t		 fsm_mutants;
+uint64_t fsm_mutants;
 #endif
 
-static struct ev	 pool[QUEUE];
-static int		 heap[QUEUE], nheap, spare[QUEUE], nspare;
-static bool		 want_trace;
+static struct ev pool[QUEUE];
+static int heap[QUEUE], nheap, spare[QUEUE], nspare;
+static bool want_trace;
 
 /* --------------------------------------------------------------- chance -- */
 
@@ -64,7 +64,7 @@ chance(int percent)
 void
 fail(const char *fmt, ...)
 {
-	va_list	 ap;
+	va_list ap;
 
 	if (w->fail[0] != '\0')
 		return;
@@ -77,7 +77,7 @@ fail(const char *fmt, ...)
 void
 trace(const char *fmt, ...)
 {
-	va_list	 ap;
+	va_list ap;
 
 	if (!w->trace)
 		return;
@@ -93,7 +93,7 @@ trace(const char *fmt, ...)
 bool
 gs_contains(const struct gset *a, const struct gset *b)
 {
-	int	 u;
+	int u;
 
 	for (u = 0; u < UUIDS; u++)
 		if (a->n[u] < b->n[u])
@@ -104,7 +104,7 @@ gs_contains(const struct gset *a, const struct gset *b)
 void
 gs_union(struct gset *d, const struct gset *a, const struct gset *b)
 {
-	int	 u;
+	int u;
 
 	for (u = 0; u < UUIDS; u++)
 		d->n[u] = a->n[u] > b->n[u] ? a->n[u] : b->n[u];
@@ -113,7 +113,7 @@ gs_union(struct gset *d, const struct gset *a, const struct gset *b)
 bool
 gs_empty(const struct gset *a)
 {
-	static const struct gset	 none;
+	static const struct gset none;
 
 	return memcmp(a, &none, sizeof(none)) == 0;
 }
@@ -127,16 +127,16 @@ gs_equal(const struct gset *a, const struct gset *b)
 void
 uuid_text(int u, char *buf)
 {
-	snprintf(buf, UID_LEN + 1, "%08x-0000-0000-0000-000000000000",
-	    (unsigned)u);
+	snprintf(
+	    buf, UID_LEN + 1, "%08x-0000-0000-0000-000000000000", (unsigned)u);
 }
 
 void
 gs_text(const struct gset *g, char *buf, size_t len)
 {
-	char	 uuid[UID_LEN + 1];
-	size_t	 n = 0;
-	int	 u;
+	char uuid[UID_LEN + 1];
+	size_t n = 0;
+	int u;
 
 	buf[0] = '\0';
 	for (u = 0; u < w->uuids; u++) {
@@ -161,7 +161,7 @@ before(int a, int b)
 void
 push(struct ev *e, int64_t delay)
 {
-	int	 slot, i, up;
+	int slot, i, up;
 
 	if (nspare == 0)
 		abort();
@@ -181,7 +181,7 @@ push(struct ev *e, int64_t delay)
 static void
 pop(struct ev *e)
 {
-	int	 slot = heap[0], last, i, kid;
+	int slot = heap[0], last, i, kid;
 
 	*e = pool[slot];
 	spare[nspare++] = slot;
@@ -201,7 +201,7 @@ pop(struct ev *e)
 static void
 again(uint8_t kind, uint8_t op, unsigned script, int64_t delay)
 {
-	struct ev	 e;
+	struct ev e;
 
 	memset(&e, 0, sizeof(e));
 	e.kind = kind;
@@ -230,8 +230,7 @@ dispatch(const struct ev *e)
 		pod_at(e);
 		break;
 	case K_LEASE:
-		if (w->op[e->op].back_at != 0 &&
-		    w->now >= w->op[e->op].back_at)
+		if (w->op[e->op].back_at != 0 && w->now >= w->op[e->op].back_at)
 			op_start(e->op);
 		op_lease(e->op);
 		again(K_LEASE, e->op, 0, 2000);
@@ -243,8 +242,14 @@ dispatch(const struct ev *e)
 	case K_SCRIPT:
 		strike((int)e->script);
 		break;
-	case K_PROBE: case K_PROBE_IN: case K_SQL_IN: case K_ACK_IN:
-	case K_REC_IN: case K_POD_IN: case K_LOST_IN: case K_WAKE:
+	case K_PROBE:
+	case K_PROBE_IN:
+	case K_SQL_IN:
+	case K_ACK_IN:
+	case K_REC_IN:
+	case K_POD_IN:
+	case K_LOST_IN:
+	case K_WAKE:
 		op_in(e);
 		break;
 	}
@@ -253,7 +258,7 @@ dispatch(const struct ev *e)
 static void
 run_until(int64_t t)
 {
-	struct ev	 e;
+	struct ev e;
 
 	while (nheap > 0 && w->fail[0] == '\0' && pool[heap[0]].t <= t) {
 		pop(&e);
@@ -267,7 +272,7 @@ run_until(int64_t t)
 static bool
 ready(void)
 {
-	const struct op	*o;
+	const struct op *o;
 
 	if (w->api.holder == -1)
 		return false;
@@ -278,14 +283,14 @@ ready(void)
 static void
 configure(uint64_t seed)
 {
-	static const char *const	 names[] = { "iad", "pdx", "fra",
-					    "sin" };
-	struct fsm_conf			*c = &w->c;
-	int				 i;
+	static const char *const names[] = { "iad", "pdx", "fra", "sin" };
+	struct fsm_conf *c = &w->c;
+	int i;
 
 	w->rng = seed * 2654435761U + 12345;
 	w->nsites = w->sc != NULL ? w->sc->nsites :
-	    rnd(3) == 0 ? 3 : 2 + (rnd(8) == 0) * 2;
+	    rnd(3) == 0           ? 3 :
+				    2 + (rnd(8) == 0) * 2;
 	c->nsites = (uint8_t)w->nsites;
 	c->failure_threshold = 3;
 	c->recovery_threshold = 2;
@@ -296,8 +301,8 @@ configure(uint64_t seed)
 	c->reader_max_lag_s = 30;
 	c->creds = true;
 	for (i = 0; i < w->nsites; i++) {
-		snprintf(c->site[i].name, sizeof(c->site[i].name), "%s",
-		    names[i]);
+		snprintf(
+		    c->site[i].name, sizeof(c->site[i].name), "%s", names[i]);
 		if (w->sc != NULL)
 			c->site[i].role = w->sc->role[i];
 		else if (i >= 2)
@@ -308,7 +313,7 @@ configure(uint64_t seed)
 static void
 begin(void)
 {
-	int	 i;
+	int i;
 
 	nheap = nspare = 0;
 	for (i = 0; i < QUEUE; i++)
@@ -331,9 +336,9 @@ begin(void)
 static void
 play(void)
 {
-	const struct script	*l;
-	int64_t			 end = 0;
-	int			 n;
+	const struct script *l;
+	int64_t end = 0;
+	int n;
 
 	for (n = 0; n < w->nplan; n++) {
 		l = &w->plan[n];
@@ -360,8 +365,8 @@ play(void)
 static bool
 run(uint64_t seed, const struct scenario *sc)
 {
-	static struct world	 world;
-	int			 n;
+	static struct world world;
+	int n;
 
 	memset(&world, 0, sizeof(world));
 	w = &world;
@@ -383,9 +388,10 @@ static int
 report(uint64_t seed, const struct scenario *sc)
 {
 	printf("FAIL %s%sseed %llu: %s\n  again: sim %s%s%s--seed %llu "
-	    "--trace\n", sc != NULL ? sc->name : "", sc != NULL ? " " : "",
-	    (unsigned long long)seed, w->fail, sc != NULL ? "--scenario " :
-	    "", sc != NULL ? sc->name : "", sc != NULL ? " " : "",
+	       "--trace\n",
+	    sc != NULL ? sc->name : "", sc != NULL ? " " : "",
+	    (unsigned long long)seed, w->fail, sc != NULL ? "--scenario " : "",
+	    sc != NULL ? sc->name : "", sc != NULL ? " " : "",
 	    (unsigned long long)seed);
 	return 1;
 }
@@ -394,9 +400,9 @@ static int
 campaign(uint64_t from, uint64_t to, const struct scenario *only,
     bool random_only, bool stop)
 {
-	unsigned long	 runs = 0, promotions = 0, grants = 0, clones = 0;
-	uint64_t	 seed;
-	int		 i, failed = 0;
+	unsigned long runs = 0, promotions = 0, grants = 0, clones = 0;
+	uint64_t seed;
+	int i, failed = 0;
 
 	for (i = 0; i < nscenarios && !random_only; i++) {
 		if (only != NULL && only != &scenarios[i])
@@ -421,9 +427,9 @@ campaign(uint64_t from, uint64_t to, const struct scenario *only,
 			return failed;
 	}
 	printf("{\"sim\":\"end\",\"runs\":%lu,\"failed\":%d,"
-	    "\"randomPromotions\":%lu,\"randomGrants\":%lu,"
-	    "\"randomClones\":%lu}\n", runs, failed, promotions, grants,
-	    clones);
+	       "\"randomPromotions\":%lu,\"randomGrants\":%lu,"
+	       "\"randomClones\":%lu}\n",
+	    runs, failed, promotions, grants, clones);
 	return failed;
 }
 
@@ -434,26 +440,28 @@ mutants(uint64_t to)
 {
 	/* Guards that stand behind each other, switched off together. */
 	static const struct {
-		const char	*name;
-		uint64_t	 bits;
+		const char *name;
+		uint64_t bits;
 	} both[] = {
-		{ "old words count", 1ULL << G_WORD_CONTAINER |
-		    1ULL << G_WORD_START | 1ULL << G_WORD_SEEN },
-		{ "grant before the record", 1ULL << G_MINT_FIRST |
-		    1ULL << G_GRANT_PROCESS },
-		{ "lost volume", 1ULL << G_REGRANT_SELF |
-		    1ULL << G_REGRANT_DATA },
-		{ "any fence proves", 1ULL << G_FENCE_PROCESS |
-		    1ULL << G_FENCE_OWN_GRANTS | 1ULL << G_FENCE_OLD_GRANTS },
+		{ "old words count",
+		    1ULL << G_WORD_CONTAINER | 1ULL << G_WORD_START |
+			1ULL << G_WORD_SEEN },
+		{ "grant before the record",
+		    1ULL << G_MINT_FIRST | 1ULL << G_GRANT_PROCESS },
+		{ "lost volume",
+		    1ULL << G_REGRANT_SELF | 1ULL << G_REGRANT_DATA },
+		{ "any fence proves",
+		    1ULL << G_FENCE_PROCESS | 1ULL << G_FENCE_OWN_GRANTS |
+			1ULL << G_FENCE_OLD_GRANTS },
 	};
-	unsigned	 g, killed = 0;
-	int		 failed;
+	unsigned g, killed = 0;
+	int failed;
 
 	for (g = 0; g < sizeof(both) / sizeof(both[0]); g++) {
 		fsm_mutants = both[g].bits;
 		printf("mutants together, %s: %s\n", both[g].name,
 		    campaign(1, to, NULL, false, true) > 0 ? "killed" :
-		    "ALIVE");
+							     "ALIVE");
 	}
 	for (g = 0; g < G_MAX; g++) {
 		fsm_mutants = 1ULL << g;
@@ -469,22 +477,19 @@ mutants(uint64_t to)
 }
 #endif
 
-static const struct option	 opts[] = {
-	{ "seeds", required_argument, NULL, 's' },
+static const struct option opts[] = { { "seeds", required_argument, NULL, 's' },
 	{ "seed", required_argument, NULL, 'n' },
 	{ "scenario", required_argument, NULL, 'c' },
-	{ "trace", no_argument, NULL, 't' },
-	{ "list", no_argument, NULL, 'l' },
-	{ NULL, 0, NULL, 0 }
-};
+	{ "trace", no_argument, NULL, 't' }, { "list", no_argument, NULL, 'l' },
+	{ NULL, 0, NULL, 0 } };
 
 int
 main(int argc, char **argv)
 {
-	const struct scenario	*only = NULL;
-	unsigned long long	 from = 1, to = 300;
-	bool			 random_only = false;
-	int			 ch, i;
+	const struct scenario *only = NULL;
+	unsigned long long from = 1, to = 300;
+	bool random_only = false;
+	int ch, i;
 
 	while ((ch = getopt_long(argc, argv, "", opts, NULL)) != -1)
 		switch (ch) {
@@ -519,7 +524,6 @@ main(int argc, char **argv)
 	(void)random_only;
 	return mutants(to);
 #else
-	return campaign(from, to, only, random_only && only == NULL,
-	    false) > 0;
+	return campaign(from, to, only, random_only && only == NULL, false) > 0;
 #endif
 }

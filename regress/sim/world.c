@@ -32,8 +32,8 @@ node_clock(int i)
 int64_t
 measured_start(int i)
 {
-	int64_t	 now = node_clock(i);
-	int64_t	 start = now - (w->now - w->site[i].p.start);
+	int64_t now = node_clock(i);
+	int64_t start = now - (w->now - w->site[i].p.start);
 
 	return now - (now / 1000 - start / 1000) * 1000;
 }
@@ -43,7 +43,7 @@ measured_start(int i)
 static void
 kubelet_report(int i, int k, int64_t delay)
 {
-	struct pod	*p = &w->site[i].pod[k];
+	struct pod *p = &w->site[i].pod[k];
 
 	if (p->used && p->sync_at == 0)
 		p->sync_at = w->now + delay;
@@ -52,9 +52,9 @@ kubelet_report(int i, int k, int64_t delay)
 static int
 new_pod(int i)
 {
-	struct site	*s = &w->site[i];
-	struct pod	*p;
-	int		 k;
+	struct site *s = &w->site[i];
+	struct pod *p;
+	int k;
 
 	for (k = 0; k < PODS && s->pod[k].used; k++)
 		;
@@ -63,8 +63,8 @@ new_pod(int i)
 	p = &s->pod[k];
 	memset(p, 0, sizeof(*p));
 	p->used = true;
-	snprintf(p->real.pod_uid, sizeof(p->real.pod_uid), "pod-%04u",
-	    ++w->pods);
+	snprintf(
+	    p->real.pod_uid, sizeof(p->real.pod_uid), "pod-%04u", ++w->pods);
 	p->real.finalizer = true;
 	p->real.ctr_state = CTR_WAITING;
 	p->api = p->real;
@@ -75,8 +75,8 @@ new_pod(int i)
 void
 pod_changed(int i, int k)
 {
-	struct ev	 e;
-	int		 o;
+	struct ev e;
+	int o;
 
 	for (o = 0; o < OPS; o++) {
 		if (!w->op[o].up || w->op[o].cut_api || w->api.down)
@@ -94,7 +94,7 @@ pod_changed(int i, int k)
 static void
 pod_gone(int i, int k)
 {
-	struct site	*s = &w->site[i];
+	struct site *s = &w->site[i];
 
 	s->pod[k].api.gone = true;
 	pod_changed(i, k);
@@ -107,9 +107,9 @@ pod_gone(int i, int k)
 static void
 kubelet(int i, int k)
 {
-	struct site	*s = &w->site[i];
-	struct pod	*p = &s->pod[k];
-	bool		 fin, del;
+	struct site *s = &w->site[i];
+	struct pod *p = &s->pod[k];
+	bool fin, del;
 
 	if (!p->used || s->node_off || s->cut_api || w->api.down)
 		return;
@@ -138,8 +138,8 @@ add_word(struct fsm_pod *r, int64_t finished, bool unknown)
 		r->nwords = 1;
 	memmove(&r->word[1], &r->word[0], sizeof(r->word[0]));
 	memset(&r->word[0], 0, sizeof(r->word[0]));
-	memcpy(r->word[0].container_id, r->container_id,
-	    sizeof(r->container_id));
+	memcpy(
+	    r->word[0].container_id, r->container_id, sizeof(r->container_id));
 	r->word[0].started_ms = r->started_ms;
 	r->word[0].finished_ms = finished / 1000 * 1000;
 	r->word[0].unknown = unknown;
@@ -150,8 +150,8 @@ add_word(struct fsm_pod *r, int64_t finished, bool unknown)
 void
 kubelet_confused(int i)
 {
-	struct site	*s = &w->site[i];
-	struct fsm_pod	*r;
+	struct site *s = &w->site[i];
+	struct fsm_pod *r;
 
 	if (!s->p.alive || s->cur == -1)
 		return;
@@ -166,7 +166,7 @@ kubelet_confused(int i)
 void
 check_writers(const char *why)
 {
-	int	 i, n = 0, a = -1, b = -1;
+	int i, n = 0, a = -1, b = -1;
 
 	for (i = 0; i < w->nsites; i++)
 		if (w->site[i].p.alive && !w->site[i].p.ro &&
@@ -183,8 +183,8 @@ check_writers(const char *why)
 void
 proc_start(int i)
 {
-	struct site	*s = &w->site[i];
-	struct fsm_pod	*r;
+	struct site *s = &w->site[i];
+	struct fsm_pod *r;
 
 	if (s->cur == -1 && (s->cur = new_pod(i)) == -1)
 		return;
@@ -199,11 +199,10 @@ proc_start(int i)
 	s->p.start = w->now;
 	s->p.id = ++w->procs;
 	s->p.ro = s->p.sro = true;
-	s->p.sql = false;	/* skip_replica_start */
+	s->p.sql = false; /* skip_replica_start */
 	r = &s->pod[s->cur].real;
 	r->ctr_state = CTR_RUNNING;
-	snprintf(r->container_id, sizeof(r->container_id), "ctr-%u",
-	    ++w->cids);
+	snprintf(r->container_id, sizeof(r->container_id), "ctr-%u", ++w->cids);
 	r->started_ms = node_clock(i) / 1000 * 1000;
 	kubelet_report(i, s->cur, 100 + rnd(900));
 	trace("%s: process %u starts in %s %s", w->c.site[i].name, s->p.id,
@@ -213,11 +212,11 @@ proc_start(int i)
 void
 proc_die(int i, const char *why)
 {
-	struct site	*s = &w->site[i];
-	struct fsm_pod	*r;
-	struct ev	 e;
-	bool		 unknown;
-	int		 o;
+	struct site *s = &w->site[i];
+	struct fsm_pod *r;
+	struct ev e;
+	bool unknown;
+	int o;
 
 	if (!s->p.alive)
 		return;
@@ -257,15 +256,16 @@ op_reaches(const struct op *o, int i)
 bool
 process_is(int i, const struct fsm_act *a)
 {
-	const struct site	*s = &w->site[i];
-	char			 uuid[40];
-	int64_t			 d;
+	const struct site *s = &w->site[i];
+	char uuid[40];
+	int64_t d;
 
 	uuid_text(s->v.uuid, uuid);
 	d = measured_start(i) - a->proc.start_ms;
-	return s->cur != -1 && strcmp(s->pod[s->cur].real.pod_uid,
-	    a->proc.pod_uid) == 0 && strcmp(uuid, a->proc.server_uuid) == 0 &&
-	    d < FSM_START_TOL_MS && -d < FSM_START_TOL_MS;
+	return s->cur != -1 &&
+	    strcmp(s->pod[s->cur].real.pod_uid, a->proc.pod_uid) == 0 &&
+	    strcmp(uuid, a->proc.server_uuid) == 0 && d < FSM_START_TOL_MS &&
+	    -d < FSM_START_TOL_MS;
 }
 
 /* --------------------------------------------------------- replication --- */
@@ -273,8 +273,8 @@ process_is(int i, const struct fsm_act *a)
 static void
 replicate(int i)
 {
-	struct site	*s = &w->site[i], *m;
-	int		 u, k, rate;
+	struct site *s = &w->site[i], *m;
+	int u, k, rate;
 
 	if (!s->p.alive || s->p.frozen || !s->v.has_repl || s->p.offline)
 		return;
@@ -299,7 +299,7 @@ replicate(int i)
 static void
 clients(int i)
 {
-	struct site	*s = &w->site[i];
+	struct site *s = &w->site[i];
 
 	if (!s->p.alive || s->p.frozen || s->p.ro || s->p.offline)
 		return;
@@ -312,12 +312,12 @@ clients(int i)
 static void
 clone_done(int i)
 {
-	struct site	*s = &w->site[i], *d = &w->site[s->clone_from];
+	struct site *s = &w->site[i], *d = &w->site[s->clone_from];
 
 	s->clone_end = 0;
 	if (!d->p.alive || d->p.frozen || s->cut_site[s->clone_from] ||
 	    d->node_off || s->node_off) {
-		s->p.offline = false;	/* the copy failed */
+		s->p.offline = false; /* the copy failed */
 		return;
 	}
 	s->v.e = d->v.e;
@@ -332,18 +332,18 @@ clone_done(int i)
 void
 world_tick(void)
 {
-	struct site	*s;
-	int		 i, k;
+	struct site *s;
+	int i, k;
 
 	for (i = 0; i < w->nsites; i++) {
 		s = &w->site[i];
-		if (s->restart_at != 0 && w->now >= s->restart_at &&
-		    !s->held && !s->node_off && (s->cur == -1 ||
-		    !s->pod[s->cur].api.deleting ||
-		    s->pod[s->cur].sync_at == 0))
+		if (s->restart_at != 0 && w->now >= s->restart_at && !s->held &&
+		    !s->node_off &&
+		    (s->cur == -1 || !s->pod[s->cur].api.deleting ||
+			s->pod[s->cur].sync_at == 0))
 			proc_start(i);
-		if (s->clone_end != 0 && w->now >= s->clone_end &&
-		    s->p.alive && !s->p.frozen)
+		if (s->clone_end != 0 && w->now >= s->clone_end && s->p.alive &&
+		    !s->p.frozen)
 			clone_done(i);
 		replicate(i);
 		clients(i);
@@ -355,7 +355,7 @@ world_tick(void)
 void
 world_init(void)
 {
-	int	 i;
+	int i;
 
 	w->api.rec.active = w->api.rec.last_target = FSM_NONE;
 	w->api.holder = -1;
@@ -381,9 +381,9 @@ reply(const struct ev *q, struct ev *e, int64_t delay)
 void
 probe_at(const struct ev *q)
 {
-	struct site	*s = &w->site[q->site];
+	struct site *s = &w->site[q->site];
 	struct fsm_probe *p;
-	struct ev	 e;
+	struct ev e;
 
 	memset(&e, 0, sizeof(e));
 	e.kind = K_PROBE_IN;
@@ -412,14 +412,16 @@ probe_at(const struct ev *q)
 	p->user_schemas = s->v.schemas;
 	p->has_repl = s->v.has_repl;
 	if (s->v.has_repl) {
-		p->io = !s->p.io ? IO_NO : w->site[s->v.source].p.alive &&
-		    !s->cut_site[s->v.source] ? IO_YES : IO_CONNECTING;
+		p->io = !s->p.io ? IO_NO :
+		    w->site[s->v.source].p.alive && !s->cut_site[s->v.source] ?
+				   IO_YES :
+				   IO_CONNECTING;
 		p->sql = s->p.sql;
 		p->sql_errno = s->p.sql_errno;
 		p->source = s->v.source;
 	}
 	e.e = s->v.e;
-	e.r = s->v.has_repl ? s->v.r : (struct gset){ { 0 } };
+	e.r = s->v.has_repl ? s->v.r : (struct gset) { { 0 } };
 	reply(q, &e, 1 + rnd(10));
 }
 
@@ -428,12 +430,12 @@ probe_at(const struct ev *q)
 static void
 answer(const struct ev *q, enum sql_end end, int64_t limit)
 {
-	struct site	*s = &w->site[q->site];
-	struct ev	 e;
+	struct site *s = &w->site[q->site];
+	struct ev e;
 
 	if (w->lossy && chance(60)) {
 		if (chance(50))
-			return;		/* nobody will answer */
+			return; /* nobody will answer */
 		end = SE_UNKNOWN;
 	}
 	memset(&e, 0, sizeof(e));
@@ -460,8 +462,8 @@ answer(const struct ev *q, enum sql_end end, int64_t limit)
 static void
 set_source(int i, uint8_t source)
 {
-	struct volume	*v = &w->site[i].v;
-	struct gset	 all;
+	struct volume *v = &w->site[i].v;
+	struct gset all;
 
 	if (v->has_repl && !gs_contains(&v->e, &v->r) &&
 	    !gs_contains(&w->site[source].v.e, &v->r))
@@ -482,7 +484,7 @@ set_source(int i, uint8_t source)
 static void
 clone_start(const struct ev *q)
 {
-	struct site	*s = &w->site[q->site];
+	struct site *s = &w->site[q->site];
 
 	if (!gs_empty(&s->v.e) && s->v.schemas)
 		fail("%s is cloned over though it has data",
@@ -498,7 +500,7 @@ clone_start(const struct ev *q)
 static enum sql_end
 execute(const struct ev *q)
 {
-	struct site	*s = &w->site[q->site];
+	struct site *s = &w->site[q->site];
 
 	switch ((enum sql_kind)q->act.kind) {
 	case SQL_FENCE:
@@ -545,9 +547,9 @@ execute(const struct ev *q)
 void
 sql_at(const struct ev *q)
 {
-	struct site	*s = &w->site[q->site];
-	struct ev	 e = *q;
-	int		 o;
+	struct site *s = &w->site[q->site];
+	struct ev e = *q;
+	int o;
 
 	if (!op_reaches(&w->op[q->op], q->site) || s->p.frozen) {
 		answer(q, SE_UNKNOWN, 0);
@@ -593,13 +595,13 @@ sql_at(const struct ev *q)
 void
 grant_at(const struct ev *q)
 {
-	struct site	*s = &w->site[q->site];
-	struct ev	 e = *q;
+	struct site *s = &w->site[q->site];
+	struct ev e = *q;
 
 	if (!s->p.alive || s->p.id != q->proc)
-		return;		/* the session died with its process */
+		return; /* the session died with its process */
 	if (s->p.frozen) {
-		push(&e, 100);	/* waits in the socket */
+		push(&e, 100); /* waits in the socket */
 		return;
 	}
 	if (node_clock(q->site) < q->limit) {
@@ -619,7 +621,7 @@ grant_at(const struct ev *q)
 static void
 ack(const struct ev *q, bool ok, bool unknown)
 {
-	struct ev	 e;
+	struct ev e;
 
 	memset(&e, 0, sizeof(e));
 	e.kind = K_ACK_IN;
@@ -633,8 +635,8 @@ ack(const struct ev *q, bool ok, bool unknown)
 static void
 tell_record(void)
 {
-	struct ev	 e;
-	int		 o;
+	struct ev e;
+	int o;
 
 	for (o = 0; o < OPS; o++) {
 		if (!w->op[o].up || w->op[o].cut_api || w->api.down)
@@ -653,7 +655,7 @@ tell_record(void)
 void
 put_at(const struct ev *q)
 {
-	struct op	*o = &w->op[q->op];
+	struct op *o = &w->op[q->op];
 
 	if (w->api.down || o->cut_api) {
 		ack(q, false, true);
@@ -673,8 +675,8 @@ put_at(const struct ev *q)
 		w->api.seen = q->seen;
 	trace("record v%llu: active %s epoch %llu, %u unended%s",
 	    (unsigned long long)w->api.rec.version,
-	    w->api.rec.active < w->nsites ?
-	    w->c.site[w->api.rec.active].name : "-",
+	    w->api.rec.active < w->nsites ? w->c.site[w->api.rec.active].name :
+					    "-",
 	    (unsigned long long)w->api.rec.epoch, w->api.rec.n,
 	    q->promotion ? ", promotion" : "");
 	if (q->promotion)
@@ -689,8 +691,8 @@ put_at(const struct ev *q)
 void
 pod_at(const struct ev *q)
 {
-	struct pod	*p;
-	int		 k;
+	struct pod *p;
+	int k;
 
 	if (w->api.down || w->op[q->op].cut_api) {
 		ack(q, false, true);
@@ -698,8 +700,8 @@ pod_at(const struct ev *q)
 	}
 	for (k = 0; k < PODS; k++) {
 		p = &w->site[q->site].pod[k];
-		if (!p->used || strcmp(p->api.pod_uid,
-		    q->act.proc.pod_uid) != 0)
+		if (!p->used ||
+		    strcmp(p->api.pod_uid, q->act.proc.pod_uid) != 0)
 			continue;
 		trace("%s: %s %s", w->c.site[q->site].name,
 		    fsm_act_name(q->act.type), p->api.pod_uid);
