@@ -173,7 +173,7 @@ int sandbox_drop(const char *user, bool keep_root_dir);
 int sandbox_single_threaded(void);
 int sandbox_rlimits(const struct sandbox *);
 /* The deny-list that every process below the launcher inherits. */
-int sandbox_launcher(void);
+int sandbox_launcher(const struct ps_conf *);
 int sandbox_parent(const char *const *readdirs);
 
 #define SB_WAIT 0x8000 /* wait4(2), waitid(2): the parent */
@@ -181,7 +181,9 @@ int sandbox_parent(const char *const *readdirs);
 int seccomp_allow_list(unsigned allow);
 int seccomp_deny_list(void);
 int landlock_enter(const struct sandbox *);
-int landlock_exec_self(void);
+int landlock_exec_only(const struct ps_conf *);
+/* Path of the program that holds a worker. -1 with ENAMETOOLONG. */
+int worker_program(const struct ps_proc *, char *, size_t);
 /* The SIGSYS handler: one log line, then exit or EACCES. */
 int seccomp_trap_init(const char *title);
 

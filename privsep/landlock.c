@@ -28,6 +28,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <unistd.h>
 
@@ -206,9 +207,9 @@ interpreter(void)
 	return (NULL);
 }
 
-/* From here on nothing can be executed but this very program. */
+/* From here on nothing can be executed but the workers' programs. */
 int
-landlock_exec_self(void)
+landlock_exec_only(const struct ps_conf *conf)
 {
 	struct ruleset_attr attr = { .fs = FS_EXECUTE };
 	const char *interp = interpreter();
@@ -218,10 +219,20 @@ landlock_exec_self(void)
 		return (0);
 	if ((rs = create(&attr, abi)) == -1)
 		return (-1);
-	if (allow_path(rs, "/proc/self/exe", FS_EXECUTE) == -1 ||
-	    (interp != NULL && allow_path(rs, interp, FS_EXECUTE) == -1)) {
-		close(rs);
-		return (-1);
+	if (interp != NULL && allow_path(rs, interp, FS_EXECUTE) == -1)
+		goto fail;
+	for (size_t i = 0; i < conf->nprocs; i++) {
+		char path[PATH_MAX];
+
+		if (worker_program(&conf->procs[i], path, sizeof(path)) ==
+		    -1 || allow_path(rs, path, FS_EXECUTE) == -1) {
+			log_warn("program of worker %s",
+			    conf->procs[i].title);
+			goto fail;
+		}
 	}
 	return (restrict_self(rs));
+fail:
+	close(rs);
+	return (-1);
 }

@@ -19,7 +19,7 @@
  * reaps the workers for the rest of the parent's life, so that the parent
  * needs neither execve(2) nor socket(2).
  *
- * Rights: fork, execve of this very binary (Landlock, where it exists), kill
+ * Rights: fork, execve of the workers' programs (Landlock, where it exists), kill
  * of its own children. Filters survive exec, and a worker in set-up opens
  * files and loads libraries; so the launcher's filter is a deny-list of what
  * no process of ours ever needs (seccomp_deny.c), and every worker inherits
@@ -36,8 +36,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,6 +80,34 @@ arrange_fds(int keep)
 		closefrom(PS_CHAN_FD + 1);
 }
 
+int
+worker_program(const struct ps_proc *p, char *path, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t n;
+	char *slash;
+
+	if (p->exe == NULL) {
+		if (strlcpy(path, "/proc/self/exe", size) < size)
+			return (0);
+		errno = ENAMETOOLONG;
+		return (-1);
+	}
+	if ((n = readlink("/proc/self/exe", self, sizeof(self) - 1)) == -1)
+		return (-1);
+	self[n] = '\0';
+	if ((slash = strrchr(self, '/')) == NULL) {
+		errno = ENOENT;
+		return (-1);
+	}
+	n = snprintf(path, size, "%.*s/%s", (int)(slash - self), self, p->exe);
+	if (n < 0 || (size_t)n >= size) {
+		errno = ENAMETOOLONG;
+		return (-1);
+	}
+	return (0);
+}
+
 static void
 exec_worker(const struct ps_proc *p, int sock)
 {
@@ -89,7 +119,7 @@ exec_worker(const struct ps_proc *p, int sock)
 #else
 	char *envp[] = { tz, lc, NULL };
 #endif
-	char title[32];
+	char title[32], path[PATH_MAX];
 	char *argv[] = { NULL, flag, title, NULL };
 	sigset_t none;
 
@@ -101,7 +131,8 @@ exec_worker(const struct ps_proc *p, int sock)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	strlcpy(title, p->title, sizeof(title));
 	argv[0] = title;
-	execve("/proc/self/exe", argv, envp);
+	if (worker_program(p, path, sizeof(path)) == 0)
+		execve(path, argv, envp);
 	_exit(127);
 }
 
@@ -242,7 +273,7 @@ launcher_init(struct launcher *l, const struct ps_conf *conf, int sock)
 		fatal("launcher: set-up");
 	if (!sandbox_disabled(conf)) {
 		(void)prctl(PR_SET_DUMPABLE, 0);
-		if (sandbox_launcher() == -1)
+		if (sandbox_launcher(conf) == -1)
 			fatal("launcher: sandbox");
 	}
 	memory_settle();

@@ -264,6 +264,12 @@ struct ps_proc {
 	const struct sandbox *sandbox;
 	enum ps_restart restart;
 	const char *user; /* setresuid target when root; or NULL */
+	/*
+	 * Program beside the running one that holds this worker, so that the
+	 * others never map its libraries; NULL: the running one. Its main()
+	 * calls ps_worker_main() with a table of its own workers.
+	 */
+	const char	*exe;
 };
 
 struct ps_conf {

@@ -184,7 +184,7 @@ sandbox_parent(const char *const *readdirs)
 }
 
 int
-sandbox_launcher(void)
+sandbox_launcher(const struct ps_conf *conf)
 {
 	/*
 	 * As root: kill what has become another user, and what a worker needs
@@ -195,7 +195,7 @@ sandbox_launcher(void)
 	    CAP(CAP_DAC_READ_SEARCH);
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
-	    keep_capabilities(keep) == -1 || landlock_exec_self() == -1)
+	    keep_capabilities(keep) == -1 || landlock_exec_only(conf) == -1)
 		return (-1);
 	return (seccomp_deny_list());
 }

@@ -52,6 +52,10 @@ void	 parent_on_setup(struct ps *, unsigned id, void *arg);
 void	 parent_on_ready(struct ps *, unsigned id, void *arg);
 void	 parent_on_death(struct ps *, unsigned id, int wstatus, void *arg);
 
+/* Programs beside bloodraven that hold some of the workers. */
+#define PROG_KUBE	"bloodraven-kube"
+#define PROG_MYSQL	"bloodraven-mysql"
+
 extern const struct ps_proc procs[];
 /* For ps_worker_main and, with level and arg filled in, ps_start. */
 extern const struct ps_conf procs_conf;

@@ -80,7 +80,7 @@ on_death(struct ps *p, unsigned id, int wstatus, void *arg)
 
 static const struct ps_proc table[] = {
 	{ "status-server", PROC_HTTP, http_setup, http_dispatch, from_worker,
-	    &http_sandbox, PS_RESTART_NEVER, "nobody" },
+	    &http_sandbox, PS_RESTART_NEVER, "nobody", NULL },
 };
 
 static const struct ps_conf conf = {

@@ -255,15 +255,15 @@ p_death(struct ps *ps, unsigned id, int status, void *arg)
 static const struct sandbox sb = { .allow = 0, .max_files = 64 };
 static const struct ps_proc procs[] = {
 	{ "one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb, PS_RESTART_ALWAYS,
-	    NULL },
+	    NULL, NULL },
 	{ "two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb, PS_RESTART_ALWAYS,
-	    NULL },
+	    NULL, NULL },
 };
 static const struct ps_proc dropped[] = {
 	{ "dropped-one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb,
-	    PS_RESTART_ALWAYS, "nobody" },
+	    PS_RESTART_ALWAYS, "nobody", NULL },
 	{ "dropped-two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb,
-	    PS_RESTART_NEVER, "nobody" },
+	    PS_RESTART_NEVER, "nobody", NULL },
 };
 static struct ps_conf conf = {
 	.procs = procs,

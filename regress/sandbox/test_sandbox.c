@@ -567,8 +567,11 @@ test_parent(void **state)
 static int
 enter_launcher(void *arg)
 {
+	static const struct ps_proc self = { .title = "self", .id = 1 };
+	static const struct ps_conf conf = { .procs = &self, .nprocs = 1 };
+
 	(void)arg;
-	return (sandbox_launcher());
+	return (sandbox_launcher(&conf));
 }
 
 /* What holds in a worker's set-up, before it closes its own sandbox. */

@@ -1,0 +1,52 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+
+/*
+ * The workers that talk to the API server. Started by bloodraven(8)'s launcher
+ * only, see procs.c.
+ */
+
+#include <stdio.h>
+
+#include "procs.h"
+
+static const struct ps_proc workers[] = {
+	{ .title = "kube-watcher", .id = PROC_KUBE, .setup = kube_setup,
+	    .dispatch = kube_dispatch, .sandbox = &kube_sandbox,
+	    .user = "nobody" },
+	{ .title = "dns-writer", .id = PROC_DNS, .setup = dns_setup,
+	    .dispatch = dns_dispatch, .sandbox = &dns_sandbox,
+	    .user = "nobody" },
+};
+
+static const struct ps_conf conf = {
+	.procs = workers,
+	.nprocs = PS_NITEMS(workers),
+	.schema = &msg_schema,
+#ifdef DISABLE_SANDBOX
+	.no_sandbox = true,
+#endif
+	.level = LL_INFO,
+};
+
+int
+main(int argc, char **argv)
+{
+	ps_worker_main(argc, argv, &conf);
+	fprintf(stderr, "bloodraven-kube is started by bloodraven(8)\n");
+	return 1;
+}
