@@ -489,9 +489,11 @@ clone_start(const struct ev *q)
 	if (!gs_empty(&s->v.e) && s->v.schemas)
 		fail("%s is cloned over though it has data",
 		    w->c.site[q->site].name);
-	if (q->act.source >= w->nsites || w->site[q->act.source].p.ro)
-		fail("%s is cloned from a read-only donor",
-		    w->c.site[q->site].name);
+	/* fenced since it was looked at, it is the right donor all the same */
+	if (q->act.source != w->api.rec.active)
+		fail("%s is cloned from %s, which is not the active site",
+		    w->c.site[q->site].name,
+		    w->c.site[q->act.source % w->nsites].name);
 	s->p.offline = true;
 	s->clone_from = q->act.source;
 	s->clone_end = w->now + 2000 + rnd(4000);
