@@ -293,7 +293,6 @@ groups_conf(struct groups *gs, const struct m_group_conf *m)
 	if (g == NULL && (g = group_new(gs, m)) == NULL)
 		return;
 	g->deleting = m->deleting;
-	(void)strlcpy(g->problem, m->problem, sizeof(g->problem));
 	if (!m->valid) {
 		/* The last valid one goes on; nobody loses a primary to a typo */
 		log_ev(LL_WARN, "invalid spec", KVS("fg", g->fg),

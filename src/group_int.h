@@ -72,7 +72,6 @@ struct group {
 	bool			 deleting;
 	bool			 released;
 	bool			 creds;
-	char			 problem[MSGTEXT_LEN + 1];	/* of the spec */
 	struct m_group_conf	 conf;
 	struct fsm_conf		 fc;
 	struct fsm_state	 fs;

@@ -63,7 +63,6 @@ view_hash(const struct group *g)
 		h = mix(h, &v->cond[i].status, sizeof(v->cond[i].status));
 	}
 	h = mix_str(h, v->alert);
-	h = mix_str(h, g->problem);
 	h = mix(h, &g->rec.version, sizeof(g->rec.version));
 	return h;
 }
@@ -163,11 +162,6 @@ fill_group(struct group *g, struct m_group_status *m)
 	for (unsigned i = 0; i < v->nconds; i++)
 		add_condition(m, v->cond[i].type, v->cond[i].status,
 		    v->cond[i].reason, v->cond[i].message);
-	add_condition(m, "SpecValid", g->problem[0] == '\0',
-	    g->problem[0] == '\0' ? "Valid" : "InvalidSpec", g->problem);
-	add_condition(m, "AllFieldsActedOn", g->conf.unused_fields[0] == '\0',
-	    g->conf.unused_fields[0] == '\0' ? "AllFieldsActedOn" :
-	    "FieldsNotActedOn", g->conf.unused_fields);
 }
 
 static void

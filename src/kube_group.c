@@ -25,6 +25,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "fsm.h"
 #include "kube.h"
 
 static int
@@ -172,6 +173,23 @@ annotation(struct kgroup *g, const char *key, const char *value, bool again)
 	kube_tell(g->k, MSG_ANNOTATION, &m);
 }
 
+/* Taken back: told with an empty value, where the core waits for it. */
+static void
+ann_gone(struct kgroup *g, const struct kann *a)
+{
+	static const char *const kept[] = { FSM_ANN_ASSERT_DEAD,
+		FSM_ANN_OVERRIDE };
+	struct m_annotation m = { 0 };
+
+	for (size_t i = 0; i < PS_NITEMS(kept); i++) {
+		if ((kj_hash(kept[i], strlen(kept[i])) | 1) != a->key)
+			continue;
+		(void)strlcpy(m.group, g->uid, sizeof(m.group));
+		(void)strlcpy(m.key, kept[i], sizeof(m.key));
+		kube_tell(g->k, MSG_ANNOTATION, &m);
+	}
+}
+
 static void
 annotations(struct kgroup *g, yyjson_val *obj, bool again)
 {
@@ -187,8 +205,10 @@ annotations(struct kgroup *g, yyjson_val *obj, bool again)
 			annotation(g, yyjson_get_str(key), v, again);
 	}
 	for (size_t i = 0; i < KANNS_MAX; i++)
-		if (!g->anns[i].seen)
+		if (!g->anns[i].seen && g->anns[i].key != 0) {
+			ann_gone(g, &g->anns[i]);
 			g->anns[i].key = g->anns[i].value = 0;
+		}
 }
 
 /* -------------------------------------------------------------------- spec */

@@ -92,6 +92,9 @@ lead(struct kube *k)
 		if (!g->valid)
 			kevent_emit(g, true, "InvalidSpec", g->problem);
 	}
+	/* Pods that a predecessor left waiting, of groups that are no more. */
+	if (k->w_pods != NULL)
+		kwatch_relist(k->w_pods);
 }
 
 static void

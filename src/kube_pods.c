@@ -268,6 +268,42 @@ pod_swept(struct kgroup *g, struct kpod *p)
 }
 
 static void
+orphan_done(void *arg, const struct kh_resp *p)
+{
+	struct kube *k = arg;
+
+	(void)k;
+	if (p->status != 200 && p->status != 404)
+		log_ev(LL_WARN, "pod of no group not released",
+		    KVI("status", p->status), KVS("error", p->error));
+}
+
+/*
+ * A Pod that is going away, whose group is no more: no epoch is recorded
+ * that it could hold, and nobody else would let it go. Beyond GROUPS_MAX a
+ * group may exist that we do not know.
+ */
+static void
+orphan_release(struct kube *k, yyjson_val *obj, const struct m_pod *m)
+{
+	struct kfin f = {
+		.k = k, .finalizer = BR_POD_FINALIZER, .want = false,
+		.done = orphan_done, .arg = k,
+	};
+
+	if (!k->synced || !kube_may_write(k) || k->ngroups >= GROUPS_MAX)
+		return;
+	(void)snprintf(f.path, sizeof(f.path),
+	    "/api/v1/namespaces/%s/pods/%s", kj_meta(obj, "namespace"),
+	    m->pod_name);
+	(void)strlcpy(f.uid, m->pod_uid, sizeof(f.uid));
+	log_ev(LL_INFO, "releasing pod of no group",
+	    KVS("namespace", kj_meta(obj, "namespace")),
+	    KVS("podName", m->pod_name), KVS("podUID", m->pod_uid));
+	kfin_run(&f);
+}
+
+static void
 on_object(void *arg, yyjson_val *obj, bool deleted)
 {
 	static struct m_pod m;
@@ -277,9 +313,14 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 	struct kpod *p;
 
 	memset(&m, 0, sizeof(m));
-	if (kpod_decode(obj, &m, &group) == -1 ||
-	    (g = kgroup_by_name(k, kj_meta(obj, "namespace"), group)) == NULL)
+	if (kpod_decode(obj, &m, &group) == -1)
 		return;
+	g = kgroup_by_name(k, kj_meta(obj, "namespace"), group);
+	if (g == NULL) {
+		if (!deleted && m.deleting && m.finalizer)
+			orphan_release(k, obj, &m);
+		return;
+	}
 	if (!deleted) {
 		pod_update(g, obj, &m);
 		return;
