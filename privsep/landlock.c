@@ -224,10 +224,9 @@ landlock_exec_only(const struct ps_conf *conf)
 	for (size_t i = 0; i < conf->nprocs; i++) {
 		char path[PATH_MAX];
 
-		if (worker_program(&conf->procs[i], path, sizeof(path)) ==
-		    -1 || allow_path(rs, path, FS_EXECUTE) == -1) {
-			log_warn("program of worker %s",
-			    conf->procs[i].title);
+		if (worker_program(&conf->procs[i], path, sizeof(path)) == -1 ||
+		    allow_path(rs, path, FS_EXECUTE) == -1) {
+			log_warn("program of worker %s", conf->procs[i].title);
 			goto fail;
 		}
 	}

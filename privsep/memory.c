@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * What only the set-up needed is given back: every process of the operator
  * pays for its own pages, and most live long and do little.

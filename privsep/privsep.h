@@ -269,7 +269,7 @@ struct ps_proc {
 	 * others never map its libraries; NULL: the running one. Its main()
 	 * calls ps_worker_main() with a table of its own workers.
 	 */
-	const char	*exe;
+	const char *exe;
 };
 
 struct ps_conf {

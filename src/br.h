@@ -26,70 +26,70 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BR_API_GROUP	"shipstream.io"
-#define BR_API_VERSION	"v1alpha1"
-#define BR_ANN		"bloodraven.shipstream.io/"
-#define BR_FINALIZER	"shipstream.io/graceful-shutdown"	/* on groups */
-#define BR_POD_FINALIZER "bloodraven.shipstream.io/fence"	/* on Pods */
+#define BR_API_GROUP     "shipstream.io"
+#define BR_API_VERSION   "v1alpha1"
+#define BR_ANN           "bloodraven.shipstream.io/"
+#define BR_FINALIZER     "shipstream.io/graceful-shutdown" /* on groups */
+#define BR_POD_FINALIZER "bloodraven.shipstream.io/fence"  /* on Pods */
 #define BR_FIELD_MANAGER "bloodraven"
-#define BR_LEASE	"bloodraven.shipstream.io"
+#define BR_LEASE         "bloodraven.shipstream.io"
 
-#define SITES_MAX	16	/* api.md 1.1: 2..16 items */
-#define SITES_MIN	2
-#define GROUPS_MAX	1024	/* roadmap 11 */
-#define UID_LEN		36	/* a Kubernetes UID, a server_uuid */
-#define NAME_LEN	253	/* DNS subdomain */
-#define NS_LEN		63	/* DNS label */
-#define IP_LEN		45	/* INET6_ADDRSTRLEN - 1 */
-#define CID_LEN		127	/* "containerd://" and 64 hex digits */
-#define USER_LEN	96	/* 32 characters of utf8mb3 */
-#define HOST_LEN	255	/* MySQL's limit of a host name */
+#define SITES_MAX        16 /* api.md 1.1: 2..16 items */
+#define SITES_MIN        2
+#define GROUPS_MAX       1024 /* roadmap 11 */
+#define UID_LEN          36   /* a Kubernetes UID, a server_uuid */
+#define NAME_LEN         253  /* DNS subdomain */
+#define NS_LEN           63   /* DNS label */
+#define IP_LEN           45   /* INET6_ADDRSTRLEN - 1 */
+#define CID_LEN          127  /* "containerd://" and 64 hex digits */
+#define USER_LEN         96   /* 32 characters of utf8mb3 */
+#define HOST_LEN         255  /* MySQL's limit of a host name */
 /*
  * Text of one GTID set. A star's set is some hundred bytes; a fragmented one
  * beyond this is refused with a report (never treated as empty).
  */
-#define GTID_LEN	16383
-#define ERR_LEN		511	/* an error text of a server or the API */
-#define MSGTEXT_LEN	1023	/* an Event's message (Kubernetes' limit) */
-#define UNENDED_MAX	16	/* epochs that are not proven ended */
-#define CONDS_MAX	12
-#define LABELS_LEN	511	/* Prometheus label text of one series */
-#define WORDS_MAX	4	/* terminated containers told of one Pod */
+#define GTID_LEN         16383
+#define ERR_LEN          511  /* an error text of a server or the API */
+#define MSGTEXT_LEN      1023 /* an Event's message (Kubernetes' limit) */
+#define UNENDED_MAX      16   /* epochs that are not proven ended */
+#define CONDS_MAX        12
+#define LABELS_LEN       511 /* Prometheus label text of one series */
+#define WORDS_MAX        4   /* terminated containers told of one Pod */
 
-#define BR_ROLES(X)							\
-	X(ROLE_CANDIDATE, "primary-candidate")				\
-	X(ROLE_DR_ONLY, "dr-only")					\
+#define BR_ROLES(X)                            \
+	X(ROLE_CANDIDATE, "primary-candidate") \
+	X(ROLE_DR_ONLY, "dr-only")             \
 	X(ROLE_READER, "read-only")
 
-#define BR_SITE_STATES(X)						\
-	X(SS_UNKNOWN, "unknown")					\
-	X(SS_WRITABLE, "writable")					\
-	X(SS_READ_ONLY, "read-only")					\
+#define BR_SITE_STATES(X)                \
+	X(SS_UNKNOWN, "unknown")         \
+	X(SS_WRITABLE, "writable")       \
+	X(SS_READ_ONLY, "read-only")     \
 	X(SS_UNREACHABLE, "unreachable")
 
 /* Replica_IO_Running has three values. */
-#define BR_IO_STATES(X)							\
+#define BR_IO_STATES(X)                                                \
 	X(IO_NO, "No") X(IO_CONNECTING, "Connecting") X(IO_YES, "Yes")
 
 /* What a container was last said to be by its kubelet. */
-#define BR_CTR_STATES(X)						\
-	X(CTR_NONE, "none") X(CTR_WAITING, "waiting")			\
-	X(CTR_RUNNING, "running") X(CTR_TERMINATED, "terminated")
+#define BR_CTR_STATES(X)                                    \
+	X(CTR_NONE, "none")                                 \
+	X(CTR_WAITING, "waiting") X(CTR_RUNNING, "running") \
+	    X(CTR_TERMINATED, "terminated")
 
 /* shipstream.io/role of a MySQL Pod. */
-#define BR_ROLE_LABELS(X)						\
-	X(RL_REPLICA, "replica") X(RL_PRIMARY, "primary")		\
-	X(RL_FENCED, "fenced")
+#define BR_ROLE_LABELS(X) \
+	X(RL_REPLICA, "replica") X(RL_PRIMARY, "primary") X(RL_FENCED, "fenced")
 
 /* Why a probe failed; the text travels beside it. */
-#define BR_PROBE_ERRS(X)						\
-	X(PE_NONE, "none")						\
-	X(PE_NO_ADDRESS, "no address")					\
-	X(PE_REFUSED, "connection refused")				\
-	X(PE_TIMEOUT, "deadline passed")				\
-	X(PE_LOST, "connection lost")					\
-	X(PE_AUTH, "access denied")					\
-	X(PE_SERVER, "server error")					\
+#define BR_PROBE_ERRS(X)                        \
+	X(PE_NONE, "none")                      \
+	X(PE_NO_ADDRESS, "no address")          \
+	X(PE_REFUSED, "connection refused")     \
+	X(PE_TIMEOUT, "deadline passed")        \
+	X(PE_LOST, "connection lost")           \
+	X(PE_AUTH, "access denied")             \
+	X(PE_SERVER, "server error")            \
 	X(PE_TOO_BIG, "answer beyond capacity")
 
 /*
@@ -97,36 +97,36 @@
  * and the identity of the server process before every statement that changes
  * something, and is safe to repeat.
  */
-#define BR_SQL_KINDS(X)							\
-	/* super_read_only=ON, bounded lock wait, read back */		\
-	X(SQL_FENCE, "fence")						\
-	/* clear read_only before a limit on the server's clock */	\
-	X(SQL_GRANT, "grant")						\
-	/* STOP REPLICA IO_THREAD: what is received stays */		\
-	X(SQL_STOP_RECEIVER, "stop-receiver")				\
-	X(SQL_START_APPLIER, "start-applier")				\
+#define BR_SQL_KINDS(X)                                                   \
+	/* super_read_only=ON, bounded lock wait, read back */            \
+	X(SQL_FENCE, "fence")                                             \
+	/* clear read_only before a limit on the server's clock */        \
+	X(SQL_GRANT, "grant")                                             \
+	/* STOP REPLICA IO_THREAD: what is received stays */              \
+	X(SQL_STOP_RECEIVER, "stop-receiver")                             \
+	X(SQL_START_APPLIER, "start-applier")                             \
 	/* STOP REPLICA; RESET REPLICA ALL, only when all that was	\
-	   received is executed (checked again there) */		\
-	X(SQL_RESET_REPLICA, "reset-replica")				\
-	/* STOP REPLICA; CHANGE REPLICATION SOURCE TO; START REPLICA */	\
-	X(SQL_SET_SOURCE, "set-source")					\
-	X(SQL_START_REPLICA, "start-replica")				\
-	X(SQL_STOP_REPLICA, "stop-replica")				\
-	/* CLONE INSTANCE with offline_mode=ON around it */		\
-	X(SQL_CLONE, "clone")						\
+	   received is executed (checked again there) */      \
+	X(SQL_RESET_REPLICA, "reset-replica")                             \
+	/* STOP REPLICA; CHANGE REPLICATION SOURCE TO; START REPLICA */   \
+	X(SQL_SET_SOURCE, "set-source")                                   \
+	X(SQL_START_REPLICA, "start-replica")                             \
+	X(SQL_STOP_REPLICA, "stop-replica")                               \
+	/* CLONE INSTANCE with offline_mode=ON around it */               \
+	X(SQL_CLONE, "clone")                                             \
 	/* KILL client sessions; replication and system threads spared */ \
-	X(SQL_EVICT, "evict")						\
-	/* RESET PERSIST read_only, super_read_only */			\
+	X(SQL_EVICT, "evict")                                             \
+	/* RESET PERSIST read_only, super_read_only */                    \
 	X(SQL_RESET_PERSIST, "reset-persist")
 
 /* How an SQL action ended. */
-#define BR_SQL_ENDS(X)							\
-	X(SE_DONE, "done")						\
-	/* a pre-condition did not hold; nothing was changed */		\
-	X(SE_REFUSED, "refused")					\
-	/* the server refused a statement */				\
-	X(SE_FAILED, "failed")						\
-	/* sent, no answer: it may have been done */			\
+#define BR_SQL_ENDS(X)                                          \
+	X(SE_DONE, "done")                                      \
+	/* a pre-condition did not hold; nothing was changed */ \
+	X(SE_REFUSED, "refused")                                \
+	/* the server refused a statement */                    \
+	X(SE_FAILED, "failed")                                  \
+	/* sent, no answer: it may have been done */            \
 	X(SE_UNKNOWN, "unknown")
 
 #define X(id, name) id,
@@ -141,15 +141,15 @@ enum sql_end { BR_SQL_ENDS(X) SE_MAX };
 #undef X
 
 /* Names from the tables above; NULL beyond the set (names.c). */
-const char	*role_name(unsigned);
-const char	*site_state_name(unsigned);
-const char	*io_state_name(unsigned);
-const char	*ctr_state_name(unsigned);
-const char	*role_label_name(unsigned);
-const char	*probe_err_name(unsigned);
-const char	*sql_kind_name(unsigned);
-const char	*sql_end_name(unsigned);
+const char *role_name(unsigned);
+const char *site_state_name(unsigned);
+const char *io_state_name(unsigned);
+const char *ctr_state_name(unsigned);
+const char *role_label_name(unsigned);
+const char *probe_err_name(unsigned);
+const char *sql_kind_name(unsigned);
+const char *sql_end_name(unsigned);
 /* The value of a role's name, -1 when it is none. */
-int		 role_parse(const char *);
+int role_parse(const char *);
 
 #endif /* BR_H */

@@ -28,9 +28,9 @@
 #include "conf.h"
 
 /* Kubernetes' defaults of leader election (resources.md section 16). */
-#define LEASE_MS	15000
-#define RENEW_MS	10000
-#define RETRY_MS	2000
+#define LEASE_MS 15000
+#define RENEW_MS 10000
+#define RETRY_MS 2000
 
 enum {
 	OPT_LEADER_ELECT = 256,
@@ -44,8 +44,8 @@ enum {
 	OPT_RETRY
 };
 
-static const struct option options[] = {
-	{ "leader-elect", optional_argument, NULL, OPT_LEADER_ELECT },
+static const struct option options[] = { { "leader-elect", optional_argument,
+					     NULL, OPT_LEADER_ELECT },
 	{ "metrics-bind-address", required_argument, NULL, OPT_METRICS_ADDR },
 	{ "health-probe-bind-address", required_argument, NULL,
 	    OPT_PROBE_ADDR },
@@ -55,8 +55,7 @@ static const struct option options[] = {
 	{ "lease-duration", required_argument, NULL, OPT_LEASE },
 	{ "lease-renew-deadline", required_argument, NULL, OPT_RENEW },
 	{ "lease-retry-period", required_argument, NULL, OPT_RETRY },
-	{ NULL, 0, NULL, 0 }
-};
+	{ NULL, 0, NULL, 0 } };
 
 static int
 complain(const char *what, const char *value, const char *why)
@@ -77,8 +76,8 @@ static int
 set_duration(int64_t *ms, const char *what, const char *value)
 {
 	if (duration_parse(value, ms) == -1 || *ms <= 0)
-		return complain(what, value,
-		    "not a positive duration such as 15s");
+		return complain(
+		    what, value, "not a positive duration such as 15s");
 	return 0;
 }
 
@@ -139,11 +138,11 @@ option(struct conf *c, int opt)
 	case OPT_LEASE:
 		return set_duration(&c->lease_ms, "--lease-duration", optarg);
 	case OPT_RENEW:
-		return set_duration(&c->renew_ms, "--lease-renew-deadline",
-		    optarg);
+		return set_duration(
+		    &c->renew_ms, "--lease-renew-deadline", optarg);
 	case OPT_RETRY:
-		return set_duration(&c->retry_ms, "--lease-retry-period",
-		    optarg);
+		return set_duration(
+		    &c->retry_ms, "--lease-retry-period", optarg);
 	default:
 		usage();
 		return -1;
@@ -159,7 +158,7 @@ environment(struct conf *c)
 		return complain("KUBERNETES_SERVICE_HOST", "",
 		    "not set: bloodraven runs inside a Pod");
 	if (set(c->api_host, sizeof(c->api_host), "KUBERNETES_SERVICE_HOST",
-	    v) == -1)
+		v) == -1)
 		return -1;
 	if ((v = getenv("KUBERNETES_SERVICE_PORT")) == NULL)
 		v = "443";
@@ -171,11 +170,11 @@ environment(struct conf *c)
 		return -1;
 	if ((v = getenv("BLOODRAVEN_DEFAULT_AUXILIARY_ADDRESS")) != NULL &&
 	    set(c->sidecar_aux_addr, sizeof(c->sidecar_aux_addr),
-	    "BLOODRAVEN_DEFAULT_AUXILIARY_ADDRESS", v) == -1)
+		"BLOODRAVEN_DEFAULT_AUXILIARY_ADDRESS", v) == -1)
 		return -1;
 	if ((v = getenv("BLOODRAVEN_DNS_SERVICE_ACCOUNT")) != NULL &&
-	    set(c->dns_sa, sizeof(c->dns_sa),
-	    "BLOODRAVEN_DNS_SERVICE_ACCOUNT", v) == -1)
+	    set(c->dns_sa, sizeof(c->dns_sa), "BLOODRAVEN_DNS_SERVICE_ACCOUNT",
+		v) == -1)
 		return -1;
 	return 0;
 }

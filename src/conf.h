@@ -25,30 +25,30 @@
 #include "br.h"
 #include "privsep.h"
 
-#define SA_DIR	"/var/run/secrets/kubernetes.io/serviceaccount"
+#define SA_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 
 struct conf {
-	bool		leader_elect;
-	bool		check_only;		/* -n: parse and exit */
-	enum log_level	level;
-	char		api_host[HOST_LEN + 1];
-	uint32_t	api_port;
-	char		sa_dir[HOST_LEN + 1];	/* token, ca.crt, namespace */
-	char		namespace[NS_LEN + 1];
-	char		identity[NAME_LEN + 1];
-	char		watch_namespace[NS_LEN + 1];
-	char		dns_sa[NAME_LEN + 1];
-	char		sidecar_aux_addr[HOST_LEN + 1];
-	char		metrics_addr[HOST_LEN + 1];
-	char		probe_addr[HOST_LEN + 1];
-	char		aux_addr[HOST_LEN + 1];
-	int64_t		lease_ms, renew_ms, retry_ms;
+	bool leader_elect;
+	bool check_only; /* -n: parse and exit */
+	enum log_level level;
+	char api_host[HOST_LEN + 1];
+	uint32_t api_port;
+	char sa_dir[HOST_LEN + 1]; /* token, ca.crt, namespace */
+	char namespace[NS_LEN + 1];
+	char identity[NAME_LEN + 1];
+	char watch_namespace[NS_LEN + 1];
+	char dns_sa[NAME_LEN + 1];
+	char sidecar_aux_addr[HOST_LEN + 1];
+	char metrics_addr[HOST_LEN + 1];
+	char probe_addr[HOST_LEN + 1];
+	char aux_addr[HOST_LEN + 1];
+	int64_t lease_ms, renew_ms, retry_ms;
 };
 
 /*
  * Fill in from argv and the environment. Returns 0, or -1 after it wrote to
  * stderr what is wrong and which flag or variable it is about.
  */
-int	conf_parse(struct conf *, int argc, char **argv);
+int conf_parse(struct conf *, int argc, char **argv);
 
 #endif /* CONF_H */

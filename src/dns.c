@@ -35,48 +35,48 @@
 #include "metrics.h"
 #include "procs.h"
 
-#define DNS_API		"/apis/externaldns.k8s.io/v1alpha1"
+#define DNS_API      "/apis/externaldns.k8s.io/v1alpha1"
 /* How soon drift is noticed. */
-#define LOOK_MS		5000
+#define LOOK_MS      5000
 /* How soon a write is tried again: it heals by itself when allowed. */
-#define RETRY_MIN_MS	200
-#define RETRY_MAX_MS	5000
+#define RETRY_MIN_MS 200
+#define RETRY_MAX_MS 5000
 
 /* One group's record. */
 struct zone {
-	RB_ENTRY(zone)	 node;
-	struct dns	*d;
+	RB_ENTRY(zone) node;
+	struct dns *d;
 	struct m_dns_want want;
 	struct m_dns_state told;
-	bool		 told_any;
-	char		 live[IP_LEN + 1];	/* as last seen, "" none */
-	char		 putting[IP_LEN + 1];
-	struct kh_req	*req;
-	struct event	*timer;
-	struct backoff	 backoff;
-	bool		 again;
+	bool told_any;
+	char live[IP_LEN + 1]; /* as last seen, "" none */
+	char putting[IP_LEN + 1];
+	struct kh_req *req;
+	struct event *timer;
+	struct backoff backoff;
+	bool again;
 };
 RB_HEAD(zones, zone);
 
 struct dns {
 	struct event_base *base;
-	struct kh	*kh;
-	struct zones	 zones;
-	void		(*send)(void *, uint32_t, const void *);
-	void		*send_arg;
-	int64_t		 asked_ns;
-	bool		 has_token;	/* else it waits for the first */
+	struct kh *kh;
+	struct zones zones;
+	void (*send)(void *, uint32_t, const void *);
+	void *send_arg;
+	int64_t asked_ns;
+	bool has_token; /* else it waits for the first */
 };
 
-static struct dns *dns;			/* of this process */
+static struct dns *dns; /* of this process */
 
 const struct sandbox dns_sandbox = {
 	.allow = SB_INET,
 	.max_files = 64,
 };
 
-static void	 get_done(void *, const struct kh_resp *);
-static void	 put_done(void *, const struct kh_resp *);
+static void get_done(void *, const struct kh_resp *);
+static void put_done(void *, const struct kh_resp *);
 
 static int
 zone_cmp(const struct zone *a, const struct zone *b)
@@ -99,8 +99,7 @@ tell(struct zone *z, bool ok, bool flipped, const char *error)
 	(void)strlcpy(m.live, z->live, sizeof(m.live));
 	if (error != NULL)
 		(void)strlcpy(m.error, error, sizeof(m.error));
-	if (z->told_any && !flipped &&
-	    memcmp(&m, &z->told, sizeof(m)) == 0)
+	if (z->told_any && !flipped && memcmp(&m, &z->told, sizeof(m)) == 0)
 		return;
 	if (m.error[0] != '\0' && strcmp(m.error, z->told.error) != 0)
 		log_ev(LL_WARN, "DNS record not as wanted",
@@ -132,8 +131,8 @@ failed(struct zone *z, const char *what, const struct kh_resp *p)
 
 	if (p->status != 0) {
 		d = kj_read(p->body, p->len);
-		why = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(d),
-		    "message"));
+		why = yyjson_get_str(
+		    yyjson_obj_get(yyjson_doc_get_root(d), "message"));
 	}
 	(void)snprintf(text, sizeof(text), "%s: %ld %s", what, p->status,
 	    why != NULL ? why : "");
@@ -160,8 +159,9 @@ on_look(int fd, short what, void *arg)
 {
 	struct zone *z = arg;
 	char path[KH_PATH_MAX];
-	struct kh_opts o = { .method = KH_GET, .path = path,
-	    .done = get_done, .arg = z };
+	struct kh_opts o = {
+		.method = KH_GET, .path = path, .done = get_done, .arg = z
+	};
 
 	(void)fd;
 	(void)what;
@@ -188,8 +188,12 @@ put(struct zone *z)
 {
 	char path[KH_PATH_MAX], *text;
 	struct kh_opts o = {
-		.method = KH_PATCH, .path = path, .type = KH_APPLY,
-		.may_send = may_write, .done = put_done, .arg = z,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_APPLY,
+		.may_send = may_write,
+		.done = put_done,
+		.arg = z,
 	};
 	yyjson_mut_doc *d = kj_new();
 	yyjson_mut_val *root;
@@ -336,7 +340,7 @@ dns_message(struct dns *d, uint32_t type, const void *msg)
 	case MSG_KUBE_TOKEN:
 		kh_token(d->kh, &t->token);
 		d->has_token = true;
-		RB_FOREACH(z, zones, &d->zones) {
+		RB_FOREACH (z, zones, &d->zones) {
 			backoff_reset(&z->backoff);
 			look_in(z, 0);
 		}
@@ -373,8 +377,8 @@ on_request(void *arg, const char *verb, const char *resource, long status)
 	char code[8];
 
 	(void)snprintf(code, sizeof(code), "%ld", status);
-	(void)metric_add(&sink, M_API_REQUESTS, 1, ML("dns-writer", verb,
-	    resource, code));
+	(void)metric_add(
+	    &sink, M_API_REQUESTS, 1, ML("dns-writer", verb, resource, code));
 }
 
 static void
@@ -395,9 +399,13 @@ dns_new(struct event_base *base, const struct m_kube_conf *conf,
     void (*send)(void *, uint32_t, const void *), void *arg)
 {
 	struct kh_conf c = {
-		.host = conf->host, .ip = conf->ip, .port = conf->port,
-		.ca = conf->ca.data, .ca_len = conf->ca.len,
-		.on_request = on_request, .on_401 = on_401,
+		.host = conf->host,
+		.ip = conf->ip,
+		.port = conf->port,
+		.ca = conf->ca.data,
+		.ca_len = conf->ca.len,
+		.on_request = on_request,
+		.on_401 = on_401,
 	};
 	struct dns *d;
 

@@ -26,9 +26,9 @@
 struct dns;
 struct event_base;
 
-struct dns	*dns_new(struct event_base *, const struct m_kube_conf *,
-		    void (*send)(void *, uint32_t, const void *), void *arg);
-void		 dns_message(struct dns *, uint32_t type, const void *msg);
-void		 dns_free(struct dns *);
+struct dns *dns_new(struct event_base *, const struct m_kube_conf *,
+    void (*send)(void *, uint32_t, const void *), void *arg);
+void dns_message(struct dns *, uint32_t type, const void *msg);
+void dns_free(struct dns *);
 
 #endif /* DNS_H */

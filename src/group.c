@@ -29,7 +29,7 @@
 #include "group_int.h"
 
 /* A step that wants more than FSM_ACTS_MAX actions is continued so often. */
-#define STEPS_MAX	8
+#define STEPS_MAX 8
 
 int64_t
 wall_ms(void)
@@ -51,7 +51,7 @@ groups_find(struct groups *gs, const char *uid)
 {
 	struct group *g;
 
-	TAILQ_FOREACH(g, &gs->list, entry)
+	TAILQ_FOREACH (g, &gs->list, entry)
 		if (strcmp(g->uid, uid) == 0)
 			return g;
 	return NULL;
@@ -111,8 +111,8 @@ group_step(struct group *g, const struct fsm_event *ev)
 	}
 	for (unsigned i = 0; i < g->fc.nsites; i++)
 		if (was[i] != g->fs.site[i].state)
-			group_transition(g, g->fc.site[i].name, was[i],
-			    g->fs.site[i].state);
+			group_transition(
+			    g, g->fc.site[i].name, was[i], g->fs.site[i].state);
 	group_measure_step(g);
 	fsm_view(&g->fc, &g->fs, &g->view);
 	group_publish(g, false);
@@ -209,8 +209,8 @@ group_fill_conf(struct group *g)
 	memset(c, 0, sizeof(*c));
 	c->nsites = (uint8_t)m->n_sites;
 	for (unsigned i = 0; i < m->n_sites; i++) {
-		(void)strlcpy(c->site[i].name, m->sites[i].name,
-		    sizeof(c->site[i].name));
+		(void)strlcpy(
+		    c->site[i].name, m->sites[i].name, sizeof(c->site[i].name));
 		c->site[i].role = (uint8_t)m->sites[i].role;
 	}
 	for (unsigned i = 0; i < m->n_priorities; i++)
@@ -226,7 +226,6 @@ group_fill_conf(struct group *g)
 	c->max_lag_s = m->max_lag_s;
 	c->reader_max_lag_s = m->reader_max_lag_s;
 }
-
 
 static void
 feed_lease(struct group *g)
@@ -260,8 +259,8 @@ restart_core(struct group *g)
 	for (unsigned i = 0; i < SITES_MAX; i++)
 		site_clear(&g->site[i]);
 	fsm_init(&g->fs, mono_ms());
-	g->fs.seq = seq;	/* answers to the old one must not match */
-	TAILQ_FOREACH(p, &g->pods, entry)
+	g->fs.seq = seq; /* answers to the old one must not match */
+	TAILQ_FOREACH (p, &g->pods, entry)
 		group_feed_pod(g, p);
 	if (g->have_rec)
 		group_feed_record(g);
@@ -341,7 +340,7 @@ groups_lease(struct groups *gs, const struct m_lease *m)
 	struct group *g;
 
 	gs->lease = *m;
-	TAILQ_FOREACH(g, &gs->list, entry) {
+	TAILQ_FOREACH (g, &gs->list, entry) {
 		if (!g->have_conf)
 			continue;
 		feed_lease(g);
@@ -357,7 +356,7 @@ groups_synced(struct groups *gs, bool synced)
 	if (gs->synced == synced)
 		return;
 	gs->synced = synced;
-	TAILQ_FOREACH(g, &gs->list, entry)
+	TAILQ_FOREACH (g, &gs->list, entry)
 		feed_synced(g);
 }
 
@@ -367,13 +366,12 @@ groups_resend(struct groups *gs, unsigned proc)
 	struct m_creds_ask ask;
 	struct group *g;
 
-	TAILQ_FOREACH(g, &gs->list, entry) {
+	TAILQ_FOREACH (g, &gs->list, entry) {
 		if (proc == PROC_MYSQL) {
 			group_send_probe(g, true);
 			memset(&ask, 0, sizeof(ask));
 			(void)strlcpy(ask.group, g->uid, sizeof(ask.group));
-			parent_send(gs->parent, PROC_KUBE, MSG_CREDS_ASK,
-			    &ask);
+			parent_send(gs->parent, PROC_KUBE, MSG_CREDS_ASK, &ask);
 		} else {
 			g->dns.group[0] = '\0';
 			group_publish(g, true);
@@ -408,12 +406,12 @@ groups_quiesce(struct groups *gs)
 
 	if (!gs->quiesce) {
 		gs->quiesce = true;
-		TAILQ_FOREACH(g, &gs->list, entry) {
+		TAILQ_FOREACH (g, &gs->list, entry) {
 			group_fill_conf(g);
 			group_step(g, &ev);
 		}
 	}
-	TAILQ_FOREACH(g, &gs->list, entry)
+	TAILQ_FOREACH (g, &gs->list, entry)
 		if (g->have_conf && !fsm_quiet(&g->fc, &g->fs))
 			quiet = false;
 	return quiet;

@@ -28,33 +28,33 @@
 struct parent;
 struct groups;
 
-struct groups	*groups_new(struct parent *);
+struct groups *groups_new(struct parent *);
 
 /* Observations, one function a message. Unknown groups are ignored. */
-void	 groups_conf(struct groups *, const struct m_group_conf *);
-void	 groups_gone(struct groups *, const char *uid);
-void	 groups_record(struct groups *, const struct m_record *);
-void	 groups_pod(struct groups *, const struct m_pod *);
-void	 groups_creds(struct groups *, struct m_creds *);
-void	 groups_annotation(struct groups *, const struct m_annotation *);
-void	 groups_ack(struct groups *, const struct m_ack *);
-void	 groups_probe(struct groups *, const struct m_probe *);
-void	 groups_conn_lost(struct groups *, const struct m_conn_lost *);
-void	 groups_sql_done(struct groups *, const struct m_sql_done *);
-void	 groups_dns_state(struct groups *, const struct m_dns_state *);
+void groups_conf(struct groups *, const struct m_group_conf *);
+void groups_gone(struct groups *, const char *uid);
+void groups_record(struct groups *, const struct m_record *);
+void groups_pod(struct groups *, const struct m_pod *);
+void groups_creds(struct groups *, struct m_creds *);
+void groups_annotation(struct groups *, const struct m_annotation *);
+void groups_ack(struct groups *, const struct m_ack *);
+void groups_probe(struct groups *, const struct m_probe *);
+void groups_conn_lost(struct groups *, const struct m_conn_lost *);
+void groups_sql_done(struct groups *, const struct m_sql_done *);
+void groups_dns_state(struct groups *, const struct m_dns_state *);
 /* Leadership: valid until deadline while held. */
-void	 groups_lease(struct groups *, const struct m_lease *);
+void groups_lease(struct groups *, const struct m_lease *);
 /* All watches have listed once: what is absent does not exist. */
-void	 groups_synced(struct groups *, bool synced);
+void groups_synced(struct groups *, bool synced);
 
 /* A worker came back knowing nothing: tell it all again. */
-void	 groups_resend(struct groups *, unsigned proc);
+void groups_resend(struct groups *, unsigned proc);
 
-size_t	 groups_count(const struct groups *);
+size_t groups_count(const struct groups *);
 /*
  * Start nothing new (the operator is ending). True when no write grant is
  * outstanding any more, so that the Lease may be given up.
  */
-bool	 groups_quiesce(struct groups *);
+bool groups_quiesce(struct groups *);
 
 #endif /* GROUP_H */

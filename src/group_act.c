@@ -24,8 +24,8 @@
 
 #include "group_int.h"
 
-#define INPUTS_MAX	64	/* 16 sites, 16 epochs, the group's own */
-#define INPUT_LEN	512
+#define INPUTS_MAX 64 /* 16 sites, 16 epochs, the group's own */
+#define INPUT_LEN  512
 
 static const char *
 site_name(const struct group *g, uint8_t i)
@@ -47,8 +47,8 @@ act_sql(struct group *g, const struct fsm_act *a)
 	m.valid_until_ns = a->valid_until_ms * 1000000;
 	m.timeout_ms = a->timeout_ms;
 	(void)strlcpy(m.pod_uid, a->proc.pod_uid, sizeof(m.pod_uid));
-	(void)strlcpy(m.server_uuid, a->proc.server_uuid,
-	    sizeof(m.server_uuid));
+	(void)strlcpy(
+	    m.server_uuid, a->proc.server_uuid, sizeof(m.server_uuid));
 	m.proc_start_ms = a->proc.start_ms;
 	m.grant_ttl_ms = a->grant_ttl_ms;
 	m.drop_received = a->drop_received;
@@ -79,10 +79,10 @@ fill_epoch(const struct group *g, struct m_epoch *m, const struct fsm_epoch *e)
 	m->epoch = e->epoch;
 	(void)strlcpy(m->site, site_name(g, e->site), sizeof(m->site));
 	(void)strlcpy(m->pod_uid, e->proc.pod_uid, sizeof(m->pod_uid));
-	(void)strlcpy(m->container_id, e->proc.container_id,
-	    sizeof(m->container_id));
-	(void)strlcpy(m->server_uuid, e->proc.server_uuid,
-	    sizeof(m->server_uuid));
+	(void)strlcpy(
+	    m->container_id, e->proc.container_id, sizeof(m->container_id));
+	(void)strlcpy(
+	    m->server_uuid, e->proc.server_uuid, sizeof(m->server_uuid));
 	m->proc_start_ms = e->proc.start_ms;
 }
 
@@ -95,8 +95,8 @@ set_of(const struct group *g, uint8_t site, const char *before)
 }
 
 static void
-act_record_put(struct group *g, const struct fsm_act *a,
-    const struct fsm_out *out)
+act_record_put(
+    struct group *g, const struct fsm_act *a, const struct fsm_out *out)
 {
 	static struct m_record_put m;
 	const struct fsm_record *r = &out->put;
@@ -107,20 +107,23 @@ act_record_put(struct group *g, const struct fsm_act *a,
 	m.valid_until_ns = a->valid_until_ms * 1000000;
 	m.base_version = r->version;
 	m.epoch = r->epoch;
-	(void)strlcpy(m.active, r->active == FSM_FOREIGN ? g->rec.active :
-	    site_name(g, r->active), sizeof(m.active));
+	(void)strlcpy(m.active,
+	    r->active == FSM_FOREIGN ? g->rec.active : site_name(g, r->active),
+	    sizeof(m.active));
 	(void)strlcpy(m.server_uuid, r->server_uuid, sizeof(m.server_uuid));
 	m.n_unended = r->n;
 	for (unsigned i = 0; i < r->n; i++)
 		fill_epoch(g, &m.unended[i], &r->unended[i]);
 	m.last_failover_s = r->last_failover_s;
-	(void)strlcpy(m.last_failover_target, r->last_target == FSM_FOREIGN ?
-	    g->rec.last_failover_target : site_name(g, r->last_target),
+	(void)strlcpy(m.last_failover_target,
+	    r->last_target == FSM_FOREIGN ? g->rec.last_failover_target :
+					    site_name(g, r->last_target),
 	    sizeof(m.last_failover_target));
-	(void)strlcpy(m.promotion_gtid, set_of(g, out->put_grant,
-	    g->rec.promotion_gtid), sizeof(m.promotion_gtid));
-	(void)strlcpy(m.seen_gtid, set_of(g, out->put_seen,
-	    g->rec.seen_gtid), sizeof(m.seen_gtid));
+	(void)strlcpy(m.promotion_gtid,
+	    set_of(g, out->put_grant, g->rec.promotion_gtid),
+	    sizeof(m.promotion_gtid));
+	(void)strlcpy(m.seen_gtid, set_of(g, out->put_seen, g->rec.seen_gtid),
+	    sizeof(m.seen_gtid));
 	m.promotion = out->put_promotion;
 	log_ev(LL_INFO, "record write", KVS("fg", g->fg), KVU("seq", m.seq),
 	    KVU("baseVersion", m.base_version), KVU("epoch", m.epoch),
@@ -136,7 +139,7 @@ pod_name(const struct group *g, const char *uid)
 {
 	const struct gpod *p;
 
-	TAILQ_FOREACH(p, &g->pods, entry)
+	TAILQ_FOREACH (p, &g->pods, entry)
 		if (strcmp(p->f.pod_uid, uid) == 0)
 			return p->name;
 	return NULL;
@@ -150,11 +153,11 @@ act_pod(struct group *g, const struct fsm_act *a)
 	struct m_pod_release r;
 
 	if (name == NULL)
-		return;		/* it went meanwhile */
-	log_ev(LL_INFO, a->type == A_POD_DELETE ? "pod delete" :
-	    "pod release", KVS("fg", g->fg), KVS("site",
-	    site_name(g, a->site)), KVS("pod", name),
-	    KVS("podUID", a->proc.pod_uid), KVU("seq", a->seq));
+		return; /* it went meanwhile */
+	log_ev(LL_INFO, a->type == A_POD_DELETE ? "pod delete" : "pod release",
+	    KVS("fg", g->fg), KVS("site", site_name(g, a->site)),
+	    KVS("pod", name), KVS("podUID", a->proc.pod_uid),
+	    KVU("seq", a->seq));
 	if (a->type == A_POD_DELETE) {
 		memset(&d, 0, sizeof(d));
 		(void)strlcpy(d.group, g->uid, sizeof(d.group));
@@ -194,13 +197,12 @@ site_pod(const struct group *g, const char *site)
 {
 	const struct gpod *p, *best = NULL;
 
-	TAILQ_FOREACH(p, &g->pods, entry) {
-		if (strcmp(p->site, site) != 0 || p->ip[0] == '\0' ||
-		    p->f.gone)
+	TAILQ_FOREACH (p, &g->pods, entry) {
+		if (strcmp(p->site, site) != 0 || p->ip[0] == '\0' || p->f.gone)
 			continue;
 		if (best == NULL || (best->f.deleting && !p->f.deleting) ||
 		    (best->f.deleting == p->f.deleting &&
-		    p->created_ms >= best->created_ms))
+			p->created_ms >= best->created_ms))
 			best = p;
 	}
 	return best;
@@ -214,8 +216,7 @@ group_send_probe(struct group *g, bool force)
 
 	if (g->probe.gone) {
 		(void)strlcpy(g->probe.group, g->uid, sizeof(g->probe.group));
-		parent_send(g->parent, PROC_MYSQL, MSG_PROBE_GROUP,
-		    &g->probe);
+		parent_send(g->parent, PROC_MYSQL, MSG_PROBE_GROUP, &g->probe);
 		return;
 	}
 	if (!g->have_conf)
@@ -230,10 +231,9 @@ group_send_probe(struct group *g, bool force)
 	for (unsigned i = 0; i < m.n_sites; i++) {
 		struct m_probe_site *s = &m.sites[i];
 
-		(void)strlcpy(s->name, g->conf.sites[i].name,
-		    sizeof(s->name));
-		(void)strlcpy(s->host, g->conf.sites[i].tls_name,
-		    sizeof(s->host));
+		(void)strlcpy(s->name, g->conf.sites[i].name, sizeof(s->name));
+		(void)strlcpy(
+		    s->host, g->conf.sites[i].tls_name, sizeof(s->host));
 		s->port = MYSQL_PORT;
 		if ((p = site_pod(g, s->name)) == NULL)
 			continue;
@@ -275,9 +275,9 @@ act_event(struct group *g, const struct fsm_act *a)
 }
 
 struct inputs {
-	struct kv	 kv[INPUTS_MAX + 3];
-	char		 text[INPUTS_MAX][2][INPUT_LEN];
-	size_t		 n;
+	struct kv kv[INPUTS_MAX + 3];
+	char text[INPUTS_MAX][2][INPUT_LEN];
+	size_t n;
 };
 
 static void
@@ -289,8 +289,7 @@ add_input(void *arg, const char *key, const char *value)
 		return;
 	(void)strlcpy(in->text[in->n][0], key, INPUT_LEN);
 	(void)strlcpy(in->text[in->n][1], value, INPUT_LEN);
-	in->kv[in->n] = (struct kv)KVS(in->text[in->n][0],
-	    in->text[in->n][1]);
+	in->kv[in->n] = (struct kv)KVS(in->text[in->n][0], in->text[in->n][1]);
 	in->n++;
 }
 
@@ -303,15 +302,15 @@ act_log(struct group *g, const struct fsm_act *a)
 
 	group_measure(g, a);
 	if (a->text == T_SITE_STATE)
-		return;		/* group_transition() has both states */
+		return; /* group_transition() has both states */
 	in.n = 0;
 	add_input(&in, "fg", g->fg);
 	if (a->site < g->fc.nsites)
 		add_input(&in, "site", site_name(g, a->site));
 	if (a->site2 < g->fc.nsites)
 		add_input(&in, "site2", site_name(g, a->site2));
-	(void)snprintf(epoch, sizeof(epoch), "%llu",
-	    (unsigned long long)a->epoch);
+	(void)snprintf(
+	    epoch, sizeof(epoch), "%llu", (unsigned long long)a->epoch);
 	if (a->epoch != 0)
 		add_input(&in, "epoch", epoch);
 	if (a->proof != P_NONE)
@@ -323,8 +322,8 @@ act_log(struct group *g, const struct fsm_act *a)
 	}
 	if (a->text == T_FAILOVER) {
 		add_input(&in, "promotedSite", site_name(g, a->site));
-		in.kv[in.n++] = (struct kv)KVS("promotionGtid",
-		    g->rec.promotion_gtid);
+		in.kv[in.n++] =
+		    (struct kv)KVS("promotionGtid", g->rec.promotion_gtid);
 	}
 	if (a->text == T_PROMOTING) {
 		add_input(&in, "candidate", site_name(g, a->site));
@@ -332,7 +331,7 @@ act_log(struct group *g, const struct fsm_act *a)
 	}
 	fsm_message(&g->fc, a, message, sizeof(message));
 	in.kv[in.n] = (struct kv)KVS("message", message);
-	in.kv[in.n + 1] = (struct kv){ .type = KV_END };
+	in.kv[in.n + 1] = (struct kv) { .type = KV_END };
 	log_kv(fsm_text_warning(a->text) ? LL_WARN : LL_INFO,
 	    fsm_text_msg(a->text), in.kv);
 }
@@ -345,8 +344,10 @@ act_annotation_del(struct group *g, const struct fsm_act *a)
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
 	(void)strlcpy(m.key, a->key, sizeof(m.key));
-	(void)strlcpy(m.value, strcmp(a->key, FSM_ANN_ASSERT_DEAD) == 0 ?
-	    g->assert_dead : g->override, sizeof(m.value));
+	(void)strlcpy(m.value,
+	    strcmp(a->key, FSM_ANN_ASSERT_DEAD) == 0 ? g->assert_dead :
+						       g->override,
+	    sizeof(m.value));
 	parent_send(g->parent, PROC_KUBE, MSG_ANNOTATION_DEL, &m);
 }
 
@@ -374,7 +375,7 @@ group_act(struct group *g, const struct fsm_out *out)
 			act_log(g, a);
 			break;
 		case A_DNS_WANT:
-			break;	/* desired state: group_publish() sends it */
+			break; /* desired state: group_publish() sends it */
 		case A_ANNOTATION_DEL:
 			act_annotation_del(g, a);
 			break;

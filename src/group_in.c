@@ -75,9 +75,10 @@ groups_record(struct groups *gs, const struct m_record *m)
 	if (g == NULL)
 		return;
 	if (m->from_annotations && !g->have_rec)
-		log_ev(LL_WARN, "restored lastFailover from out-of-band "
-		    "annotations", KVS("fg", g->fg),
-		    KVS("target", m->last_failover_target));
+		log_ev(LL_WARN,
+		    "restored lastFailover from out-of-band "
+		    "annotations",
+		    KVS("fg", g->fg), KVS("target", m->last_failover_target));
 	g->rec = *m;
 	g->have_rec = true;
 	if (g->have_conf)
@@ -104,7 +105,7 @@ find_pod(struct group *g, const char *uid)
 {
 	struct gpod *p;
 
-	TAILQ_FOREACH(p, &g->pods, entry)
+	TAILQ_FOREACH (p, &g->pods, entry)
 		if (strcmp(p->f.pod_uid, uid) == 0)
 			return p;
 	return NULL;
@@ -124,23 +125,24 @@ fill_pod(struct fsm_pod *f, const struct m_pod *m)
 	f->finalizer = m->finalizer;
 	f->ready = m->ready;
 	f->ctr_state = (uint8_t)m->ctr_state;
-	(void)strlcpy(f->container_id, m->container_id,
-	    sizeof(f->container_id));
+	(void)strlcpy(
+	    f->container_id, m->container_id, sizeof(f->container_id));
 	f->started_ms = m->started_ms;
 	f->nwords = (uint8_t)m->n_words;
 	for (unsigned i = 0; i < m->n_words; i++) {
-		(void)strlcpy(f->word[i].container_id,
-		    m->words[i].container_id, sizeof(f->word[i].container_id));
-		f->word[i].unknown = strcmp(m->words[i].reason,
-		    "ContainerStatusUnknown") == 0;
+		(void)strlcpy(f->word[i].container_id, m->words[i].container_id,
+		    sizeof(f->word[i].container_id));
+		f->word[i].unknown =
+		    strcmp(m->words[i].reason, "ContainerStatusUnknown") == 0;
 		f->word[i].started_ms = m->words[i].started_ms;
 		f->word[i].finished_ms = m->words[i].finished_ms;
 	}
 	/* Not `ready`: the node controller takes that away by itself. */
-	return old.pod_uid[0] != '\0' && (old.ctr_state != f->ctr_state ||
-	    old.started_ms != f->started_ms || old.nwords != f->nwords ||
-	    strcmp(old.container_id, f->container_id) != 0 ||
-	    memcmp(old.word, f->word, sizeof(f->word)) != 0);
+	return old.pod_uid[0] != '\0' &&
+	    (old.ctr_state != f->ctr_state || old.started_ms != f->started_ms ||
+		old.nwords != f->nwords ||
+		strcmp(old.container_id, f->container_id) != 0 ||
+		memcmp(old.word, f->word, sizeof(f->word)) != 0);
 }
 
 void
@@ -216,7 +218,7 @@ parse_assert(const struct group *g, const char *v, struct fsm_event *ev)
 	if ((i = group_site(g, site)) != -1)
 		ev->u.assert_dead.site = (uint8_t)i;
 	if (strlcpy(ev->u.assert_dead.pod_uid, uid,
-	    sizeof(ev->u.assert_dead.pod_uid)) > UID_LEN)
+		sizeof(ev->u.assert_dead.pod_uid)) > UID_LEN)
 		ev->u.assert_dead.pod_uid[0] = '\0';
 	ev->u.assert_dead.epoch = (uint64_t)strtonum(p, 1, INT64_MAX, &err);
 	if (err != NULL)
@@ -257,8 +259,7 @@ groups_annotation(struct groups *gs, const struct m_annotation *m)
 		return;
 	memset(&ev, 0, sizeof(ev));
 	if (strcmp(m->key, FSM_ANN_ASSERT_DEAD) == 0) {
-		(void)strlcpy(g->assert_dead, m->value,
-		    sizeof(g->assert_dead));
+		(void)strlcpy(g->assert_dead, m->value, sizeof(g->assert_dead));
 		parse_assert(g, m->value, &ev);
 		group_step(g, &ev);
 	} else if (strcmp(m->key, FSM_ANN_OVERRIDE) == 0) {
@@ -319,8 +320,7 @@ source_of(const struct group *g, const char *host)
 }
 
 static void
-fill_probe(const struct group *g, const struct m_probe *m,
-    struct fsm_probe *p)
+fill_probe(const struct group *g, const struct m_probe *m, struct fsm_probe *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->ok = m->ok;
@@ -411,8 +411,8 @@ groups_sql_done(struct groups *gs, const struct m_sql_done *m)
 	ev.u.sql.end = (uint8_t)m->end;
 	ev.u.sql.mysql_errno = m->mysql_errno;
 	(void)strlcpy(ev.u.sql.pod_uid, m->pod_uid, sizeof(ev.u.sql.pod_uid));
-	(void)strlcpy(ev.u.sql.server_uuid, m->server_uuid,
-	    sizeof(ev.u.sql.server_uuid));
+	(void)strlcpy(
+	    ev.u.sql.server_uuid, m->server_uuid, sizeof(ev.u.sql.server_uuid));
 	ev.u.sql.start_ms = m->proc_start_ms;
 	ev.u.sql.clock_ms = m->server_clock_us / 1000;
 	ev.u.sql.grant_limit_ms = m->grant_limit_us / 1000;
@@ -444,4 +444,3 @@ groups_dns_state(struct groups *gs, const struct m_dns_state *m)
 	ev.u.dns_ok = m->ok;
 	group_step(g, &ev);
 }
-

@@ -35,7 +35,7 @@ sink_send(void *arg, const struct m_metric *m)
 static struct metric_sink
 sink_of(struct group *g)
 {
-	return (struct metric_sink){ sink_send, g };
+	return (struct metric_sink) { sink_send, g };
 }
 
 void
@@ -45,8 +45,8 @@ group_count(struct group *g, const char *family, const char *site)
 
 	for (unsigned i = 0; metric_family(i) != NULL; i++)
 		if (strcmp(metric_family(i)->name, family) == 0)
-			(void)metric_add(&s, i, 1, ML(g->conf.ns,
-			    g->conf.name, site));
+			(void)metric_add(
+			    &s, i, 1, ML(g->conf.ns, g->conf.name, site));
 }
 
 void
@@ -54,21 +54,20 @@ group_observe_probe(struct group *g, const char *site, int64_t us)
 {
 	struct metric_sink s = sink_of(g);
 
-	(void)metric_observe_us(&s, M_POLL_LATENCY, us, ML(g->conf.ns,
-	    g->conf.name, site));
+	(void)metric_observe_us(
+	    &s, M_POLL_LATENCY, us, ML(g->conf.ns, g->conf.name, site));
 }
 
 void
-group_transition(struct group *g, const char *site, unsigned from,
-    unsigned to)
+group_transition(struct group *g, const char *site, unsigned from, unsigned to)
 {
 	struct metric_sink s = sink_of(g);
 
-	(void)metric_add(&s, M_STATE_TRANSITIONS, 1, ML(g->conf.ns,
-	    g->conf.name, site, site_state_name(from), site_state_name(to)));
-	log_ev(LL_INFO, "state transition", KVS("fg", g->fg),
-	    KVS("site", site), KVS("from", site_state_name(from)),
-	    KVS("to", site_state_name(to)));
+	(void)metric_add(&s, M_STATE_TRANSITIONS, 1,
+	    ML(g->conf.ns, g->conf.name, site, site_state_name(from),
+		site_state_name(to)));
+	log_ev(LL_INFO, "state transition", KVS("fg", g->fg), KVS("site", site),
+	    KVS("from", site_state_name(from)), KVS("to", site_state_name(to)));
 }
 
 void
@@ -78,8 +77,8 @@ group_measure(struct group *g, const struct fsm_act *a)
 	int64_t since = g->lost_ms == 0 ? 0 : mono_ms() - g->lost_ms;
 
 	if (a->text == T_EPOCH_ENDED)
-		(void)metric_observe_ms(&s, M_PROOF_WAIT, since, ML(g->conf.ns,
-		    g->conf.name, fsm_proof_name(a->proof)));
+		(void)metric_observe_ms(&s, M_PROOF_WAIT, since,
+		    ML(g->conf.ns, g->conf.name, fsm_proof_name(a->proof)));
 	if (a->text == T_FAILOVER && a->site < g->fc.nsites)
 		(void)metric_observe_ms(&s, M_FAILOVER_DURATION, since,
 		    ML(g->conf.ns, g->conf.name, g->fc.site[a->site].name));
@@ -92,8 +91,8 @@ group_measure_step(struct group *g)
 {
 	struct metric_sink s = sink_of(g);
 	uint8_t active = g->fs.rec.active;
-	bool lost = active < g->fc.nsites &&
-	    g->fs.site[active].state == SS_UNREACHABLE;
+	bool lost =
+	    active < g->fc.nsites && g->fs.site[active].state == SS_UNREACHABLE;
 
 	/* The record names the next one long before it is writable. */
 	if (g->fs.verdict == V_HEALTHY)
@@ -103,9 +102,9 @@ group_measure_step(struct group *g)
 	if (g->fs.step == g->step)
 		return;
 	if (g->step != ST_NONE)
-		(void)metric_observe_ms(&s, M_STEP_DURATION, mono_ms() -
-		    g->step_ms, ML(g->conf.ns, g->conf.name,
-		    fsm_step_name(g->step)));
+		(void)metric_observe_ms(&s, M_STEP_DURATION,
+		    mono_ms() - g->step_ms,
+		    ML(g->conf.ns, g->conf.name, fsm_step_name(g->step)));
 	g->step = g->fs.step;
 	g->step_ms = mono_ms();
 }
@@ -115,8 +114,8 @@ group_dns_flipped(struct group *g, const char *site)
 {
 	struct metric_sink s = sink_of(g);
 
-	(void)metric_add(&s, M_DNS_FLIPS, 1, ML(g->conf.ns, g->conf.name,
-	    site));
+	(void)metric_add(
+	    &s, M_DNS_FLIPS, 1, ML(g->conf.ns, g->conf.name, site));
 }
 
 /* A gauge, when it is not what was last sent; -2: never sent. */
@@ -133,13 +132,13 @@ gauge(struct group *g, enum metric m, int64_t value, int64_t *last,
 }
 
 static void
-thread_gauge(struct group *g, const struct fsm_site_conf *c,
-    const char *thread, bool on, int *last)
+thread_gauge(struct group *g, const struct fsm_site_conf *c, const char *thread,
+    bool on, int *last)
 {
 	int64_t was = *last;
 
-	gauge(g, M_REPL_RUNNING, on, &was, ML(g->conf.ns, g->conf.name,
-	    c->name, role_name(c->role), thread));
+	gauge(g, M_REPL_RUNNING, on, &was,
+	    ML(g->conf.ns, g->conf.name, c->name, role_name(c->role), thread));
 	*last = (int)was;
 }
 
@@ -147,17 +146,17 @@ thread_gauge(struct group *g, const struct fsm_site_conf *c,
 static void
 follower_gone(struct group *g, struct gsite *s, const char *site)
 {
-	static const enum metric of_followers[] = { M_REPL_LAG,
-		M_REPL_RUNNING, M_SOURCE_STATE };
+	static const enum metric of_followers[] = { M_REPL_LAG, M_REPL_RUNNING,
+		M_SOURCE_STATE };
 	struct metric_sink k = sink_of(g);
 
 	if (s->m_lag == -2 && s->m_io == -2 && s->m_conv == -2)
 		return;
 	s->m_lag = s->m_io = s->m_sql = s->m_conv = -2;
 	for (size_t i = 0; i < PS_NITEMS(of_followers); i++)
-		(void)metric_del(&k, of_followers[i], METRIC_MATCH(
-		    "namespace", g->conf.ns, "group", g->conf.name,
-		    "site", site));
+		(void)metric_del(&k, of_followers[i],
+		    METRIC_MATCH("namespace", g->conf.ns, "group", g->conf.name,
+			"site", site));
 }
 
 static void
@@ -171,16 +170,16 @@ follower_gauges(struct group *g, unsigned i)
 	int conv = g->view.site[i].conv;
 	unsigned n;
 
-	gauge(g, M_REPL_LAG, s->lag_s, &s->m_lag, ML(g->conf.ns,
-	    g->conf.name, c->name, role_name(c->role)));
+	gauge(g, M_REPL_LAG, s->lag_s, &s->m_lag,
+	    ML(g->conf.ns, g->conf.name, c->name, role_name(c->role)));
 	thread_gauge(g, c, "io", s->io, &s->m_io);
 	thread_gauge(g, c, "sql", s->sql, &s->m_sql);
 	if (conv == s->m_conv)
 		return;
 	s->m_conv = conv;
 	n = conv == CV_CONVERGED ? 0 : conv == CV_BLOCKED ? 2 : 1;
-	(void)metric_state(&k, M_SOURCE_STATE, ML(g->conf.ns, g->conf.name,
-	    c->name), states, PS_NITEMS(states),
+	(void)metric_state(&k, M_SOURCE_STATE,
+	    ML(g->conf.ns, g->conf.name, c->name), states, PS_NITEMS(states),
 	    conv == CV_NONE ? NULL : states[n]);
 }
 
@@ -196,9 +195,9 @@ site_gauges(struct group *g, unsigned i)
 
 	if (state != s->m_state) {
 		s->m_state = state;
-		(void)metric_state(&k, M_SITE_STATE, ML(g->conf.ns,
-		    g->conf.name, c->name, role_name(c->role)), states,
-		    PS_NITEMS(states), states[state]);
+		(void)metric_state(&k, M_SITE_STATE,
+		    ML(g->conf.ns, g->conf.name, c->name, role_name(c->role)),
+		    states, PS_NITEMS(states), states[state]);
 	}
 	gauge(g, M_DIVERGENT, s->divergent_n, &s->m_divergent,
 	    ML(g->conf.ns, g->conf.name, c->name));
@@ -234,8 +233,9 @@ block_gauge(struct group *g)
 	for (unsigned v = 0; v < V_MAX; v++)
 		if (fsm_verdict_block(v) != NULL)
 			reasons[n++] = fsm_verdict_block(v);
-	(void)metric_state(&k, M_PROMOTION_BLOCKED, ML(g->conf.ns,
-	    g->conf.name), reasons, n, fsm_verdict_block(g->view.verdict));
+	(void)metric_state(&k, M_PROMOTION_BLOCKED,
+	    ML(g->conf.ns, g->conf.name), reasons, n,
+	    fsm_verdict_block(g->view.verdict));
 }
 
 void
@@ -257,6 +257,6 @@ group_gauges_del(struct group *g)
 {
 	struct metric_sink k = sink_of(g);
 
-	(void)metric_del(&k, M_MAX, METRIC_MATCH("namespace", g->conf.ns,
-	    "group", g->conf.name));
+	(void)metric_del(&k, M_MAX,
+	    METRIC_MATCH("namespace", g->conf.ns, "group", g->conf.name));
 }

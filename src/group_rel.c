@@ -38,10 +38,9 @@ parse_site(struct group *g, unsigned i, struct fsm_rel *rel)
 {
 	const struct gsite *s = &g->site[i];
 
-	if (s->gtid == NULL ||
-	    gtid_parse(&exec_set[i], s->gtid) == -1 ||
-	    gtid_parse(&recv_set, s->retrieved == NULL ? "" :
-	    s->retrieved) == -1 ||
+	if (s->gtid == NULL || gtid_parse(&exec_set[i], s->gtid) == -1 ||
+	    gtid_parse(&recv_set, s->retrieved == NULL ? "" : s->retrieved) ==
+		-1 ||
 	    gtid_union(&all_set[i], &exec_set[i], &recv_set) == -1)
 		return false;
 	if (gtid_contains(&exec_set[i], &recv_set))
@@ -54,8 +53,9 @@ relate_record(struct group *g, struct fsm_rel *rel)
 {
 	int active;
 
-	if (!g->have_rec || gtid_parse(&grant_set, g->rec.promotion_gtid) ==
-	    -1 || gtid_parse(&seen_set, g->rec.seen_gtid) == -1)
+	if (!g->have_rec ||
+	    gtid_parse(&grant_set, g->rec.promotion_gtid) == -1 ||
+	    gtid_parse(&seen_set, g->rec.seen_gtid) == -1)
 		return;
 	rel->record_known = true;
 	rel->grant_empty = gtid_empty(&grant_set);

@@ -25,8 +25,8 @@
 
 #include "group_int.h"
 
-#define FNV_BASIS	0xcbf29ce484222325ULL
-#define FNV_PRIME	0x100000001b3ULL
+#define FNV_BASIS 0xcbf29ce484222325ULL
+#define FNV_PRIME 0x100000001b3ULL
 
 static uint64_t
 mix(uint64_t h, const void *p, size_t n)
@@ -104,14 +104,14 @@ fill_site(struct group *g, unsigned i, struct m_site_status *m)
 	(void)strlcpy(m->convergence_reason, fsm_convergence_reason(v->conv),
 	    sizeof(m->convergence_reason));
 	if (v->diverged)
-		(void)strlcpy(m->recovery, "RecoveryBlocked",
-		    sizeof(m->recovery));
+		(void)strlcpy(
+		    m->recovery, "RecoveryBlocked", sizeof(m->recovery));
 	else if (v->recovering)
-		(void)strlcpy(m->recovery, "RecoveryInProgress",
-		    sizeof(m->recovery));
+		(void)strlcpy(
+		    m->recovery, "RecoveryInProgress", sizeof(m->recovery));
 	if (s->divergent != NULL)
-		(void)strlcpy(m->divergent_gtid, s->divergent,
-		    sizeof(m->divergent_gtid));
+		(void)strlcpy(
+		    m->divergent_gtid, s->divergent, sizeof(m->divergent_gtid));
 	m->divergent_count = s->divergent_n;
 }
 
@@ -140,8 +140,8 @@ fill_group(struct group *g, struct m_group_status *m)
 	(void)strlcpy(m->ns, g->conf.ns, sizeof(m->ns));
 	(void)strlcpy(m->name, g->conf.name, sizeof(m->name));
 	m->rev = g->rev;
-	(void)strlcpy(m->active_site, name_of(g, v->active),
-	    sizeof(m->active_site));
+	(void)strlcpy(
+	    m->active_site, name_of(g, v->active), sizeof(m->active_site));
 	(void)strlcpy(m->effective_site, name_of(g, v->effective),
 	    sizeof(m->effective_site));
 	(void)strlcpy(m->alert, v->alert, sizeof(m->alert));
@@ -180,8 +180,8 @@ send_dns(struct group *g)
 	m.gone = g->deleting;
 	if (i < g->fc.nsites) {
 		(void)strlcpy(m.site, name_of(g, i), sizeof(m.site));
-		(void)strlcpy(m.target, g->conf.sites[i].lb_ip,
-		    sizeof(m.target));
+		(void)strlcpy(
+		    m.target, g->conf.sites[i].lb_ip, sizeof(m.target));
 	}
 	if (memcmp(&m, &g->dns, sizeof(m)) == 0)
 		return;

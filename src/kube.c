@@ -37,7 +37,7 @@
 #include "metrics.h"
 #include "procs.h"
 
-static struct kube *kube;		/* of this process */
+static struct kube *kube; /* of this process */
 
 const struct sandbox kube_sandbox = {
 	.allow = SB_INET,
@@ -146,9 +146,14 @@ struct kh_req *
 kube_call(const struct kcall *c)
 {
 	struct kh_opts o = {
-		.method = c->method, .path = c->path, .type = c->type,
-		.may_send = c->may, .done = c->done, .arg = c->arg,
-		.max_body = KH_BODY_MAX, .deadline_ms = c->deadline_ms,
+		.method = c->method,
+		.path = c->path,
+		.type = c->type,
+		.may_send = c->may,
+		.done = c->done,
+		.arg = c->arg,
+		.max_body = KH_BODY_MAX,
+		.deadline_ms = c->deadline_ms,
 	};
 	struct kh_req *r;
 	char *text = NULL;
@@ -159,7 +164,7 @@ kube_call(const struct kcall *c)
 		o.body = text;
 		o.len = len;
 	} else if (c->doc != NULL)
-		fatalx("JSON memory");		/* a renderer failed */
+		fatalx("JSON memory"); /* a renderer failed */
 	r = kh_send(c->k->kh, &o);
 	if (text != NULL)
 		kj_free(text, len);
@@ -177,13 +182,13 @@ on_result(void *arg, bool answered)
 	if (k->api_ok == answered)
 		return;
 	k->api_ok = answered;
-	log_ev(answered ? LL_INFO : LL_WARN, answered ?
-	    "API server answers" : "API server does not answer",
+	log_ev(answered ? LL_INFO : LL_WARN,
+	    answered ? "API server answers" : "API server does not answer",
 	    KVS("host", k->conf.host));
 	tell_synced(k);
 	/* What waits for its back-off need not wait any longer. */
 	if (answered)
-		RB_FOREACH(g, kgroups, &k->groups)
+		RB_FOREACH (g, kgroups, &k->groups)
 			kgroup_revive(g);
 }
 
@@ -200,8 +205,8 @@ on_request(void *arg, const char *verb, const char *resource, long status)
 	char code[8];
 
 	(void)snprintf(code, sizeof(code), "%ld", status);
-	(void)metric_add(&sink, M_API_REQUESTS, 1, ML("kube-watcher", verb,
-	    resource, code));
+	(void)metric_add(
+	    &sink, M_API_REQUESTS, 1, ML("kube-watcher", verb, resource, code));
 }
 
 static void
@@ -250,8 +255,7 @@ refuse(struct kube *k, uint32_t type, const void *msg)
 }
 
 static void
-group_message(struct kube *k, struct kgroup *g, uint32_t type,
-    const void *msg)
+group_message(struct kube *k, struct kgroup *g, uint32_t type, const void *msg)
 {
 	const struct m_event *e = msg;
 
@@ -292,7 +296,7 @@ group_message(struct kube *k, struct kgroup *g, uint32_t type,
 void
 kube_message(struct kube *k, uint32_t type, const void *msg)
 {
-	const char *uid = msg;		/* the first field of the rest */
+	const char *uid = msg; /* the first field of the rest */
 	struct kgroup *g;
 
 	if (type == MSG_KUBE_TOKEN) {
@@ -326,14 +330,18 @@ kube_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 
 struct kube *
 kube_new(struct event_base *base, const struct m_kube_conf *conf,
-    const struct secret *token,
-    void (*send)(void *, uint32_t, const void *), void *arg)
+    const struct secret *token, void (*send)(void *, uint32_t, const void *),
+    void *arg)
 {
 	struct kube *k;
 	struct kh_conf c = {
-		.host = conf->host, .ip = conf->ip, .port = conf->port,
-		.ca = conf->ca.data, .ca_len = conf->ca.len,
-		.on_result = on_result, .on_request = on_request,
+		.host = conf->host,
+		.ip = conf->ip,
+		.port = conf->port,
+		.ca = conf->ca.data,
+		.ca_len = conf->ca.len,
+		.on_result = on_result,
+		.on_request = on_request,
 		.on_401 = on_401,
 	};
 

@@ -49,16 +49,15 @@ struct event;
 struct event_base;
 struct kube;
 
-#define RV_LEN		127
-#define KGROUPS		"/apis/shipstream.io/v1alpha1"
-#define OURS		"app.kubernetes.io%2Fmanaged-by%3Dbloodraven"
+#define RV_LEN  127
+#define KGROUPS "/apis/shipstream.io/v1alpha1"
+#define OURS    "app.kubernetes.io%2Fmanaged-by%3Dbloodraven"
 
 /* The kinds whose live objects are watched for drift. */
-#define KOWNED(X)							\
-	X(KW_CONFIGMAPS, "configmaps", "/api/v1/configmaps")		\
-	X(KW_PVCS, "persistentvolumeclaims",				\
-	    "/api/v1/persistentvolumeclaims")				\
-	X(KW_SERVICES, "services", "/api/v1/services")			\
+#define KOWNED(X)                                                              \
+	X(KW_CONFIGMAPS, "configmaps", "/api/v1/configmaps")                   \
+	X(KW_PVCS, "persistentvolumeclaims", "/api/v1/persistentvolumeclaims") \
+	X(KW_SERVICES, "services", "/api/v1/services")                         \
 	X(KW_DEPLOYMENTS, "deployments", "/apis/apps/v1/deployments")
 #define X(id, plural, path) id,
 enum kowned { KOWNED(X) KW_MAX };
@@ -66,318 +65,317 @@ enum kowned { KOWNED(X) KW_MAX };
 
 /* What is remembered of one applied object: hashes, never the object. */
 struct kown {
-	uint64_t	id;		/* of plural/name */
-	uint64_t	wanted;		/* of the body that was applied */
-	uint64_t	applied;	/* version that our apply left */
-	uint64_t	live;		/* version that was last seen */
-	uint32_t	mark;		/* of the list that had it */
-	enum kowned	kind;
-	bool		exists;
+	uint64_t id;      /* of plural/name */
+	uint64_t wanted;  /* of the body that was applied */
+	uint64_t applied; /* version that our apply left */
+	uint64_t live;    /* version that was last seen */
+	uint32_t mark;    /* of the list that had it */
+	enum kowned kind;
+	bool exists;
 };
 
 struct kpod {
 	TAILQ_ENTRY(kpod) link;
-	char		uid[UID_LEN + 1];
-	char		name[NAME_LEN + 1];
-	char		site[NAME_LEN + 1];
-	int64_t		created_ms;
-	uint64_t	told;		/* hash of the POD that was sent */
-	uint32_t	mark;
-	int		role;		/* live label, -1: none of ours */
-	int		healthy;	/* live label, -1: neither */
-	int		asked_role;	/* by the patch in flight */
-	bool		asked_healthy, deleting;
+	char uid[UID_LEN + 1];
+	char name[NAME_LEN + 1];
+	char site[NAME_LEN + 1];
+	int64_t created_ms;
+	uint64_t told; /* hash of the POD that was sent */
+	uint32_t mark;
+	int role;       /* live label, -1: none of ours */
+	int healthy;    /* live label, -1: neither */
+	int asked_role; /* by the patch in flight */
+	bool asked_healthy, deleting;
 };
 TAILQ_HEAD(kpods, kpod);
 
 /* An annotation that asks for something, as it was forwarded. */
 struct kann {
-	uint64_t	key, value;
-	bool		seen;
+	uint64_t key, value;
+	bool seen;
 };
-#define KANNS_MAX	16
+#define KANNS_MAX 16
 
 /* One chain of requests with its retry; at most one is in flight. */
 struct klane {
-	struct kh_req	*req;
-	struct event	*timer;
-	struct backoff	 backoff;
-	bool		 again;		/* something changed meanwhile */
+	struct kh_req *req;
+	struct event *timer;
+	struct backoff backoff;
+	bool again; /* something changed meanwhile */
 };
 
-struct kput {				/* a RECORD_PUT under way */
+struct kput { /* a RECORD_PUT under way */
 	struct m_record_put msg;
-	bool		 unknown;	/* a write of it may have landed */
+	bool unknown; /* a write of it may have landed */
 };
 
 struct kgroup {
 	RB_ENTRY(kgroup) node;
-	TAILQ_ENTRY(kgroup) waiting;	/* for a turn to apply */
-	struct kube	*k;
-	char		uid[UID_LEN + 1];
-	char		ns[NS_LEN + 1];
-	char		name[NAME_LEN + 1];
-	char		fg[NS_LEN + NAME_LEN + 2];
-	char		rv[RV_LEN + 1];		/* last seen */
-	uint32_t	mark;
-	yyjson_doc	*doc;		/* the last valid one, stripped */
-	struct kspec	spec;		/* of doc */
-	bool		valid;		/* the newest one is */
-	bool		deleting, release;
-	int64_t		generation;
-	char		problem[MSGTEXT_LEN + 1];
-	char		unused[MSGTEXT_LEN + 1];
-	char		drift[MSGTEXT_LEN + 1];	/* Deployments that differ */
-	uint64_t	told;		/* hash of the GROUP_CONF sent */
-	struct kann	anns[KANNS_MAX];
+	TAILQ_ENTRY(kgroup) waiting; /* for a turn to apply */
+	struct kube *k;
+	char uid[UID_LEN + 1];
+	char ns[NS_LEN + 1];
+	char name[NAME_LEN + 1];
+	char fg[NS_LEN + NAME_LEN + 2];
+	char rv[RV_LEN + 1]; /* last seen */
+	uint32_t mark;
+	yyjson_doc *doc;   /* the last valid one, stripped */
+	struct kspec spec; /* of doc */
+	bool valid;        /* the newest one is */
+	bool deleting, release;
+	int64_t generation;
+	char problem[MSGTEXT_LEN + 1];
+	char unused[MSGTEXT_LEN + 1];
+	char drift[MSGTEXT_LEN + 1]; /* Deployments that differ */
+	uint64_t told;               /* hash of the GROUP_CONF sent */
+	struct kann anns[KANNS_MAX];
 
 	/* kube_apply.c */
-	struct klane	apply;
-	bool		apply_queued, apply_running;
-	unsigned	apply_i, apply_n;
-	bool		apply_failed, apply_stale;
-	struct kobj	*objs;		/* while a pass runs */
-	struct kown	own[KOBJS_MAX];
-	unsigned	nown;
+	struct klane apply;
+	bool apply_queued, apply_running;
+	unsigned apply_i, apply_n;
+	bool apply_failed, apply_stale;
+	struct kobj *objs; /* while a pass runs */
+	struct kown own[KOBJS_MAX];
+	unsigned nown;
 
 	/* kube_write.c */
-	struct klane	status;
-	struct kput	*put;
-	struct m_record_put *annotate;	/* its annotations are not written */
+	struct klane status;
+	struct kput *put;
+	struct m_record_put *annotate; /* its annotations are not written */
 	struct m_group_status *want;
 	struct m_site_status *sites[SITES_MAX];
-	bool		status_dirty;
-	bool		need_record;	/* no quorum read of it yet */
-	uint64_t	status_hash;	/* of the last that was in place */
-	char		status_rv[RV_LEN + 1];	/* our own last write */
-	int64_t		status_ns;	/* when it was in place */
+	bool status_dirty;
+	bool need_record;           /* no quorum read of it yet */
+	uint64_t status_hash;       /* of the last that was in place */
+	char status_rv[RV_LEN + 1]; /* our own last write */
+	int64_t status_ns;          /* when it was in place */
 
 	/* kube_pods.c */
-	struct kpods	pods;
-	struct klane	label;
-	struct kpod	*labelled;	/* in flight */
+	struct kpods pods;
+	struct klane label;
+	struct kpod *labelled; /* in flight */
 
 	/* kube_secrets.c */
-	struct klane	creds;
-	struct ksecret	*secrets[KSECRETS_MAX];
-	unsigned	nsecrets, secret_i;
-	bool		creds_valid, creds_known, creds_force;
-	char		creds_problem[ERR_LEN + 1];
-	uint64_t	creds_told;
+	struct klane creds;
+	struct ksecret *secrets[KSECRETS_MAX];
+	unsigned nsecrets, secret_i;
+	bool creds_valid, creds_known, creds_force;
+	char creds_problem[ERR_LEN + 1];
+	uint64_t creds_told;
 
 	/* kube_misc.c */
-	struct klane	fin;
-	bool		fin_running;
+	struct klane fin;
+	bool fin_running;
 };
 
 RB_HEAD(kgroups, kgroup);
 RB_PROTOTYPE(kgroups, kgroup, node, kgroup_cmp)
 TAILQ_HEAD(kgroup_q, kgroup);
 
-#define KEVENTS_MAX	64		/* remembered, to count repeats */
+#define KEVENTS_MAX 64 /* remembered, to count repeats */
 struct kevent_seen {
-	uint64_t	hash;
-	char		path[KPATH_LEN + 64];
-	uint32_t	count;
-	int64_t		last_ms;
+	uint64_t hash;
+	char path[KPATH_LEN + 64];
+	uint32_t count;
+	int64_t last_ms;
 };
 
 struct kube {
 	struct event_base *base;
-	struct kh	*kh;
-	struct m_kube_conf conf;	/* ca emptied after set-up */
+	struct kh *kh;
+	struct m_kube_conf conf; /* ca emptied after set-up */
 	/* Where messages to the parent go. */
-	void		(*send)(void *, uint32_t type, const void *msg);
-	void		*send_arg;
+	void (*send)(void *, uint32_t type, const void *msg);
+	void *send_arg;
 
-	struct lease	lease;
-	struct event	*lease_timer, *deadline_timer;
-	struct kh_req	*lease_req;
-	bool		leader;		/* told the parent so */
-	bool		taking;		/* reading groups before leading */
-	unsigned	release_waits;
-	bool		api_ok, api_told, synced, synced_told;
-	int64_t		asked_ns;	/* for a newer token */
+	struct lease lease;
+	struct event *lease_timer, *deadline_timer;
+	struct kh_req *lease_req;
+	bool leader; /* told the parent so */
+	bool taking; /* reading groups before leading */
+	unsigned release_waits;
+	bool api_ok, api_told, synced, synced_told;
+	int64_t asked_ns; /* for a newer token */
 
-	struct kgroups	groups;
-	unsigned	ngroups;
-	struct kwatch	*w_groups, *w_pods, *w_owned[KW_MAX];
-	struct kown_ctx { struct kube *k; enum kowned kind; } octx[KW_MAX];
-	uint32_t	mark, pod_mark, own_mark[KW_MAX];
-	bool		listing;	/* groups, just now */
+	struct kgroups groups;
+	unsigned ngroups;
+	struct kwatch *w_groups, *w_pods, *w_owned[KW_MAX];
+	struct kown_ctx {
+		struct kube *k;
+		enum kowned kind;
+	} octx[KW_MAX];
+	uint32_t mark, pod_mark, own_mark[KW_MAX];
+	bool listing; /* groups, just now */
 
-	struct kgroup_q	waiting;	/* for apply */
-	unsigned	applying;
+	struct kgroup_q waiting; /* for apply */
+	unsigned applying;
 
 	struct kevent_seen events[KEVENTS_MAX];
-	uint64_t	serial;
-	struct klane	token;
-	struct kh_req	*discovery;
-	struct event	*discovery_timer;
-	bool		policy_v1, externaldns;
+	uint64_t serial;
+	struct klane token;
+	struct kh_req *discovery;
+	struct event *discovery_timer;
+	bool policy_v1, externaldns;
 };
 
 /* ---------------------------------------------------------------- kube.c - */
 
 /* As kube_setup() does, without privsep: for the tests. NULL: bad CA. */
-struct kube	*kube_new(struct event_base *, const struct m_kube_conf *,
-		    const struct secret *token,
-		    void (*send)(void *, uint32_t, const void *), void *arg);
-void		 kube_message(struct kube *, uint32_t type, const void *msg);
-void		 kube_free(struct kube *);
+struct kube *kube_new(struct event_base *, const struct m_kube_conf *,
+    const struct secret *token, void (*send)(void *, uint32_t, const void *),
+    void *arg);
+void kube_message(struct kube *, uint32_t type, const void *msg);
+void kube_free(struct kube *);
 
-void		 kube_tell(struct kube *, uint32_t type, const void *msg);
-void		 kube_ack(struct kube *, const char *group, uint64_t seq,
-		    const struct kh_resp *, const char *error);
+void kube_tell(struct kube *, uint32_t type, const void *msg);
+void kube_ack(struct kube *, const char *group, uint64_t seq,
+    const struct kh_resp *, const char *error);
 /* A watch completed its first list, perhaps the last one to do so. */
-void		 kube_check_synced(struct kube *);
+void kube_check_synced(struct kube *);
 
 /* Lanes: one request at a time, retried with back-off. */
-void		 klane_init(struct klane *, struct kube *,
-		    void (*run)(int, short, void *), void *arg,
-		    int64_t min_ms, int64_t max_ms);
-void		 klane_free(struct klane *);
-void		 klane_in(struct klane *, int64_t ms);
+void klane_init(struct klane *, struct kube *, void (*run)(int, short, void *),
+    void *arg, int64_t min_ms, int64_t max_ms);
+void klane_free(struct klane *);
+void klane_in(struct klane *, int64_t ms);
 /* After a failure; honours Retry-After. */
-void		 klane_retry(struct klane *, const struct kh_resp *);
+void klane_retry(struct klane *, const struct kh_resp *);
 /* Ran as wanted: forget the back-off. */
-void		 klane_ok(struct klane *);
+void klane_ok(struct klane *);
 
 /*
  * Send a JSON body. root is written and doc freed; either may be NULL.
  * write: only while kube_may_write(). arg must begin with a struct kube *.
  */
 struct kcall {
-	struct kube	*k;
-	enum kh_method	 method;
-	const char	*path, *type;
-	yyjson_mut_doc	*doc;
-	yyjson_mut_val	*root;
-	int64_t		 deadline_ms;	/* 0: the usual */
-	kh_may_fn	*may;
-	kh_done_fn	*done;
-	void		*arg;
+	struct kube *k;
+	enum kh_method method;
+	const char *path, *type;
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *root;
+	int64_t deadline_ms; /* 0: the usual */
+	kh_may_fn *may;
+	kh_done_fn *done;
+	void *arg;
 };
-struct kh_req	*kube_call(const struct kcall *);
+struct kh_req *kube_call(const struct kcall *);
 /* What set-up of both workers needs: an address, and memory given back. */
-int		 kube_address(struct m_kube_conf *);
-void		 kube_memory(void);
+int kube_address(struct m_kube_conf *);
+void kube_memory(void);
 
 /* --------------------------------------------------------- kube_leader.c - */
 
-void		 kleader_start(struct kube *);
-void		 kleader_free(struct kube *);
+void kleader_start(struct kube *);
+void kleader_free(struct kube *);
 /* Write nothing any more, wait for answers, empty the Lease, tell. */
-void		 kleader_release(struct kube *);
+void kleader_release(struct kube *);
 /* Are we the leader, and not past the deadline, right now? */
-bool		 kube_may_write(const struct kube *);
+bool kube_may_write(const struct kube *);
 /* Groups were listed by a quorum read. */
-void		 kube_groups_listed(struct kube *);
+void kube_groups_listed(struct kube *);
 /* For .may of calls whose arg is the group, or the kube itself. */
-bool		 kgroup_may_write(void *);
-bool		 kube_may_write_fn(void *);
+bool kgroup_may_write(void *);
+bool kube_may_write_fn(void *);
 
 /* ---------------------------------------------------------- kube_group.c - */
 
-void		 kgroups_start(struct kube *);
-void		 kgroup_free(struct kgroup *);
-struct kgroup	*kgroup_by_uid(struct kube *, const char *);
-struct kgroup	*kgroup_by_name(struct kube *, const char *ns,
-		    const char *name);
+void kgroups_start(struct kube *);
+void kgroup_free(struct kgroup *);
+struct kgroup *kgroup_by_uid(struct kube *, const char *);
+struct kgroup *kgroup_by_name(struct kube *, const char *ns, const char *name);
 /* Everything that only a leader does, anew. */
-void		 kgroup_kick(struct kgroup *);
+void kgroup_kick(struct kgroup *);
 /* The API server is back: no more waiting. */
-void		 kgroup_revive(struct kgroup *);
+void kgroup_revive(struct kgroup *);
 /* Path of the group's object, with a subresource or "". */
-void		 kgroup_path(const struct kgroup *, const char *sub,
-		    char [static KH_PATH_MAX]);
+void
+kgroup_path(const struct kgroup *, const char *sub, char[static KH_PATH_MAX]);
 
 /* ---------------------------------------------------------- kube_apply.c - */
 
-void		 kapply_init(struct kgroup *);
-void		 kapply_free(struct kgroup *);
-void		 kapply_kick(struct kgroup *);
+void kapply_init(struct kgroup *);
+void kapply_free(struct kgroup *);
+void kapply_kick(struct kgroup *);
 /* Another spec is in force: a pass of the old one ends. */
-void		 kapply_spec(struct kgroup *);
-void		 kowned_start(struct kube *);
+void kapply_spec(struct kgroup *);
+void kowned_start(struct kube *);
 /* Pure: must this object be written? For the tests. */
-bool		 kown_differs(const struct kown *, uint64_t wanted, bool once);
+bool kown_differs(const struct kown *, uint64_t wanted, bool once);
 
 /* -------------------------------------------------------- kube_write.c - */
 
-void		 kstatus_init(struct kgroup *);
-void		 kstatus_free(struct kgroup *);
-void		 kstatus_kick(struct kgroup *);
-void		 kstatus_site(struct kgroup *, const struct m_site_status *);
-void		 kstatus_group(struct kgroup *, const struct m_group_status *);
-void		 krecord_put(struct kgroup *, const struct m_record_put *);
+void kstatus_init(struct kgroup *);
+void kstatus_free(struct kgroup *);
+void kstatus_kick(struct kgroup *);
+void kstatus_site(struct kgroup *, const struct m_site_status *);
+void kstatus_group(struct kgroup *, const struct m_group_status *);
+void krecord_put(struct kgroup *, const struct m_record_put *);
 /* Decode and tell RECORD; obj is from a quorum read. */
-void		 krecord_tell(struct kgroup *, yyjson_val *obj);
+void krecord_tell(struct kgroup *, yyjson_val *obj);
 /* Pure: does the record say what this put wanted? For the tests. */
-bool		 krecord_is(const struct m_record *,
-		    const struct m_record_put *);
+bool krecord_is(const struct m_record *, const struct m_record_put *);
 
 /* ----------------------------------------------------------- kube_pods.c - */
 
-void		 kpods_init(struct kgroup *);
-void		 kpods_free(struct kgroup *);
-void		 kpods_start(struct kube *);
-void		 kpods_kick(struct kgroup *);
-void		 kpod_delete(struct kube *, const struct m_pod_delete *);
-void		 kpod_release(struct kube *, const struct m_pod_release *);
+void kpods_init(struct kgroup *);
+void kpods_free(struct kgroup *);
+void kpods_start(struct kube *);
+void kpods_kick(struct kgroup *);
+void kpod_delete(struct kube *, const struct m_pod_delete *);
+void kpod_release(struct kube *, const struct m_pod_release *);
 
 /* One Pod's labels for the choice of the next patch. */
 struct klabel {
-	unsigned	want_role;	/* enum role_label */
-	bool		want_healthy;
-	int		role, healthy;	/* live, -1: other or none */
+	unsigned want_role; /* enum role_label */
+	bool want_healthy;
+	int role, healthy; /* live, -1: other or none */
 };
 /*
  * Pure: the Pod to relabel next, -1 when none may be. The primary comes
  * last, and never while another Pod carries its label.
  */
-int		 klabel_next(const struct klabel *, unsigned n);
+int klabel_next(const struct klabel *, unsigned n);
 
 /* -------------------------------------------------------- kube_secrets.c - */
 
-void		 kcreds_init(struct kgroup *);
-void		 kcreds_free(struct kgroup *);
+void kcreds_init(struct kgroup *);
+void kcreds_free(struct kgroup *);
 /* The spec changed: watch what it refers to now, and read it. */
-void		 kcreds_spec(struct kgroup *);
+void kcreds_spec(struct kgroup *);
 /* Read and tell again, changed or not. */
-void		 kcreds_ask(struct kgroup *);
+void kcreds_ask(struct kgroup *);
 /* Say what is wrong with them in an Event (a new leader). */
-void		 kcreds_event(struct kgroup *);
+void kcreds_event(struct kgroup *);
 
 /* --------------------------------------------------------- kube_events.c - */
 
-void		 kevent_emit(struct kgroup *, bool warning,
-		    const char *reason, const char *message);
+void kevent_emit(
+    struct kgroup *, bool warning, const char *reason, const char *message);
 
 /* ----------------------------------------------------------- kube_misc.c - */
 
 /* Add or remove a finalizer by read, conditional patch, read again. */
 struct kfin {
-	struct kube	*k;
-	char		 path[KH_PATH_MAX];
-	char		 uid[UID_LEN + 1];
-	const char	*finalizer;
-	bool		 want;		/* else remove */
-	int64_t		 valid_until_ns; /* 0: the Lease alone decides */
-	unsigned	 tries;
+	struct kube *k;
+	char path[KH_PATH_MAX];
+	char uid[UID_LEN + 1];
+	const char *finalizer;
+	bool want;              /* else remove */
+	int64_t valid_until_ns; /* 0: the Lease alone decides */
+	unsigned tries;
 	/* resp is the last answer; the object is as wanted when it is 200. */
-	void		(*done)(void *, const struct kh_resp *);
-	void		*arg;
+	void (*done)(void *, const struct kh_resp *);
+	void *arg;
 };
-void		 kfin_run(const struct kfin *);
-void		 kgroup_finalizer(struct kgroup *);
-void		 kmisc_init(struct kgroup *);
-void		 kmisc_free(struct kgroup *);
-void		 kannotation_del(struct kgroup *,
-		    const struct m_annotation_del *);
-void		 ktoken_start(struct kube *);
-void		 ktoken_ask(struct kube *);
-void		 kdiscovery_start(struct kube *);
-void		 kdiscovery_free(struct kube *);
+void kfin_run(const struct kfin *);
+void kgroup_finalizer(struct kgroup *);
+void kmisc_init(struct kgroup *);
+void kmisc_free(struct kgroup *);
+void kannotation_del(struct kgroup *, const struct m_annotation_del *);
+void ktoken_start(struct kube *);
+void ktoken_ask(struct kube *);
+void kdiscovery_start(struct kube *);
+void kdiscovery_free(struct kube *);
 
 #endif /* KUBE_H */

@@ -29,14 +29,14 @@
 #include "kube.h"
 
 /* Passes of this many groups at a time: a start has all of them at once. */
-#define PASSES_MAX	8
+#define PASSES_MAX   8
 /* Drift that comes back is restored this often and no more. */
-#define DRIFT_MS	500
-#define APPLY_MAX_MS	60000
+#define DRIFT_MS     500
+#define APPLY_MAX_MS 60000
 
-static void	 pass_step(struct kgroup *);
-static void	 deployments_done(void *, const struct kh_resp *);
-static void	 object_done(void *, const struct kh_resp *);
+static void pass_step(struct kgroup *);
+static void deployments_done(void *, const struct kh_resp *);
+static void object_done(void *, const struct kh_resp *);
 
 static uint64_t
 own_id(const char *plural, const char *name)
@@ -146,17 +146,22 @@ static void
 pass_begin(struct kgroup *g)
 {
 	char path[KH_PATH_MAX], sel[3 * NAME_LEN + 1];
-	struct kcall c = { .k = g->k, .method = KH_GET, .path = path,
-	    .done = deployments_done, .arg = g };
+	struct kcall c = { .k = g->k,
+		.method = KH_GET,
+		.path = path,
+		.done = deployments_done,
+		.arg = g };
 
 	g->apply.again = g->apply_stale = false;
 	g->apply_running = true;
 	g->k->applying++;
 	(void)kh_escape(sel, sizeof(sel), g->name);
 	/* The live server ids, and what already runs. */
-	(void)snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%s/"
+	(void)snprintf(path, sizeof(path),
+	    "/apis/apps/v1/namespaces/%s/"
 	    "deployments?labelSelector=%s%%2Cshipstream.io%%2F"
-	    "failover-group%%3D%s", g->ns, OURS, sel);
+	    "failover-group%%3D%s",
+	    g->ns, OURS, sel);
 	g->apply.req = kube_call(&c);
 }
 
@@ -184,8 +189,8 @@ kapply_kick(struct kgroup *g)
 		g->apply.again = true;
 	else if (!g->apply_queued && may_run(g) &&
 	    !evtimer_pending(g->apply.timer, NULL))
-		klane_in(&g->apply, g->apply.backoff.cur_ms == 0 ? 0 :
-		    DRIFT_MS);
+		klane_in(
+		    &g->apply, g->apply.backoff.cur_ms == 0 ? 0 : DRIFT_MS);
 }
 
 /* ------------------------------------------------------------- Deployments */
@@ -195,8 +200,8 @@ ann(yyjson_val *obj, const char *key)
 {
 	const char *s;
 
-	s = yyjson_get_str(yyjson_obj_get(kj_at(obj, "metadata",
-	    "annotations"), key));
+	s = yyjson_get_str(
+	    yyjson_obj_get(kj_at(obj, "metadata", "annotations"), key));
 	return s == NULL ? "" : s;
 }
 
@@ -208,9 +213,10 @@ find_drift(struct kgroup *g, yyjson_val *items)
 	size_t i, n;
 	yyjson_val *d;
 
-	yyjson_arr_foreach(items, i, n, d) {
-		const char *site = yyjson_get_str(yyjson_obj_get(kj_at(d,
-		    "metadata", "labels"), KLABEL_SITE));
+	yyjson_arr_foreach(items, i, n, d)
+	{
+		const char *site = yyjson_get_str(yyjson_obj_get(
+		    kj_at(d, "metadata", "labels"), KLABEL_SITE));
 		int s = site == NULL ? -1 : kspec_site(&g->spec, site);
 
 		if (s == -1 || kspec_hash(&g->spec, (unsigned)s, hash) == -1 ||
@@ -247,7 +253,8 @@ deployments_done(void *arg, const struct kh_resp *p)
 	/* The newest spec: what changed it before this line is in it. */
 	g->apply_stale = false;
 	kspec_server_ids(&g->spec, items);
-	yyjson_arr_foreach(items, i, n, d) {
+	yyjson_arr_foreach(items, i, n, d)
+	{
 		o = own_get(g, "deployments", kj_meta(d, "name"));
 		if (o != NULL)
 			o->exists = true;
@@ -271,8 +278,13 @@ object_send(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
 {
 	char path[KH_PATH_MAX];
 	struct kcall c = {
-		.k = g->k, .path = path, .doc = doc, .root = root,
-		.may = kgroup_may_write, .done = object_done, .arg = g,
+		.k = g->k,
+		.path = path,
+		.doc = doc,
+		.root = root,
+		.may = kgroup_may_write,
+		.done = object_done,
+		.arg = g,
 	};
 
 	if (o->once) {
@@ -283,8 +295,7 @@ object_send(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
 		c.method = KH_PATCH;
 		c.type = KH_APPLY;
 		(void)snprintf(path, sizeof(path),
-		    "%s?fieldManager=" BR_FIELD_MANAGER "&force=true",
-		    o->path);
+		    "%s?fieldManager=" BR_FIELD_MANAGER "&force=true", o->path);
 	}
 	g->apply.req = kube_call(&c);
 }
@@ -346,17 +357,19 @@ object_written(struct kown *own, const struct kh_resp *p)
 }
 
 static void
-object_refused(struct kgroup *g, const struct kobj *o,
-    const struct kh_resp *p)
+object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 {
 	char msg[MSGTEXT_LEN + 1], why[ERR_LEN + 1];
 	yyjson_doc *d = kj_read(p->body, p->len);
 	const char *s = NULL;
 
 	if (d != NULL)
-		s = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(d),
-		    "message"));
-	(void)strlcpy(why, s != NULL ? s : p->error != NULL ? p->error : "",
+		s = yyjson_get_str(
+		    yyjson_obj_get(yyjson_doc_get_root(d), "message"));
+	(void)strlcpy(why,
+	    s != NULL            ? s :
+		p->error != NULL ? p->error :
+				   "",
 	    sizeof(why));
 	yyjson_doc_free(d);
 	log_ev(LL_WARN, "object could not be applied", KVS("fg", g->fg),
@@ -364,8 +377,8 @@ object_refused(struct kgroup *g, const struct kobj *o,
 	    KVI("status", p->status), KVS("error", why));
 	if (p->status < 400 || p->status >= 500 || p->status == 429)
 		return;
-	(void)snprintf(msg, sizeof(msg), "%s %s: %.600s", plural(o), o->name,
-	    why);
+	(void)snprintf(
+	    msg, sizeof(msg), "%s %s: %.600s", plural(o), o->name, why);
 	kevent_emit(g, true, "ApplyFailed", msg);
 }
 
@@ -440,14 +453,14 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 {
 	struct kown_ctx *c = arg;
 	const char *name = kj_meta(obj, "name");
-	const char *group = yyjson_get_str(yyjson_obj_get(kj_at(obj,
-	    "metadata", "labels"), KLABEL_GROUP));
-	struct kgroup *g = group == NULL ? NULL :
+	const char *group = yyjson_get_str(
+	    yyjson_obj_get(kj_at(obj, "metadata", "labels"), KLABEL_GROUP));
+	struct kgroup *g = group == NULL ?
+	    NULL :
 	    kgroup_by_name(c->k, kj_meta(obj, "namespace"), group);
 	struct kown *o;
 
-	if (g == NULL ||
-	    (o = own_get(g, plurals[c->kind], name)) == NULL)
+	if (g == NULL || (o = own_get(g, plurals[c->kind], name)) == NULL)
 		return;
 	o->mark = c->k->own_mark[c->kind];
 	o->live = version(obj);
@@ -469,7 +482,7 @@ on_listed(void *arg)
 	struct kgroup *g;
 	struct kown *o;
 
-	RB_FOREACH(g, kgroups, &c->k->groups)
+	RB_FOREACH (g, kgroups, &c->k->groups)
 		for (unsigned i = 0; i < g->nown; i++) {
 			o = &g->own[i];
 			if (o->kind != c->kind || !o->exists ||
@@ -494,11 +507,15 @@ kowned_start(struct kube *k)
 
 	for (int i = 0; i < KW_MAX; i++) {
 		struct kwatch_conf c = {
-			.name = plurals[i], .path = path,
+			.name = plurals[i],
+			.path = path,
 			.query = "labelSelector=" OURS
-			    "%2Cshipstream.io%2Ffailover-group",
-			.limit = 100, .begin = on_begin, .object = on_object,
-			.listed = on_listed, .arg = &k->octx[i],
+				 "%2Cshipstream.io%2Ffailover-group",
+			.limit = 100,
+			.begin = on_begin,
+			.object = on_object,
+			.listed = on_listed,
+			.arg = &k->octx[i],
 		};
 
 		k->octx[i].k = k;
@@ -506,9 +523,11 @@ kowned_start(struct kube *k)
 		if (ns[0] == '\0')
 			(void)strlcpy(path, paths[i], sizeof(path));
 		else
-			(void)snprintf(path, sizeof(path), "%.*s/namespaces/"
-			    "%s/%s", (int)(strrchr(paths[i], '/') - paths[i]),
-			    paths[i], ns, plurals[i]);
+			(void)snprintf(path, sizeof(path),
+			    "%.*s/namespaces/"
+			    "%s/%s",
+			    (int)(strrchr(paths[i], '/') - paths[i]), paths[i],
+			    ns, plurals[i]);
 		k->w_owned[i] = kwatch_new(k->kh, k->base, &c);
 	}
 }

@@ -27,12 +27,12 @@
 
 #include "kube.h"
 
-#define REPEAT_MS	(10 * 60 * 1000)
+#define REPEAT_MS (10 * 60 * 1000)
 
 /* Outlives its group: the last Event of a group is about its end. */
 struct sent {
-	struct kube	*k;
-	uint64_t	 hash;
+	struct kube *k;
+	uint64_t hash;
 };
 
 static struct kevent_seen *
@@ -76,13 +76,17 @@ event_may(void *arg)
 }
 
 static void
-event_first(struct kgroup *g, const struct m_event *m,
-    struct kevent_seen *e, struct kcall *c, char path[static KH_PATH_MAX])
+event_first(struct kgroup *g, const struct m_event *m, struct kevent_seen *e,
+    struct kcall *c, char path[static KH_PATH_MAX])
 {
 	struct kevent v = {
-		.ns = g->ns, .name = g->name, .uid = g->uid,
-		.resource_version = g->rv, .event = m,
-		.instance = g->k->conf.identity, .now_ms = e->last_ms,
+		.ns = g->ns,
+		.name = g->name,
+		.uid = g->uid,
+		.resource_version = g->rv,
+		.event = m,
+		.instance = g->k->conf.identity,
+		.now_ms = e->last_ms,
 		.serial = g->k->serial++ ^ (uint64_t)e->last_ms << 20,
 	};
 	char coll[KPATH_LEN];
@@ -92,19 +96,20 @@ event_first(struct kgroup *g, const struct m_event *m,
 	c->type = KH_JSON;
 	c->doc = kj_new();
 	c->root = kevent_render(c->doc, &v);
-	name = yyjson_mut_get_str(yyjson_mut_obj_get(yyjson_mut_obj_get(
-	    c->root, "metadata"), "name"));
-	(void)snprintf(coll, sizeof(coll), "/api/v1/namespaces/%s/events",
-	    g->ns);
-	if (name == NULL || (size_t)snprintf(e->path, sizeof(e->path),
-	    "%s/%s", coll, name) >= sizeof(e->path))
-		e->hash = 0;		/* cannot be counted */
+	name = yyjson_mut_get_str(yyjson_mut_obj_get(
+	    yyjson_mut_obj_get(c->root, "metadata"), "name"));
+	(void)snprintf(
+	    coll, sizeof(coll), "/api/v1/namespaces/%s/events", g->ns);
+	if (name == NULL ||
+	    (size_t)snprintf(e->path, sizeof(e->path), "%s/%s", coll, name) >=
+		sizeof(e->path))
+		e->hash = 0; /* cannot be counted */
 	(void)strlcpy(path, coll, KH_PATH_MAX);
 }
 
 static void
-event_again(struct kevent_seen *e, struct kcall *c,
-    char path[static KH_PATH_MAX])
+event_again(
+    struct kevent_seen *e, struct kcall *c, char path[static KH_PATH_MAX])
 {
 	char when[KTIME_LEN];
 
@@ -119,13 +124,14 @@ event_again(struct kevent_seen *e, struct kcall *c,
 }
 
 void
-kevent_emit(struct kgroup *g, bool warning, const char *reason,
-    const char *message)
+kevent_emit(
+    struct kgroup *g, bool warning, const char *reason, const char *message)
 {
 	char path[KH_PATH_MAX];
 	struct kube *k = g->k;
-	struct kcall c = { .k = k, .path = path, .may = event_may,
-	    .done = event_done };
+	struct kcall c = {
+		.k = k, .path = path, .may = event_may, .done = event_done
+	};
 	struct m_event m = { .warning = warning };
 	struct timespec ts;
 	struct kevent_seen *e;

@@ -50,15 +50,15 @@ kgroup_by_name(struct kube *k, const char *ns, const char *name)
 {
 	struct kgroup *g;
 
-	RB_FOREACH(g, kgroups, &k->groups)
+	RB_FOREACH (g, kgroups, &k->groups)
 		if (strcmp(g->name, name) == 0 && strcmp(g->ns, ns) == 0)
 			return g;
 	return NULL;
 }
 
 void
-kgroup_path(const struct kgroup *g, const char *sub,
-    char path[static KH_PATH_MAX])
+kgroup_path(
+    const struct kgroup *g, const char *sub, char path[static KH_PATH_MAX])
 {
 	(void)snprintf(path, KH_PATH_MAX,
 	    KGROUPS "/namespaces/%s/mysqlfailovergroups/%s%s", g->ns, g->name,
@@ -124,7 +124,8 @@ static bool
 is_request(const char *key)
 {
 	static const char *const own[] = {
-		BR_ANN "last-failover", BR_ANN "last-failover-target",
+		BR_ANN "last-failover",
+		BR_ANN "last-failover-target",
 		KANN_SERVER_ID,
 	};
 
@@ -229,8 +230,8 @@ adopt(struct kgroup *g, yyjson_val *obj)
 }
 
 static void
-tell_conf(struct kgroup *g, const struct kspec *s,
-    const struct kproblems *problems)
+tell_conf(
+    struct kgroup *g, const struct kspec *s, const struct kproblems *problems)
 {
 	static struct m_group_conf m;
 	uint64_t h;
@@ -303,7 +304,7 @@ void
 kgroup_revive(struct kgroup *g)
 {
 	struct klane *lanes[] = { &g->apply, &g->status, &g->label, &g->creds,
-	    &g->fin };
+		&g->fin };
 
 	for (size_t i = 0; i < PS_NITEMS(lanes); i++) {
 		if (lanes[i]->backoff.cur_ms == 0)
@@ -348,12 +349,12 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 			return;
 		}
 		/* The same name with another UID: the old one is gone. */
-		old = kgroup_by_name(k, kj_meta(obj, "namespace"),
-		    kj_meta(obj, "name"));
+		old = kgroup_by_name(
+		    k, kj_meta(obj, "namespace"), kj_meta(obj, "name"));
 		if (old != NULL)
 			kgroup_gone(old);
-		g = kgroup_new(k, uid, kj_meta(obj, "namespace"),
-		    kj_meta(obj, "name"));
+		g = kgroup_new(
+		    k, uid, kj_meta(obj, "namespace"), kj_meta(obj, "name"));
 		/* What a watch brings is no quorum read: get the record. */
 		g->need_record = !k->listing;
 	}
@@ -368,7 +369,7 @@ on_listed(void *arg)
 	struct kgroup *g, *next;
 
 	k->listing = false;
-	RB_FOREACH_SAFE(g, kgroups, &k->groups, next)
+	RB_FOREACH_SAFE (g, kgroups, &k->groups, next)
 		if (g->mark != k->mark)
 			kgroup_gone(g);
 	if (k->w_pods == NULL) {
@@ -384,14 +385,19 @@ kgroups_start(struct kube *k)
 {
 	char path[KH_PATH_MAX];
 	struct kwatch_conf c = {
-		.name = "mysqlfailovergroups", .path = path, .query = "",
-		.limit = 50, .begin = on_begin, .object = on_object,
-		.listed = on_listed, .arg = k,
+		.name = "mysqlfailovergroups",
+		.path = path,
+		.query = "",
+		.limit = 50,
+		.begin = on_begin,
+		.object = on_object,
+		.listed = on_listed,
+		.arg = k,
 	};
 
 	if (k->conf.watch_namespace[0] == '\0')
-		(void)strlcpy(path, KGROUPS "/mysqlfailovergroups",
-		    sizeof(path));
+		(void)strlcpy(
+		    path, KGROUPS "/mysqlfailovergroups", sizeof(path));
 	else
 		(void)snprintf(path, sizeof(path),
 		    KGROUPS "/namespaces/%s/mysqlfailovergroups",

@@ -41,63 +41,62 @@
 #include "kube_http.h"
 
 /* Connecting and the TLS handshake; the server is near or away. */
-#define CONNECT_MS	2500
+#define CONNECT_MS      2500
 /* Unanswered bytes or keep-alives for this long: the peer is gone. */
-#define USER_TIMEOUT_MS	10000
-#define KEEP_IDLE_S	5L
-#define KEEP_INTVL_S	2L
-#define IDLE_CONNS	8L
+#define USER_TIMEOUT_MS 10000
+#define KEEP_IDLE_S     5L
+#define KEEP_INTVL_S    2L
+#define IDLE_CONNS      8L
 /* After a request that was never answered, idle connections are suspect. */
-#define SUSPECT_MS	15000
+#define SUSPECT_MS      15000
 
 TAILQ_HEAD(kh_reqs, kh_req);
 
 struct kh {
-	struct event_base	*base;
-	CURLM			*multi;
-	struct event		*timer;
-	struct kh_conf		 c;
-	char			*host, *ip, *origin;
-	struct curl_slist	*connect_to;
-	struct curl_blob	 ca;
-	struct secret		 token;
-	struct kh_reqs		 all, dirty;
-	unsigned		 inflight;
-	uint64_t		 reads, writes;
-	struct monotime		 suspect_until;
-	bool			 draining;
+	struct event_base *base;
+	CURLM *multi;
+	struct event *timer;
+	struct kh_conf c;
+	char *host, *ip, *origin;
+	struct curl_slist *connect_to;
+	struct curl_blob ca;
+	struct secret token;
+	struct kh_reqs all, dirty;
+	unsigned inflight;
+	uint64_t reads, writes;
+	struct monotime suspect_until;
+	bool draining;
 };
 
 struct kh_req {
-	TAILQ_ENTRY(kh_req)	 link, dlink;
-	struct kh		*kh;
-	CURL			*easy;
-	struct curl_slist	*hdr;
-	struct kh_opts		 o;
-	char			*body;
-	char			*buf;		/* received, not delivered */
-	size_t			 len, cap;
-	struct event		*idle;
-	int64_t			 begun_ns, sent_ns;
-	bool			 sent, refused, too_big, silent, headed;
-	bool			 dirty, ended;
-	CURLcode		 res;
-	char			 resource[KH_RESOURCE_LEN + 1];
-	char			 err[CURL_ERROR_SIZE];
+	TAILQ_ENTRY(kh_req) link, dlink;
+	struct kh *kh;
+	CURL *easy;
+	struct curl_slist *hdr;
+	struct kh_opts o;
+	char *body;
+	char *buf; /* received, not delivered */
+	size_t len, cap;
+	struct event *idle;
+	int64_t begun_ns, sent_ns;
+	bool sent, refused, too_big, silent, headed;
+	bool dirty, ended;
+	CURLcode res;
+	char resource[KH_RESOURCE_LEN + 1];
+	char err[CURL_ERROR_SIZE];
 };
 
-static const char *const methods[] = {
-	"GET", "POST", "PUT", "PATCH", "DELETE"
-};
+static const char *const methods[] = { "GET", "POST", "PUT", "PATCH",
+	"DELETE" };
 
 /* A curl socket and its libevent watch. */
 struct kh_sock {
-	struct kh	*kh;
-	struct event	*ev;
+	struct kh *kh;
+	struct event *ev;
 };
 
-static void	 kh_drain(struct kh *);
-static void	 req_free(struct kh_req *);
+static void kh_drain(struct kh *);
+static void req_free(struct kh_req *);
 
 /* ------------------------------------------------------------ back-off --- */
 
@@ -205,8 +204,9 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 {
 	struct kh_sock *s = arg;
 
-	socket_action(s->kh, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) |
-	    (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+	socket_action(s->kh, fd,
+	    (what & EV_READ ? CURL_CSELECT_IN : 0) |
+		(what & EV_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
 static void
@@ -383,9 +383,10 @@ req_result(struct kh_req *r, struct kh_resp *p)
 	/* A cut answer is no answer; a stream's end may come as a cut. */
 	if (r->res != CURLE_OK) {
 		p->status = 0;
-		p->error = r->silent ? "silent for too long" :
-		    r->refused ? "not allowed any more" :
-		    r->err[0] != '\0' ? r->err : curl_easy_strerror(r->res);
+		p->error = r->silent  ? "silent for too long" :
+		    r->refused        ? "not allowed any more" :
+		    r->err[0] != '\0' ? r->err :
+					curl_easy_strerror(r->res);
 	}
 	if (r->buf != NULL) {
 		r->buf[r->len] = '\0';
@@ -403,8 +404,7 @@ req_done(struct kh_req *r)
 
 	req_result(r, &p);
 	if (p.status == 0 && !p.refused && !p.too_big) {
-		kh->suspect_until = monotime_add_ms(monotime_now(),
-		    SUSPECT_MS);
+		kh->suspect_until = monotime_add_ms(monotime_now(), SUSPECT_MS);
 	}
 	/* Off the lists before the callback: it may free its owner. */
 	TAILQ_REMOVE(&kh->all, r, link);
@@ -418,8 +418,8 @@ req_done(struct kh_req *r)
 	    KVMS("took", (monotime_now().ns - r->begun_ns) / 1000000),
 	    KVB("stream", r->o.data != NULL), KVS("error", p.error));
 	if (kh->c.on_request != NULL && r->sent)
-		kh->c.on_request(kh->c.arg, methods[r->o.method], r->resource,
-		    p.status);
+		kh->c.on_request(
+		    kh->c.arg, methods[r->o.method], r->resource, p.status);
 	if (p.status == 401 && kh->c.on_401 != NULL)
 		kh->c.on_401(kh->c.arg);
 	r->o.done(r->o.arg, &p);
@@ -450,7 +450,7 @@ req_data(struct kh_req *r)
 	rc = r->o.data(r->o.arg, buf, len);
 	freezero(buf, cap);
 	/* The callback may have cancelled its own request. */
-	TAILQ_FOREACH(t, &kh->all, link)
+	TAILQ_FOREACH (t, &kh->all, link)
 		if (t == r)
 			break;
 	if (t == NULL)
@@ -544,8 +544,8 @@ req_headers(struct kh_req *r)
 		explicit_bzero(line, sizeof(line));
 	}
 	if (r->o.body != NULL) {
-		(void)snprintf(type, sizeof(type), "Content-Type: %s",
-		    r->o.type);
+		(void)snprintf(
+		    type, sizeof(type), "Content-Type: %s", r->o.type);
 		req_header(r, type);
 	}
 	curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->hdr);
@@ -561,8 +561,8 @@ req_method(struct kh_req *r)
 			fatal("malloc");
 		memcpy(r->body, r->o.body, r->o.len);
 		curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body);
-		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
-		    (curl_off_t)r->o.len);
+		curl_easy_setopt(
+		    e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->o.len);
 	} else if (r->o.method == KH_GET)
 		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, methods[r->o.method]);
@@ -585,8 +585,9 @@ req_options(struct kh_req *r)
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, r->o.multiplex ?
-	    (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+	    r->o.multiplex ? (long)CURL_HTTP_VERSION_2TLS :
+			     (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, r->o.multiplex ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)r->o.deadline_ms);
@@ -672,7 +673,7 @@ kh_writing(const struct kh *kh)
 	const struct kh_req *r;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(r, &kh->all, link)
+	TAILQ_FOREACH (r, &kh->all, link)
 		if (r->o.method != KH_GET)
 			n++;
 	return n;
@@ -731,8 +732,8 @@ kh_multi(struct kh *kh)
 	curl_multi_setopt(kh->multi, CURLMOPT_TIMERFUNCTION, curl_timer);
 	curl_multi_setopt(kh->multi, CURLMOPT_TIMERDATA, kh);
 	curl_multi_setopt(kh->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNS);
-	curl_multi_setopt(kh->multi, CURLMOPT_PIPELINING,
-	    (long)CURLPIPE_MULTIPLEX);
+	curl_multi_setopt(
+	    kh->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 }
 
 static void
@@ -741,12 +742,12 @@ kh_address(struct kh *kh)
 	bool six = strchr(kh->host, ':') != NULL;
 	char *to = NULL;
 
-	if (asprintf(&kh->origin, "https://%s%s%s:%u", six ? "[" : "",
-	    kh->host, six ? "]" : "", kh->c.port) == -1)
+	if (asprintf(&kh->origin, "https://%s%s%s:%u", six ? "[" : "", kh->host,
+		six ? "]" : "", kh->c.port) == -1)
 		fatal("asprintf");
 	six = strchr(kh->ip, ':') != NULL;
-	if (asprintf(&to, "::%s%s%s:%u", six ? "[" : "", kh->ip,
-	    six ? "]" : "", kh->c.port) == -1)
+	if (asprintf(&to, "::%s%s%s:%u", six ? "[" : "", kh->ip, six ? "]" : "",
+		kh->c.port) == -1)
 		fatal("asprintf");
 	kh->connect_to = curl_slist_append(NULL, to);
 	free(to);

@@ -37,117 +37,116 @@ struct kh;
 struct kh_req;
 
 /* An answer that is collected, not streamed, may have this many bytes. */
-#define KH_BODY_MAX	(8u << 20)
+#define KH_BODY_MAX    (8u << 20)
 /* One object; etcd's own limit is 1.5 MiB. */
-#define KH_OBJECT_MAX	(2u << 20)
+#define KH_OBJECT_MAX  (2u << 20)
 /* Every request is answered or given up within this, unless it says else. */
-#define KH_DEADLINE_MS	5000
-#define KH_PATH_MAX	2048
+#define KH_DEADLINE_MS 5000
+#define KH_PATH_MAX    2048
 
 enum kh_method { KH_GET, KH_POST, KH_PUT, KH_PATCH, KH_DELETE };
 
 /* Content types of bodies. */
-#define KH_JSON		"application/json"
-#define KH_MERGE	"application/merge-patch+json"
-#define KH_JSONPATCH	"application/json-patch+json"
-#define KH_APPLY	"application/apply-patch+yaml"
+#define KH_JSON      "application/json"
+#define KH_MERGE     "application/merge-patch+json"
+#define KH_JSONPATCH "application/json-patch+json"
+#define KH_APPLY     "application/apply-patch+yaml"
 
 struct kh_conf {
-	const char	*host;		/* name in the certificate */
-	const char	*ip;		/* where to connect */
-	uint32_t	 port;
-	const void	*ca;		/* PEM; copied */
-	size_t		 ca_len;
+	const char *host; /* name in the certificate */
+	const char *ip;   /* where to connect */
+	uint32_t port;
+	const void *ca; /* PEM; copied */
+	size_t ca_len;
 	/*
 	 * Every request that ended, streams only when they were answered.
 	 * May be NULL.
 	 */
-	void		(*on_result)(void *, bool answered);
+	void (*on_result)(void *, bool answered);
 	/* For the metric: each request that was sent. May be NULL. */
-	void		(*on_request)(void *, const char *verb,
-			    const char *resource, long status);
+	void (*on_request)(
+	    void *, const char *verb, const char *resource, long status);
 	/* An answer was 401: a newer token is needed. May be NULL. */
-	void		(*on_401)(void *);
-	void		*arg;
+	void (*on_401)(void *);
+	void *arg;
 };
 
 /* How a request ended. Borrowed for the call. */
 struct kh_resp {
-	long		 status;	/* HTTP status, 0: no answer */
-	bool		 sent;		/* false: the server never saw it */
-	bool		 refused;	/* the may_send() said no */
-	bool		 too_big;	/* the answer was beyond max_body */
-	bool		 silent;	/* ended by idle_ms or head_ms */
-	bool		 headless;	/* no header ever came */
-	int64_t		 sent_ns;	/* struct monotime of sending, or 0 */
-	int64_t		 retry_after_ms;	/* 0: not told */
-	const char	*body;		/* NUL after len */
-	size_t		 len;
-	const char	*error;		/* of the transport, when status is 0 */
+	long status;            /* HTTP status, 0: no answer */
+	bool sent;              /* false: the server never saw it */
+	bool refused;           /* the may_send() said no */
+	bool too_big;           /* the answer was beyond max_body */
+	bool silent;            /* ended by idle_ms or head_ms */
+	bool headless;          /* no header ever came */
+	int64_t sent_ns;        /* struct monotime of sending, or 0 */
+	int64_t retry_after_ms; /* 0: not told */
+	const char *body;       /* NUL after len */
+	size_t len;
+	const char *error; /* of the transport, when status is 0 */
 };
 
-typedef void	 kh_done_fn(void *, const struct kh_resp *);
+typedef void kh_done_fn(void *, const struct kh_resp *);
 /* A piece of a streamed 200 answer. -1 ends the request as broken. */
-typedef int	 kh_data_fn(void *, const char *, size_t);
+typedef int kh_data_fn(void *, const char *, size_t);
 /* Asked when the connection stands and the request is about to be written. */
-typedef bool	 kh_may_fn(void *);
+typedef bool kh_may_fn(void *);
 
 struct kh_opts {
-	enum kh_method	 method;
-	const char	*path;		/* with query; copied */
-	const char	*type;		/* content type of body */
-	const char	*body;		/* copied */
-	size_t		 len;
-	int64_t		 deadline_ms;	/* 0: KH_DEADLINE_MS */
-	int64_t		 idle_ms;	/* streams: longest silence, 0: any */
-	int64_t		 head_ms;	/* the same until headers come, 0 */
-	size_t		 max_body;	/* 0: KH_OBJECT_MAX */
-	bool		 multiplex;	/* HTTP/2, one connection for many */
-	kh_may_fn	*may_send;	/* NULL: always */
-	kh_data_fn	*data;		/* NULL: collect */
-	kh_done_fn	*done;
-	void		*arg;
+	enum kh_method method;
+	const char *path; /* with query; copied */
+	const char *type; /* content type of body */
+	const char *body; /* copied */
+	size_t len;
+	int64_t deadline_ms; /* 0: KH_DEADLINE_MS */
+	int64_t idle_ms;     /* streams: longest silence, 0: any */
+	int64_t head_ms;     /* the same until headers come, 0 */
+	size_t max_body;     /* 0: KH_OBJECT_MAX */
+	bool multiplex;      /* HTTP/2, one connection for many */
+	kh_may_fn *may_send; /* NULL: always */
+	kh_data_fn *data;    /* NULL: collect */
+	kh_done_fn *done;
+	void *arg;
 };
 
 /*
  * Loads what OpenSSL and curl read from files and checks the CA. NULL with
  * a log line when the CA is unusable.
  */
-struct kh	*kh_new(struct event_base *, const struct kh_conf *);
+struct kh *kh_new(struct event_base *, const struct kh_conf *);
 /* Requests that are left are done() as refused. */
-void		 kh_free(struct kh *);
-void		 kh_token(struct kh *, const struct secret *);
+void kh_free(struct kh *);
+void kh_token(struct kh *, const struct secret *);
 /*
  * Start a request; done() is called exactly once from the event loop, never
  * from within this call, and not at all after kh_cancel().
  */
-struct kh_req	*kh_send(struct kh *, const struct kh_opts *);
-void		 kh_cancel(struct kh_req *);
+struct kh_req *kh_send(struct kh *, const struct kh_opts *);
+void kh_cancel(struct kh_req *);
 /* Requests in flight, watches included. */
-unsigned	 kh_inflight(const struct kh *);
+unsigned kh_inflight(const struct kh *);
 /* Those of them that may change something. */
-unsigned	 kh_writing(const struct kh *);
+unsigned kh_writing(const struct kh *);
 /* Requests that were sent, by whether they can change something. */
-void		 kh_counts(const struct kh *, uint64_t *reads,
-		    uint64_t *writes);
+void kh_counts(const struct kh *, uint64_t *reads, uint64_t *writes);
 
 /* ------------------------------------------------------------ back-off --- */
 
 /* Doubling from min to max, each taken between 75 and 100 %. */
 struct backoff {
-	int64_t	min_ms, max_ms;
-	int64_t	cur_ms;			/* 0: no failure yet */
+	int64_t min_ms, max_ms;
+	int64_t cur_ms; /* 0: no failure yet */
 };
 
 /* rnd: any 32 random bits. */
-int64_t		 backoff_next(struct backoff *, uint32_t rnd);
-void		 backoff_reset(struct backoff *);
+int64_t backoff_next(struct backoff *, uint32_t rnd);
+void backoff_reset(struct backoff *);
 
-#define KH_RESOURCE_LEN	63
+#define KH_RESOURCE_LEN 63
 /* "pods" of "/api/v1/namespaces/x/pods/y?…"; the last segment of others. */
-void		 kh_resource(const char *path, char [static KH_RESOURCE_LEN + 1]);
+void kh_resource(const char *path, char[static KH_RESOURCE_LEN + 1]);
 
 /* Percent-encode for a query or a path segment; -1 with ERANGE. */
-int		 kh_escape(char *, size_t, const char *);
+int kh_escape(char *, size_t, const char *);
 
 #endif /* KUBE_HTTP_H */

@@ -80,7 +80,8 @@ kj_read(const char *p, size_t len)
 	d = yyjson_read_opts((char *)(uintptr_t)p, len, 0, &alc, &err);
 	if (d == NULL) {
 		errno = err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ?
-		    ENOMEM : EBADMSG;
+		    ENOMEM :
+		    EBADMSG;
 	}
 	return d;
 }
@@ -140,8 +141,7 @@ no_empty(yyjson_mut_doc *d, yyjson_mut_val *v, bool in_array)
 	yyjson_mut_val *k, *x;
 	size_t i, n;
 
-	yyjson_mut_arr_foreach(v, i, n, x)
-		no_empty(d, x, true);
+	yyjson_mut_arr_foreach(v, i, n, x) no_empty(d, x, true);
 	it = yyjson_mut_obj_iter_with(v);
 	while ((k = yyjson_mut_obj_iter_next(&it)) != NULL) {
 		x = yyjson_mut_obj_iter_get_val(k);

@@ -26,34 +26,34 @@
 #include <yyjson.h>
 
 /* All documents of the worker together; beyond it reading fails. */
-#define KJ_MEM_MAX	(64u << 20)
+#define KJ_MEM_MAX (64u << 20)
 
 /* NULL with a precise errno: EBADMSG (not JSON), ENOMEM (bound reached). */
-yyjson_doc	*kj_read(const char *, size_t);
-yyjson_mut_doc	*kj_new(void);
+yyjson_doc *kj_read(const char *, size_t);
+yyjson_mut_doc *kj_new(void);
 /* NUL-terminated text, kj_free() after use; never NULL. */
-char		*kj_write(const yyjson_mut_val *, size_t *len);
-void		 kj_free(char *, size_t len);
+char *kj_write(const yyjson_mut_val *, size_t *len);
+void kj_free(char *, size_t len);
 /*
  * A copy of an API object without status and metadata.managedFields: what
  * a group keeps of its own object.
  */
-yyjson_doc	*kj_strip(yyjson_val *obj);
+yyjson_doc *kj_strip(yyjson_val *obj);
 
 /*
  * For a merge patch: members that are "" become null (removed), inside
  * arrays they are left out. Absent and empty mean the same to our decoders;
  * API servers built by some compilers refuse "" in a checked field.
  */
-void		 kj_no_empty(yyjson_mut_doc *, yyjson_mut_val *);
+void kj_no_empty(yyjson_mut_doc *, yyjson_mut_val *);
 
 /* Convenience for paths of object keys; NULL when one is missing. */
-yyjson_val	*kj_at(yyjson_val *, const char *k1, const char *k2);
+yyjson_val *kj_at(yyjson_val *, const char *k1, const char *k2);
 /* metadata.<key> as a string, "" when missing. */
-const char	*kj_meta(yyjson_val *, const char *key);
+const char *kj_meta(yyjson_val *, const char *key);
 /* FNV-1a; for change detection only. */
-uint64_t	 kj_hash(const void *, size_t);
+uint64_t kj_hash(const void *, size_t);
 /* Bytes that all documents hold now. */
-size_t		 kj_mem(void);
+size_t kj_mem(void);
 
 #endif /* KUBE_JSON_H */

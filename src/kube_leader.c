@@ -28,7 +28,7 @@
 #include "kube.h"
 
 /* How long a release waits for answers, in steps of 20 ms. */
-#define RELEASE_WAITS	50
+#define RELEASE_WAITS 50
 
 bool
 kube_may_write(const struct kube *k)
@@ -54,12 +54,12 @@ kgroup_may_write(void *arg)
 static void
 deadline_arm(struct kube *k)
 {
-	int64_t ms = (lease_deadline(&k->lease) - monotime_now().ns) /
-	    1000000 + 1;
+	int64_t ms =
+	    (lease_deadline(&k->lease) - monotime_now().ns) / 1000000 + 1;
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	if (ms < 0)
-		tv = (struct timeval){ 0, 0 };
+		tv = (struct timeval) { 0, 0 };
 	event_add(k->deadline_timer, &tv);
 }
 
@@ -68,8 +68,9 @@ tell_lease(struct kube *k)
 {
 	struct m_lease m = { .held = k->leader };
 
-	m.deadline_ns = !k->leader ? 0 : k->conf.leader_elect ?
-	    lease_deadline(&k->lease) : INT64_MAX;
+	m.deadline_ns = !k->leader ? 0 :
+	    k->conf.leader_elect   ? lease_deadline(&k->lease) :
+				     INT64_MAX;
 	(void)strlcpy(m.holder, k->lease.holder, sizeof(m.holder));
 	m.transitions = k->lease.transitions;
 	kube_tell(k, MSG_LEASE, &m);
@@ -87,7 +88,7 @@ lead(struct kube *k)
 	k->leader = true;
 	log_ev(LL_INFO, "became leader", KVS("identity", k->conf.identity));
 	tell_lease(k);
-	RB_FOREACH(g, kgroups, &k->groups) {
+	RB_FOREACH (g, kgroups, &k->groups) {
 		kgroup_kick(g);
 		if (!g->valid)
 			kevent_emit(g, true, "InvalidSpec", g->problem);
@@ -117,8 +118,7 @@ kube_groups_listed(struct kube *k)
 	if (k->leader)
 		return;
 	k->taking = false;
-	if (!k->conf.leader_elect || lease_valid(&k->lease,
-	    monotime_now().ns))
+	if (!k->conf.leader_elect || lease_valid(&k->lease, monotime_now().ns))
 		lead(k);
 }
 
@@ -276,15 +276,18 @@ static void
 on_lease(int fd, short what, void *arg)
 {
 	struct kube *k = arg;
-	struct kcall c = { .k = k, .method = KH_GET, .path = "/version",
-	    .done = version_done, .arg = k };
+	struct kcall c = { .k = k,
+		.method = KH_GET,
+		.path = "/version",
+		.done = version_done,
+		.arg = k };
 
 	(void)fd;
 	(void)what;
 	if (k->lease_req != NULL || release_waits(k))
 		return;
 	if (!k->conf.leader_elect)
-		k->lease_req = kube_call(&c);	/* is the API server there? */
+		k->lease_req = kube_call(&c); /* is the API server there? */
 	else
 		lease_send(k);
 }
@@ -314,8 +317,8 @@ kleader_release(struct kube *k)
 {
 	lease_release(&k->lease);
 	k->leader = false;
-	log_ev(LL_INFO, "giving the Lease up",
-	    KVS("identity", k->conf.identity));
+	log_ev(
+	    LL_INFO, "giving the Lease up", KVS("identity", k->conf.identity));
 	if (!k->lease.held)
 		tell_lease(k);
 	event_active(k->lease_timer, EV_TIMEOUT, 0);

@@ -22,7 +22,7 @@
 
 #include "kube_lease.h"
 
-#define NS_PER_MS	INT64_C(1000000)
+#define NS_PER_MS INT64_C(1000000)
 
 void
 lease_init(struct lease *l, const char *identity, int64_t lease_ms,
@@ -97,8 +97,8 @@ adopt(struct lease *l, const struct klease *o)
 	l->renew_us = o->renew_us;
 	l->transitions = o->transitions;
 	/* Without its whole version no write could be conditional. */
-	if (o->resource_version == NULL || strlcpy(l->rv, o->resource_version,
-	    sizeof(l->rv)) >= sizeof(l->rv))
+	if (o->resource_version == NULL ||
+	    strlcpy(l->rv, o->resource_version, sizeof(l->rv)) >= sizeof(l->rv))
 		l->known = false;
 	return moved;
 }

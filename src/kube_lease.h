@@ -31,47 +31,44 @@
 
 #include "kube_spec.h"
 
-#define LEASE_RV_LEN	127
+#define LEASE_RV_LEN 127
 
 enum lease_do { LD_GET, LD_CREATE, LD_UPDATE };
 
 struct lease {
-	int64_t		lease_ms, renew_ms, retry_ms;
-	char		identity[NAME_LEN + 1];
+	int64_t lease_ms, renew_ms, retry_ms;
+	char identity[NAME_LEN + 1];
 	/* Ours. */
-	bool		held, releasing;
-	int64_t		sent_ns;		/* of the last good renewal */
-	int64_t		acquire_us;
+	bool held, releasing;
+	int64_t sent_ns; /* of the last good renewal */
+	int64_t acquire_us;
 	/* The object, as last seen. */
-	bool		known, absent;
-	char		rv[LEASE_RV_LEN + 1];
-	char		holder[NAME_LEN + 1];
-	int64_t		duration_ms;
-	int64_t		renew_us;
-	uint64_t	transitions;
-	int64_t		seen_ns;		/* when this renewal was seen */
+	bool known, absent;
+	char rv[LEASE_RV_LEN + 1];
+	char holder[NAME_LEN + 1];
+	int64_t duration_ms;
+	int64_t renew_us;
+	uint64_t transitions;
+	int64_t seen_ns; /* when this renewal was seen */
 };
 
-void		 lease_init(struct lease *, const char *identity,
-		    int64_t lease_ms, int64_t renew_ms, int64_t retry_ms);
+void lease_init(struct lease *, const char *identity, int64_t lease_ms,
+    int64_t renew_ms, int64_t retry_ms);
 /* What to send now. body is filled for LD_CREATE and LD_UPDATE. */
-enum lease_do	 lease_next(struct lease *, int64_t now_ns, int64_t wall_us,
-		    struct klease *body);
+enum lease_do lease_next(
+    struct lease *, int64_t now_ns, int64_t wall_us, struct klease *body);
 /* The object as a GET or a write returned it; NULL: it does not exist. */
-void		 lease_seen(struct lease *, int64_t now_ns,
-		    const struct klease *);
+void lease_seen(struct lease *, int64_t now_ns, const struct klease *);
 /* Our write succeeded: it was sent at sent_ns. */
-void		 lease_written(struct lease *, int64_t sent_ns,
-		    const struct klease *);
+void lease_written(struct lease *, int64_t sent_ns, const struct klease *);
 /* A write was refused (409) or its fate is unknown: look again first. */
-void		 lease_unsure(struct lease *);
+void lease_unsure(struct lease *);
 /* Give up: the next write empties the holder. */
-void		 lease_release(struct lease *);
+void lease_release(struct lease *);
 /* Held and not past its deadline? */
-bool		 lease_valid(const struct lease *, int64_t now_ns);
-int64_t		 lease_deadline(const struct lease *);
+bool lease_valid(const struct lease *, int64_t now_ns);
+int64_t lease_deadline(const struct lease *);
 /* Milliseconds until the next look or renewal. rnd spreads them. */
-int64_t		 lease_wait(const struct lease *, int64_t now_ns,
-		    uint32_t rnd);
+int64_t lease_wait(const struct lease *, int64_t now_ns, uint32_t rnd);
 
 #endif /* KUBE_LEASE_H */

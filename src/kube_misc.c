@@ -28,17 +28,17 @@
 
 /* -------------------------------------------------------------- finalizers */
 
-#define FIN_TRIES	8
+#define FIN_TRIES 8
 
-static void	 fin_get(struct kfin *);
+static void fin_get(struct kfin *);
 
 static bool
 fin_may(void *arg)
 {
 	struct kfin *f = arg;
 
-	return kube_may_write(f->k) && (f->valid_until_ns == 0 ||
-	    monotime_now().ns < f->valid_until_ns);
+	return kube_may_write(f->k) &&
+	    (f->valid_until_ns == 0 || monotime_now().ns < f->valid_until_ns);
 }
 
 static void
@@ -69,7 +69,8 @@ fin_list(struct kfin *f, yyjson_mut_doc *d, yyjson_val *obj)
 	bool found = false;
 	size_t i, n;
 
-	yyjson_arr_foreach(have, i, n, v) {
+	yyjson_arr_foreach(have, i, n, v)
+	{
 		if (yyjson_equals_str(v, f->finalizer)) {
 			found = true;
 			if (!f->want)
@@ -91,9 +92,15 @@ fin_patch(struct kfin *f, yyjson_val *obj)
 	yyjson_mut_val *root = yyjson_mut_obj(d), *meta, *list;
 	struct kh_resp ok = { .status = 200, .body = "" };
 	struct kcall c = {
-		.k = f->k, .method = KH_PATCH, .path = f->path,
-		.type = KH_MERGE, .doc = d, .root = root, .may = fin_may,
-		.done = fin_patched, .arg = f,
+		.k = f->k,
+		.method = KH_PATCH,
+		.path = f->path,
+		.type = KH_MERGE,
+		.doc = d,
+		.root = root,
+		.may = fin_may,
+		.done = fin_patched,
+		.arg = f,
 	};
 
 	if ((list = fin_list(f, d, obj)) == NULL) {
@@ -103,8 +110,8 @@ fin_patch(struct kfin *f, yyjson_val *obj)
 	}
 	meta = yyjson_mut_obj_add_obj(d, root, "metadata");
 	yyjson_mut_obj_add_strcpy(d, meta, "uid", f->uid);
-	yyjson_mut_obj_add_strcpy(d, meta, "resourceVersion",
-	    kj_meta(obj, "resourceVersion"));
+	yyjson_mut_obj_add_strcpy(
+	    d, meta, "resourceVersion", kj_meta(obj, "resourceVersion"));
 	yyjson_mut_obj_add_val(d, meta, "finalizers", list);
 	(void)kube_call(&c);
 }
@@ -123,8 +130,8 @@ fin_got(void *arg, const struct kh_resp *p)
 	}
 	obj = yyjson_doc_get_root(d);
 	/* Never off an object that stays: it would stand there unprotected. */
-	if (strcmp(kj_meta(obj, "uid"), f->uid) != 0 || (!f->want &&
-	    kj_meta(obj, "deletionTimestamp")[0] == '\0'))
+	if (strcmp(kj_meta(obj, "uid"), f->uid) != 0 ||
+	    (!f->want && kj_meta(obj, "deletionTimestamp")[0] == '\0'))
 		fin_end(f, &conflict);
 	else
 		fin_patch(f, obj);
@@ -134,8 +141,12 @@ fin_got(void *arg, const struct kh_resp *p)
 static void
 fin_get(struct kfin *f)
 {
-	struct kcall c = { .k = f->k, .method = KH_GET, .path = f->path,
-	    .may = fin_may, .done = fin_got, .arg = f };
+	struct kcall c = { .k = f->k,
+		.method = KH_GET,
+		.path = f->path,
+		.may = fin_may,
+		.done = fin_got,
+		.arg = f };
 
 	(void)kube_call(&c);
 }
@@ -153,8 +164,8 @@ kfin_run(const struct kfin *f)
 
 /* The group may be gone when the answer comes: its name is what remains. */
 struct gfin {
-	struct kube	*k;
-	char		 uid[UID_LEN + 1];
+	struct kube *k;
+	char uid[UID_LEN + 1];
 };
 
 static void
@@ -179,8 +190,9 @@ static void
 on_fin(int fd, short what, void *arg)
 {
 	struct kgroup *g = arg;
-	struct kfin f = { .k = g->k, .finalizer = BR_FINALIZER,
-	    .done = gfin_done };
+	struct kfin f = {
+		.k = g->k, .finalizer = BR_FINALIZER, .done = gfin_done
+	};
 	struct gfin *a;
 
 	(void)fd;
@@ -258,9 +270,13 @@ kannotation_del(struct kgroup *g, const struct m_annotation_del *m)
 	char path[KH_PATH_MAX], ptr[2 * NAME_LEN + 32];
 	yyjson_mut_val *op;
 	struct kcall c = {
-		.k = g->k, .method = KH_PATCH, .path = path,
-		.type = KH_JSONPATCH, .may = kube_may_write_fn,
-		.done = ann_done, .arg = g->k,
+		.k = g->k,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_JSONPATCH,
+		.may = kube_may_write_fn,
+		.done = ann_done,
+		.arg = g->k,
 	};
 
 	kgroup_path(g, "", path);
@@ -283,8 +299,8 @@ kannotation_del(struct kgroup *g, const struct m_annotation_del *m)
 
 /* ------------------------------------------------------- dns-writer's token */
 
-#define TOKEN_S		3600
-#define TOKEN_MIN_S	60
+#define TOKEN_S     3600
+#define TOKEN_MIN_S 60
 
 static void
 token_done(void *arg, const struct kh_resp *p)
@@ -301,8 +317,8 @@ token_done(void *arg, const struct kh_resp *p)
 		root = yyjson_doc_get_root(d);
 		t = yyjson_get_str(kj_at(root, "status", "token"));
 		/* The server may have shortened it. */
-		life = yyjson_get_sint(kj_at(root, "spec",
-		    "expirationSeconds"));
+		life =
+		    yyjson_get_sint(kj_at(root, "spec", "expirationSeconds"));
 	}
 	if (t == NULL || secret_set(&m.token, t, strlen(t)) == -1) {
 		log_ev(LL_WARN, "no token for dns-writer",
@@ -314,7 +330,7 @@ token_done(void *arg, const struct kh_resp *p)
 			life = TOKEN_MIN_S;
 		kube_tell(k, MSG_DNS_TOKEN, &m);
 		klane_ok(&k->token);
-		klane_in(&k->token, life * 800);	/* 80 %, in ms */
+		klane_in(&k->token, life * 800); /* 80 %, in ms */
 	}
 	secret_wipe(&m.token);
 	yyjson_doc_free(d);
@@ -325,16 +341,20 @@ on_token(int fd, short what, void *arg)
 {
 	struct kube *k = arg;
 	char path[KH_PATH_MAX];
-	struct kcall c = { .k = k, .method = KH_POST, .path = path,
-	    .type = KH_JSON, .done = token_done, .arg = k };
+	struct kcall c = { .k = k,
+		.method = KH_POST,
+		.path = path,
+		.type = KH_JSON,
+		.done = token_done,
+		.arg = k };
 
 	(void)fd;
 	(void)what;
 	if (k->token.req != NULL)
 		return;
 	(void)snprintf(path, sizeof(path),
-	    "/api/v1/namespaces/%s/serviceaccounts/%s/token",
-	    k->conf.namespace, k->conf.dns_sa);
+	    "/api/v1/namespaces/%s/serviceaccounts/%s/token", k->conf.namespace,
+	    k->conf.dns_sa);
 	c.doc = kj_new();
 	c.root = ktoken_request(c.doc, TOKEN_S);
 	k->token.req = kube_call(&c);
@@ -358,7 +378,7 @@ ktoken_ask(struct kube *k)
 /* ---------------------------------------------------------------- discovery */
 
 /* What is absent may be installed later: ask again, rarely. */
-#define DISCOVERY_S	60
+#define DISCOVERY_S 60
 
 static bool
 serves(yyjson_val *group, const char *name, const char *version)
@@ -370,9 +390,9 @@ serves(yyjson_val *group, const char *name, const char *version)
 		return false;
 	if (version == NULL)
 		return true;
-	yyjson_arr_foreach(yyjson_obj_get(group, "versions"), i, n, v)
-		if (yyjson_equals_str(yyjson_obj_get(v, "version"), version))
-			return true;
+	yyjson_arr_foreach(yyjson_obj_get(group, "versions"), i, n,
+	    v) if (yyjson_equals_str(yyjson_obj_get(v, "version"),
+		       version)) return true;
 	return false;
 }
 
@@ -388,8 +408,9 @@ discovery_done(void *arg, const struct kh_resp *p)
 
 	k->discovery = NULL;
 	if (p->status == 200 && (d = kj_read(p->body, p->len)) != NULL) {
-		yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(d),
-		    "groups"), i, n, g) {
+		yyjson_arr_foreach(
+		    yyjson_obj_get(yyjson_doc_get_root(d), "groups"), i, n, g)
+		{
 			k->policy_v1 |= serves(g, "policy", "v1");
 			dns |= serves(g, "externaldns.k8s.io", NULL);
 		}
@@ -397,8 +418,8 @@ discovery_done(void *arg, const struct kh_resp *p)
 		if (dns && k->externaldns)
 			return;
 		k->externaldns = dns;
-		log_ev(LL_INFO, "API discovery", KVB("policyV1",
-		    k->policy_v1), KVB("externalDNS", dns));
+		log_ev(LL_INFO, "API discovery", KVB("policyV1", k->policy_v1),
+		    KVB("externalDNS", dns));
 		if (dns)
 			return;
 	}
@@ -409,8 +430,11 @@ static void
 on_discovery(int fd, short what, void *arg)
 {
 	struct kube *k = arg;
-	struct kcall c = { .k = k, .method = KH_GET, .path = "/apis",
-	    .done = discovery_done, .arg = k };
+	struct kcall c = { .k = k,
+		.method = KH_GET,
+		.path = "/apis",
+		.done = discovery_done,
+		.arg = k };
 
 	(void)fd;
 	(void)what;

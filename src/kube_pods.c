@@ -26,10 +26,10 @@
 
 #include "kube.h"
 
-#define LABEL_MIN_MS	100
-#define LABEL_MAX_MS	2000
+#define LABEL_MIN_MS 100
+#define LABEL_MAX_MS 2000
 
-static void	 label_done(void *, const struct kh_resp *);
+static void label_done(void *, const struct kh_resp *);
 
 /* ------------------------------------------------------------------ labels */
 
@@ -70,7 +70,7 @@ is_current(const struct kgroup *g, const struct kpod *p)
 {
 	const struct kpod *q;
 
-	TAILQ_FOREACH(q, &g->pods, link) {
+	TAILQ_FOREACH (q, &g->pods, link) {
 		if (q == p || strcmp(q->site, p->site) != 0)
 			continue;
 		if (p->deleting != q->deleting) {
@@ -80,7 +80,7 @@ is_current(const struct kgroup *g, const struct kpod *p)
 		}
 		if (q->created_ms > p->created_ms ||
 		    (q->created_ms == p->created_ms &&
-		    strcmp(q->uid, p->uid) > 0))
+			strcmp(q->uid, p->uid) > 0))
 			return false;
 	}
 	return true;
@@ -107,8 +107,13 @@ label_send(struct kgroup *g, struct kpod *p, const struct klabel *l)
 	char path[KH_PATH_MAX];
 	yyjson_mut_val *meta;
 	struct kcall c = {
-		.k = g->k, .method = KH_PATCH, .path = path, .type = KH_MERGE,
-		.may = kgroup_may_write, .done = label_done, .arg = g,
+		.k = g->k,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_MERGE,
+		.may = kgroup_may_write,
+		.done = label_done,
+		.arg = g,
 	};
 
 	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s",
@@ -138,7 +143,7 @@ on_label(int fd, short what, void *arg)
 	(void)what;
 	if (g->label.req != NULL || g->want == NULL || !kube_may_write(g->k))
 		return;
-	TAILQ_FOREACH(p, &g->pods, link) {
+	TAILQ_FOREACH (p, &g->pods, link) {
 		if (n == PS_NITEMS(pods))
 			break;
 		wanted(g, p, &l[n]);
@@ -187,7 +192,7 @@ pod_find(struct kgroup *g, const char *uid)
 {
 	struct kpod *p;
 
-	TAILQ_FOREACH(p, &g->pods, link)
+	TAILQ_FOREACH (p, &g->pods, link)
 		if (strcmp(p->uid, uid) == 0)
 			return p;
 	return NULL;
@@ -227,8 +232,10 @@ live_labels(struct kpod *p, yyjson_val *obj)
 		if (strcmp(s, role_label_name(i)) == 0)
 			p->role = (int)i;
 	s = yyjson_get_str(yyjson_obj_get(labels, KLABEL_HEALTHY));
-	p->healthy = s == NULL ? -1 : strcmp(s, "yes") == 0 ? 1 :
-	    strcmp(s, "no") == 0 ? 0 : -1;
+	p->healthy = s == NULL    ? -1 :
+	    strcmp(s, "yes") == 0 ? 1 :
+	    strcmp(s, "no") == 0  ? 0 :
+				    -1;
 }
 
 static void
@@ -287,15 +294,17 @@ static void
 orphan_release(struct kube *k, yyjson_val *obj, const struct m_pod *m)
 {
 	struct kfin f = {
-		.k = k, .finalizer = BR_POD_FINALIZER, .want = false,
-		.done = orphan_done, .arg = k,
+		.k = k,
+		.finalizer = BR_POD_FINALIZER,
+		.want = false,
+		.done = orphan_done,
+		.arg = k,
 	};
 
 	if (!k->synced || !kube_may_write(k) || k->ngroups >= GROUPS_MAX)
 		return;
-	(void)snprintf(f.path, sizeof(f.path),
-	    "/api/v1/namespaces/%s/pods/%s", kj_meta(obj, "namespace"),
-	    m->pod_name);
+	(void)snprintf(f.path, sizeof(f.path), "/api/v1/namespaces/%s/pods/%s",
+	    kj_meta(obj, "namespace"), m->pod_name);
 	(void)strlcpy(f.uid, m->pod_uid, sizeof(f.uid));
 	log_ev(LL_INFO, "releasing pod of no group",
 	    KVS("namespace", kj_meta(obj, "namespace")),
@@ -346,8 +355,8 @@ on_listed(void *arg)
 	struct kpod *p, *next;
 	struct kgroup *g;
 
-	RB_FOREACH(g, kgroups, &k->groups)
-		TAILQ_FOREACH_SAFE(p, &g->pods, link, next)
+	RB_FOREACH (g, kgroups, &k->groups)
+		TAILQ_FOREACH_SAFE (p, &g->pods, link, next)
 			if (p->mark != k->pod_mark)
 				pod_swept(g, p);
 	kube_check_synced(k);
@@ -358,18 +367,22 @@ kpods_start(struct kube *k)
 {
 	char path[KH_PATH_MAX];
 	struct kwatch_conf c = {
-		.name = "pods", .path = path,
-		.query = "labelSelector=" OURS
-		    "%2Cshipstream.io%2Ffailover-group",
-		.limit = 100, .begin = on_begin, .object = on_object,
-		.listed = on_listed, .arg = k,
+		.name = "pods",
+		.path = path,
+		.query =
+		    "labelSelector=" OURS "%2Cshipstream.io%2Ffailover-group",
+		.limit = 100,
+		.begin = on_begin,
+		.object = on_object,
+		.listed = on_listed,
+		.arg = k,
 	};
 
 	if (k->conf.watch_namespace[0] == '\0')
 		(void)strlcpy(path, "/api/v1/pods", sizeof(path));
 	else
-		(void)snprintf(path, sizeof(path),
-		    "/api/v1/namespaces/%s/pods", k->conf.watch_namespace);
+		(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods",
+		    k->conf.watch_namespace);
 	k->w_pods = kwatch_new(k->kh, k->base, &c);
 }
 
@@ -394,10 +407,10 @@ kpods_free(struct kgroup *g)
 
 /* One action of the parent, answered by ACK whatever becomes of the group. */
 struct act {
-	struct kube	*k;
-	char		 group[UID_LEN + 1];
-	uint64_t	 seq;
-	int64_t		 valid_until_ns;
+	struct kube *k;
+	char group[UID_LEN + 1];
+	uint64_t seq;
+	int64_t valid_until_ns;
 };
 
 static struct act *
@@ -435,8 +448,8 @@ act_done(void *arg, const struct kh_resp *p)
 		error = p->error;
 	else if (p->status < 200 || p->status > 299) {
 		d = kj_read(p->body, p->len);
-		error = yyjson_get_str(yyjson_obj_get(
-		    yyjson_doc_get_root(d), "message"));
+		error = yyjson_get_str(
+		    yyjson_obj_get(yyjson_doc_get_root(d), "message"));
 		if (error == NULL)
 			error = "refused by the API server";
 	}
@@ -452,8 +465,12 @@ kpod_delete(struct kube *k, const struct m_pod_delete *m)
 	char path[KH_PATH_MAX];
 	yyjson_mut_val *pre;
 	struct kcall c = {
-		.k = k, .method = KH_DELETE, .path = path, .type = KH_JSON,
-		.may = act_may, .done = act_done,
+		.k = k,
+		.method = KH_DELETE,
+		.path = path,
+		.type = KH_JSON,
+		.may = act_may,
+		.done = act_done,
 	};
 
 	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s",
@@ -479,12 +496,15 @@ kpod_release(struct kube *k, const struct m_pod_release *m)
 {
 	struct kgroup *g = kgroup_by_uid(k, m->group);
 	struct kfin f = {
-		.k = k, .finalizer = BR_POD_FINALIZER, .want = false,
-		.valid_until_ns = m->valid_until_ns, .done = act_done,
+		.k = k,
+		.finalizer = BR_POD_FINALIZER,
+		.want = false,
+		.valid_until_ns = m->valid_until_ns,
+		.done = act_done,
 	};
 
-	(void)snprintf(f.path, sizeof(f.path),
-	    "/api/v1/namespaces/%s/pods/%s", g->ns, m->pod_name);
+	(void)snprintf(f.path, sizeof(f.path), "/api/v1/namespaces/%s/pods/%s",
+	    g->ns, m->pod_name);
 	(void)strlcpy(f.uid, m->pod_uid, sizeof(f.uid));
 	f.arg = act_new(k, m->group, m->seq, m->valid_until_ns);
 	log_ev(LL_INFO, "releasing pod", KVS("fg", g->fg),

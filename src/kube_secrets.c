@@ -29,16 +29,16 @@
 #include "kube.h"
 
 /* Several Secrets changed by one hand are read together. */
-#define SETTLE_MS	20
+#define SETTLE_MS 20
 
 struct ksecret {
-	struct kgroup	*g;
-	char		 name[NAME_LEN + 1];
-	struct kwatch	*watch;
-	yyjson_doc	*doc;		/* while all are being read */
+	struct kgroup *g;
+	char name[NAME_LEN + 1];
+	struct kwatch *watch;
+	yyjson_doc *doc; /* while all are being read */
 };
 
-static void	 read_next(struct kgroup *);
+static void read_next(struct kgroup *);
 
 static void
 forget(struct kgroup *g)
@@ -129,8 +129,9 @@ static void
 read_next(struct kgroup *g)
 {
 	char path[KH_PATH_MAX];
-	struct kcall c = { .k = g->k, .method = KH_GET, .path = path,
-	    .done = got, .arg = g };
+	struct kcall c = {
+		.k = g->k, .method = KH_GET, .path = path, .done = got, .arg = g
+	};
 
 	if (g->secret_i < g->nsecrets) {
 		(void)snprintf(path, sizeof(path),
@@ -195,8 +196,13 @@ secret_new(struct kgroup *g, const char *name)
 {
 	char path[KH_PATH_MAX], query[KH_PATH_MAX], esc[3 * NAME_LEN + 1];
 	struct kwatch_conf c = {
-		.name = "secrets", .path = path, .query = query, .limit = 1,
-		.begin = on_begin, .object = on_object, .listed = on_listed,
+		.name = "secrets",
+		.path = path,
+		.query = query,
+		.limit = 1,
+		.begin = on_begin,
+		.object = on_object,
+		.listed = on_listed,
 	};
 	struct ksecret *s;
 
@@ -205,10 +211,10 @@ secret_new(struct kgroup *g, const char *name)
 	s->g = g;
 	(void)strlcpy(s->name, name, sizeof(s->name));
 	(void)kh_escape(esc, sizeof(esc), name);
-	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets",
-	    g->ns);
-	(void)snprintf(query, sizeof(query),
-	    "fieldSelector=metadata.name%%3D%s", esc);
+	(void)snprintf(
+	    path, sizeof(path), "/api/v1/namespaces/%s/secrets", g->ns);
+	(void)snprintf(
+	    query, sizeof(query), "fieldSelector=metadata.name%%3D%s", esc);
 	c.arg = s;
 	s->watch = kwatch_new(g->k->kh, g->k->base, &c);
 	return s;

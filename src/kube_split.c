@@ -189,7 +189,7 @@ feed_one(struct split *s, char c)
 		return 0;
 	}
 	if (s->in_items && s->depth == 1)
-		s->in_items = false;		/* its ']' */
+		s->in_items = false; /* its ']' */
 	if (s->list && s->depth == 0)
 		s->done = true;
 	/* Between two items there are commas, which the frame must not have. */

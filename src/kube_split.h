@@ -32,31 +32,31 @@
 
 struct split {
 	/* One whole object: JSON text, NUL after len. -1 ends the split. */
-	int	(*item)(void *, char *, size_t);
-	void	*arg;
-	size_t	 max;			/* bound on one object */
-	bool	 list;
+	int (*item)(void *, char *, size_t);
+	void *arg;
+	size_t max; /* bound on one object */
+	bool list;
 	/* the rest is private */
-	char	*buf, *frame;
-	size_t	 len, cap, frame_len;
-	unsigned depth;			/* of brackets, from the outside */
-	unsigned keylen;		/* of the last string at depth 1 */
-	char	 key[8];
-	bool	 str, esc, in_items, in_item, key_done, done;
+	char *buf, *frame;
+	size_t len, cap, frame_len;
+	unsigned depth;  /* of brackets, from the outside */
+	unsigned keylen; /* of the last string at depth 1 */
+	char key[8];
+	bool str, esc, in_items, in_item, key_done, done;
 };
 
 /* Bound on a list without its items: kind, version, metadata. */
-#define SPLIT_FRAME_MAX	16384
+#define SPLIT_FRAME_MAX 16384
 
-void	 split_init(struct split *, bool list, size_t max,
-	    int (*item)(void *, char *, size_t), void *arg);
+void split_init(struct split *, bool list, size_t max,
+    int (*item)(void *, char *, size_t), void *arg);
 /* Returns 0, or -1 with EBADMSG, ERANGE (an object beyond max), or ECANCELED. */
-int	 split_feed(struct split *, const char *, size_t);
+int split_feed(struct split *, const char *, size_t);
 /*
  * The list without its items, once it is complete; NULL with EBADMSG when
  * the answer was cut. For a watch: complete when nothing is pending.
  */
-char	*split_frame(struct split *, size_t *len);
-void	 split_free(struct split *);
+char *split_frame(struct split *, size_t *len);
+void split_free(struct split *);
 
 #endif /* KUBE_SPLIT_H */

@@ -29,47 +29,47 @@
 #include "kube_split.h"
 #include "kube_watch.h"
 
-#define RV_LEN		127
+#define RV_LEN           127
 /* A continue token is the encoded start key: name and namespace. */
-#define CONTINUE_LEN	1023
+#define CONTINUE_LEN     1023
 /* The server ends the watch after this; spread, so that not all end together. */
-#define TIMEOUT_S	270
+#define TIMEOUT_S        270
 #define TIMEOUT_SPREAD_S 60
 /* Bookmarks come about once a minute. */
-#define IDLE_MS		90000
-#define GRACE_MS	15000
+#define IDLE_MS          90000
+#define GRACE_MS         15000
 /* A watch that is not even begun in this time is replaced by a list. */
-#define HEAD_MS		2000
-#define LIST_MS		60000
+#define HEAD_MS          2000
+#define LIST_MS          60000
 /* The patience with a list begins small, for a server that just started. */
 #define LIST_IDLE_MIN_MS 1500
 #define LIST_IDLE_MAX_MS 30000
 /* It must act soon after the API server's return. */
-#define RETRY_MIN_MS	100
-#define RETRY_MAX_MS	2000
+#define RETRY_MIN_MS     100
+#define RETRY_MAX_MS     2000
 
 struct kwatch {
-	struct kh		*kh;
-	struct event		*retry;
-	struct kwatch_conf	 c;
-	char			*path, *query;
-	struct kh_req		*req;
-	struct split		 split;
-	bool			 splitting;
-	char			 rv[RV_LEN + 1];	/* "": list first */
-	char			 cont[CONTINUE_LEN + 1];
-	bool			 listing, synced, relist, complained;
-	struct backoff		 backoff;
-	int64_t			 list_idle_ms;
-	struct monotime		 begun;		/* the watch */
-	struct kwatch_stats	 stats;
+	struct kh *kh;
+	struct event *retry;
+	struct kwatch_conf c;
+	char *path, *query;
+	struct kh_req *req;
+	struct split split;
+	bool splitting;
+	char rv[RV_LEN + 1]; /* "": list first */
+	char cont[CONTINUE_LEN + 1];
+	bool listing, synced, relist, complained;
+	struct backoff backoff;
+	int64_t list_idle_ms;
+	struct monotime begun; /* the watch */
+	struct kwatch_stats stats;
 };
 
 static int64_t timeout_s = TIMEOUT_S, idle_ms = IDLE_MS;
 
-static void	 watch_next(struct kwatch *);
-static void	 list_done(void *, const struct kh_resp *);
-static void	 watch_done(void *, const struct kh_resp *);
+static void watch_next(struct kwatch *);
+static void list_done(void *, const struct kh_resp *);
+static void watch_done(void *, const struct kh_resp *);
 
 void
 kwatch_times(int64_t t, int64_t idle)
@@ -123,8 +123,7 @@ was_silent(struct kwatch *w, const struct kh_resp *p)
 }
 
 static void
-start_split(struct kwatch *w, bool list,
-    int (*item)(void *, char *, size_t))
+start_split(struct kwatch *w, bool list, int (*item)(void *, char *, size_t))
 {
 	if (w->splitting)
 		split_free(&w->split);
@@ -168,9 +167,14 @@ list_start(struct kwatch *w)
 {
 	char path[KH_PATH_MAX], cont[3 * CONTINUE_LEN + 1] = "";
 	struct kh_opts o = {
-		.method = KH_GET, .path = path, .deadline_ms = LIST_MS,
-		.idle_ms = w->list_idle_ms, .multiplex = true,
-		.data = on_data, .done = list_done, .arg = w,
+		.method = KH_GET,
+		.path = path,
+		.deadline_ms = LIST_MS,
+		.idle_ms = w->list_idle_ms,
+		.multiplex = true,
+		.data = on_data,
+		.done = list_done,
+		.arg = w,
 	};
 	int n;
 
@@ -226,8 +230,7 @@ list_done(void *arg, const struct kh_resp *p)
 	end_split(w);
 	if (!ok) {
 		complain(w, "list", p);
-		if (was_silent(w, p) &&
-		    w->list_idle_ms <= LIST_IDLE_MAX_MS / 2)
+		if (was_silent(w, p) && w->list_idle_ms <= LIST_IDLE_MAX_MS / 2)
 			w->list_idle_ms *= 2;
 		w->rv[0] = '\0';
 		/* Also a 410: the continue token is too old, begin again. */
@@ -314,21 +317,28 @@ static void
 watch_start(struct kwatch *w)
 {
 	char path[KH_PATH_MAX], rv[3 * RV_LEN + 1];
-	int64_t t = timeout_s + arc4random_uniform(TIMEOUT_SPREAD_S *
-	    (uint32_t)timeout_s / TIMEOUT_S + 1);
+	int64_t t = timeout_s +
+	    arc4random_uniform(
+		TIMEOUT_SPREAD_S * (uint32_t)timeout_s / TIMEOUT_S + 1);
 	struct kh_opts o = {
-		.method = KH_GET, .path = path,
-		.deadline_ms = t * 1000 + GRACE_MS, .idle_ms = idle_ms,
+		.method = KH_GET,
+		.path = path,
+		.deadline_ms = t * 1000 + GRACE_MS,
+		.idle_ms = idle_ms,
 		.head_ms = HEAD_MS,
-		.multiplex = true, .data = on_data, .done = watch_done,
+		.multiplex = true,
+		.data = on_data,
+		.done = watch_done,
 		.arg = w,
 	};
 	int n;
 
 	(void)kh_escape(rv, sizeof(rv), w->rv);
-	n = snprintf(path, sizeof(path), "%s?watch=1&allowWatchBookmarks=true"
-	    "&timeoutSeconds=%lld&resourceVersion=%s%s%s", w->path,
-	    (long long)t, rv, w->query[0] != '\0' ? "&" : "", w->query);
+	n = snprintf(path, sizeof(path),
+	    "%s?watch=1&allowWatchBookmarks=true"
+	    "&timeoutSeconds=%lld&resourceVersion=%s%s%s",
+	    w->path, (long long)t, rv, w->query[0] != '\0' ? "&" : "",
+	    w->query);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		fatalx("path of a watch is too long");
 	start_split(w, false, watch_item);
@@ -355,8 +365,10 @@ watch_done(void *arg, const struct kh_resp *p)
 		/* Its time was over; the back-off bounds one that ends at once. */
 		if (monotime_sub_ms(monotime_now(), w->begun) > RETRY_MAX_MS)
 			backoff_reset(&w->backoff);
-		retry_in(w, w->backoff.cur_ms == 0 ? 0 :
-		    backoff_next(&w->backoff, arc4random()));
+		retry_in(w,
+		    w->backoff.cur_ms == 0 ?
+			0 :
+			backoff_next(&w->backoff, arc4random()));
 		if (w->backoff.cur_ms == 0)
 			w->backoff.cur_ms = RETRY_MIN_MS;
 		return;
@@ -386,8 +398,7 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 /* ------------------------------------------------------------------ API --- */
 
 struct kwatch *
-kwatch_new(struct kh *kh, struct event_base *base,
-    const struct kwatch_conf *c)
+kwatch_new(struct kh *kh, struct event_base *base, const struct kwatch_conf *c)
 {
 	struct kwatch *w;
 

@@ -29,36 +29,36 @@
 struct kwatch;
 
 struct kwatch_conf {
-	const char	*name;		/* for log lines; static */
-	const char	*path;		/* "/api/v1/pods"; copied */
-	const char	*query;		/* encoded selector or ""; copied */
-	unsigned	 limit;		/* objects in one chunk of a list */
+	const char *name;  /* for log lines; static */
+	const char *path;  /* "/api/v1/pods"; copied */
+	const char *query; /* encoded selector or ""; copied */
+	unsigned limit;    /* objects in one chunk of a list */
 	/* A list begins; objects that come until listed() belong to it. */
-	void		(*begin)(void *);
+	void (*begin)(void *);
 	/* obj is borrowed for the call. */
-	void		(*object)(void *, yyjson_val *obj, bool deleted);
+	void (*object)(void *, yyjson_val *obj, bool deleted);
 	/* The list is complete: what it did not have is gone. */
-	void		(*listed)(void *);
-	void		*arg;
+	void (*listed)(void *);
+	void *arg;
 };
 
 /* Begins at once. Lists are quorum reads (no resourceVersion is sent). */
-struct kwatch	*kwatch_new(struct kh *, struct event_base *,
-		    const struct kwatch_conf *);
-void		 kwatch_free(struct kwatch *);
+struct kwatch *
+kwatch_new(struct kh *, struct event_base *, const struct kwatch_conf *);
+void kwatch_free(struct kwatch *);
 /* Throw away what is known and list anew; listed() says when. */
-void		 kwatch_relist(struct kwatch *);
+void kwatch_relist(struct kwatch *);
 /* Retry at once what waits for its back-off (a new token, API back). */
-void		 kwatch_kick(struct kwatch *);
+void kwatch_kick(struct kwatch *);
 /* Has a list been completed, ever? */
-bool		 kwatch_synced(const struct kwatch *);
+bool kwatch_synced(const struct kwatch *);
 
 struct kwatch_stats {
-	uint64_t	lists, watches, bookmarks, events, gone, silent;
+	uint64_t lists, watches, bookmarks, events, gone, silent;
 };
 const struct kwatch_stats *kwatch_stats(const struct kwatch *);
 
 /* For tests with short times; 0 leaves the default. */
-void		 kwatch_times(int64_t timeout_s, int64_t idle_ms);
+void kwatch_times(int64_t timeout_s, int64_t idle_ms);
 
 #endif /* KUBE_WATCH_H */

@@ -31,10 +31,10 @@
 #include "kube.h"
 
 /* lastSeen and the like alone are not worth a write more often than this. */
-#define MINOR_MS	30000
-#define REFUSED_MS	15000
-#define RETRY_MIN_MS	50
-#define RETRY_MAX_MS	2000
+#define MINOR_MS     30000
+#define REFUSED_MS   15000
+#define RETRY_MIN_MS 50
+#define RETRY_MAX_MS 2000
 
 static int64_t
 wall_ms(void)
@@ -78,8 +78,8 @@ record_of(struct kgroup *g, yyjson_val *obj)
 	char why[ERR_LEN + 1] = "";
 
 	memset(&m, 0, sizeof(m));
-	if (krecord_decode(obj, g->doc != NULL ? &g->spec : NULL, wall_ms(),
-	    &m, why) == -1) {
+	if (krecord_decode(obj, g->doc != NULL ? &g->spec : NULL, wall_ms(), &m,
+		why) == -1) {
 		log_ev(LL_ERROR, "promotion record cannot be understood",
 		    KVS("fg", g->fg), KVS("problem", why));
 		kevent_emit(g, true, "RecordUnreadable", why);
@@ -95,7 +95,7 @@ krecord_tell(struct kgroup *g, yyjson_val *obj)
 	const struct m_record *m = record_of(g, obj);
 
 	if (m == NULL)
-		return;			/* never told as "none" */
+		return; /* never told as "none" */
 	g->need_record = false;
 	kube_tell(g->k, MSG_RECORD, m);
 }
@@ -133,8 +133,7 @@ put_may_send(void *arg)
 {
 	struct kgroup *g = arg;
 
-	return g->put != NULL && put_in_time(g->put) &&
-	    kube_may_write(g->k);
+	return g->put != NULL && put_in_time(g->put) && kube_may_write(g->k);
 }
 
 /* The put ended: error is NULL when the record is as it wanted. */
@@ -152,15 +151,16 @@ put_end(struct kgroup *g, const struct kh_resp *p, const char *error)
 		r.sent = true;
 	} else
 		r.sent = false;
-	log_ev(error == NULL ? LL_INFO : LL_WARN, error == NULL ?
-	    "promotion record written" : "promotion record not written",
+	log_ev(error == NULL ? LL_INFO : LL_WARN,
+	    error == NULL ? "promotion record written" :
+			    "promotion record not written",
 	    KVS("fg", g->fg), KVU("version", put->msg.base_version + 1),
 	    KVU("epoch", put->msg.epoch), KVS("active", put->msg.active),
 	    KVI("status", r.status), KVS("error", error));
 	kube_ack(g->k, g->uid, put->msg.seq, &r, error);
 	if (error == NULL && put->msg.promotion) {
-		if (g->annotate == NULL && (g->annotate =
-		    malloc(sizeof(*g->annotate))) == NULL)
+		if (g->annotate == NULL &&
+		    (g->annotate = malloc(sizeof(*g->annotate))) == NULL)
 			fatal("malloc");
 		*g->annotate = put->msg;
 	}
@@ -176,8 +176,9 @@ put_done(void *arg, const struct kh_resp *p)
 	g->status.req = NULL;
 	if (p->status == 200 && (d = kj_read(p->body, p->len)) != NULL) {
 		put_end(g, p, NULL);
-		(void)strlcpy(g->status_rv, kj_meta(yyjson_doc_get_root(d),
-		    "resourceVersion"), sizeof(g->status_rv));
+		(void)strlcpy(g->status_rv,
+		    kj_meta(yyjson_doc_get_root(d), "resourceVersion"),
+		    sizeof(g->status_rv));
 		krecord_tell(g, yyjson_doc_get_root(d));
 		yyjson_doc_free(d);
 		klane_ok(&g->status);
@@ -205,8 +206,13 @@ put_step(struct kgroup *g, yyjson_val *obj)
 	const struct m_record *r = record_of(g, obj);
 	char path[KH_PATH_MAX];
 	struct kcall c = {
-		.k = g->k, .method = KH_PATCH, .path = path, .type = KH_MERGE,
-		.may = put_may_send, .done = put_done, .arg = g,
+		.k = g->k,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_MERGE,
+		.may = put_may_send,
+		.done = put_done,
+		.arg = g,
 	};
 	struct kh_resp conflict = { .status = 409, .sent = true };
 
@@ -229,8 +235,8 @@ put_step(struct kgroup *g, yyjson_val *obj)
 	kgroup_path(g, "/status", path);
 	c.deadline_ms = put_left_ms(g);
 	c.doc = kj_new();
-	c.root = krecord_patch(c.doc, &g->put->msg,
-	    kj_meta(obj, "resourceVersion"));
+	c.root =
+	    krecord_patch(c.doc, &g->put->msg, kj_meta(obj, "resourceVersion"));
 	kj_no_empty(c.doc, c.root);
 	g->status.req = kube_call(&c);
 	return true;
@@ -240,8 +246,8 @@ void
 krecord_put(struct kgroup *g, const struct m_record_put *m)
 {
 	if (g->put != NULL) {
-		kube_ack(g->k, g->uid, m->seq, NULL,
-		    "another put is under way");
+		kube_ack(
+		    g->k, g->uid, m->seq, NULL, "another put is under way");
 		return;
 	}
 	if ((g->put = calloc(1, sizeof(*g->put))) == NULL)
@@ -279,8 +285,13 @@ annotate_send(struct kgroup *g)
 {
 	char path[KH_PATH_MAX];
 	struct kcall c = {
-		.k = g->k, .method = KH_PATCH, .path = path, .type = KH_MERGE,
-		.may = kgroup_may_write, .done = annotate_done, .arg = g,
+		.k = g->k,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_MERGE,
+		.may = kgroup_may_write,
+		.done = annotate_done,
+		.arg = g,
 	};
 
 	kgroup_path(g, "", path);
@@ -292,8 +303,8 @@ annotate_send(struct kgroup *g)
 /* -------------------------------------------------------------- conditions */
 
 struct cond {
-	const char	*type, *reason, *message;
-	bool		 status;
+	const char *type, *reason, *message;
+	bool status;
 };
 
 /* Replace or append one of our own conditions in the rendered array. */
@@ -307,24 +318,25 @@ condition(yyjson_mut_doc *d, yyjson_mut_val *arr, const struct cond *c,
 	size_t i, n;
 
 	ktime_s(wall_ms(), now);
-	yyjson_mut_arr_foreach(arr, i, n, v) {
-		if (yyjson_mut_equals_str(yyjson_mut_obj_get(v, "type"),
-		    c->type)) {
+	yyjson_mut_arr_foreach(arr, i, n, v)
+	{
+		if (yyjson_mut_equals_str(
+			yyjson_mut_obj_get(v, "type"), c->type)) {
 			old = v;
 			break;
 		}
 	}
-	if (old != NULL && yyjson_mut_equals_str(yyjson_mut_obj_get(old,
-	    "status"), status) && yyjson_mut_is_str(yyjson_mut_obj_get(old,
-	    "lastTransitionTime")))
-		since = yyjson_mut_get_str(yyjson_mut_obj_get(old,
-		    "lastTransitionTime"));
+	if (old != NULL &&
+	    yyjson_mut_equals_str(yyjson_mut_obj_get(old, "status"), status) &&
+	    yyjson_mut_is_str(yyjson_mut_obj_get(old, "lastTransitionTime")))
+		since = yyjson_mut_get_str(
+		    yyjson_mut_obj_get(old, "lastTransitionTime"));
 	v = yyjson_mut_obj(d);
 	yyjson_mut_obj_add_strcpy(d, v, "type", c->type);
 	yyjson_mut_obj_add_strcpy(d, v, "status", status);
 	yyjson_mut_obj_add_strcpy(d, v, "reason", c->reason);
-	yyjson_mut_obj_add_strcpy(d, v, "message", c->message[0] != '\0' ?
-	    c->message : c->reason);
+	yyjson_mut_obj_add_strcpy(
+	    d, v, "message", c->message[0] != '\0' ? c->message : c->reason);
 	yyjson_mut_obj_add_strcpy(d, v, "lastTransitionTime", since);
 	yyjson_mut_obj_add_sint(d, v, "observedGeneration", generation);
 	if (old != NULL)
@@ -339,26 +351,26 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 {
 	yyjson_mut_val *arr = yyjson_mut_obj_get(status, "conditions");
 	struct cond valid = { "SpecValid", "Valid", "", true },
-	    unused = { "FieldsIgnored", "AllUsed", "", false },
-	    drift = { "DeploymentsDiffer", "AsSpecified", "", false },
-	    creds = { "CredentialsValid", "Valid", "", true };
+		    unused = { "FieldsIgnored", "AllUsed", "", false },
+		    drift = { "DeploymentsDiffer", "AsSpecified", "", false },
+		    creds = { "CredentialsValid", "Valid", "", true };
 
 	if (!yyjson_mut_is_arr(arr)) {
 		yyjson_mut_obj_remove_key(status, "conditions");
 		arr = yyjson_mut_obj_add_arr(d, status, "conditions");
 	}
 	if (!g->valid)
-		valid = (struct cond){ "SpecValid", "InvalidSpec", g->problem,
-		    false };
+		valid = (struct cond) { "SpecValid", "InvalidSpec", g->problem,
+			false };
 	if (g->unused[0] != '\0')
-		unused = (struct cond){ "FieldsIgnored", "NotImplementedYet",
-		    g->unused, true };
+		unused = (struct cond) { "FieldsIgnored", "NotImplementedYet",
+			g->unused, true };
 	if (g->drift[0] != '\0')
-		drift = (struct cond){ "DeploymentsDiffer", "SpecHashDiffers",
-		    g->drift, true };
+		drift = (struct cond) { "DeploymentsDiffer", "SpecHashDiffers",
+			g->drift, true };
 	if (g->creds_known && !g->creds_valid)
-		creds = (struct cond){ "CredentialsValid", "SecretProblem",
-		    g->creds_problem, false };
+		creds = (struct cond) { "CredentialsValid", "SecretProblem",
+			g->creds_problem, false };
 	condition(d, arr, &valid, g->generation);
 	condition(d, arr, &unused, g->generation);
 	condition(d, arr, &drift, g->generation);
@@ -376,13 +388,14 @@ say_something(yyjson_mut_doc *d, yyjson_mut_val *conds)
 	yyjson_mut_val *c;
 	size_t i, n;
 
-	yyjson_mut_arr_foreach(conds, i, n, c) {
-		if (!yyjson_mut_equals_str(yyjson_mut_obj_get(c, "message"),
-		    ""))
+	yyjson_mut_arr_foreach(conds, i, n, c)
+	{
+		if (!yyjson_mut_equals_str(
+			yyjson_mut_obj_get(c, "message"), ""))
 			continue;
 		yyjson_mut_obj_put(c, yyjson_mut_strcpy(d, "message"),
-		    yyjson_mut_val_mut_copy(d, yyjson_mut_obj_get(c,
-		    "reason")));
+		    yyjson_mut_val_mut_copy(
+			d, yyjson_mut_obj_get(c, "reason")));
 	}
 }
 
@@ -396,8 +409,8 @@ bare_status(yyjson_mut_doc *d, yyjson_val *prev)
 	yyjson_val *conds = yyjson_obj_get(prev, "conditions");
 
 	if (yyjson_is_arr(conds))
-		yyjson_mut_obj_add_val(d, s, "conditions",
-		    yyjson_val_mut_copy(d, conds));
+		yyjson_mut_obj_add_val(
+		    d, s, "conditions", yyjson_val_mut_copy(d, conds));
 	return s;
 }
 
@@ -416,8 +429,8 @@ render_status(struct kgroup *g, yyjson_mut_doc *d, yyjson_val *prev)
 		for (unsigned i = 0; i < SITES_MAX; i++)
 			if (g->sites[i] != NULL)
 				sites[n++] = *g->sites[i];
-		s = kstatus_render(d, &g->spec, g->want, sites, n, prev,
-		    wall_ms());
+		s = kstatus_render(
+		    d, &g->spec, g->want, sites, n, prev, wall_ms());
 		free(sites);
 	}
 	if (s == NULL)
@@ -454,21 +467,22 @@ status_done(void *arg, const struct kh_resp *p)
 
 	g->status.req = NULL;
 	if (p->status == 200 && (d = kj_read(p->body, p->len)) != NULL) {
-		(void)strlcpy(g->status_rv, kj_meta(yyjson_doc_get_root(d),
-		    "resourceVersion"), sizeof(g->status_rv));
+		(void)strlcpy(g->status_rv,
+		    kj_meta(yyjson_doc_get_root(d), "resourceVersion"),
+		    sizeof(g->status_rv));
 		yyjson_doc_free(d);
 		in_place(g);
 		return;
 	}
 	g->status_dirty = true;
 	if (p->status == 409) {
-		klane_in(&g->status, 0);	/* read again */
+		klane_in(&g->status, 0); /* read again */
 		return;
 	}
 	if (!p->refused) {
 		log_ev(LL_WARN, "status not written", KVS("fg", g->fg),
-		    KVI("status", p->status), KVS("error", p->error != NULL ?
-		    p->error : p->body));
+		    KVI("status", p->status),
+		    KVS("error", p->error != NULL ? p->error : p->body));
 		/* What is refused for its content will be refused again. */
 		if (p->status == 422 || p->status == 400)
 			klane_in(&g->status, REFUSED_MS);
@@ -486,9 +500,15 @@ status_step(struct kgroup *g, yyjson_val *obj)
 	yyjson_mut_val *root = yyjson_mut_obj(d), *meta, *s;
 	char path[KH_PATH_MAX];
 	struct kcall c = {
-		.k = g->k, .method = KH_PATCH, .path = path, .type = KH_MERGE,
-		.doc = d, .root = root, .may = kgroup_may_write,
-		.done = status_done, .arg = g,
+		.k = g->k,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_MERGE,
+		.doc = d,
+		.root = root,
+		.may = kgroup_may_write,
+		.done = status_done,
+		.arg = g,
 	};
 	enum kstatus_diff diff;
 	int64_t age_ms = (monotime_now().ns - g->status_ns) / 1000000;
@@ -505,8 +525,8 @@ status_step(struct kgroup *g, yyjson_val *obj)
 		return;
 	}
 	meta = yyjson_mut_obj_add_obj(d, root, "metadata");
-	yyjson_mut_obj_add_strcpy(d, meta, "resourceVersion",
-	    kj_meta(obj, "resourceVersion"));
+	yyjson_mut_obj_add_strcpy(
+	    d, meta, "resourceVersion", kj_meta(obj, "resourceVersion"));
 	kj_no_empty(d, s);
 	yyjson_mut_obj_add_val(d, root, "status", s);
 	kgroup_path(g, "/status", path);
@@ -524,8 +544,8 @@ get_done(void *arg, const struct kh_resp *p)
 
 	g->status.req = NULL;
 	if (p->status != 200 || (d = kj_read(p->body, p->len)) == NULL) {
-		if (g->put != NULL && (!put_in_time(g->put) ||
-		    p->status == 404))
+		if (g->put != NULL &&
+		    (!put_in_time(g->put) || p->status == 404))
 			put_end(g, p, "the record could not be read in time");
 		if (p->status != 404)
 			lane_retry(g, p);
@@ -551,8 +571,11 @@ on_status(int fd, short what, void *arg)
 {
 	struct kgroup *g = arg;
 	char path[KH_PATH_MAX];
-	struct kcall c = { .k = g->k, .method = KH_GET, .path = path,
-	    .done = get_done, .arg = g };
+	struct kcall c = { .k = g->k,
+		.method = KH_GET,
+		.path = path,
+		.done = get_done,
+		.arg = g };
 
 	(void)fd;
 	(void)what;
@@ -567,8 +590,7 @@ on_status(int fd, short what, void *arg)
 	if (g->put == NULL && !kube_may_write(g->k) && !g->need_record)
 		return;
 	/* What the world must know first: the record, then its copies. */
-	if (g->put == NULL && g->annotate != NULL &&
-	    kube_may_write(g->k)) {
+	if (g->put == NULL && g->annotate != NULL && kube_may_write(g->k)) {
 		annotate_send(g);
 		return;
 	}
@@ -600,8 +622,9 @@ kstatus_site(struct kgroup *g, const struct m_site_status *m)
 			break;
 		}
 		/* A site that is no more is older than the last status. */
-		if (slot == NULL && (g->sites[i] == NULL || (g->want != NULL &&
-		    g->sites[i]->rev < g->want->rev)))
+		if (slot == NULL &&
+		    (g->sites[i] == NULL ||
+			(g->want != NULL && g->sites[i]->rev < g->want->rev)))
 			slot = &g->sites[i];
 	}
 	if (slot == NULL)
@@ -636,11 +659,12 @@ want_hash(struct kgroup *g)
 		    (uint64_t)s->sql_running * 64 + (uint64_t)(s->lag_s < 0);
 		h = h * 31 + kj_hash(s->source_host, strlen(s->source_host));
 		h = h * 31 + kj_hash(s->convergence, strlen(s->convergence));
-		h = h * 31 + kj_hash(s->convergence_reason,
-		    strlen(s->convergence_reason));
+		h = h * 31 +
+		    kj_hash(
+			s->convergence_reason, strlen(s->convergence_reason));
 		h = h * 31 + kj_hash(s->recovery, strlen(s->recovery));
-		h = h * 31 + kj_hash(s->divergent_gtid,
-		    strlen(s->divergent_gtid));
+		h = h * 31 +
+		    kj_hash(s->divergent_gtid, strlen(s->divergent_gtid));
 	}
 	return h;
 }
@@ -666,8 +690,7 @@ kstatus_group(struct kgroup *g, const struct m_group_status *m)
 void
 kstatus_init(struct kgroup *g)
 {
-	klane_init(&g->status, g->k, on_status, g, RETRY_MIN_MS,
-	    RETRY_MAX_MS);
+	klane_init(&g->status, g->k, on_status, g, RETRY_MIN_MS, RETRY_MAX_MS);
 }
 
 void

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The workers that talk to the API server. Started by bloodraven(8)'s launcher
  * only, see procs.c.
@@ -25,11 +24,17 @@
 #include "procs.h"
 
 static const struct ps_proc workers[] = {
-	{ .title = "kube-watcher", .id = PROC_KUBE, .setup = kube_setup,
-	    .dispatch = kube_dispatch, .sandbox = &kube_sandbox,
+	{ .title = "kube-watcher",
+	    .id = PROC_KUBE,
+	    .setup = kube_setup,
+	    .dispatch = kube_dispatch,
+	    .sandbox = &kube_sandbox,
 	    .user = "nobody" },
-	{ .title = "dns-writer", .id = PROC_DNS, .setup = dns_setup,
-	    .dispatch = dns_dispatch, .sandbox = &dns_sandbox,
+	{ .title = "dns-writer",
+	    .id = PROC_DNS,
+	    .setup = dns_setup,
+	    .dispatch = dns_dispatch,
+	    .sandbox = &dns_sandbox,
 	    .user = "nobody" },
 };
 

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The worker that talks to MySQL. Started by bloodraven(8)'s launcher
  * only, see procs.c.
@@ -25,8 +24,11 @@
 #include "procs.h"
 
 static const struct ps_proc workers[] = {
-	{ .title = "mysql-prober", .id = PROC_MYSQL, .setup = mysql_setup,
-	    .dispatch = mysql_dispatch, .sandbox = &mysql_sandbox,
+	{ .title = "mysql-prober",
+	    .id = PROC_MYSQL,
+	    .setup = mysql_setup,
+	    .dispatch = mysql_dispatch,
+	    .sandbox = &mysql_sandbox,
 	    .user = "nobody" },
 };
 

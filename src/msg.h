@@ -26,14 +26,14 @@
 
 /* Process ids; the masks say who may send and receive. */
 enum { PROC_PARENT = PS_PARENT, PROC_KUBE, PROC_MYSQL, PROC_DNS, PROC_HTTP };
-#define P_PARENT	(1u << PROC_PARENT)
-#define P_KUBE		(1u << PROC_KUBE)
-#define P_MYSQL		(1u << PROC_MYSQL)
-#define P_DNS		(1u << PROC_DNS)
-#define P_HTTP		(1u << PROC_HTTP)
+#define P_PARENT (1u << PROC_PARENT)
+#define P_KUBE   (1u << PROC_KUBE)
+#define P_MYSQL  (1u << PROC_MYSQL)
+#define P_DNS    (1u << PROC_DNS)
+#define P_HTTP   (1u << PROC_HTTP)
 
 #define STRUCT(n)
-#define MSG(id, n, from, to, ph)	MSG_##id,
+#define MSG(id, n, from, to, ph) MSG_##id,
 #define BOOL(f)
 #define I64(f)
 #define U32(f)
@@ -62,18 +62,26 @@ enum msg_type {
 #undef ARR
 #undef END
 
-#define STRUCT(n)	struct n {
+#define STRUCT(n)                struct n {
 #define MSG(id, n, from, to, ph) struct n {
-#define BOOL(f)		bool f;
-#define I64(f)		int64_t f;
-#define U32(f)		uint32_t f;
-#define U32MAX(f, m)	uint32_t f;
-#define U64(f)		uint64_t f;
-#define STR(f, m)	char f[(m) + 1];
-#define BYTES(f, m)	struct { uint32_t len; uint8_t data[m]; } f;
-#define SECRET(f)	struct secret f;
-#define ARR(f, t, m)	uint32_t n_##f; struct t f[m];
-#define END(n)		};
+#define BOOL(f)                  bool f;
+#define I64(f)                   int64_t f;
+#define U32(f)                   uint32_t f;
+#define U32MAX(f, m)             uint32_t f;
+#define U64(f)                   uint64_t f;
+#define STR(f, m)                char f[(m) + 1];
+#define BYTES(f, m)              \
+	struct {                 \
+		uint32_t len;    \
+		uint8_t data[m]; \
+	} f;
+#define SECRET(f) struct secret f;
+#define ARR(f, t, m)    \
+	uint32_t n_##f; \
+	struct t f[m];
+#define END(n) \
+	}      \
+	;
 #include "msg.def"
 #undef STRUCT
 #undef MSG
@@ -91,6 +99,6 @@ enum msg_type {
 extern const struct ps_schema msg_schema;
 
 /* The name of a message type, NULL when there is none. */
-const char	*msg_name(uint32_t type);
+const char *msg_name(uint32_t type);
 
 #endif /* MSG_H */

@@ -25,7 +25,6 @@
  * PROBE_GROUP and CREDS; a restarted prober is told again.
  */
 
-
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -38,8 +37,8 @@
 #include "procs.h"
 
 /* Sites of one group start their probes this far apart. */
-#define STAGGER_MS	20
-#define POLL_MIN_MS	50
+#define STAGGER_MS  20
+#define POLL_MIN_MS 50
 
 const struct sandbox mysql_sandbox = {
 	.allow = SB_INET,
@@ -50,15 +49,15 @@ const struct sandbox mysql_sandbox = {
 	.max_files = 8192,
 };
 
-static int	 group_cmp(const struct mgroup *, const struct mgroup *);
+static int group_cmp(const struct mgroup *, const struct mgroup *);
 
 RB_HEAD(mgroups, mgroup);
 RB_PROTOTYPE(mgroups, mgroup, entry, group_cmp)
 
 static struct {
 	struct ps_worker *worker;
-	struct mgroups	 groups;
-	unsigned	 ngroups;
+	struct mgroups groups;
+	unsigned ngroups;
 } me = { .groups = RB_INITIALIZER(&me.groups) };
 
 static int
@@ -85,7 +84,7 @@ mysql_send(uint32_t type, const void *msg)
 void
 mysql_arm(struct event *ev, int64_t ms)
 {
-	struct timeval	 tv;
+	struct timeval tv;
 
 	if (ms < 0)
 		ms = 0;
@@ -100,7 +99,7 @@ mysql_arm(struct event *ev, int64_t ms)
 int
 mysql_copy_set(char *dst, size_t size, const char *src)
 {
-	size_t	 n = 0;
+	size_t n = 0;
 
 	for (; src != NULL && *src != '\0'; src++) {
 		if (isspace((unsigned char)*src))
@@ -119,7 +118,7 @@ mysql_copy_set(char *dst, size_t size, const char *src)
 int64_t
 mysql_num(const char *s)
 {
-	char	*end;
+	char *end;
 	long long v;
 
 	if (s == NULL || *s == '\0')
@@ -135,8 +134,8 @@ mysql_num(const char *s)
 struct mconn *
 mysql_connect(const struct msite *s, mconn_fn *done, void *arg)
 {
-	const struct mcreds	*c = &s->group->creds;
-	struct mtarget		 t = {
+	const struct mcreds *c = &s->group->creds;
+	struct mtarget t = {
 		.host = s->host,
 		.ip = s->ip,
 		.port = s->port,
@@ -153,7 +152,7 @@ mysql_connect(const struct msite *s, mconn_fn *done, void *arg)
 static char *
 copy(const char *s)
 {
-	char	*d = strdup(s);
+	char *d = strdup(s);
 
 	if (d == NULL)
 		fatal("strdup");
@@ -184,7 +183,7 @@ creds_clear(struct mcreds *c)
 static struct mgroup *
 group_find(const char *uid)
 {
-	struct mgroup	 key;
+	struct mgroup key;
 
 	(void)strlcpy(key.uid, uid, sizeof(key.uid));
 	return RB_FIND(mgroups, &me.groups, &key);
@@ -194,7 +193,7 @@ group_find(const char *uid)
 static void
 creds_set(struct mcreds *c, const struct m_creds *m)
 {
-	bool	 had = c->valid;
+	bool had = c->valid;
 
 	if (!m->valid) {
 		c->known = true;
@@ -241,9 +240,9 @@ site_same(const struct msite *s, const struct m_probe_site *m)
 static struct msite *
 site_find(const struct mgroup *g, const char *name)
 {
-	struct msite	*s;
+	struct msite *s;
 
-	TAILQ_FOREACH(s, &g->sites, entry)
+	TAILQ_FOREACH (s, &g->sites, entry)
 		if (strcmp(s->name, name) == 0)
 			return s;
 	return NULL;
@@ -252,7 +251,7 @@ site_find(const struct mgroup *g, const char *name)
 static struct msite *
 site_new(struct mgroup *g, const struct m_probe_site *m)
 {
-	struct msite	*s;
+	struct msite *s;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal("calloc");
@@ -279,7 +278,7 @@ site_free(struct msite *s, const char *why)
 static void
 group_free(struct mgroup *g)
 {
-	struct msite	*s;
+	struct msite *s;
 
 	while ((s = TAILQ_FIRST(&g->sites)) != NULL)
 		site_free(s, "the group is gone");
@@ -294,7 +293,7 @@ group_free(struct mgroup *g)
 static struct mgroup *
 group_get(const char *uid)
 {
-	struct mgroup	*g;
+	struct mgroup *g;
 
 	if ((g = group_find(uid)) != NULL)
 		return g;
@@ -311,10 +310,10 @@ group_get(const char *uid)
 }
 
 static void
-site_apply(struct mgroup *g, const struct m_probe_site *m, unsigned i,
-    unsigned n)
+site_apply(
+    struct mgroup *g, const struct m_probe_site *m, unsigned i, unsigned n)
 {
-	struct msite	*s = site_find(g, m->name);
+	struct msite *s = site_find(g, m->name);
 
 	if (s == NULL) {
 		s = site_new(g, m);
@@ -331,8 +330,8 @@ site_apply(struct mgroup *g, const struct m_probe_site *m, unsigned i,
 static void
 beyond_capacity(const struct m_probe_group *m)
 {
-	static struct m_probe	 p;
-	unsigned		 i;
+	static struct m_probe p;
+	unsigned i;
 
 	log_ev(LL_ERROR, "group refused", KVS("fg", m->fg),
 	    KVS("reason", "more groups than the prober can hold"),
@@ -341,8 +340,8 @@ beyond_capacity(const struct m_probe_group *m)
 		memset(&p, 0, sizeof(p));
 		(void)strlcpy(p.group, m->group, sizeof(p.group));
 		(void)strlcpy(p.site, m->sites[i].name, sizeof(p.site));
-		(void)strlcpy(p.pod_uid, m->sites[i].pod_uid,
-		    sizeof(p.pod_uid));
+		(void)strlcpy(
+		    p.pod_uid, m->sites[i].pod_uid, sizeof(p.pod_uid));
 		p.err = PE_TOO_BIG;
 		p.lag_s = -1;
 		p.sent_ns = monotime_now().ns;
@@ -355,10 +354,10 @@ beyond_capacity(const struct m_probe_group *m)
 static void
 on_probe_group(const struct m_probe_group *m)
 {
-	struct mgroup	*g;
-	struct msite	*s, *next;
-	bool		 pace;
-	unsigned	 i;
+	struct mgroup *g;
+	struct msite *s, *next;
+	bool pace;
+	unsigned i;
 
 	if (m->gone) {
 		if ((g = group_find(m->group)) != NULL)
@@ -379,14 +378,14 @@ on_probe_group(const struct m_probe_group *m)
 	if (g->tls != m->tls)
 		pace = true;
 	g->tls = m->tls;
-	TAILQ_FOREACH(s, &g->sites, entry) {
+	TAILQ_FOREACH (s, &g->sites, entry) {
 		s->keep = false;
 		if (pace)
 			mprobe_reset(s);
 	}
 	for (i = 0; i < m->n_sites; i++)
 		site_apply(g, &m->sites[i], i, m->n_sites);
-	TAILQ_FOREACH_SAFE(s, &g->sites, entry, next)
+	TAILQ_FOREACH_SAFE (s, &g->sites, entry, next)
 		if (!s->keep)
 			site_free(s, "the site is gone");
 }
@@ -394,9 +393,9 @@ on_probe_group(const struct m_probe_group *m)
 static void
 on_creds(const struct m_creds *m)
 {
-	struct mgroup	*g;
-	struct msite	*s;
-	bool		 tls, changed;
+	struct mgroup *g;
+	struct msite *s;
+	bool tls, changed;
 
 	/* May come before the group itself does. */
 	if ((g = group_get(m->group)) == NULL)
@@ -405,15 +404,15 @@ on_creds(const struct m_creds *m)
 	changed = m->valid && (tls != m->tls || !g->creds.known);
 	creds_set(&g->creds, m);
 	if (changed)
-		TAILQ_FOREACH(s, &g->sites, entry)
+		TAILQ_FOREACH (s, &g->sites, entry)
 			mprobe_reset(s);
 }
 
 static void
 on_sql(const struct m_sql *m)
 {
-	struct mgroup	*g;
-	struct msite	*s;
+	struct mgroup *g;
+	struct msite *s;
 
 	if ((g = group_find(m->group)) == NULL) {
 		maction_refuse(m, "unknown group");
@@ -429,8 +428,8 @@ on_sql(const struct m_sql *m)
 static void
 on_probe_now(const struct m_probe_now *m)
 {
-	struct mgroup	*g = group_find(m->group);
-	struct msite	*s = g == NULL ? NULL : site_find(g, m->site);
+	struct mgroup *g = group_find(m->group);
+	struct msite *s = g == NULL ? NULL : site_find(g, m->site);
 
 	if (s != NULL)
 		mprobe_now(s);

@@ -30,10 +30,10 @@
 #include "mysql_act.h"
 
 /* Waiting for the applier before a change of source, at most. */
-#define DRAIN_MS	2000
+#define DRAIN_MS  2000
 /* KILL as many at a time; the core asks again until none is left. */
-#define EVICT_MAX	1000
-#define CLOCK_LEN	32
+#define EVICT_MAX 1000
+#define CLOCK_LEN 32
 
 static const char not_applied[] = "received transactions are not applied yet";
 static const char replica_sql[] = "SHOW REPLICA STATUS";
@@ -56,8 +56,7 @@ host_ok(const char *h)
 	if (*h == '\0')
 		return false;
 	for (; *h != '\0'; h++)
-		if (!isalnum((unsigned char)*h) &&
-		    strchr(".-:_", *h) == NULL)
+		if (!isalnum((unsigned char)*h) && strchr(".-:_", *h) == NULL)
 			return false;
 	return true;
 }
@@ -65,16 +64,16 @@ host_ok(const char *h)
 const char *
 mkind_unfit(const struct maction *a)
 {
-	enum sql_kind	 kind = a->req.kind;
-	bool		 source = kind == SQL_SET_SOURCE || kind == SQL_CLONE;
+	enum sql_kind kind = a->req.kind;
+	bool source = kind == SQL_SET_SOURCE || kind == SQL_CLONE;
 
 	if (source && !a->read_only)
 		return "the server is writable";
-	if (source && (!host_ok(a->req.source_host) ||
-	    a->req.source_port == 0 || a->req.source_port > 65535))
+	if (source &&
+	    (!host_ok(a->req.source_host) || a->req.source_port == 0 ||
+		a->req.source_port > 65535))
 		return "the source's address is not usable";
-	if ((kind == SQL_GRANT || kind == SQL_RESET_REPLICA) &&
-	    a->gtid_too_big)
+	if ((kind == SQL_GRANT || kind == SQL_RESET_REPLICA) && a->gtid_too_big)
 		return "gtid_executed is beyond capacity";
 	return NULL;
 }
@@ -84,7 +83,7 @@ mkind_unfit(const struct maction *a)
 static const char *
 col(struct maction *a, char **row, const char *name)
 {
-	int	 n = mconn_col(a->conn, 0, name);
+	int n = mconn_col(a->conn, 0, name);
 
 	return n == -1 || row[n] == NULL ? "" : row[n];
 }
@@ -93,9 +92,9 @@ col(struct maction *a, char **row, const char *name)
 static bool
 take_replica(struct maction *a)
 {
-	const char	*set;
-	char		**row;
-	size_t		 size;
+	const char *set;
+	char **row;
+	size_t size;
 
 	free(a->set);
 	a->set = NULL;
@@ -110,8 +109,9 @@ take_replica(struct maction *a)
 	if ((a->set = malloc(size)) == NULL)
 		fatal("malloc");
 	(void)mysql_copy_set(a->set, size, set);
-	if (strspn(a->set, "0123456789abcdefABCDEF-:,_"
-	    "ghijklmnopqrstuvwxyz") == strlen(a->set))
+	if (strspn(a->set,
+		"0123456789abcdefABCDEF-:,_"
+		"ghijklmnopqrstuvwxyz") == strlen(a->set))
 		return true;
 	maction_end(a, SE_FAILED, 0, "the received set is not readable");
 	return false;
@@ -120,16 +120,16 @@ take_replica(struct maction *a)
 void
 mkind_take_threads(struct maction *a)
 {
-	char	**row;
+	char **row;
 
 	a->io_running = a->sql_running = false;
 	while ((row = mconn_row(a->conn, 0)) != NULL) {
 		if (*col(a, row, "Channel_Name") != '\0')
 			continue;
-		a->io_running = strcmp(col(a, row, "Replica_IO_Running"),
-		    "No") != 0;
-		a->sql_running = strcmp(col(a, row, "Replica_SQL_Running"),
-		    "Yes") == 0;
+		a->io_running =
+		    strcmp(col(a, row, "Replica_IO_Running"), "No") != 0;
+		a->sql_running =
+		    strcmp(col(a, row, "Replica_SQL_Running"), "Yes") == 0;
 		a->has_repl = true;
 	}
 }
@@ -137,7 +137,7 @@ mkind_take_threads(struct maction *a)
 static bool
 answer_is(struct maction *a, const char *value)
 {
-	char	**row = mconn_row(a->conn, 0);
+	char **row = mconn_row(a->conn, 0);
 
 	return row != NULL && row[0] != NULL && strcmp(row[0], value) == 0;
 }
@@ -148,7 +148,7 @@ start_sql(const struct maction *a)
 	if (a->io_running && a->sql_running)
 		return "START REPLICA";
 	return a->io_running ? "START REPLICA IO_THREAD" :
-	    "START REPLICA SQL_THREAD";
+			       "START REPLICA SQL_THREAD";
 }
 
 /* ---------------------------------------------------------------- grant --- */
@@ -161,11 +161,11 @@ start_sql(const struct maction *a)
 static void
 grant(struct maction *a)
 {
-	struct monotime	 until = { a->req.valid_until_ns };
-	int64_t		 ms = monotime_sub_ms(until, a->clock_at);
-	char		 at[CLOCK_LEN], *sql;
-	struct tm	 tm;
-	time_t		 s;
+	struct monotime until = { a->req.valid_until_ns };
+	int64_t ms = monotime_sub_ms(until, a->clock_at);
+	char at[CLOCK_LEN], *sql;
+	struct tm tm;
+	time_t s;
 
 	if (a->req.grant_ttl_ms < ms)
 		ms = a->req.grant_ttl_ms;
@@ -177,9 +177,10 @@ grant(struct maction *a)
 	s = (time_t)(a->grant_limit_us / 1000000);
 	if (gmtime_r(&s, &tm) == NULL ||
 	    strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S", &tm) == 0 ||
-	    asprintf(&sql, "SET GLOBAL read_only=IF(UTC_TIMESTAMP(6)<"
-	    "'%s.%06d',0,@@GLOBAL.read_only)", at,
-	    (int)(a->grant_limit_us % 1000000)) == -1)
+	    asprintf(&sql,
+		"SET GLOBAL read_only=IF(UTC_TIMESTAMP(6)<"
+		"'%s.%06d',0,@@GLOBAL.read_only)",
+		at, (int)(a->grant_limit_us % 1000000)) == -1)
 		fatal("grant");
 	maction_change_last(a, sql);
 	free(sql);
@@ -190,7 +191,7 @@ grant(struct maction *a)
 static void
 reset_replica(struct maction *a)
 {
-	char	*sql;
+	char *sql;
 
 	switch (a->step) {
 	case 0:
@@ -209,9 +210,10 @@ reset_replica(struct maction *a)
 	case 3:
 		if (!take_replica(a))
 			break;
-		if (asprintf(&sql, "SELECT GTID_SUBSET('%s',"
-		    "@@global.gtid_executed)",
-		    a->set != NULL ? a->set : "") == -1)
+		if (asprintf(&sql,
+			"SELECT GTID_SUBSET('%s',"
+			"@@global.gtid_executed)",
+			a->set != NULL ? a->set : "") == -1)
 			fatal("asprintf");
 		maction_read(a, sql);
 		free(sql);
@@ -219,8 +221,8 @@ reset_replica(struct maction *a)
 	case 4:
 		if (answer_is(a, "1")) {
 			/* Other channels hold what is somebody else's. */
-			maction_change_last(a,
-			    "RESET REPLICA ALL FOR CHANNEL ''");
+			maction_change_last(
+			    a, "RESET REPLICA ALL FOR CHANNEL ''");
 			break;
 		}
 		a->sql_running = true;
@@ -236,19 +238,21 @@ reset_replica(struct maction *a)
 static void
 change_source(struct maction *a)
 {
-	const struct mcreds	*c = &a->site->group->creds;
-	char			*user, *password, *sql;
+	const struct mcreds *c = &a->site->group->creds;
+	char *user, *password, *sql;
 
 	user = mconn_quote(a->conn, c->repl_user);
 	password = mconn_quote(a->conn, c->repl_password);
 	if (user == NULL || password == NULL ||
-	    asprintf(&sql, "CHANGE REPLICATION SOURCE TO SOURCE_HOST='%s',"
-	    "SOURCE_PORT=%u,SOURCE_USER=%s,SOURCE_PASSWORD=%s,"
-	    "SOURCE_AUTO_POSITION=1,%s,SOURCE_CONNECT_RETRY=1,"
-	    "SOURCE_RETRY_COUNT=1000000,SOURCE_HEARTBEAT_PERIOD=1",
-	    a->req.source_host, a->req.source_port, user, password,
-	    a->site->group->tls || c->tls ? "SOURCE_SSL=1" :
-	    "GET_SOURCE_PUBLIC_KEY=1") == -1)
+	    asprintf(&sql,
+		"CHANGE REPLICATION SOURCE TO SOURCE_HOST='%s',"
+		"SOURCE_PORT=%u,SOURCE_USER=%s,SOURCE_PASSWORD=%s,"
+		"SOURCE_AUTO_POSITION=1,%s,SOURCE_CONNECT_RETRY=1,"
+		"SOURCE_RETRY_COUNT=1000000,SOURCE_HEARTBEAT_PERIOD=1",
+		a->req.source_host, a->req.source_port, user, password,
+		a->site->group->tls || c->tls ?
+		    "SOURCE_SSL=1" :
+		    "GET_SOURCE_PUBLIC_KEY=1") == -1)
 		fatal("change_source");
 	maction_change(a, sql, true);
 	free(user);
@@ -260,23 +264,32 @@ change_source(struct maction *a)
 static void
 wait_applied(struct maction *a)
 {
-	int64_t	 ms = maction_left(a) / 3;
-	char	*sql;
+	int64_t ms = maction_left(a) / 3;
+	char *sql;
 
 	if (ms > DRAIN_MS)
 		ms = DRAIN_MS;
 	if (!a->sql_running || ms < 1)
 		ms = 1;
 	if (asprintf(&sql, "SELECT WAIT_FOR_EXECUTED_GTID_SET('%s',%lld.%03d)",
-	    a->set != NULL ? a->set : "", (long long)(ms / 1000),
-	    (int)(ms % 1000)) == -1)
+		a->set != NULL ? a->set : "", (long long)(ms / 1000),
+		(int)(ms % 1000)) == -1)
 		fatal("asprintf");
 	maction_read(a, sql);
 	free(sql);
 }
 
-enum { SS_LOOK, SS_STOP_RECEIVER, SS_LOOK_AGAIN, SS_WAIT, SS_STOP, SS_CHANGE,
-	SS_START, SS_STARTED, SS_BACK };
+enum {
+	SS_LOOK,
+	SS_STOP_RECEIVER,
+	SS_LOOK_AGAIN,
+	SS_WAIT,
+	SS_STOP,
+	SS_CHANGE,
+	SS_START,
+	SS_STARTED,
+	SS_BACK
+};
 
 /* As it was before: the old source is better than none. */
 static void
@@ -334,7 +347,7 @@ set_source(struct maction *a)
 static void
 evict_list(struct maction *a)
 {
-	char	*user, *sql;
+	char *user, *sql;
 
 	user = mconn_quote(a->conn, a->site->group->creds.repl_user);
 	if (user == NULL || asprintf(&sql, evict_sql, user, EVICT_MAX) == -1)
@@ -347,7 +360,7 @@ evict_list(struct maction *a)
 static void
 evict_take(struct maction *a)
 {
-	char	**row;
+	char **row;
 
 	if ((a->ids = calloc(EVICT_MAX, sizeof(*a->ids))) == NULL)
 		fatal("calloc");
@@ -359,7 +372,7 @@ evict_take(struct maction *a)
 static void
 evict(struct maction *a)
 {
-	char	*sql;
+	char *sql;
 
 	if (a->step == 0) {
 		evict_list(a);
@@ -387,8 +400,8 @@ reset_persist(struct maction *a)
 	if (a->step == 0)
 		maction_change(a, "RESET PERSIST IF EXISTS read_only", false);
 	else
-		maction_change_last(a,
-		    "RESET PERSIST IF EXISTS super_read_only");
+		maction_change_last(
+		    a, "RESET PERSIST IF EXISTS super_read_only");
 }
 
 void
@@ -440,7 +453,7 @@ mkind_next(struct maction *a)
 bool
 mkind_error(struct maction *a)
 {
-	unsigned	 err = mconn_errno(a->conn);
+	unsigned err = mconn_errno(a->conn);
 
 	if (a->phase != MA_RUN)
 		return false;
@@ -461,8 +474,8 @@ mkind_error(struct maction *a)
 	if (a->req.kind == SQL_SET_SOURCE && a->step == SS_CHANGE &&
 	    a->has_repl && !mconn_is_lost(a->conn)) {
 		a->fail_errno = err;
-		(void)strlcpy(a->fail_text, mconn_error(a->conn),
-		    sizeof(a->fail_text));
+		(void)strlcpy(
+		    a->fail_text, mconn_error(a->conn), sizeof(a->fail_text));
 		set_source_back(a);
 		return true;
 	}
@@ -479,8 +492,7 @@ mkind_abort(struct maction *a, const char *why)
 void
 mkind_verdict(struct maction *a, enum sql_end *how, const char **why)
 {
-	if (a->req.kind == SQL_FENCE &&
-	    !(a->read_only && a->super_read_only)) {
+	if (a->req.kind == SQL_FENCE && !(a->read_only && a->super_read_only)) {
 		*how = SE_FAILED;
 		*why = "the server is not super_read_only";
 	}

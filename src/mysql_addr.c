@@ -49,20 +49,20 @@
 
 #include "mysql_conn.h"
 
-typedef int	 getaddrinfo_fn(const char *, const char *,
-		    const struct addrinfo *, struct addrinfo **);
-typedef int	 load_verify_fn(SSL_CTX *, const char *, const char *);
-typedef int	 connect_fn(int, const struct sockaddr *, socklen_t);
-typedef int	 ppoll_fn(struct pollfd *, nfds_t, const struct timespec *,
-		    const sigset_t *);
+typedef int getaddrinfo_fn(
+    const char *, const char *, const struct addrinfo *, struct addrinfo **);
+typedef int load_verify_fn(SSL_CTX *, const char *, const char *);
+typedef int connect_fn(int, const struct sockaddr *, socklen_t);
+typedef int
+ppoll_fn(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
 
 static struct {
-	bool		 closed;
-	const char	*host;
-	const char	*ip;
-	const char	*ca;
-	size_t		 ca_len;
-	int		 fd;
+	bool closed;
+	const char *host;
+	const char *ip;
+	const char *ca;
+	size_t ca_len;
+	int fd;
 } now = { .fd = -1 };
 
 void
@@ -90,16 +90,18 @@ maddr_end(void)
 }
 
 /* dlsym's result is an object pointer; ISO C has no cast to a function. */
-#define REAL(name)							\
-static name##_fn *							\
-real_##name(const char *symbol)						\
-{									\
-	static union { void *p; name##_fn *f; } u;			\
-									\
-	if (u.p == NULL)						\
-		u.p = dlsym(RTLD_NEXT, symbol);				\
-	return u.f;							\
-}
+#define REAL(name)                                        \
+	static name##_fn *real_##name(const char *symbol) \
+	{                                                 \
+		static union {                            \
+			void *p;                          \
+			name##_fn *f;                     \
+		} u;                                      \
+                                                          \
+		if (u.p == NULL)                          \
+			u.p = dlsym(RTLD_NEXT, symbol);   \
+		return u.f;                               \
+	}
 REAL(getaddrinfo)
 REAL(load_verify)
 REAL(connect)
@@ -113,8 +115,8 @@ int
 getaddrinfo(const char *restrict node, const char *restrict service,
     const struct addrinfo *restrict hints, struct addrinfo **restrict res)
 {
-	struct addrinfo	 h;
-	getaddrinfo_fn	*real = real_getaddrinfo("getaddrinfo");
+	struct addrinfo h;
+	getaddrinfo_fn *real = real_getaddrinfo("getaddrinfo");
 
 	if (real == NULL)
 		return EAI_SYSTEM;
@@ -135,10 +137,10 @@ getaddrinfo(const char *restrict node, const char *restrict service,
 static int
 load_from_memory(SSL_CTX *ctx)
 {
-	X509_STORE	*store = SSL_CTX_get_cert_store(ctx);
-	BIO		*bio;
-	X509		*x;
-	int		 n = 0;
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	BIO *bio;
+	X509 *x;
+	int n = 0;
 
 	if ((bio = BIO_new_mem_buf(now.ca, (int)now.ca_len)) == NULL)
 		return 0;
@@ -154,7 +156,7 @@ load_from_memory(SSL_CTX *ctx)
 int
 SSL_CTX_load_verify_locations(SSL_CTX *ctx, const char *file, const char *dir)
 {
-	load_verify_fn	*real;
+	load_verify_fn *real;
 
 	if (now.ca != NULL && file != NULL && strcmp(file, MADDR_CA) == 0)
 		return load_from_memory(ctx);
@@ -167,7 +169,7 @@ SSL_CTX_load_verify_locations(SSL_CTX *ctx, const char *file, const char *dir)
 int
 connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	connect_fn	*real = real_connect("connect");
+	connect_fn *real = real_connect("connect");
 
 	if (real == NULL) {
 		errno = ENOSYS;
@@ -182,8 +184,8 @@ int
 ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
     const sigset_t *mask)
 {
-	static const struct timespec	 none = { 0, 0 };
-	ppoll_fn			*real = real_ppoll("ppoll");
+	static const struct timespec none = { 0, 0 };
+	ppoll_fn *real = real_ppoll("ppoll");
 
 	if (real == NULL) {
 		errno = ENOSYS;

@@ -31,22 +31,34 @@
 
 #include "mysql_act.h"
 
-enum { CL_LOOK, CL_STOP, CL_OFFLINE, CL_CONF, CL_CLONE, CL_CLONED,
-	CL_UNFENCE, CL_CLONE_AGAIN, CL_CLONED_AGAIN,
-	CL_FENCE, CL_ONLINE, CL_FAILED };
+enum {
+	CL_LOOK,
+	CL_STOP,
+	CL_OFFLINE,
+	CL_CONF,
+	CL_CLONE,
+	CL_CLONED,
+	CL_UNFENCE,
+	CL_CLONE_AGAIN,
+	CL_CLONED_AGAIN,
+	CL_FENCE,
+	CL_ONLINE,
+	CL_FAILED
+};
 
 static void
 clone_conf(struct maction *a)
 {
-	int64_t	 s = maction_left(a) / 1000 + 1;
-	char	*sql;
+	int64_t s = maction_left(a) / 1000 + 1;
+	char *sql;
 
 	/* The donor may be silent for as long as the whole may take. */
-	if (asprintf(&sql, "SET SESSION net_read_timeout=%lld,"
-	    "SESSION net_write_timeout=%lld,GLOBAL clone_ddl_timeout=%lld,"
-	    "GLOBAL clone_valid_donor_list='%s:%u'", (long long)s,
-	    (long long)s, (long long)s, a->req.source_host,
-	    a->req.source_port) == -1)
+	if (asprintf(&sql,
+		"SET SESSION net_read_timeout=%lld,"
+		"SESSION net_write_timeout=%lld,GLOBAL clone_ddl_timeout=%lld,"
+		"GLOBAL clone_valid_donor_list='%s:%u'",
+		(long long)s, (long long)s, (long long)s, a->req.source_host,
+		a->req.source_port) == -1)
 		fatal("asprintf");
 	maction_change(a, sql, false);
 	free(sql);
@@ -55,15 +67,15 @@ clone_conf(struct maction *a)
 static void
 clone_instance(struct maction *a)
 {
-	const struct mcreds	*c = &a->site->group->creds;
-	char			*user, *password, *sql;
+	const struct mcreds *c = &a->site->group->creds;
+	char *user, *password, *sql;
 
 	user = mconn_quote(a->conn, c->repl_user);
 	password = mconn_quote(a->conn, c->repl_password);
 	if (user == NULL || password == NULL ||
 	    asprintf(&sql, "CLONE INSTANCE FROM %s@'%s':%u IDENTIFIED BY %s%s",
-	    user, a->req.source_host, a->req.source_port, password,
-	    a->site->group->tls || c->tls ? " REQUIRE SSL" : "") == -1)
+		user, a->req.source_host, a->req.source_port, password,
+		a->site->group->tls || c->tls ? " REQUIRE SSL" : "") == -1)
 		fatal("clone_instance");
 	maction_change(a, sql, true);
 	free(user);
@@ -131,13 +143,13 @@ clone_fail(struct maction *a, unsigned err, const char *why)
 bool
 mclone_error(struct maction *a)
 {
-	unsigned	 err = mconn_errno(a->conn);
-	bool		 copying;
+	unsigned err = mconn_errno(a->conn);
+	bool copying;
 
 	copying = a->step == CL_CLONE || a->step == CL_CLONE_AGAIN;
 	/* The server ends itself to start on the copy. */
-	if (copying && (err == ER_RESTART_SERVER_FAILED ||
-	    mconn_is_lost(a->conn))) {
+	if (copying &&
+	    (err == ER_RESTART_SERVER_FAILED || mconn_is_lost(a->conn))) {
 		maction_end(a, SE_DONE, err, mconn_error(a->conn));
 		return true;
 	}
@@ -157,7 +169,7 @@ mclone_error(struct maction *a)
 void
 mclone_undo(struct maction *a)
 {
-	char	*sql;
+	char *sql;
 
 	switch (a->step) {
 	case 0:

@@ -42,56 +42,56 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 
-#undef NAME_LEN		/* the library's; br.h has ours */
+#undef NAME_LEN /* the library's; br.h has ours */
 #include "br.h"
 #include "mysql_conn.h"
 #include "privsep.h"
 
 /* Larger answers are refused: the largest of ours is two GTID sets. */
-#define PACKET_MAX	(1024 * 1024)
+#define PACKET_MAX      (1024 * 1024)
 /* The kernel gives a peer that acknowledges nothing this long. */
-#define USER_TIMEOUT_MS	5000
-#define KEEPIDLE_S	2
-#define KEEPINTVL_S	1
-#define KEEPCNT		3
+#define USER_TIMEOUT_MS 5000
+#define KEEPIDLE_S      2
+#define KEEPINTVL_S     1
+#define KEEPCNT         3
 /* The timer behind the edges. */
-#define RETRY_FIRST_MS	2
-#define RETRY_MAX_MS	1000
+#define RETRY_FIRST_MS  2
+#define RETRY_MAX_MS    1000
 /* States of the library's log-in, more than enough. */
-#define CUT_OFF_STEPS	8
+#define CUT_OFF_STEPS   8
 
 enum cstate { C_CONNECT, C_QUERY, C_STORE, C_NEXT, C_IDLE, C_DEAD };
 
 struct mconn {
 	struct event_base *base;
-	MYSQL		*my;
-	enum cstate	 state;
-	char		*host, *ip, *user, *password, *ca;
-	size_t		 ca_len;
-	unsigned	 port;
-	struct event	*io;
-	struct event	*timer;
-	int		 sock;		/* seen at connect, -1 */
-	int		 fd;		/* that io watches, -1 */
-	int		 retry_ms;
-	mconn_fn	*done;
-	mconn_fn	*lost;
-	void		*arg;
-	char		*sql;
-	bool		 secret;
-	MYSQL_RES	*res[MCONN_RESULTS];
-	unsigned	 nres;
-	unsigned	 nanswered;
-	unsigned	 err;
-	char		 error[ERR_LEN + 1];
+	MYSQL *my;
+	enum cstate state;
+	char *host, *ip, *user, *password, *ca;
+	size_t ca_len;
+	unsigned port;
+	struct event *io;
+	struct event *timer;
+	int sock; /* seen at connect, -1 */
+	int fd;   /* that io watches, -1 */
+	int retry_ms;
+	mconn_fn *done;
+	mconn_fn *lost;
+	void *arg;
+	char *sql;
+	bool secret;
+	MYSQL_RES *res[MCONN_RESULTS];
+	unsigned nres;
+	unsigned nanswered;
+	unsigned err;
+	char error[ERR_LEN + 1];
 };
 
 int
 mconn_setup(void)
 {
-	unsigned char	 byte;
-	SSL_CTX		*ctx;
-	MYSQL		*my;
+	unsigned char byte;
+	SSL_CTX *ctx;
+	MYSQL *my;
 
 	/* SSL_write has no MSG_NOSIGNAL. */
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
@@ -125,7 +125,7 @@ wipe(char **s)
 static void
 free_results(struct mconn *c)
 {
-	unsigned	 i;
+	unsigned i;
 
 	for (i = 0; i < c->nres; i++)
 		mysql_free_result(c->res[i]);
@@ -144,7 +144,7 @@ wipe_password(struct mconn *c)
 static void
 take_error(struct mconn *c)
 {
-	const char	*text = mysql_error(c->my);
+	const char *text = mysql_error(c->my);
 
 	c->err = mysql_errno(c->my);
 	if (c->err == 0)
@@ -159,7 +159,7 @@ take_error(struct mconn *c)
 static void
 finish(struct mconn *c)
 {
-	mconn_fn	*done = c->done;
+	mconn_fn *done = c->done;
 
 	(void)event_del(c->timer);
 	wipe(&c->sql);
@@ -172,7 +172,7 @@ finish(struct mconn *c)
 static void
 fail(struct mconn *c)
 {
-	bool		 connecting = c->state == C_CONNECT;
+	bool connecting = c->state == C_CONNECT;
 
 	take_error(c);
 	if (connecting || (c->err >= CR_MIN_ERROR && c->err <= CR_MAX_ERROR))
@@ -187,8 +187,8 @@ fail(struct mconn *c)
 static enum net_async_status
 step_connect(struct mconn *c)
 {
-	enum net_async_status	 st;
-	int			 fd;
+	enum net_async_status st;
+	int fd;
 
 	maddr_begin(c->host, c->ip, c->ca, c->ca_len);
 	st = mysql_real_connect_nonblocking(c->my, c->host, c->user,
@@ -205,8 +205,8 @@ step_connect(struct mconn *c)
 static enum net_async_status
 step_store(struct mconn *c)
 {
-	enum net_async_status	 st;
-	MYSQL_RES		*res = NULL;
+	enum net_async_status st;
+	MYSQL_RES *res = NULL;
 
 	st = mysql_store_result_nonblocking(c->my, &res);
 	if (st != NET_ASYNC_COMPLETE)
@@ -227,7 +227,7 @@ step_store(struct mconn *c)
 static enum net_async_status
 step_next(struct mconn *c)
 {
-	enum net_async_status	 st;
+	enum net_async_status st;
 
 	if (!mysql_more_results(c->my)) {
 		c->state = C_IDLE;
@@ -255,14 +255,14 @@ set_lost(struct mconn *c, const char *why)
 static enum net_async_status
 step_once(struct mconn *c)
 {
-	enum net_async_status	 st = NET_ASYNC_ERROR;
+	enum net_async_status st = NET_ASYNC_ERROR;
 
 	switch (c->state) {
 	case C_CONNECT:
 		return step_connect(c);
 	case C_QUERY:
-		st = mysql_real_query_nonblocking(c->my, c->sql,
-		    strlen(c->sql));
+		st =
+		    mysql_real_query_nonblocking(c->my, c->sql, strlen(c->sql));
 		if (st == NET_ASYNC_COMPLETE)
 			c->state = C_STORE;
 		return st;
@@ -277,19 +277,18 @@ step_once(struct mconn *c)
 	return st;
 }
 
-static void	 on_io(evutil_socket_t, short, void *);
+static void on_io(evutil_socket_t, short, void *);
 
 static void
 set_socket(int fd)
 {
-	int	 on = 1, ut = USER_TIMEOUT_MS, idle = KEEPIDLE_S;
-	int	 intvl = KEEPINTVL_S, cnt = KEEPCNT;
+	int on = 1, ut = USER_TIMEOUT_MS, idle = KEEPIDLE_S;
+	int intvl = KEEPINTVL_S, cnt = KEEPCNT;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ut, sizeof(ut));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &intvl,
-	    sizeof(intvl));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &intvl, sizeof(intvl));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &cnt, sizeof(cnt));
 }
 
@@ -309,7 +308,7 @@ unwatch(struct mconn *c)
 static void
 watch_socket(struct mconn *c)
 {
-	int	 fd = c->sock;
+	int fd = c->sock;
 
 	if (c->my->net.vio == NULL)
 		fd = -1;
@@ -329,7 +328,7 @@ watch_socket(struct mconn *c)
 static void
 arm(struct mconn *c, int ms)
 {
-	struct timeval	 tv = { ms / 1000, (ms % 1000) * 1000 };
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
 
 	if (event_add(c->timer, &tv) == -1)
 		fatalx("event_add");
@@ -339,7 +338,7 @@ arm(struct mconn *c, int ms)
 static void
 step(struct mconn *c)
 {
-	enum net_async_status	 st;
+	enum net_async_status st;
 
 	if (c->state == C_DEAD) {
 		set_lost(c, "the connection is closed");
@@ -352,8 +351,8 @@ step(struct mconn *c)
 	} while (st == NET_ASYNC_COMPLETE && c->state != C_IDLE);
 	if (st == NET_ASYNC_NOT_READY) {
 		arm(c, c->retry_ms);
-		c->retry_ms = c->retry_ms * 2 < RETRY_MAX_MS ?
-		    c->retry_ms * 2 : RETRY_MAX_MS;
+		c->retry_ms = c->retry_ms * 2 < RETRY_MAX_MS ? c->retry_ms * 2 :
+							       RETRY_MAX_MS;
 	} else if (st == NET_ASYNC_COMPLETE)
 		finish(c);
 	else
@@ -364,12 +363,12 @@ step(struct mconn *c)
 static void
 check_idle(struct mconn *c)
 {
-	struct pollfd	 p = { c->fd, POLLRDHUP, 0 };
-	mconn_fn	*lost = c->lost;
-	socklen_t	 len = sizeof(int);
-	ssize_t		 n;
-	char		 byte;
-	int		 error = 0;
+	struct pollfd p = { c->fd, POLLRDHUP, 0 };
+	mconn_fn *lost = c->lost;
+	socklen_t len = sizeof(int);
+	ssize_t n;
+	char byte;
+	int error = 0;
 
 	n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -382,8 +381,8 @@ check_idle(struct mconn *c)
 			return;
 		(void)getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	}
-	set_lost(c, error == 0 ? "the server closed the connection" :
-	    strerror(error));
+	set_lost(c,
+	    error == 0 ? "the server closed the connection" : strerror(error));
 	c->lost = NULL;
 	if (lost != NULL)
 		lost(c, c->arg);
@@ -392,7 +391,7 @@ check_idle(struct mconn *c)
 static void
 on_io(evutil_socket_t fd, short what, void *arg)
 {
-	struct mconn	*c = arg;
+	struct mconn *c = arg;
 
 	(void)fd;
 	(void)what;
@@ -406,7 +405,7 @@ on_io(evutil_socket_t fd, short what, void *arg)
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct mconn	*c = arg;
+	struct mconn *c = arg;
 
 	(void)fd;
 	(void)what;
@@ -417,34 +416,34 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 static void
 set_options(struct mconn *c, const struct mtarget *t)
 {
-	unsigned	 proto = MYSQL_PROTOCOL_TCP;
-	unsigned	 mode = SSL_MODE_DISABLED;
-	unsigned	 infile = 0;
-	unsigned long	 packet = PACKET_MAX;
-	bool		 yes = true;
+	unsigned proto = MYSQL_PROTOCOL_TCP;
+	unsigned mode = SSL_MODE_DISABLED;
+	unsigned infile = 0;
+	unsigned long packet = PACKET_MAX;
+	bool yes = true;
 
 	(void)mysql_options(c->my, MYSQL_OPT_PROTOCOL, &proto);
 	(void)mysql_options(c->my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	(void)mysql_options(c->my, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
 	/* A server may ask a client for any file of its own. */
 	(void)mysql_options(c->my, MYSQL_OPT_LOCAL_INFILE, &infile);
-	(void)mysql_options4(c->my, MYSQL_OPT_CONNECT_ATTR_ADD,
-	    "program_name", "bloodraven");
+	(void)mysql_options4(
+	    c->my, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "bloodraven");
 	if (t->tls && c->ca != NULL) {
 		mode = SSL_MODE_VERIFY_IDENTITY;
 		(void)mysql_options(c->my, MYSQL_OPT_SSL_CA, MADDR_CA);
 	} else if (t->tls)
 		mode = SSL_MODE_REQUIRED;
 	else
-		(void)mysql_options(c->my, MYSQL_OPT_GET_SERVER_PUBLIC_KEY,
-		    &yes);
+		(void)mysql_options(
+		    c->my, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &yes);
 	(void)mysql_options(c->my, MYSQL_OPT_SSL_MODE, &mode);
 }
 
 static char *
 copy(const char *s)
 {
-	char	*d = strdup(s);
+	char *d = strdup(s);
 
 	if (d == NULL)
 		fatal("strdup");
@@ -452,10 +451,10 @@ copy(const char *s)
 }
 
 struct mconn *
-mconn_open(struct event_base *base, const struct mtarget *t, mconn_fn *done,
-    void *arg)
+mconn_open(
+    struct event_base *base, const struct mtarget *t, mconn_fn *done, void *arg)
 {
-	struct mconn	*c;
+	struct mconn *c;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL ||
 	    (c->my = mysql_init(NULL)) == NULL ||
@@ -532,7 +531,7 @@ mconn_watch(struct mconn *c, mconn_fn *lost)
 static void
 cut_off(struct mconn *c)
 {
-	int	 i;
+	int i;
 
 	if (c->fd == -1 || c->my->net.vio == NULL)
 		return;
@@ -642,8 +641,8 @@ mconn_ncols(const struct mconn *c, unsigned i)
 int
 mconn_col(const struct mconn *c, unsigned i, const char *name)
 {
-	MYSQL_FIELD	*f;
-	unsigned	 n;
+	MYSQL_FIELD *f;
+	unsigned n;
 
 	if (i >= c->nres)
 		return -1;
@@ -658,9 +657,9 @@ mconn_col(const struct mconn *c, unsigned i, const char *name)
 char *
 mconn_quote(struct mconn *c, const char *s)
 {
-	size_t		 len = strlen(s);
-	unsigned long	 n;
-	char		*q;
+	size_t len = strlen(s);
+	unsigned long n;
+	char *q;
 
 	if (len > (SIZE_MAX - 3) / 2 || (q = malloc(2 * len + 3)) == NULL)
 		fatal("mconn_quote");

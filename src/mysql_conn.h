@@ -31,82 +31,81 @@ struct event_base;
 struct mconn;
 
 /* Largest number of results that one batch of statements may give. */
-#define MCONN_RESULTS	4
+#define MCONN_RESULTS 4
 
 /* Whom to connect to. All is copied; the copy of the password is wiped as
  * soon as the server accepted it. */
 struct mtarget {
-	const char	*host;		/* name in the certificate */
-	const char	*ip;
-	unsigned	 port;
-	const char	*user;
-	const char	*password;
-	bool		 tls;		/* demand it */
-	const char	*ca;		/* PEM; none: names are not checked */
-	size_t		 ca_len;
+	const char *host; /* name in the certificate */
+	const char *ip;
+	unsigned port;
+	const char *user;
+	const char *password;
+	bool tls;       /* demand it */
+	const char *ca; /* PEM; none: names are not checked */
+	size_t ca_len;
 };
 
 /* Called from the event loop; it may close the connection. */
-typedef void	 mconn_fn(struct mconn *, void *);
+typedef void mconn_fn(struct mconn *, void *);
 
 /* Once before the sandbox closes: whatever loads files. 0 or -1. */
-int		 mconn_setup(void);
+int mconn_setup(void);
 
 /* done is called when the server accepted us, or refused, or was lost. */
-struct mconn	*mconn_open(struct event_base *, const struct mtarget *,
-		    mconn_fn *done, void *arg);
+struct mconn *mconn_open(
+    struct event_base *, const struct mtarget *, mconn_fn *done, void *arg);
 /*
  * Send one or more statements; done is called when all were answered, or one
  * failed (its predecessors were carried out), or the connection was lost.
  * Only on an idle connection.
  */
-void		 mconn_query(struct mconn *, const char *sql, mconn_fn *done);
+void mconn_query(struct mconn *, const char *sql, mconn_fn *done);
 /* As mconn_query; the text is wiped when it was answered, and an error text
  * of the server, which could quote it, is replaced. */
-void		 mconn_query_secret(struct mconn *, const char *sql,
-		    mconn_fn *done);
+void mconn_query_secret(struct mconn *, const char *sql, mconn_fn *done);
 /* While idle: call lost once when the server closes (EOF, RST). */
-void		 mconn_watch(struct mconn *, mconn_fn *lost);
+void mconn_watch(struct mconn *, mconn_fn *lost);
 /* NULL is allowed. Never blocks; says goodbye only when idle. */
-void		 mconn_close(struct mconn *);
+void mconn_close(struct mconn *);
 
 /* Of the last operation: 0, or the error of server or client. */
-unsigned	 mconn_errno(const struct mconn *);
-const char	*mconn_error(const struct mconn *);
+unsigned mconn_errno(const struct mconn *);
+const char *mconn_error(const struct mconn *);
 /* Is the connection gone (no answer can come any more)? */
-bool		 mconn_is_lost(const struct mconn *);
+bool mconn_is_lost(const struct mconn *);
 /* enum probe_err of the last operation. */
-unsigned	 mconn_class(const struct mconn *);
+unsigned mconn_class(const struct mconn *);
 /* The server's id of this session. */
-unsigned long	 mconn_id(const struct mconn *);
+unsigned long mconn_id(const struct mconn *);
 
 /* Results of the last query; valid until the next one. */
-unsigned	 mconn_nresults(const struct mconn *);
+unsigned mconn_nresults(const struct mconn *);
 /* Statements of the last query that were carried out. */
-unsigned	 mconn_nanswered(const struct mconn *);
+unsigned mconn_nanswered(const struct mconn *);
 /* Next row of result i: its columns (NULL is SQL's) or NULL. */
-char		**mconn_row(struct mconn *, unsigned i);
+char **mconn_row(struct mconn *, unsigned i);
 /* Columns of result i. */
-unsigned	 mconn_ncols(const struct mconn *, unsigned i);
+unsigned mconn_ncols(const struct mconn *, unsigned i);
 /* Index of a column by its name, -1 when there is none. */
-int		 mconn_col(const struct mconn *, unsigned i, const char *name);
+int mconn_col(const struct mconn *, unsigned i, const char *name);
 
 /*
  * Quote a string for this connection: malloc'd, with the quotes around it.
  * The caller wipes what is secret.
  */
-char		*mconn_quote(struct mconn *, const char *);
+char *mconn_quote(struct mconn *, const char *);
 
 /*
  * Some calls of this process, as libmysqlclient sees them (mysql_addr.c):
  * between begin and end, host has this address, the file MADDR_CA has this
  * content, and nothing waits. No file is read.
  */
-#define MADDR_CA	"/bloodraven/ca.pem"
-void		 maddr_close(void);	/* from now on: nothing but that */
-void		 maddr_begin(const char *host, const char *ip, const char *ca,
-		    size_t ca_len);
+#define MADDR_CA "/bloodraven/ca.pem"
+void maddr_close(void); /* from now on: nothing but that */
+void
+maddr_begin(const char *host, const char *ip, const char *ca, size_t ca_len);
 /* The socket that was connected in between, -1 when none was. */
-int		 maddr_end(void);
+int maddr_end(void);
 
 #endif /* MYSQL_CONN_H */

@@ -35,7 +35,7 @@
 #include "metrics.h"
 #include "mysql_int.h"
 
-#define QUIET_MS	250
+#define QUIET_MS 250
 
 /*
  * One round trip. The executed set is read before the received one, so that
@@ -58,13 +58,21 @@ static const char probe_sql[] =
     "SHOW REPLICA STATUS";
 
 enum probe_col {
-	COL_UUID, COL_CLOCK, COL_UPTIME, COL_RO, COL_SRO, COL_PERSISTED,
-	COL_OFFLINE, COL_SCHEMAS, COL_GTID, COL_MAX
+	COL_UUID,
+	COL_CLOCK,
+	COL_UPTIME,
+	COL_RO,
+	COL_SRO,
+	COL_PERSISTED,
+	COL_OFFLINE,
+	COL_SCHEMAS,
+	COL_GTID,
+	COL_MAX
 };
 
-static void	 on_connected(struct mconn *, void *);
-static void	 on_answer(struct mconn *, void *);
-static void	 on_lost(struct mconn *, void *);
+static void on_connected(struct mconn *, void *);
+static void on_answer(struct mconn *, void *);
+static void on_lost(struct mconn *, void *);
 
 /* ------------------------------------------------------------ reporting --- */
 
@@ -78,10 +86,10 @@ to_metric(void *arg, const struct m_metric *m)
 static void
 observe(const struct msite *s, int64_t us)
 {
-	static const struct metric_sink	 sink = { to_metric, NULL };
-	char				 ns[NS_LEN + 1];
-	const char			*slash;
-	size_t				 n;
+	static const struct metric_sink sink = { to_metric, NULL };
+	char ns[NS_LEN + 1];
+	const char *slash;
+	size_t n;
 
 	if ((slash = strchr(s->group->fg, '/')) == NULL)
 		return;
@@ -90,15 +98,15 @@ observe(const struct msite *s, int64_t us)
 		return;
 	memcpy(ns, s->group->fg, n);
 	ns[n] = '\0';
-	(void)metric_observe_us(&sink, M_POLL_LATENCY, us,
-	    ML(ns, slash + 1, s->name));
+	(void)metric_observe_us(
+	    &sink, M_POLL_LATENCY, us, ML(ns, slash + 1, s->name));
 }
 
 /* The one PROBE of this process: 35 KB are not for the stack. */
 static struct m_probe *
 probe_begin(const struct msite *s)
 {
-	static struct m_probe	 p;
+	static struct m_probe p;
 
 	memset(&p, 0, sizeof(p));
 	(void)strlcpy(p.group, s->group->uid, sizeof(p.group));
@@ -120,7 +128,7 @@ probe_send(const struct msite *s, struct m_probe *p)
 static void
 report_lost(const struct msite *s, const char *why)
 {
-	static struct m_conn_lost	 l;
+	static struct m_conn_lost l;
 
 	memset(&l, 0, sizeof(l));
 	(void)strlcpy(l.group, s->group->uid, sizeof(l.group));
@@ -135,7 +143,7 @@ report_lost(const struct msite *s, const char *why)
 static const char *
 col(struct mconn *c, unsigned i, char **row, const char *name)
 {
-	int	 n = mconn_col(c, i, name);
+	int n = mconn_col(c, i, name);
 
 	return n == -1 || row[n] == NULL ? "" : row[n];
 }
@@ -143,7 +151,7 @@ col(struct mconn *c, unsigned i, char **row, const char *name)
 static unsigned
 io_state(const char *s)
 {
-	unsigned	 i;
+	unsigned i;
 
 	for (i = 0; i < IO_MAX; i++)
 		if (strcmp(s, io_state_name(i)) == 0)
@@ -155,8 +163,8 @@ io_state(const char *s)
 static int
 parse_replica(struct mconn *c, struct m_probe *p)
 {
-	char		**row;
-	const char	*lag, *err;
+	char **row;
+	const char *lag, *err;
 
 	while ((row = mconn_row(c, 1)) != NULL)
 		if (*col(c, 1, row, "Channel_Name") == '\0')
@@ -192,7 +200,7 @@ flag(const char *s)
 static unsigned
 parse_answer(struct mconn *c, struct m_probe *p)
 {
-	char	**row;
+	char **row;
 
 	if (mconn_nresults(c) != 2 || mconn_ncols(c, 0) != COL_MAX ||
 	    (row = mconn_row(c, 0)) == NULL)
@@ -200,11 +208,11 @@ parse_answer(struct mconn *c, struct m_probe *p)
 	if (row[COL_UUID] == NULL || row[COL_CLOCK] == NULL ||
 	    row[COL_UPTIME] == NULL || row[COL_GTID] == NULL ||
 	    strlcpy(p->server_uuid, row[COL_UUID], sizeof(p->server_uuid)) >=
-	    sizeof(p->server_uuid))
+		sizeof(p->server_uuid))
 		return PE_SERVER;
 	p->server_clock_us = mysql_num(row[COL_CLOCK]);
-	p->proc_start_ms = p->server_clock_us / 1000 -
-	    mysql_num(row[COL_UPTIME]) * 1000;
+	p->proc_start_ms =
+	    p->server_clock_us / 1000 - mysql_num(row[COL_UPTIME]) * 1000;
 	p->read_only = flag(row[COL_RO]);
 	p->super_read_only = flag(row[COL_SRO]);
 	p->persisted_ro = flag(row[COL_PERSISTED]);
@@ -222,8 +230,8 @@ parse_answer(struct mconn *c, struct m_probe *p)
 static void
 schedule(struct msite *s)
 {
-	struct mprobe	*pr = &s->probe;
-	int64_t		 ms;
+	struct mprobe *pr = &s->probe;
+	int64_t ms;
 
 	ms = monotime_sub_ms(pr->due, monotime_now()) + 1;
 	if (pr->conn == NULL && !pr->no_quiet && ms > QUIET_MS)
@@ -234,13 +242,12 @@ schedule(struct msite *s)
 static void
 probe_failed(struct msite *s, unsigned err, const char *text)
 {
-	struct mprobe	*pr = &s->probe;
-	struct m_probe	*p;
+	struct mprobe *pr = &s->probe;
+	struct m_probe *p;
 
 	(void)event_del(pr->limit);
 	/* Asking a server four times a second for what it refuses is rude. */
-	pr->no_quiet = err != PE_REFUSED && err != PE_LOST &&
-	    err != PE_TIMEOUT;
+	pr->no_quiet = err != PE_REFUSED && err != PE_LOST && err != PE_TIMEOUT;
 	if (!pr->quiet) {
 		p = probe_begin(s);
 		p->err = err;
@@ -256,15 +263,15 @@ probe_failed(struct msite *s, unsigned err, const char *text)
 static void
 timed_out(struct msite *s)
 {
-	probe_failed(s, PE_TIMEOUT, s->probe.phase == MP_CONNECT ?
-	    "deadline passed while connecting" :
-	    "deadline passed without an answer");
+	probe_failed(s, PE_TIMEOUT,
+	    s->probe.phase == MP_CONNECT ? "deadline passed while connecting" :
+					   "deadline passed without an answer");
 }
 
 static void
 probe_start(struct msite *s, bool quiet, int64_t budget_ms)
 {
-	struct mprobe	*pr = &s->probe;
+	struct mprobe *pr = &s->probe;
 
 	pr->quiet = quiet;
 	pr->sent = monotime_now();
@@ -296,14 +303,16 @@ probe_start(struct msite *s, bool quiet, int64_t budget_ms)
 static void
 tick(struct msite *s)
 {
-	struct mprobe	*pr = &s->probe;
-	struct monotime	 t = monotime_now();
-	int64_t		 left = monotime_sub_ms(pr->due, t);
+	struct mprobe *pr = &s->probe;
+	struct monotime t = monotime_now();
+	int64_t left = monotime_sub_ms(pr->due, t);
 
 	if (left > 0) {
 		if (pr->phase == MP_IDLE && pr->conn == NULL && !pr->no_quiet)
-			probe_start(s, true, left < s->group->deadline_ms ?
-			    left : s->group->deadline_ms);
+			probe_start(s, true,
+			    left < s->group->deadline_ms ?
+				left :
+				s->group->deadline_ms);
 		else
 			schedule(s);
 		return;
@@ -319,29 +328,29 @@ tick(struct msite *s)
 		pr->due = monotime_add_ms(pr->due, s->group->poll_ms);
 		left = monotime_sub_ms(pr->due, t);
 	} while (left < s->group->deadline_ms - s->group->deadline_ms / 8);
-	probe_start(s, false, left < s->group->deadline_ms ? left :
-	    s->group->deadline_ms);
+	probe_start(s, false,
+	    left < s->group->deadline_ms ? left : s->group->deadline_ms);
 }
 
 /* Besides the schedule, so that a failure of it is no scheduled failure. */
 void
 mprobe_now(struct msite *s)
 {
-	int64_t	 left = monotime_sub_ms(s->probe.due, monotime_now());
+	int64_t left = monotime_sub_ms(s->probe.due, monotime_now());
 
 	if (s->probe.phase == MP_IDLE && left > 0)
-		probe_start(s, true, left < s->group->deadline_ms ? left :
-		    s->group->deadline_ms);
+		probe_start(s, true,
+		    left < s->group->deadline_ms ? left :
+						   s->group->deadline_ms);
 }
 
 static void
 connected(struct msite *s)
 {
-	struct mprobe	*pr = &s->probe;
+	struct mprobe *pr = &s->probe;
 
 	if (mconn_errno(pr->conn) != 0) {
-		probe_failed(s, mconn_class(pr->conn),
-		    mconn_error(pr->conn));
+		probe_failed(s, mconn_class(pr->conn), mconn_error(pr->conn));
 		return;
 	}
 	pr->phase = MP_QUERY;
@@ -351,9 +360,9 @@ connected(struct msite *s)
 static void
 answered(struct msite *s)
 {
-	struct mprobe	*pr = &s->probe;
-	struct m_probe	*p;
-	unsigned	 err;
+	struct mprobe *pr = &s->probe;
+	struct m_probe *p;
+	unsigned err;
 
 	if (mconn_errno(pr->conn) != 0) {
 		if (mconn_is_lost(pr->conn) && !pr->fresh)
@@ -365,9 +374,9 @@ answered(struct msite *s)
 	if ((err = parse_answer(pr->conn, p)) != PE_NONE) {
 		/* An answer came, so this is told even by a quiet one. */
 		pr->quiet = false;
-		probe_failed(s, err, err == PE_TOO_BIG ?
-		    "a GTID set is beyond capacity" :
-		    "the answer has another shape");
+		probe_failed(s, err,
+		    err == PE_TOO_BIG ? "a GTID set is beyond capacity" :
+					"the answer has another shape");
 		return;
 	}
 	(void)event_del(pr->limit);
@@ -381,7 +390,7 @@ answered(struct msite *s)
 static void
 lost(struct msite *s)
 {
-	struct mprobe	*pr = &s->probe;
+	struct mprobe *pr = &s->probe;
 
 	report_lost(s, mconn_error(pr->conn));
 	mconn_close(pr->conn);
@@ -430,7 +439,7 @@ on_lost(struct mconn *c, void *arg)
 void
 mprobe_init(struct msite *s, int64_t first_ms, int64_t phase_ms)
 {
-	struct mprobe	*pr = &s->probe;
+	struct mprobe *pr = &s->probe;
 
 	pr->tick = evtimer_new(mysql_base(), on_tick, s);
 	pr->limit = evtimer_new(mysql_base(), on_limit, s);
@@ -448,7 +457,7 @@ mprobe_init(struct msite *s, int64_t first_ms, int64_t phase_ms)
 void
 mprobe_reset(struct msite *s)
 {
-	struct mprobe	*pr = &s->probe;
+	struct mprobe *pr = &s->probe;
 
 	(void)event_del(pr->limit);
 	mconn_close(pr->conn);
@@ -464,7 +473,7 @@ mprobe_reset(struct msite *s)
 void
 mprobe_free(struct msite *s)
 {
-	struct mprobe	*pr = &s->probe;
+	struct mprobe *pr = &s->probe;
 
 	mconn_close(pr->conn);
 	event_free(pr->tick);

@@ -31,25 +31,33 @@
 
 #include "mysql_act.h"
 
-#define ACTIONS_MAX	16	/* of one site: the core has one or two */
-#define TIMEOUT_MS	5000	/* when none is given */
-#define TIMEOUT_MAX_MS	(24 * 3600 * 1000LL)
-#define UNDO_MS		10000
+#define ACTIONS_MAX    16   /* of one site: the core has one or two */
+#define TIMEOUT_MS     5000 /* when none is given */
+#define TIMEOUT_MAX_MS (24 * 3600 * 1000LL)
+#define UNDO_MS        10000
 /* The server's Uptime has whole seconds, and it counts from its own start. */
-#define START_SLACK_MS	2000
+#define START_SLACK_MS 2000
 
-#define STATE_COLS							\
-	"SELECT @@global.server_uuid,"					\
-	"TIMESTAMPDIFF(MICROSECOND,'1970-01-01',UTC_TIMESTAMP(6)),"	\
-	"(SELECT VARIABLE_VALUE FROM performance_schema.global_status"	\
-	" WHERE VARIABLE_NAME='Uptime'),"				\
-	"@@global.read_only,@@global.super_read_only,"			\
+#define STATE_COLS                                                     \
+	"SELECT @@global.server_uuid,"                                 \
+	"TIMESTAMPDIFF(MICROSECOND,'1970-01-01',UTC_TIMESTAMP(6)),"    \
+	"(SELECT VARIABLE_VALUE FROM performance_schema.global_status" \
+	" WHERE VARIABLE_NAME='Uptime'),"                              \
+	"@@global.read_only,@@global.super_read_only,"                 \
 	"@@global.offline_mode,@@global.gtid_executed"
-enum { ST_UUID, ST_CLOCK, ST_UPTIME, ST_RO, ST_SRO, ST_OFFLINE, ST_GTID,
-	ST_MAX };
+enum {
+	ST_UUID,
+	ST_CLOCK,
+	ST_UPTIME,
+	ST_RO,
+	ST_SRO,
+	ST_OFFLINE,
+	ST_GTID,
+	ST_MAX
+};
 
-static void	 start_next(struct msite *);
-static void	 on_answer(struct mconn *, void *);
+static void start_next(struct msite *);
+static void on_answer(struct mconn *, void *);
 
 int64_t
 maction_left(const struct maction *a)
@@ -62,7 +70,7 @@ maction_left(const struct maction *a)
 static struct m_sql_done *
 answer_begin(const struct m_sql *req)
 {
-	static struct m_sql_done	 d;
+	static struct m_sql_done d;
 
 	memset(&d, 0, sizeof(d));
 	(void)strlcpy(d.group, req->group, sizeof(d.group));
@@ -76,7 +84,7 @@ answer_begin(const struct m_sql *req)
 void
 maction_refuse(const struct m_sql *req, const char *why)
 {
-	struct m_sql_done	*d = answer_begin(req);
+	struct m_sql_done *d = answer_begin(req);
 
 	d->end = SE_REFUSED;
 	(void)strlcpy(d->error, why, sizeof(d->error));
@@ -100,8 +108,8 @@ static void
 end(struct maction *a, enum sql_end how, unsigned err, const char *text,
     const char *gtid)
 {
-	struct msite		*s = a->site;
-	struct m_sql_done	*d;
+	struct msite *s = a->site;
+	struct m_sql_done *d;
 
 	if (!a->undo) {
 		d = answer_begin(&a->req);
@@ -109,16 +117,16 @@ end(struct maction *a, enum sql_end how, unsigned err, const char *text,
 		d->mysql_errno = err;
 		(void)strlcpy(d->error, text, sizeof(d->error));
 		(void)strlcpy(d->pod_uid, s->pod_uid, sizeof(d->pod_uid));
-		(void)strlcpy(d->server_uuid, a->server_uuid,
-		    sizeof(d->server_uuid));
+		(void)strlcpy(
+		    d->server_uuid, a->server_uuid, sizeof(d->server_uuid));
 		d->proc_start_ms = a->proc_start_ms;
 		d->server_clock_us = a->clock_us;
 		d->grant_limit_us = a->grant_limit_us;
 		d->read_only = a->read_only;
 		d->super_read_only = a->super_read_only;
 		d->count = a->count;
-		if (gtid != NULL && mysql_copy_set(d->gtid, sizeof(d->gtid),
-		    gtid) == -1)
+		if (gtid != NULL &&
+		    mysql_copy_set(d->gtid, sizeof(d->gtid), gtid) == -1)
 			(void)strlcpy(d->error,
 			    "gtid_executed is beyond capacity",
 			    sizeof(d->error));
@@ -129,8 +137,7 @@ end(struct maction *a, enum sql_end how, unsigned err, const char *text,
 }
 
 void
-maction_end(struct maction *a, enum sql_end how, unsigned err,
-    const char *text)
+maction_end(struct maction *a, enum sql_end how, unsigned err, const char *text)
 {
 	end(a, how, err, text, NULL);
 }
@@ -139,7 +146,7 @@ maction_end(struct maction *a, enum sql_end how, unsigned err,
 static void
 break_off(struct maction *a, unsigned err, const char *why)
 {
-	enum sql_end	 how = SE_FAILED;
+	enum sql_end how = SE_FAILED;
 
 	if (a->in_flight || a->phase == MA_READBACK)
 		how = SE_UNKNOWN;
@@ -154,7 +161,7 @@ break_off(struct maction *a, unsigned err, const char *why)
 static const char *
 recheck(const struct maction *a)
 {
-	struct monotime	 until = { a->req.valid_until_ns };
+	struct monotime until = { a->req.valid_until_ns };
 
 	if (a->superseded)
 		return "a fence came after it";
@@ -187,7 +194,7 @@ maction_read(struct maction *a, const char *sql)
 void
 maction_change(struct maction *a, const char *sql, bool secret)
 {
-	const char	*why;
+	const char *why;
 
 	if ((why = recheck(a)) != NULL) {
 		if (!mkind_abort(a, why))
@@ -201,11 +208,11 @@ maction_change(struct maction *a, const char *sql, bool secret)
 void
 maction_change_last(struct maction *a, const char *sql)
 {
-	const char	*why;
-	char		*batch;
+	const char *why;
+	char *batch;
 
 	if ((why = recheck(a)) != NULL) {
-		a->grant_limit_us = 0;	/* it was not sent */
+		a->grant_limit_us = 0; /* it was not sent */
 		break_off(a, 0, why);
 		return;
 	}
@@ -238,8 +245,8 @@ maction_done(struct maction *a)
 static const char *
 take_state(struct maction *a)
 {
-	unsigned	 n = mconn_nresults(a->conn);
-	char		**row;
+	unsigned n = mconn_nresults(a->conn);
+	char **row;
 
 	if (n == 0 || mconn_ncols(a->conn, n - 1) != ST_MAX ||
 	    (row = mconn_row(a->conn, n - 1)) == NULL)
@@ -252,8 +259,8 @@ take_state(struct maction *a)
 	(void)strlcpy(a->server_uuid, row[ST_UUID], sizeof(a->server_uuid));
 	a->clock_us = mysql_num(row[ST_CLOCK]);
 	a->clock_at = monotime_now();
-	a->proc_start_ms = a->clock_us / 1000 -
-	    mysql_num(row[ST_UPTIME]) * 1000;
+	a->proc_start_ms =
+	    a->clock_us / 1000 - mysql_num(row[ST_UPTIME]) * 1000;
 	a->read_only = mysql_num(row[ST_RO]) != 0;
 	a->super_read_only = mysql_num(row[ST_SRO]) != 0;
 	a->offline_mode = mysql_num(row[ST_OFFLINE]) != 0;
@@ -265,8 +272,8 @@ take_state(struct maction *a)
 static const char *
 identity(const struct maction *a)
 {
-	const struct m_sql	*r = &a->req;
-	int64_t			 d = a->proc_start_ms - r->proc_start_ms;
+	const struct m_sql *r = &a->req;
+	int64_t d = a->proc_start_ms - r->proc_start_ms;
 
 	if (r->server_uuid[0] != '\0' &&
 	    strcmp(r->server_uuid, a->server_uuid) != 0)
@@ -280,7 +287,7 @@ identity(const struct maction *a)
 static void
 checked(struct maction *a)
 {
-	const char	*why;
+	const char *why;
 
 	if (take_state(a) == NULL) {
 		maction_end(a, SE_FAILED, 0, "the answer has another shape");
@@ -299,8 +306,8 @@ checked(struct maction *a)
 static void
 read_back(struct maction *a)
 {
-	const char	*gtid, *why = "";
-	enum sql_end	 how = SE_DONE;
+	const char *gtid, *why = "";
+	enum sql_end how = SE_DONE;
 
 	if ((gtid = take_state(a)) == NULL) {
 		maction_end(a, SE_UNKNOWN, 0, "it could not be read back");
@@ -313,8 +320,8 @@ read_back(struct maction *a)
 static void
 failed(struct maction *a)
 {
-	unsigned	 err = mconn_errno(a->conn);
-	bool		 lost = mconn_is_lost(a->conn);
+	unsigned err = mconn_errno(a->conn);
+	bool lost = mconn_is_lost(a->conn);
 
 	if (a->phase >= MA_RUN && mkind_error(a))
 		return;
@@ -357,8 +364,8 @@ answered(struct maction *a)
 static void
 connected(struct maction *a)
 {
-	int64_t	 wait_s = (maction_left(a) - 200) / 1000;
-	char	*sql;
+	int64_t wait_s = (maction_left(a) - 200) / 1000;
+	char *sql;
 
 	if (mconn_errno(a->conn) != 0) {
 		failed(a);
@@ -371,7 +378,7 @@ connected(struct maction *a)
 	if (wait_s < 1)
 		wait_s = 1;
 	if (asprintf(&sql, "SET SESSION lock_wait_timeout=%lld;" STATE_COLS,
-	    (long long)wait_s) == -1)
+		(long long)wait_s) == -1)
 		fatal("asprintf");
 	a->phase = MA_CHECK;
 	maction_read(a, sql);
@@ -399,8 +406,9 @@ expired(struct maction *a)
 {
 	if (a->phase >= MA_RUN && a->req.kind == SQL_CLONE && !a->undo)
 		maction_undo(a);
-	break_off(a, CR_SERVER_LOST, a->phase == MA_QUEUED ?
-	    "deadline passed before its turn" : "deadline passed");
+	break_off(a, CR_SERVER_LOST,
+	    a->phase == MA_QUEUED ? "deadline passed before its turn" :
+				    "deadline passed");
 }
 
 static void
@@ -414,7 +422,7 @@ on_limit(evutil_socket_t fd, short what, void *arg)
 static void
 start(struct maction *a)
 {
-	const char	*why;
+	const char *why;
 
 	if (!a->undo && (why = recheck(a)) != NULL) {
 		maction_end(a, SE_REFUSED, 0, why);
@@ -435,9 +443,9 @@ start(struct maction *a)
 static void
 start_next(struct msite *s)
 {
-	struct maction	*a, *first = NULL;
+	struct maction *a, *first = NULL;
 
-	TAILQ_FOREACH(a, &s->actions, entry) {
+	TAILQ_FOREACH (a, &s->actions, entry) {
 		if (a->req.kind == SQL_FENCE)
 			continue;
 		if (a->phase != MA_QUEUED)
@@ -452,7 +460,7 @@ start_next(struct msite *s)
 static struct maction *
 action_new(struct msite *s, const struct m_sql *req, int64_t ms)
 {
-	struct maction	*a;
+	struct maction *a;
 
 	if ((a = calloc(1, sizeof(*a))) == NULL ||
 	    (a->limit = evtimer_new(mysql_base(), on_limit, a)) == NULL)
@@ -469,9 +477,9 @@ action_new(struct msite *s, const struct m_sql *req, int64_t ms)
 static void
 supersede(struct msite *s)
 {
-	struct maction	*a;
+	struct maction *a;
 
-	TAILQ_FOREACH(a, &s->actions, entry)
+	TAILQ_FOREACH (a, &s->actions, entry)
 		if (a->req.kind == SQL_GRANT)
 			a->superseded = true;
 }
@@ -479,8 +487,8 @@ supersede(struct msite *s)
 void
 maction_request(struct msite *s, const struct m_sql *req)
 {
-	struct maction	*a;
-	int64_t		 ms = req->timeout_ms;
+	struct maction *a;
+	int64_t ms = req->timeout_ms;
 
 	if (ms <= 0)
 		ms = TIMEOUT_MS;
@@ -506,15 +514,15 @@ maction_request(struct msite *s, const struct m_sql *req)
 void
 maction_undo(struct maction *clone)
 {
-	struct msite	*s = clone->site;
-	struct maction	*a;
+	struct msite *s = clone->site;
+	struct maction *a;
 
 	a = action_new(s, &clone->req, UNDO_MS);
 	a->undo = true;
 	a->set_offline = clone->set_offline;
 	a->clone_id = mconn_id(clone->conn);
-	(void)strlcpy(a->req.server_uuid, clone->server_uuid,
-	    sizeof(a->req.server_uuid));
+	(void)strlcpy(
+	    a->req.server_uuid, clone->server_uuid, sizeof(a->req.server_uuid));
 	a->req.proc_start_ms = clone->proc_start_ms;
 	TAILQ_INSERT_AFTER(&s->actions, clone, a, entry);
 }
@@ -523,7 +531,7 @@ maction_undo(struct maction *clone)
 void
 maction_cancel(struct msite *s, const char *why)
 {
-	struct maction	*a;
+	struct maction *a;
 
 	while ((a = TAILQ_LAST(&s->actions, maction_list)) != NULL)
 		break_off(a, 0, why);

@@ -33,12 +33,11 @@ static const char *const sql_kinds[] = { BR_SQL_KINDS(X) };
 static const char *const sql_ends[] = { BR_SQL_ENDS(X) };
 #undef X
 
-#define NAME_FN(fn, table, max)						\
-const char *								\
-fn(unsigned v)								\
-{									\
-	return v < (max) ? (table)[v] : NULL;				\
-}
+#define NAME_FN(fn, table, max)                       \
+	const char *fn(unsigned v)                    \
+	{                                             \
+		return v < (max) ? (table)[v] : NULL; \
+	}
 
 NAME_FN(role_name, roles, ROLE_MAX)
 NAME_FN(site_state_name, site_states, SS_MAX)

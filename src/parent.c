@@ -35,26 +35,26 @@
 #include "procs.h"
 
 /* Bound tokens rotate at 80 % of an hour; a minute is soon enough. */
-#define TOKEN_REREAD_S	60
+#define TOKEN_REREAD_S 60
 /* Between the end signal and the end: grants end in 2 s, then the Lease. */
-#define QUIESCE_MS	4000
-#define SHUTDOWN_MS	2000
+#define QUIESCE_MS     4000
+#define SHUTDOWN_MS    2000
 
 struct parent {
-	struct conf		 conf;
-	struct event_base	*base;
-	struct ps		*ps;
-	struct groups		*groups;
-	struct event		*token_ev;
-	struct event		*stop_ev;
-	struct event		*sigs[3];
-	struct monotime		 stop_at;
-	bool			 stopping;
-	bool			 releasing;
-	bool			 held;
-	bool			 synced;
-	bool			 api_ok;
-	struct m_http_state	 http_state;
+	struct conf conf;
+	struct event_base *base;
+	struct ps *ps;
+	struct groups *groups;
+	struct event *token_ev;
+	struct event *stop_ev;
+	struct event *sigs[3];
+	struct monotime stop_at;
+	bool stopping;
+	bool releasing;
+	bool held;
+	bool synced;
+	bool api_ok;
+	struct m_http_state http_state;
 };
 
 const struct conf *
@@ -110,8 +110,8 @@ send_kube_conf(struct parent *p, struct ps *ps, unsigned id)
 	m.port = c->api_port;
 	(void)strlcpy(m.namespace, c->namespace, sizeof(m.namespace));
 	(void)strlcpy(m.identity, c->identity, sizeof(m.identity));
-	(void)strlcpy(m.watch_namespace, c->watch_namespace,
-	    sizeof(m.watch_namespace));
+	(void)strlcpy(
+	    m.watch_namespace, c->watch_namespace, sizeof(m.watch_namespace));
 	(void)strlcpy(m.dns_sa, c->dns_sa, sizeof(m.dns_sa));
 	(void)strlcpy(m.aux_addr, c->sidecar_aux_addr, sizeof(m.aux_addr));
 	m.lease_ms = c->lease_ms;
@@ -140,10 +140,9 @@ parent_on_setup(struct ps *ps, unsigned id, void *arg)
 		memset(&h, 0, sizeof(h));
 		(void)strlcpy(h.metrics_addr, p->conf.metrics_addr,
 		    sizeof(h.metrics_addr));
-		(void)strlcpy(h.probe_addr, p->conf.probe_addr,
-		    sizeof(h.probe_addr));
-		(void)strlcpy(h.aux_addr, p->conf.aux_addr,
-		    sizeof(h.aux_addr));
+		(void)strlcpy(
+		    h.probe_addr, p->conf.probe_addr, sizeof(h.probe_addr));
+		(void)strlcpy(h.aux_addr, p->conf.aux_addr, sizeof(h.aux_addr));
 		if (ps_send(ps, id, MSG_HTTP_CONF, &h, -1) == -1)
 			fatal("configuration of status-server");
 		break;
@@ -184,8 +183,8 @@ parent_on_ready(struct ps *ps, unsigned id, void *arg)
 	}
 	/* The count is ours: status-server forgets when it is respawned. */
 	if (ps_restarts(ps, id) > 0)
-		(void)metric_add(&sink, M_WORKER_RESTARTS, 1,
-		    ML(procs[id - 1].title));
+		(void)metric_add(
+		    &sink, M_WORKER_RESTARTS, 1, ML(procs[id - 1].title));
 	if (id == PROC_DNS) {
 		memset(&ask, 0, sizeof(ask));
 		parent_send(p, PROC_KUBE, MSG_CREDS_ASK, &ask);
@@ -215,8 +214,9 @@ static void
 on_lease(struct parent *p, const struct m_lease *m)
 {
 	if (m->held != p->held)
-		log_ev(LL_INFO, m->held ? "leadership acquired" :
-		    "leadership lost", KVS("holder", m->holder),
+		log_ev(LL_INFO,
+		    m->held ? "leadership acquired" : "leadership lost",
+		    KVS("holder", m->holder),
 		    KVU("transitions", m->transitions));
 	p->held = m->held;
 	groups_lease(p->groups, m);
@@ -229,8 +229,9 @@ static void
 on_synced(struct parent *p, const struct m_synced *m)
 {
 	if (m->api_ok != p->api_ok)
-		log_ev(m->api_ok ? LL_INFO : LL_WARN, m->api_ok ?
-		    "API server answers" : "API server does not answer");
+		log_ev(m->api_ok ? LL_INFO : LL_WARN,
+		    m->api_ok ? "API server answers" :
+				"API server does not answer");
 	p->synced = m->synced;
 	p->api_ok = m->api_ok;
 	groups_synced(p->groups, m->synced);
@@ -263,8 +264,8 @@ on_token_ask(struct parent *p, unsigned from)
 }
 
 void
-parent_dispatch(struct ps *ps, unsigned from, uint32_t type, void *msg,
-    int fd, void *arg)
+parent_dispatch(
+    struct ps *ps, unsigned from, uint32_t type, void *msg, int fd, void *arg)
 {
 	struct parent *p = arg;
 
@@ -421,7 +422,7 @@ int
 parent_run(const struct conf *c)
 {
 	static const unsigned order[] = { PROC_HTTP, PROC_DNS, PROC_MYSQL,
-	    PROC_KUBE, 0 };
+		PROC_KUBE, 0 };
 	static struct parent p;
 	struct ps_conf pc = procs_conf;
 	const char *readdirs[2];

@@ -28,14 +28,14 @@ struct event_base;
 struct parent;
 
 /* Start all workers and run until a signal ends it; the exit status. */
-int	 parent_run(const struct conf *);
+int parent_run(const struct conf *);
 
 /*
  * Queue a message for a worker. A worker that is down gets everything anew
  * when it is back, so a failure is only counted.
  */
-void	 parent_send(struct parent *, unsigned proc, uint32_t type,
-	    const void *msg);
+void
+parent_send(struct parent *, unsigned proc, uint32_t type, const void *msg);
 const struct conf *parent_conf(const struct parent *);
 struct event_base *parent_base(const struct parent *);
 
@@ -45,12 +45,12 @@ struct event_base *parent_base(const struct parent *);
  * Read a whole small file. Returns the length, or -1 with errno (EFBIG when
  * it has more than size bytes, EIO when it changed under the read).
  */
-ssize_t	 file_read(const char *dir, const char *name, void *, size_t size);
+ssize_t file_read(const char *dir, const char *name, void *, size_t size);
 /* The API server's CA bundle, PEM. */
-int	 file_ca(const struct conf *, struct m_kube_conf *);
+int file_ca(const struct conf *, struct m_kube_conf *);
 /* The ServiceAccount's token, trailing white space cut. */
-int	 file_token(const struct conf *, struct secret *);
+int file_token(const struct conf *, struct secret *);
 /* The namespace file, when POD_NAMESPACE was not set. */
-int	 file_namespace(struct conf *);
+int file_namespace(struct conf *);
 
 #endif /* PARENT_H */

@@ -102,8 +102,8 @@ file_namespace(struct conf *c)
 
 	if (c->namespace[0] != '\0')
 		return 0;
-	n = file_read(c->sa_dir, "namespace", c->namespace,
-	    sizeof(c->namespace));
+	n = file_read(
+	    c->sa_dir, "namespace", c->namespace, sizeof(c->namespace));
 	if (n == -1)
 		return -1;
 	c->namespace[chomp(c->namespace, n)] = '\0';

@@ -25,16 +25,25 @@
 #include "procs.h"
 
 const struct ps_proc procs[] = {
-	{ .title = "kube-watcher", .id = PROC_KUBE, .exe = PROG_KUBE,
+	{ .title = "kube-watcher",
+	    .id = PROC_KUBE,
+	    .exe = PROG_KUBE,
 	    .parent_dispatch = parent_dispatch },
-	{ .title = "mysql-prober", .id = PROC_MYSQL, .exe = PROG_MYSQL,
+	{ .title = "mysql-prober",
+	    .id = PROC_MYSQL,
+	    .exe = PROG_MYSQL,
 	    .parent_dispatch = parent_dispatch },
-	{ .title = "dns-writer", .id = PROC_DNS, .exe = PROG_KUBE,
+	{ .title = "dns-writer",
+	    .id = PROC_DNS,
+	    .exe = PROG_KUBE,
 	    .parent_dispatch = parent_dispatch },
-	{ .title = "status-server", .id = PROC_HTTP,
-	    .setup = http_setup, .dispatch = http_dispatch,
+	{ .title = "status-server",
+	    .id = PROC_HTTP,
+	    .setup = http_setup,
+	    .dispatch = http_dispatch,
 	    .parent_dispatch = parent_dispatch,
-	    .sandbox = &http_sandbox, .user = "nobody" },
+	    .sandbox = &http_sandbox,
+	    .user = "nobody" },
 };
 
 const struct ps_conf procs_conf = {

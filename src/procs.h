@@ -26,35 +26,35 @@
 struct parent;
 
 /* kube.c: API server; the only one with the main token. */
-int	 kube_setup(struct ps_worker *);
-void	 kube_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
+int kube_setup(struct ps_worker *);
+void kube_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox kube_sandbox;
 
 /* mysql.c: MySQL; the only one with database passwords. */
-int	 mysql_setup(struct ps_worker *);
-void	 mysql_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
+int mysql_setup(struct ps_worker *);
+void mysql_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox mysql_sandbox;
 
 /* dns.c: DNSEndpoint objects, with a token that can do nothing else. */
-int	 dns_setup(struct ps_worker *);
-void	 dns_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
+int dns_setup(struct ps_worker *);
+void dns_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox dns_sandbox;
 
 /* http.c: inbound only; holds no secret. */
-int	 http_setup(struct ps_worker *);
-void	 http_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
+int http_setup(struct ps_worker *);
+void http_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox http_sandbox;
 
 /* parent.c: everything that workers tell the parent. */
-void	 parent_dispatch(struct ps *, unsigned from, uint32_t type, void *msg,
-	    int fd, void *arg);
-void	 parent_on_setup(struct ps *, unsigned id, void *arg);
-void	 parent_on_ready(struct ps *, unsigned id, void *arg);
-void	 parent_on_death(struct ps *, unsigned id, int wstatus, void *arg);
+void parent_dispatch(
+    struct ps *, unsigned from, uint32_t type, void *msg, int fd, void *arg);
+void parent_on_setup(struct ps *, unsigned id, void *arg);
+void parent_on_ready(struct ps *, unsigned id, void *arg);
+void parent_on_death(struct ps *, unsigned id, int wstatus, void *arg);
 
 /* Programs beside bloodraven that hold some of the workers. */
-#define PROG_KUBE	"bloodraven-kube"
-#define PROG_MYSQL	"bloodraven-mysql"
+#define PROG_KUBE  "bloodraven-kube"
+#define PROG_MYSQL "bloodraven-mysql"
 
 extern const struct ps_proc procs[];
 /* For ps_worker_main and, with level and arg filled in, ps_start. */

@@ -26,8 +26,8 @@
 
 #include "fuzz.h"
 
-#define INPUT_MAX	70000
-#define ROUNDS		2000
+#define INPUT_MAX 70000
+#define ROUNDS    2000
 
 static uint64_t rng;
 
@@ -103,8 +103,8 @@ write_seed(const char *dir, unsigned i, const uint8_t *b, size_t len)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/seed-%u", dir, i);
-	if ((f = fopen(path, "wb")) == NULL ||
-	    fwrite(b, 1, len, f) != len || fclose(f) == EOF) {
+	if ((f = fopen(path, "wb")) == NULL || fwrite(b, 1, len, f) != len ||
+	    fclose(f) == EOF) {
 		perror(path);
 		return -1;
 	}
@@ -145,7 +145,7 @@ main(int argc, char **argv)
 		}
 	}
 	printf("ok - %s: %u seeds, %lu mutations each, seed %lu\n",
-	    strrchr(argv[0], '/') != NULL ? strrchr(argv[0], '/') + 1 :
-	    argv[0], i, rounds, start);
+	    strrchr(argv[0], '/') != NULL ? strrchr(argv[0], '/') + 1 : argv[0],
+	    i, rounds, start);
 	return i == 0;
 }

@@ -26,11 +26,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 /* The i-th seed into buf; its length, 0 when there are no more. */
-size_t	fuzz_seed(unsigned i, uint8_t *buf, size_t size);
+size_t fuzz_seed(unsigned i, uint8_t *buf, size_t size);
 
 /* Ends the process at once: a property of the target does not hold. */
-#define FUZZ_CHECK(cond)	do { if (!(cond)) __builtin_trap(); } while (0)
+#define FUZZ_CHECK(cond)                  \
+	do {                              \
+		if (!(cond))              \
+			__builtin_trap(); \
+	} while (0)
 
 #endif /* FUZZ_H */

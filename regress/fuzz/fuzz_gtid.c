@@ -35,8 +35,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	FUZZ_CHECK(s != NULL);
 	memcpy(s, data, len);
 	s[len] = '\0';
-	if (gtid_parse(&a, s) == 0 && gtid_print(&a, text, sizeof(text)) !=
-	    -1) {
+	if (gtid_parse(&a, s) == 0 &&
+	    gtid_print(&a, text, sizeof(text)) != -1) {
 		FUZZ_CHECK(gtid_parse(&b, text) == 0);
 		FUZZ_CHECK(gtid_equal(&a, &b) && gtid_contains(&a, &b));
 		FUZZ_CHECK(gtid_subtract(&c, &a, &b) == 0 && gtid_empty(&c));

@@ -42,8 +42,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		memset(&req, 0, sizeof(req));
 		if (http_parse(buf, end, &req) == 0) {
 			FUZZ_CHECK(req.path != NULL && req.query != NULL);
-			(void)http_query(req.query, "group", value,
-			    sizeof(value));
+			(void)http_query(
+			    req.query, "group", value, sizeof(value));
 		} else
 			FUZZ_CHECK(req.status >= 400);
 	}

@@ -47,8 +47,8 @@ decode(yyjson_val *v)
 
 	memset(&problems, 0, sizeof(problems));
 	if (kspec_decode(v, &spec, &problems) == 0) {
-		FUZZ_CHECK(spec.nsites >= SITES_MIN &&
-		    spec.nsites <= SITES_MAX);
+		FUZZ_CHECK(
+		    spec.nsites >= SITES_MIN && spec.nsites <= SITES_MAX);
 		kspec_conf(&spec, NULL, &conf);
 		FUZZ_CHECK(conf.valid && conf.n_sites == spec.nsites);
 		kcreds_decode(&spec, no_secret, NULL, &creds);

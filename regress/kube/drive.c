@@ -37,19 +37,19 @@
 #include "kube.h"
 #include "procs.h"
 
-#define LINE_MAX_BYTES	(1 << 20)
+#define LINE_MAX_BYTES (1 << 20)
 
 static struct event_base *base;
 static struct kube *kube;
 static struct dns *dns;
-static int rollup = -1;			/* opened before the sandbox closes */
+static int rollup = -1; /* opened before the sandbox closes */
 static char line[LINE_MAX_BYTES];
 static size_t have;
 
 /* ----------------------------------------------------------- struct → JSON */
 
-static void	 put_fields(yyjson_mut_doc *, yyjson_mut_val *,
-		    const struct codec_desc *, const char *);
+static void put_fields(yyjson_mut_doc *, yyjson_mut_val *,
+    const struct codec_desc *, const char *);
 
 static yyjson_mut_val *
 put_array(yyjson_mut_doc *d, const struct codec_field *f, const char *p)
@@ -91,8 +91,8 @@ put_field(yyjson_mut_doc *d, yyjson_mut_val *o, const struct codec_field *f,
 		yyjson_mut_obj_add_uint(d, o, f->name, *(const uint32_t *)v);
 		break;
 	case CT_SECRET:
-		yyjson_mut_obj_add_strncpy(d, o, f->name,
-		    (const char *)s->data, s->len);
+		yyjson_mut_obj_add_strncpy(
+		    d, o, f->name, (const char *)s->data, s->len);
 		break;
 	case CT_ARRAY:
 		yyjson_mut_obj_add_val(d, o, f->name, put_array(d, f, p));
@@ -136,7 +136,7 @@ to_parent(void *arg, uint32_t type, const void *msg)
 
 /* ----------------------------------------------------------- JSON → struct */
 
-static void	 get_fields(yyjson_val *, const struct codec_desc *, char *);
+static void get_fields(yyjson_val *, const struct codec_desc *, char *);
 
 static void
 get_array(yyjson_val *v, const struct codec_field *f, char *p)
@@ -146,7 +146,8 @@ get_array(yyjson_val *v, const struct codec_field *f, char *p)
 	yyjson_val *x;
 	size_t i, max;
 
-	yyjson_arr_foreach(v, i, max, x) {
+	yyjson_arr_foreach(v, i, max, x)
+	{
 		if (i >= f->param)
 			errx(1, "%s: too many", f->name);
 		get_fields(x, e, p + f->off2 + i * e->size);
@@ -202,8 +203,8 @@ get_fields(yyjson_val *o, const struct codec_desc *c, char *p)
 	for (size_t i = 0; v != NULL && i < c->nfields; i++)
 		if (strcmp(c->fields[i].name, "valid_until_ns") == 0)
 			*(int64_t *)(void *)(p + c->fields[i].off) =
-			    monotime_add_ms(monotime_now(),
-			    yyjson_get_sint(v)).ns;
+			    monotime_add_ms(monotime_now(), yyjson_get_sint(v))
+				.ns;
 }
 
 /* What this process alone costs: private pages, and its part of shared ones. */
@@ -235,15 +236,15 @@ stats(void)
 	yyjson_mut_obj_add_str(d, o, "type", "_stats");
 	yyjson_mut_obj_add_sint(d, o, "pssKiB", rollup_kib("\nPss"));
 	yyjson_mut_obj_add_sint(d, o, "anonKiB", rollup_kib("\nAnonymous"));
-	yyjson_mut_obj_add_uint(d, o, "heapBytes", mallinfo2().uordblks +
-	    mallinfo2().hblkhd);
+	yyjson_mut_obj_add_uint(
+	    d, o, "heapBytes", mallinfo2().uordblks + mallinfo2().hblkhd);
 	yyjson_mut_obj_add_uint(d, o, "jsonBytes", kj_mem());
 	if (kube != NULL) {
 		const struct kwatch_stats *s = kwatch_stats(kube->w_groups);
 
 		kh_counts(kube->kh, &reads, &writes);
-		yyjson_mut_obj_add_uint(d, o, "inflight",
-		    kh_inflight(kube->kh));
+		yyjson_mut_obj_add_uint(
+		    d, o, "inflight", kh_inflight(kube->kh));
 		yyjson_mut_obj_add_uint(d, o, "reads", reads);
 		yyjson_mut_obj_add_uint(d, o, "writes", writes);
 		yyjson_mut_obj_add_uint(d, o, "lists", s->lists);
@@ -259,8 +260,8 @@ static void
 one_line(const char *text, size_t len)
 {
 	yyjson_doc *d = yyjson_read(text, len, 0);
-	const char *type = yyjson_get_str(yyjson_obj_get(
-	    yyjson_doc_get_root(d), "type"));
+	const char *type =
+	    yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(d), "type"));
 	void *msg;
 
 	if (type == NULL)
@@ -334,24 +335,23 @@ configure(struct m_kube_conf *c, struct secret *token)
 	(void)strlcpy(c->host, env("API_HOST", "127.0.0.1"), sizeof(c->host));
 	(void)strlcpy(c->ip, env("API_IP", c->host), sizeof(c->ip));
 	c->port = (uint32_t)strtonum(env("API_PORT", "6443"), 1, 65535, NULL);
-	c->ca.len = (uint32_t)slurp(env("API_CA", "ca.crt"), c->ca.data,
-	    sizeof(c->ca.data));
-	(void)strlcpy(c->namespace, env("NAMESPACE", "br"),
-	    sizeof(c->namespace));
-	(void)strlcpy(c->identity, env("IDENTITY", "one"),
-	    sizeof(c->identity));
+	c->ca.len = (uint32_t)slurp(
+	    env("API_CA", "ca.crt"), c->ca.data, sizeof(c->ca.data));
+	(void)strlcpy(
+	    c->namespace, env("NAMESPACE", "br"), sizeof(c->namespace));
+	(void)strlcpy(c->identity, env("IDENTITY", "one"), sizeof(c->identity));
 	(void)strlcpy(c->watch_namespace, env("WATCH_NAMESPACE", ""),
 	    sizeof(c->watch_namespace));
 	(void)strlcpy(c->dns_sa, env("DNS_SA", ""), sizeof(c->dns_sa));
-	(void)strlcpy(c->aux_addr, "bloodraven.br.svc:8082",
-	    sizeof(c->aux_addr));
+	(void)strlcpy(
+	    c->aux_addr, "bloodraven.br.svc:8082", sizeof(c->aux_addr));
 	c->lease_ms = strtonum(env("LEASE_MS", "3000"), 0, 60000, NULL);
 	c->renew_ms = strtonum(env("RENEW_MS", "2000"), 0, 60000, NULL);
 	c->retry_ms = strtonum(env("RETRY_MS", "400"), 0, 60000, NULL);
 	c->leader_elect = strcmp(env("LEADER_ELECT", "1"), "1") == 0;
 	if (getenv("API_TOKEN") != NULL)
-		(void)secret_set(token, buf, slurp(getenv("API_TOKEN"), buf,
-		    sizeof(buf)));
+		(void)secret_set(
+		    token, buf, slurp(getenv("API_TOKEN"), buf, sizeof(buf)));
 }
 
 int
@@ -383,8 +383,9 @@ main(int argc, char **argv)
 		errx(1, "set-up");
 	if ((rollup = open("/proc/self/smaps_rollup", O_RDONLY)) == -1)
 		err(1, "smaps_rollup");
-	if (strcmp(env("SANDBOX", "0"), "1") == 0 && sandbox_enter(
-	    kube != NULL ? &kube_sandbox : &dns_sandbox, argv[1], true) == -1)
+	if (strcmp(env("SANDBOX", "0"), "1") == 0 &&
+	    sandbox_enter(kube != NULL ? &kube_sandbox : &dns_sandbox, argv[1],
+		true) == -1)
 		err(1, "sandbox");
 	in = event_new(base, 0, EV_READ | EV_PERSIST, on_stdin, NULL);
 	event_add(in, NULL);

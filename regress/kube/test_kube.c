@@ -35,8 +35,8 @@
 /* ------------------------------------------------------------------- split */
 
 struct got {
-	char	text[16][64];
-	int	n, stop_at;
+	char text[16][64];
+	int n, stop_at;
 };
 
 static int
@@ -62,8 +62,8 @@ split_at(bool list, const char *in, size_t cut, struct got *g, char *frame,
 	memset(g, 0, sizeof(*g));
 	split_init(&s, list, 64, item, g);
 	for (size_t i = 0; i < len; i += cut)
-		assert_int_equal(split_feed(&s, in + i,
-		    i + cut > len ? len - i : cut), 0);
+		assert_int_equal(
+		    split_feed(&s, in + i, i + cut > len ? len - i : cut), 0);
 	if (list) {
 		assert_non_null(f = split_frame(&s, &flen));
 		assert_true(strlcpy(frame, f, size) < size);
@@ -76,7 +76,7 @@ static void
 test_split_watch(void **state)
 {
 	static const char in[] = "{\"a\":{\"b\":[1,2]}}\n{\"s\":\"}\\\"{\"}\n"
-	    "{}\r\n {\"u\":\"\\\\\"}";
+				 "{}\r\n {\"u\":\"\\\\\"}";
 	struct got g;
 
 	(void)state;
@@ -93,10 +93,12 @@ test_split_watch(void **state)
 static void
 test_split_list(void **state)
 {
-	static const char typed[] = "{\"kind\":\"PodList\",\"metadata\":"
+	static const char typed[] =
+	    "{\"kind\":\"PodList\",\"metadata\":"
 	    "{\"resourceVersion\":\"7\",\"continue\":\"x\"},\"items\":"
 	    "[{\"n\":1,\"items\":[{}]},{\"n\":2}]}\n";
-	static const char sorted[] = "{\"items\": [ {\"n\":1,\"items\":[{}]} ,\n"
+	static const char sorted[] =
+	    "{\"items\": [ {\"n\":1,\"items\":[{}]} ,\n"
 	    "{\"n\":2} ], \"metadata\":{\"resourceVersion\":\"7\"}}";
 	char frame[256];
 	struct got g;
@@ -107,14 +109,16 @@ test_split_list(void **state)
 		assert_int_equal(g.n, 2);
 		assert_string_equal(g.text[0], "{\"n\":1,\"items\":[{}]}");
 		assert_string_equal(g.text[1], "{\"n\":2}");
-		assert_string_equal(frame, "{\"kind\":\"PodList\",\"metadata\":"
+		assert_string_equal(frame,
+		    "{\"kind\":\"PodList\",\"metadata\":"
 		    "{\"resourceVersion\":\"7\",\"continue\":\"x\"},"
 		    "\"items\":[]}");
 	}
 	for (size_t cut = 1; cut < sizeof(sorted); cut++) {
 		split_at(true, sorted, cut, &g, frame, sizeof(frame));
 		assert_int_equal(g.n, 2);
-		assert_string_equal(frame, "{\"items\": [], "
+		assert_string_equal(frame,
+		    "{\"items\": [], "
 		    "\"metadata\":{\"resourceVersion\":\"7\"}}");
 	}
 	split_at(true, "{\"items\":[],\"metadata\":{}}", 3, &g, frame,
@@ -155,7 +159,7 @@ test_split_refuses(void **state)
 		{ false, "[{}]", EBADMSG },
 		{ false, "{\"a\":\"0123456789abcdef\"}", ERANGE },
 		{ true, "{\"items\":[{\"a\":\"0123456789abcdef\"}]}", ERANGE },
-		{ true, "{\"items\":[{\"a\":1}", EBADMSG },	/* cut */
+		{ true, "{\"items\":[{\"a\":1}", EBADMSG }, /* cut */
 		{ true, "{\"items\":[[1]]}", EBADMSG },
 		{ true, "{\"items\":[]}}", EBADMSG },
 		{ true, "", EBADMSG },
@@ -174,23 +178,24 @@ test_split_refuses(void **state)
 
 /* ------------------------------------------------------------------- Lease */
 
-#define S	INT64_C(1000000000)
-#define MS	INT64_C(1000000)
+#define S  INT64_C(1000000000)
+#define MS INT64_C(1000000)
 
 /* The API server's side: one object with an optimistic lock. */
 struct server {
-	bool		exists;
-	unsigned	version;
-	char		rv[16];
-	char		holder[NAME_LEN + 1];
-	struct klease	lease;
+	bool exists;
+	unsigned version;
+	char rv[16];
+	char holder[NAME_LEN + 1];
+	struct klease lease;
 };
 
 static bool
 write_lease(struct server *s, enum lease_do what, const struct klease *b)
 {
-	if (what == LD_CREATE ? s->exists : !s->exists ||
-	    strcmp(b->resource_version, s->rv) != 0)
+	if (what == LD_CREATE ?
+		s->exists :
+		!s->exists || strcmp(b->resource_version, s->rv) != 0)
 		return false;
 	s->exists = true;
 	s->lease = *b;
@@ -357,20 +362,20 @@ test_lease_random(void **state)
 			struct klease b;
 			enum lease_do what;
 
-			assert_false(lease_valid(&l[0], now) &&
-			    lease_valid(&l[1], now));
+			assert_false(
+			    lease_valid(&l[0], now) && lease_valid(&l[1], now));
 			if (random() % 8 != 0)
 				continue;
 			if (random() % 40 == 0)
-				lease_init(&l[i], i == 0 ? "a" : "b", 3000,
-				    2000, 400);
+				lease_init(
+				    &l[i], i == 0 ? "a" : "b", 3000, 2000, 400);
 			/* Unreachable for a while, now and then. */
 			if ((now / (5 * S)) % 3 == i && random() % 10 != 0)
 				continue;
 			what = lease_next(&l[i], now, now / 1000, &b);
 			if (what == LD_GET) {
-				lease_seen(&l[i], now, s.exists ?
-				    &s.lease : NULL);
+				lease_seen(
+				    &l[i], now, s.exists ? &s.lease : NULL);
 			} else if (!write_lease(&s, what, &b) ||
 			    random() % 5 == 0)
 				lease_unsure(&l[i]);
@@ -388,9 +393,9 @@ test_lease_random(void **state)
 
 /* ------------------------------------------------------------------ labels */
 
-#define P	RL_PRIMARY
-#define R	RL_REPLICA
-#define F	RL_FENCED
+#define P RL_PRIMARY
+#define R RL_REPLICA
+#define F RL_FENCED
 
 static void
 test_labels(void **state)
@@ -431,11 +436,11 @@ test_labels_never_two(void **state)
 		for (unsigned k = 0; k < 3; k++) {
 			unsigned live = c >> (2 * k) & 3;
 
-			l[k] = (struct klabel){ k == c >> 6 ? P : R, true,
-			    live == 3 ? -1 : (int)live, 0 };
+			l[k] = (struct klabel) { k == c >> 6 ? P : R, true,
+				live == 3 ? -1 : (int)live, 0 };
 		}
-		primaries = (l[0].role == P) + (l[1].role == P) +
-		    (l[2].role == P);
+		primaries =
+		    (l[0].role == P) + (l[1].role == P) + (l[2].role == P);
 		while ((i = klabel_next(l, 3)) != -1) {
 			unsigned now;
 
@@ -483,8 +488,9 @@ test_record_is(void **state)
 static void
 test_own_differs(void **state)
 {
-	struct kown o = { .exists = true, .wanted = 1, .applied = 2,
-	    .live = 2 };
+	struct kown o = {
+		.exists = true, .wanted = 1, .applied = 2, .live = 2
+	};
 
 	(void)state;
 	assert_false(kown_differs(&o, 1, false));

@@ -33,22 +33,22 @@
 
 struct got {
 	TAILQ_ENTRY(got) entry;
-	uint32_t	 type;
-	void		*msg;
+	uint32_t type;
+	void *msg;
 };
 
 static TAILQ_HEAD(, got) inbox = TAILQ_HEAD_INITIALIZER(inbox);
 static struct event_base *base;
 static const char *host = "mysql.example.invalid";
-static uint64_t	 seq;
-static char	 log_path[] = "/tmp/prober-log.XXXXXX";
+static uint64_t seq;
+static char log_path[] = "/tmp/prober-log.XXXXXX";
 
 /* ------------------------------------------------ the parent's channel --- */
 
 static const struct ps_msg *
 schema_of(uint32_t type)
 {
-	size_t	 i;
+	size_t i;
 
 	for (i = 0; i < msg_schema.nmsgs; i++)
 		if (msg_schema.msgs[i].type == type)
@@ -66,11 +66,11 @@ ps_base(struct ps_worker *w)
 int
 ps_worker_send(struct ps_worker *w, uint32_t type, const void *msg, int fd)
 {
-	static uint8_t		 frame[PS_FRAME_MAX];
-	const struct ps_msg	*m = schema_of(type);
-	const struct codec_desc	*d;
-	struct got		*g;
-	int			 n;
+	static uint8_t frame[PS_FRAME_MAX];
+	const struct ps_msg *m = schema_of(type);
+	const struct codec_desc *d;
+	struct got *g;
+	int n;
 
 	(void)w;
 	assert_int_equal(fd, -1);
@@ -94,8 +94,8 @@ ps_worker_send(struct ps_worker *w, uint32_t type, const void *msg, int fd)
 static void
 no_password_in_log(void)
 {
-	char	 line[8192];
-	FILE	*f = fopen(log_path, "r");
+	char line[8192];
+	FILE *f = fopen(log_path, "r");
 
 	if (f == NULL)
 		return;
@@ -111,7 +111,7 @@ no_password_in_log(void)
 void
 h_init(void)
 {
-	int	 fd;
+	int fd;
 
 	base = event_base_new();
 	assert_non_null(base);
@@ -135,7 +135,7 @@ drop(struct got *g)
 void
 h_clear(void)
 {
-	struct got	*g;
+	struct got *g;
 
 	while ((g = TAILQ_FIRST(&inbox)) != NULL)
 		drop(g);
@@ -144,10 +144,10 @@ h_clear(void)
 unsigned
 h_count(uint32_t type)
 {
-	struct got	*g;
-	unsigned	 n = 0;
+	struct got *g;
+	unsigned n = 0;
 
-	TAILQ_FOREACH(g, &inbox, entry)
+	TAILQ_FOREACH (g, &inbox, entry)
 		n += g->type == type;
 	return n;
 }
@@ -155,9 +155,9 @@ h_count(uint32_t type)
 void *
 h_peek(uint32_t type, unsigned i)
 {
-	struct got	*g;
+	struct got *g;
 
-	TAILQ_FOREACH(g, &inbox, entry)
+	TAILQ_FOREACH (g, &inbox, entry)
 		if (g->type == type && i-- == 0)
 			return g->msg;
 	return NULL;
@@ -172,7 +172,7 @@ h_has(uint32_t type)
 static void
 loop_ms(int64_t ms)
 {
-	struct timeval	 tv = { ms / 1000, ms % 1000 * 1000 };
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	event_base_loopexit(base, &tv);
 	event_base_dispatch(base);
@@ -181,8 +181,8 @@ loop_ms(int64_t ms)
 void
 h_run_ms(int64_t ms)
 {
-	struct monotime	 end = monotime_add_ms(monotime_now(), ms);
-	int64_t		 left;
+	struct monotime end = monotime_add_ms(monotime_now(), ms);
+	int64_t left;
 
 	while ((left = monotime_sub_ms(end, monotime_now())) > 0)
 		loop_ms(left);
@@ -191,14 +191,14 @@ h_run_ms(int64_t ms)
 void *
 h_wait(uint32_t type, bool (*match)(const void *, void *), void *arg)
 {
-	static void	*taken;
-	struct monotime	 end = monotime_add_ms(monotime_now(), WAIT_MS);
-	struct got	*g, *next;
+	static void *taken;
+	struct monotime end = monotime_add_ms(monotime_now(), WAIT_MS);
+	struct got *g, *next;
 
 	free(taken);
 	taken = NULL;
 	for (;;) {
-		TAILQ_FOREACH_SAFE(g, &inbox, entry, next) {
+		TAILQ_FOREACH_SAFE (g, &inbox, entry, next) {
 			if (g->type != type)
 				continue;
 			if (match == NULL || match(g->msg, arg)) {
@@ -222,8 +222,8 @@ h_wait(uint32_t type, bool (*match)(const void *, void *), void *arg)
 const char *
 h_site(unsigned port)
 {
-	static char	 name[8][16];
-	static int	 i;
+	static char name[8][16];
+	static int i;
 
 	i = (i + 1) % 8;
 	(void)snprintf(name[i], sizeof(name[i]), "p%u", port);
@@ -233,19 +233,19 @@ h_site(unsigned port)
 const char *
 h_pod(unsigned port)
 {
-	static char	 uid[8][UID_LEN + 1];
-	static int	 i;
+	static char uid[8][UID_LEN + 1];
+	static int i;
 
 	i = (i + 1) % 8;
-	(void)snprintf(uid[i], sizeof(uid[i]),
-	    "00000000-0000-0000-0000-%012u", port);
+	(void)snprintf(
+	    uid[i], sizeof(uid[i]), "00000000-0000-0000-0000-%012u", port);
 	return uid[i];
 }
 
 static void
 tell_creds(const char *uid, bool tls, const char *ca)
 {
-	static struct m_creds	 c;
+	static struct m_creds c;
 
 	memset(&c, 0, sizeof(c));
 	(void)strlcpy(c.group, uid, sizeof(c.group));
@@ -253,8 +253,8 @@ tell_creds(const char *uid, bool tls, const char *ca)
 	(void)strlcpy(c.user, OPER, sizeof(c.user));
 	assert_int_equal(secret_set(&c.password, OPER_PW, strlen(OPER_PW)), 0);
 	(void)strlcpy(c.repl_user, REPL, sizeof(c.repl_user));
-	assert_int_equal(secret_set(&c.repl_password, REPL_PW,
-	    strlen(REPL_PW)), 0);
+	assert_int_equal(
+	    secret_set(&c.repl_password, REPL_PW, strlen(REPL_PW)), 0);
 	c.tls = tls;
 	if (ca != NULL) {
 		c.ca.len = (uint32_t)strlen(ca);
@@ -273,10 +273,10 @@ void
 h_group(const char *uid, int64_t poll_ms, int64_t deadline_ms, bool tls,
     const char *ca, ...)
 {
-	static struct m_probe_group	 g;
-	struct m_probe_site		*s;
-	unsigned			 port;
-	va_list				 ap;
+	static struct m_probe_group g;
+	struct m_probe_site *s;
+	unsigned port;
+	va_list ap;
 
 	memset(&g, 0, sizeof(g));
 	(void)strlcpy(g.group, uid, sizeof(g.group));
@@ -301,7 +301,7 @@ h_group(const char *uid, int64_t poll_ms, int64_t deadline_ms, bool tls,
 void
 h_group_gone(const char *uid)
 {
-	static struct m_probe_group	 g;
+	static struct m_probe_group g;
 
 	memset(&g, 0, sizeof(g));
 	(void)strlcpy(g.group, uid, sizeof(g.group));
@@ -311,16 +311,16 @@ h_group_gone(const char *uid)
 }
 
 struct want {
-	const char	*site;
-	bool		 ok;
-	uint64_t	 seq;
+	const char *site;
+	bool ok;
+	uint64_t seq;
 };
 
 static bool
 is_probe(const void *msg, void *arg)
 {
-	const struct m_probe	*p = msg;
-	const struct want	*w = arg;
+	const struct m_probe *p = msg;
+	const struct want *w = arg;
 
 	return strcmp(p->site, w->site) == 0 && p->ok == w->ok;
 }
@@ -335,7 +335,7 @@ is_done(const void *msg, void *arg)
 struct m_probe *
 h_probe(unsigned port, bool ok)
 {
-	struct want	 w = { h_site(port), ok, 0 };
+	struct want w = { h_site(port), ok, 0 };
 
 	return h_wait(MSG_PROBE, is_probe, &w);
 }
@@ -343,7 +343,7 @@ h_probe(unsigned port, bool ok)
 struct m_sql *
 h_request(unsigned port, unsigned kind)
 {
-	static struct m_sql	 s;
+	static struct m_sql s;
 
 	memset(&s, 0, sizeof(s));
 	(void)strlcpy(s.group, GROUP, sizeof(s.group));
@@ -368,7 +368,7 @@ h_send(struct m_sql *s)
 struct m_sql_done *
 h_done(uint64_t which)
 {
-	struct want	 w = { NULL, false, which };
+	struct want w = { NULL, false, which };
 
 	return h_wait(MSG_SQL_DONE, is_done, &w);
 }
@@ -392,9 +392,9 @@ h_do(unsigned port, unsigned kind)
 static const char *
 command(const char *cmd)
 {
-	static char	 line[4096];
-	FILE		*p = popen(cmd, "r");
-	size_t		 n;
+	static char line[4096];
+	FILE *p = popen(cmd, "r");
+	size_t n;
 
 	assert_non_null(p);
 	if (fgets(line, sizeof(line), p) == NULL)
@@ -410,8 +410,8 @@ command(const char *cmd)
 void
 h_lab(const char *fmt, ...)
 {
-	char	 cmd[1024], args[512];
-	va_list	 ap;
+	char cmd[1024], args[512];
+	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(args, sizeof(args), fmt, ap);
@@ -425,8 +425,8 @@ h_lab(const char *fmt, ...)
 const char *
 h_ask(const char *server, const char *sql)
 {
-	char		 cmd[2048];
-	const char	*line;
+	char cmd[2048];
+	const char *line;
 
 	(void)snprintf(cmd, sizeof(cmd), "%s sql %s -N -e \"%s\"",
 	    getenv("PROBER_MYSQLD"), server, sql);
@@ -438,7 +438,7 @@ h_ask(const char *server, const char *sql)
 void
 h_until(const char *server, const char *sql, const char *expected)
 {
-	struct monotime	 end = monotime_add_ms(monotime_now(), WAIT_MS);
+	struct monotime end = monotime_add_ms(monotime_now(), WAIT_MS);
 
 	while (strcmp(h_ask(server, sql), expected) != 0) {
 		if (monotime_cmp(monotime_now(), end) >= 0)

@@ -28,83 +28,80 @@
 
 #include "procs.h"
 
-#define OPER		"br"
-#define OPER_PW		"op'er\\pw-S3CRET"
-#define REPL		"repl"
-#define REPL_PW		"r'e\\pl\"pw-S3CRET"
-#define GROUP		"11111111-2222-3333-4444-555555555555"
-#define WAIT_MS		20000
+#define OPER    "br"
+#define OPER_PW "op'er\\pw-S3CRET"
+#define REPL    "repl"
+#define REPL_PW "r'e\\pl\"pw-S3CRET"
+#define GROUP   "11111111-2222-3333-4444-555555555555"
+#define WAIT_MS 20000
 
 /* The servers that regress/mysql/run started, and their ports. */
-#define SRV_A		"probe-a"
-#define SRV_B		"probe-b"	/* performance_schema=OFF */
-#define SRV_C		"probe-c"
-#define port_a		h_port(1)
-#define port_b		h_port(2)
-#define port_c		h_port(3)
-unsigned	 h_port(unsigned);
+#define SRV_A   "probe-a"
+#define SRV_B   "probe-b" /* performance_schema=OFF */
+#define SRV_C   "probe-c"
+#define port_a  h_port(1)
+#define port_b  h_port(2)
+#define port_c  h_port(3)
+unsigned h_port(unsigned);
 
 /* Once, before the first test. */
-void		 h_init(void);
+void h_init(void);
 /* All that came is forgotten. */
-void		 h_clear(void);
+void h_clear(void);
 /*
  * Run the worker's loop until a message of this type comes for which match
  * says yes (NULL: any), and return it; it is taken out, with all before it
  * of its type. Fails the test after WAIT_MS. Valid until the next call.
  */
-void		*h_wait(uint32_t type, bool (*match)(const void *, void *),
-		    void *arg);
+void *h_wait(uint32_t type, bool (*match)(const void *, void *), void *arg);
 /* Run the loop for as long as no message of this type has come. */
-bool		 h_has(uint32_t type);
+bool h_has(uint32_t type);
 /* Run the loop until this time has passed. */
-void		 h_run_ms(int64_t ms);
+void h_run_ms(int64_t ms);
 /* Messages of this type that wait; the i-th. */
-unsigned	 h_count(uint32_t type);
-void		*h_peek(uint32_t type, unsigned i);
+unsigned h_count(uint32_t type);
+void *h_peek(uint32_t type, unsigned i);
 
 /* Groups of up to four sites on 127.0.0.1; port 0 ends the list. */
-void		 h_group(const char *uid, int64_t poll_ms, int64_t deadline_ms,
-		    bool tls, const char *ca, ...);
+void h_group(const char *uid, int64_t poll_ms, int64_t deadline_ms, bool tls,
+    const char *ca, ...);
 /* The host name of all sites, as in their certificate; NULL: none. */
-void		 h_host(const char *);
-void		 h_group_gone(const char *uid);
+void h_host(const char *);
+void h_group_gone(const char *uid);
 /* The port of a site, as a name: "p23401". */
-const char	*h_site(unsigned port);
+const char *h_site(unsigned port);
 /* The Pod UID that h_group told of it. */
-const char	*h_pod(unsigned port);
+const char *h_pod(unsigned port);
 
 /* The next probe of a site that is ok, or that failed. */
-struct m_probe	*h_probe(unsigned port, bool ok);
+struct m_probe *h_probe(unsigned port, bool ok);
 /* A request with sensible values; change it, then h_sql. */
-struct m_sql	*h_request(unsigned port, unsigned kind);
+struct m_sql *h_request(unsigned port, unsigned kind);
 /* Send it and wait for its answer. */
 struct m_sql_done *h_sql(struct m_sql *);
 /* Only send, and only wait. */
-void		 h_send(struct m_sql *);
+void h_send(struct m_sql *);
 struct m_sql_done *h_done(uint64_t seq);
 struct m_sql_done *h_do(unsigned port, unsigned kind);
 
 /* The lab's servers. Both end the test when the command fails. */
-void		 h_lab(const char *fmt, ...)
-		    __attribute__((format(printf, 1, 2)));
+void h_lab(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* First line of what a statement gives, as root, not by the worker. */
-const char	*h_ask(const char *server, const char *sql);
+const char *h_ask(const char *server, const char *sql);
 /* Run the loop until a statement gives this. */
-void		 h_until(const char *server, const char *sql,
-		    const char *expected);
+void h_until(const char *server, const char *sql, const char *expected);
 
 /* ---------------------------------------------------------------- steps.c --- */
 
 /* h_do, with its time printed. */
-const struct m_sql_done *h_timed(const char *what, unsigned port,
-		    unsigned kind);
+const struct m_sql_done *
+h_timed(const char *what, unsigned port, unsigned kind);
 /* The same, and how it has to end. */
-void		 h_expect(unsigned port, unsigned kind, unsigned end);
-void		 h_set_source(unsigned port, unsigned source, unsigned end);
-void		 h_until_replicating(unsigned port);
+void h_expect(unsigned port, unsigned kind, unsigned end);
+void h_set_source(unsigned port, unsigned source, unsigned end);
+void h_until_replicating(unsigned port);
 const struct m_sql_done *h_clone_from(unsigned port, unsigned donor);
 /* gtid_executed of a server. */
-const char	*h_executed(const char *server);
+const char *h_executed(const char *server);
 
 #endif /* HARNESS_H */

@@ -39,13 +39,13 @@
 static void
 check_content(unsigned port, const char *server)
 {
-	struct m_probe	*p;
-	int64_t		 age;
+	struct m_probe *p;
+	int64_t age;
 
 	p = h_probe(port, true);
 	assert_string_equal(p->pod_uid, h_pod(port));
-	assert_string_equal(p->server_uuid,
-	    h_ask(server, "SELECT @@server_uuid"));
+	assert_string_equal(
+	    p->server_uuid, h_ask(server, "SELECT @@server_uuid"));
 	assert_true(p->read_only && p->super_read_only);
 	assert_false(p->persisted_ro || p->offline_mode || p->has_repl);
 	assert_false(p->user_schemas);
@@ -59,13 +59,13 @@ check_content(unsigned port, const char *server)
 static void
 content(void **state)
 {
-	struct m_probe	*p;
-	int64_t		 start;
+	struct m_probe *p;
+	int64_t start;
 
 	(void)state;
 	h_group(GROUP, 200, 200, false, NULL, port_a, port_b, 0);
 	check_content(port_a, SRV_A);
-	check_content(port_b, SRV_B);	/* performance_schema=OFF */
+	check_content(port_b, SRV_B); /* performance_schema=OFF */
 	h_clear();
 	start = h_probe(port_a, true)->proc_start_ms;
 	p = h_probe(port_a, true);
@@ -94,8 +94,8 @@ content(void **state)
 static void
 eof_at_once(void **state)
 {
-	struct m_conn_lost	*l;
-	struct m_probe		*p;
+	struct m_conn_lost *l;
+	struct m_probe *p;
 
 	(void)state;
 	h_group(GROUP, 60000, 1000, false, NULL, port_b, 0);
@@ -116,7 +116,7 @@ eof_at_once(void **state)
 static void
 refused(void **state)
 {
-	struct m_probe	*p;
+	struct m_probe *p;
 
 	(void)state;
 	h_group(GROUP, 100, 100, false, NULL, port_a + 90, 0);
@@ -134,9 +134,9 @@ refused(void **state)
 static void
 hung_delays_nobody(void **state)
 {
-	struct m_probe	*p;
-	int64_t		 max = 0, sum = 0;
-	unsigned	 dead = 0, seen = 0, n = 0;
+	struct m_probe *p;
+	int64_t max = 0, sum = 0;
+	unsigned dead = 0, seen = 0, n = 0;
 
 	(void)state;
 	h_group(GROUP, 250, 250, false, NULL, port_a, port_b, 0);
@@ -174,9 +174,9 @@ hung_delays_nobody(void **state)
 static int
 listener(int backlog, unsigned *port)
 {
-	struct sockaddr_in	 sin = { .sin_family = AF_INET };
-	socklen_t		 len = sizeof(sin);
-	int			 fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
@@ -189,8 +189,8 @@ listener(int backlog, unsigned *port)
 static int
 connect_to(unsigned port)
 {
-	struct sockaddr_in	 sin = { .sin_family = AF_INET };
-	int			 fd;
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	int fd;
 
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -200,17 +200,17 @@ connect_to(unsigned port)
 }
 
 static struct {
-	char	 text[256];
-	ssize_t	 len;
-	int	 fds[64];
-	int	 nfds;
+	char text[256];
+	ssize_t len;
+	int fds[64];
+	int nfds;
 } greeting;
 
 /* A server that greets and then never says a word. */
 static void
 on_accept(evutil_socket_t fd, short what, void *arg)
 {
-	int	 c;
+	int c;
 
 	(void)what;
 	(void)arg;
@@ -224,7 +224,7 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 static void
 get_greeting(void)
 {
-	int	 fd = connect_to(port_a);
+	int fd = connect_to(port_a);
 
 	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
 	greeting.len = recv(fd, greeting.text, sizeof(greeting.text), 0);
@@ -235,17 +235,17 @@ get_greeting(void)
 static void
 stuck_in_login(void **state)
 {
-	struct event	*ev;
-	struct m_probe	*p;
-	struct m_sql	*s;
-	unsigned	 port;
-	int		 fd;
+	struct event *ev;
+	struct m_probe *p;
+	struct m_sql *s;
+	unsigned port;
+	int fd;
 
 	(void)state;
 	get_greeting();
 	fd = listener(16, &port);
-	ev = event_new(ps_base(NULL), fd, EV_READ | EV_PERSIST, on_accept,
-	    NULL);
+	ev =
+	    event_new(ps_base(NULL), fd, EV_READ | EV_PERSIST, on_accept, NULL);
 	assert_int_equal(event_add(ev, NULL), 0);
 	h_group(GROUP, 300, 200, false, NULL, port, port_b, 0);
 	p = h_probe(port, false);
@@ -267,10 +267,10 @@ stuck_in_login(void **state)
 static void
 black_hole(void **state)
 {
-	struct m_sql	*s;
-	struct m_probe	*p;
-	unsigned	 silent, full, i;
-	int		 a, b, c[8];
+	struct m_sql *s;
+	struct m_probe *p;
+	unsigned silent, full, i;
+	int a, b, c[8];
 
 	(void)state;
 	a = listener(16, &silent);
@@ -305,12 +305,12 @@ black_hole(void **state)
 static void
 read_pem(const char *name, char *buf, size_t size)
 {
-	char	 path[512];
-	size_t	 n;
-	FILE	*f;
+	char path[512];
+	size_t n;
+	FILE *f;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", getenv("PROBER_DATA"),
-	    name);
+	(void)snprintf(
+	    path, sizeof(path), "%s/%s", getenv("PROBER_DATA"), name);
 	f = fopen(path, "r");
 	assert_non_null(f);
 	n = fread(buf, 1, size - 1, f);
@@ -321,8 +321,8 @@ read_pem(const char *name, char *buf, size_t size)
 static void
 tls(void **state)
 {
-	static char	 ca[16384];
-	struct m_probe	*p;
+	static char ca[16384];
+	struct m_probe *p;
 
 	(void)state;
 	read_pem("ca.pem", ca, sizeof(ca));
@@ -381,7 +381,7 @@ sandboxed_work(const char *ca)
 static void
 sandboxed_child(bool landlock)
 {
-	static char	 ca[16384];
+	static char ca[16384];
 
 	read_pem("ca.pem", ca, sizeof(ca));
 	if (event_reinit(ps_base(NULL)) == -1 ||
@@ -396,8 +396,8 @@ sandboxed_child(bool landlock)
 static void
 sandboxed(void **state)
 {
-	int	 i, status;
-	pid_t	 pid;
+	int i, status;
+	pid_t pid;
 
 	(void)state;
 	for (i = 0; i < 2; i++) {
@@ -413,8 +413,8 @@ sandboxed(void **state)
 static void
 memory(void **state)
 {
-	char	 line[256];
-	FILE	*f;
+	char line[256];
+	FILE *f;
 
 	(void)state;
 	h_group(GROUP, 100, 100, false, NULL, port_a, port_b, 0);
@@ -441,12 +441,12 @@ clean(void **state)
 	return 0;
 }
 
-#define T(name)	cmocka_unit_test_teardown(name, clean)
+#define T(name) cmocka_unit_test_teardown(name, clean)
 
 int
 main(int argc, char **argv)
 {
-	const struct CMUnitTest	 tests[] = {
+	const struct CMUnitTest tests[] = {
 		T(content),
 		T(memory),
 		T(eof_at_once),

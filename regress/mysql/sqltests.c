@@ -34,8 +34,8 @@
 void
 t_fence_and_grant(void **state)
 {
-	const struct m_sql_done	*d;
-	struct m_sql		*s;
+	const struct m_sql_done *d;
+	struct m_sql *s;
 
 	(void)state;
 	h_group(GROUP, 1000, 1000, false, NULL, port_a, port_b, 0);
@@ -68,9 +68,9 @@ t_fence_and_grant(void **state)
 void
 t_late_grant(void **state)
 {
-	const struct m_sql_done	*d;
-	struct m_sql		*s;
-	struct monotime		 end;
+	const struct m_sql_done *d;
+	struct m_sql *s;
+	struct monotime end;
 
 	(void)state;
 	h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
@@ -81,7 +81,7 @@ t_late_grant(void **state)
 	end = monotime_add_ms(monotime_now(), WAIT_MS);
 	while (!h_has(MSG_SQL_DONE) && monotime_cmp(monotime_now(), end) < 0) {
 		event_base_loop(ps_base(NULL), EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		(void)usleep(10000);	/* the fault itself, not a wait */
+		(void)usleep(10000); /* the fault itself, not a wait */
 	}
 	d = h_done(s->seq);
 	assert_int_equal(d->end, SE_REFUSED);
@@ -96,7 +96,7 @@ t_late_grant(void **state)
 static void
 refuse(struct m_sql *s, const char *why)
 {
-	const struct m_sql_done	*d = h_sql(s);
+	const struct m_sql_done *d = h_sql(s);
 
 	assert_int_equal(d->end, SE_REFUSED);
 	assert_non_null(strstr(d->error, why));
@@ -106,10 +106,10 @@ refuse(struct m_sql *s, const char *why)
 void
 t_not_that_process(void **state)
 {
-	struct m_probe	*p;
-	struct m_sql	*s;
-	char		 uuid[UID_LEN + 1];
-	int64_t		 start;
+	struct m_probe *p;
+	struct m_sql *s;
+	char uuid[UID_LEN + 1];
+	int64_t start;
 
 	(void)state;
 	h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
@@ -149,8 +149,8 @@ t_not_that_process(void **state)
 static FILE *
 background(const char *server, const char *sql)
 {
-	char	 cmd[1024];
-	FILE	*p;
+	char cmd[1024];
+	FILE *p;
 
 	(void)snprintf(cmd, sizeof(cmd), "%s sql %s -e \"%s\" >/dev/null 2>&1",
 	    getenv("PROBER_MYSQLD"), server, sql);
@@ -159,17 +159,19 @@ background(const char *server, const char *sql)
 	return p;
 }
 
-#define HOLDS	"SELECT COUNT(*) FROM information_schema.processlist WHERE "	\
+#define HOLDS                                                        \
+	"SELECT COUNT(*) FROM information_schema.processlist WHERE " \
 	"info LIKE 'SELECT SLEEP(1234)%'"
 
 static void
 let_go(const char *server, FILE *p)
 {
-	char	 kill_sql[64];
+	char kill_sql[64];
 
-	(void)snprintf(kill_sql, sizeof(kill_sql), "KILL %s", h_ask(server,
-	    "SELECT id FROM information_schema.processlist WHERE "
-	    "info LIKE 'SELECT SLEEP(1234)%' LIMIT 1"));
+	(void)snprintf(kill_sql, sizeof(kill_sql), "KILL %s",
+	    h_ask(server,
+		"SELECT id FROM information_schema.processlist WHERE "
+		"info LIKE 'SELECT SLEEP(1234)%' LIMIT 1"));
 	(void)h_ask(server, kill_sql);
 	(void)pclose(p);
 }
@@ -178,16 +180,17 @@ let_go(const char *server, FILE *p)
 void
 t_fence_that_waits(void **state)
 {
-	const struct m_sql_done	*d;
-	struct m_sql		*s;
-	uint64_t		 seq;
-	FILE			*p;
+	const struct m_sql_done *d;
+	struct m_sql *s;
+	uint64_t seq;
+	FILE *p;
 
 	(void)state;
 	h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
 	(void)h_probe(port_a, true);
 	h_expect(port_a, SQL_GRANT, SE_DONE);
-	(void)h_ask(SRV_A, "CREATE DATABASE IF NOT EXISTS app; "
+	(void)h_ask(SRV_A,
+	    "CREATE DATABASE IF NOT EXISTS app; "
 	    "CREATE TABLE IF NOT EXISTS app.t(id INT PRIMARY KEY)");
 	p = background(SRV_A, "LOCK TABLES app.t WRITE; SELECT SLEEP(1234)");
 	h_until(SRV_A, HOLDS, "1");
@@ -217,26 +220,28 @@ t_fence_that_waits(void **state)
 
 /* ---------------------------------------------------------- replication --- */
 
-#define RETRIEVED	"SELECT LENGTH(received_transaction_set)>0 FROM "	\
+#define RETRIEVED                                          \
+	"SELECT LENGTH(received_transaction_set)>0 FROM "  \
 	"performance_schema.replication_connection_status"
 
 /* b follows a; what it received and did not apply is never thrown away. */
 void
 t_follow(void **state)
 {
-	const struct m_sql_done	*d;
-	struct m_probe		*p;
-	char			 set[GTID_LEN + 1];
+	const struct m_sql_done *d;
+	struct m_probe *p;
+	char set[GTID_LEN + 1];
 
 	(void)state;
 	h_group(GROUP, 100, 100, false, NULL, port_a, port_b, 0);
-	h_expect(port_b, SQL_RESET_REPLICA, SE_DONE);	/* nothing there */
+	h_expect(port_b, SQL_RESET_REPLICA, SE_DONE); /* nothing there */
 	h_expect(port_b, SQL_START_REPLICA, SE_FAILED);
 	h_expect(port_a, SQL_GRANT, SE_DONE);
-	(void)h_ask(SRV_A, "CREATE DATABASE IF NOT EXISTS app; "
+	(void)h_ask(SRV_A,
+	    "CREATE DATABASE IF NOT EXISTS app; "
 	    "CREATE TABLE IF NOT EXISTS app.t(id INT PRIMARY KEY); "
 	    "DELETE FROM app.t");
-	h_set_source(port_a, port_b, SE_REFUSED);		/* writable */
+	h_set_source(port_a, port_b, SE_REFUSED); /* writable */
 	h_set_source(port_b, port_a, SE_DONE);
 	h_until_replicating(port_b);
 	(void)strlcpy(set, h_executed(SRV_A), sizeof(set));
@@ -298,21 +303,23 @@ t_follow(void **state)
 void
 t_evict(void **state)
 {
-	char			 dump[32], applier[32];
-	const struct m_sql_done	*d;
-	FILE			*p;
+	char dump[32], applier[32];
+	const struct m_sql_done *d;
+	FILE *p;
 
 	(void)state;
 	h_group(GROUP, 100, 100, false, NULL, port_a, port_b, 0);
 	h_set_source(port_b, port_a, SE_DONE);
 	h_until_replicating(port_b);
-#define DUMPER	"SELECT MAX(id) FROM information_schema.processlist WHERE "	\
+#define DUMPER                                                      \
+	"SELECT MAX(id) FROM information_schema.processlist WHERE " \
 	"command LIKE 'Binlog Dump%'"
-#define APPLIER	"SELECT MIN(id) FROM information_schema.processlist WHERE "	\
+#define APPLIER                                                     \
+	"SELECT MIN(id) FROM information_schema.processlist WHERE " \
 	"user='system user'"
 	(void)strlcpy(dump, h_ask(SRV_A, DUMPER), sizeof(dump));
 	(void)strlcpy(applier, h_ask(SRV_B, APPLIER), sizeof(applier));
-	p = background(SRV_A, "SELECT SLEEP(1234)");	/* root: spared */
+	p = background(SRV_A, "SELECT SLEEP(1234)"); /* root: spared */
 	h_until(SRV_A, HOLDS, "1");
 	d = h_timed("evict, none", port_a, SQL_EVICT);
 	assert_int_equal(d->end, SE_DONE);
@@ -339,8 +346,8 @@ t_evict(void **state)
 static void
 cloned(unsigned port, const char *server, bool fenced)
 {
-	const struct m_sql_done	*d;
-	struct m_probe		*p;
+	const struct m_sql_done *d;
+	struct m_probe *p;
 
 	h_clear();
 	d = h_clone_from(port, port_a);
@@ -360,7 +367,7 @@ cloned(unsigned port, const char *server, bool fenced)
 void
 t_clone_site(void **state)
 {
-	const struct m_sql_done	*d;
+	const struct m_sql_done *d;
 
 	(void)state;
 	h_group(GROUP, 200, 200, false, NULL, port_a, port_c, 0);
@@ -371,8 +378,9 @@ t_clone_site(void **state)
 	/* Nothing listens there: all is put back. */
 	d = h_clone_from(port_c, port_a + 90);
 	assert_int_equal(d->end, SE_FAILED);
-	assert_string_equal(h_ask(SRV_C,
-	    "SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"),
+	assert_string_equal(
+	    h_ask(SRV_C,
+		"SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"),
 	    "110");
 	/* Empty: super_read_only stays ON all the time. */
 	cloned(port_c, SRV_C, true);
@@ -388,8 +396,9 @@ t_clone_site(void **state)
 	cloned(port_c, SRV_C, false);
 	d = h_clone_from(port_c, port_a + 90);
 	assert_int_equal(d->end, SE_FAILED);
-	assert_string_equal(h_ask(SRV_C,
-	    "SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"),
+	assert_string_equal(
+	    h_ask(SRV_C,
+		"SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"),
 	    "110");
 	h_set_source(port_c, port_a, SE_DONE);
 	h_until_replicating(port_c);
@@ -401,14 +410,14 @@ t_clone_site(void **state)
 	h_group_gone(GROUP);
 }
 
-#define FLAGS	"SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"
+#define FLAGS "SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"
 
 /* A donor that hangs: the recipient is put back, though nobody answers. */
 void
 t_clone_hangs(void **state)
 {
-	const struct m_sql_done	*d;
-	struct m_sql		*s;
+	const struct m_sql_done *d;
+	struct m_sql *s;
 
 	(void)state;
 	h_group(GROUP, 60000, 1000, false, NULL, port_c, 0);
@@ -432,11 +441,11 @@ t_clone_hangs(void **state)
 void
 t_clone_without_lease(void **state)
 {
-	const struct m_sql_done	*d;
-	struct m_sql		*s;
-	struct monotime		 end;
-	unsigned		 ends[SE_MAX] = { 0 };
-	int64_t			 ms;
+	const struct m_sql_done *d;
+	struct m_sql *s;
+	struct monotime end;
+	unsigned ends[SE_MAX] = { 0 };
+	int64_t ms;
 
 	(void)state;
 	h_group(GROUP, 60000, 1000, false, NULL, port_c, 0);
@@ -450,9 +459,9 @@ t_clone_without_lease(void **state)
 		end = monotime_add_ms(monotime_now(), WAIT_MS);
 		while (!h_has(MSG_SQL_DONE) &&
 		    monotime_cmp(monotime_now(), end) < 0) {
-			event_base_loop(ps_base(NULL),
-			    EVLOOP_ONCE | EVLOOP_NONBLOCK);
-			(void)usleep(4000);	/* a slow prober */
+			event_base_loop(
+			    ps_base(NULL), EVLOOP_ONCE | EVLOOP_NONBLOCK);
+			(void)usleep(4000); /* a slow prober */
 		}
 		assert_int_equal(h_count(MSG_SQL_DONE), 1);
 		d = h_done(s->seq);
@@ -460,8 +469,8 @@ t_clone_without_lease(void **state)
 		ends[d->end]++;
 		assert_string_equal(h_ask(SRV_C, FLAGS), "110");
 	}
-	printf("    refused %u, put back %u\n", ends[SE_REFUSED],
-	    ends[SE_FAILED]);
+	printf(
+	    "    refused %u, put back %u\n", ends[SE_REFUSED], ends[SE_FAILED]);
 	h_group_gone(GROUP);
 }
 
@@ -471,22 +480,25 @@ t_clone_without_lease(void **state)
 void
 t_dies_in_flight(void **state)
 {
-	const struct m_sql_done	*d;
-	uint64_t		 seq;
-	FILE			*p;
+	const struct m_sql_done *d;
+	uint64_t seq;
+	FILE *p;
 
 	(void)state;
 	h_group(GROUP, 60000, 1000, false, NULL, port_b, 0);
 	(void)h_probe(port_b, true);
 	h_expect(port_b, SQL_GRANT, SE_DONE);
-	(void)h_ask(SRV_B, "CREATE DATABASE IF NOT EXISTS app; "
+	(void)h_ask(SRV_B,
+	    "CREATE DATABASE IF NOT EXISTS app; "
 	    "CREATE TABLE IF NOT EXISTS app.t(id INT PRIMARY KEY)");
 	p = background(SRV_B, "LOCK TABLES app.t WRITE; SELECT SLEEP(1234)");
 	h_until(SRV_B, HOLDS, "1");
 	h_send(h_request(port_b, SQL_FENCE));
 	seq = h_request(port_b, SQL_FENCE)->seq - 1;
-	h_until(SRV_B, "SELECT COUNT(*) FROM information_schema.processlist "
-	    "WHERE info LIKE 'SET GLOBAL super_read_only%'", "1");
+	h_until(SRV_B,
+	    "SELECT COUNT(*) FROM information_schema.processlist "
+	    "WHERE info LIKE 'SET GLOBAL super_read_only%'",
+	    "1");
 	h_lab("kill9 %s", SRV_B);
 	d = h_done(seq);
 	assert_int_equal(d->end, SE_UNKNOWN);
@@ -501,8 +513,8 @@ t_dies_in_flight(void **state)
 void
 t_group_goes(void **state)
 {
-	static struct m_probe_group	 g;
-	unsigned			 i;
+	static struct m_probe_group g;
+	unsigned i;
 
 	(void)state;
 	h_group(GROUP, 60000, 1000, false, NULL, port_b, 0);
@@ -519,18 +531,20 @@ t_group_goes(void **state)
 	mysql_dispatch(NULL, MSG_PROBE_GROUP, &g, -1);
 	assert_int_equal(h_count(MSG_SQL_DONE), 21);
 	for (i = 0; i < 21; i++)
-		assert_int_equal(((struct m_sql_done *)h_peek(MSG_SQL_DONE,
-		    i))->end, SE_REFUSED);
+		assert_int_equal(
+		    ((struct m_sql_done *)h_peek(MSG_SQL_DONE, i))->end,
+		    SE_REFUSED);
 }
 
 /* A set that no message can hold is said to be that, never cut. */
 void
 t_too_big(void **state)
 {
-	struct m_probe	*p;
+	struct m_probe *p;
 
 	(void)state;
-	(void)h_ask(SRV_C, "SET SESSION group_concat_max_len=1000000; "
+	(void)h_ask(SRV_C,
+	    "SET SESSION group_concat_max_len=1000000; "
 	    "SET SESSION cte_max_recursion_depth=10000; "
 	    "WITH RECURSIVE q(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM q "
 	    "WHERE n<4000) SELECT GROUP_CONCAT(10000+2*n SEPARATOR ':') "

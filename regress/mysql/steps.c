@@ -27,7 +27,7 @@
 unsigned
 h_port(unsigned i)
 {
-	const char	*port = getenv("PROBER_PORT");
+	const char *port = getenv("PROBER_PORT");
 
 	return port == NULL ? 0 : (unsigned)strtol(port, NULL, 10) + i;
 }
@@ -49,8 +49,8 @@ say_done(const char *what, const struct m_sql_done *d, struct monotime t)
 const struct m_sql_done *
 h_timed(const char *what, unsigned port, unsigned kind)
 {
-	struct monotime		 t = monotime_now();
-	struct m_sql_done	*d = h_do(port, kind);
+	struct monotime t = monotime_now();
+	struct m_sql_done *d = h_do(port, kind);
 
 	say_done(what, d, t);
 	return d;
@@ -59,7 +59,7 @@ h_timed(const char *what, unsigned port, unsigned kind)
 void
 h_expect(unsigned port, unsigned kind, unsigned end)
 {
-	const struct m_sql_done	*d = h_timed(sql_kind_name(kind), port, kind);
+	const struct m_sql_done *d = h_timed(sql_kind_name(kind), port, kind);
 
 	assert_int_equal(d->end, end);
 }
@@ -73,9 +73,9 @@ h_executed(const char *server)
 void
 h_set_source(unsigned port, unsigned source, unsigned end)
 {
-	struct monotime		 t = monotime_now();
-	struct m_sql		*s = h_request(port, SQL_SET_SOURCE);
-	const struct m_sql_done	*d;
+	struct monotime t = monotime_now();
+	struct m_sql *s = h_request(port, SQL_SET_SOURCE);
+	const struct m_sql_done *d;
 
 	s->source_port = source;
 	d = h_sql(s);
@@ -86,7 +86,7 @@ h_set_source(unsigned port, unsigned source, unsigned end)
 void
 h_until_replicating(unsigned port)
 {
-	struct m_probe	*p;
+	struct m_probe *p;
 
 	do
 		p = h_probe(port, true);
@@ -97,9 +97,9 @@ h_until_replicating(unsigned port)
 const struct m_sql_done *
 h_clone_from(unsigned port, unsigned donor)
 {
-	struct monotime		 t = monotime_now();
-	struct m_sql		*s = h_request(port, SQL_CLONE);
-	const struct m_sql_done	*d;
+	struct monotime t = monotime_now();
+	struct m_sql *s = h_request(port, SQL_CLONE);
+	const struct m_sql_done *d;
 
 	s->source_port = donor;
 	s->timeout_ms = 60000;

@@ -21,17 +21,17 @@
 #ifndef TESTS_H
 #define TESTS_H
 
-void	 t_fence_and_grant(void **);
-void	 t_late_grant(void **);
-void	 t_not_that_process(void **);
-void	 t_fence_that_waits(void **);
-void	 t_follow(void **);
-void	 t_evict(void **);
-void	 t_clone_site(void **);
-void	 t_clone_hangs(void **);
-void	 t_clone_without_lease(void **);
-void	 t_dies_in_flight(void **);
-void	 t_group_goes(void **);
-void	 t_too_big(void **);
+void t_fence_and_grant(void **);
+void t_late_grant(void **);
+void t_not_that_process(void **);
+void t_fence_that_waits(void **);
+void t_follow(void **);
+void t_evict(void **);
+void t_clone_site(void **);
+void t_clone_hangs(void **);
+void t_clone_without_lease(void **);
+void t_dies_in_flight(void **);
+void t_group_goes(void **);
+void t_too_big(void **);
 
 #endif /* TESTS_H */

@@ -196,30 +196,40 @@ fill_status(struct m_group_status *g, struct m_site_status *s)
 {
 	(void)strlcpy(g->active_site, "a", sizeof(g->active_site));
 	g->last_failover_s = NOW_MS / 1000 - 60;
-	(void)strlcpy(g->last_failover_target, "a", sizeof(g->last_failover_target));
-	(void)strlcpy(g->promotion_gtid, SERVER_UUID ":1-7", sizeof(g->promotion_gtid));
+	(void)strlcpy(
+	    g->last_failover_target, "a", sizeof(g->last_failover_target));
+	(void)strlcpy(
+	    g->promotion_gtid, SERVER_UUID ":1-7", sizeof(g->promotion_gtid));
 	g->n_conditions = 2;
-	(void)strlcpy(g->conditions[0].type, "Ready", sizeof(g->conditions[0].type));
+	(void)strlcpy(
+	    g->conditions[0].type, "Ready", sizeof(g->conditions[0].type));
 	g->conditions[0].status = true;
-	(void)strlcpy(g->conditions[0].reason, "TopologyPolled", sizeof(g->conditions[0].reason));
-	(void)strlcpy(g->conditions[0].message, "caf\xc3\xa9, and cut: \xc3", sizeof(g->conditions[0].message));
-	(void)strlcpy(g->conditions[1].type, "Degraded", sizeof(g->conditions[1].type));
-	(void)strlcpy(g->conditions[1].reason, "Healthy", sizeof(g->conditions[1].reason));
+	(void)strlcpy(g->conditions[0].reason, "TopologyPolled",
+	    sizeof(g->conditions[0].reason));
+	(void)strlcpy(g->conditions[0].message, "caf\xc3\xa9, and cut: \xc3",
+	    sizeof(g->conditions[0].message));
+	(void)strlcpy(
+	    g->conditions[1].type, "Degraded", sizeof(g->conditions[1].type));
+	(void)strlcpy(g->conditions[1].reason, "Healthy",
+	    sizeof(g->conditions[1].reason));
 	(void)strlcpy(s[0].name, "b", sizeof(s[0].name));
 	s[0].state = SS_READ_ONLY;
 	s[0].last_seen_ms = NOW_MS;
 	(void)strlcpy(s[0].gtid, SERVER_UUID ":1-9", sizeof(s[0].gtid));
 	s[0].replicating = true;
 	s[0].lag_s = 0;
-	(void)strlcpy(s[0].source_host, "mysql-db-a-internal", sizeof(s[0].source_host));
+	(void)strlcpy(
+	    s[0].source_host, "mysql-db-a-internal", sizeof(s[0].source_host));
 	(void)strlcpy(s[0].convergence, "Converged", sizeof(s[0].convergence));
-	(void)strlcpy(s[0].convergence_reason, "DirectSource", sizeof(s[0].convergence_reason));
+	(void)strlcpy(s[0].convergence_reason, "DirectSource",
+	    sizeof(s[0].convergence_reason));
 	(void)strlcpy(s[1].name, "a", sizeof(s[1].name));
 	s[1].state = SS_WRITABLE;
 	s[1].last_seen_ms = NOW_MS;
 	s[1].lag_s = -1;
 	(void)strlcpy(s[1].recovery, "RecoveryBlocked", sizeof(s[1].recovery));
-	(void)strlcpy(s[1].divergent_gtid, SERVER_UUID ":8", sizeof(s[1].divergent_gtid));
+	(void)strlcpy(
+	    s[1].divergent_gtid, SERVER_UUID ":8", sizeof(s[1].divergent_gtid));
 	s[1].divergent_count = 1;
 }
 
@@ -289,13 +299,18 @@ fill_record(struct m_record_put *p)
 	(void)strlcpy(p->unended[0].site, "a", sizeof(p->unended[0].site));
 	p->unended[1].epoch = 12;
 	(void)strlcpy(p->unended[1].site, "b", sizeof(p->unended[1].site));
-	(void)strlcpy(p->unended[1].pod_uid, POD_UID, sizeof(p->unended[1].pod_uid));
-	(void)strlcpy(p->unended[1].container_id, "containerd://0123abcd", sizeof(p->unended[1].container_id));
-	(void)strlcpy(p->unended[1].server_uuid, SERVER_UUID, sizeof(p->unended[1].server_uuid));
+	(void)strlcpy(
+	    p->unended[1].pod_uid, POD_UID, sizeof(p->unended[1].pod_uid));
+	(void)strlcpy(p->unended[1].container_id, "containerd://0123abcd",
+	    sizeof(p->unended[1].container_id));
+	(void)strlcpy(p->unended[1].server_uuid, SERVER_UUID,
+	    sizeof(p->unended[1].server_uuid));
 	p->unended[1].proc_start_ms = NOW_MS + 250;
 	p->last_failover_s = NOW_MS / 1000;
-	(void)strlcpy(p->last_failover_target, "b", sizeof(p->last_failover_target));
-	(void)strlcpy(p->promotion_gtid, SERVER_UUID ":1-7", sizeof(p->promotion_gtid));
+	(void)strlcpy(
+	    p->last_failover_target, "b", sizeof(p->last_failover_target));
+	(void)strlcpy(
+	    p->promotion_gtid, SERVER_UUID ":1-7", sizeof(p->promotion_gtid));
 	(void)strlcpy(p->seen_gtid, SERVER_UUID ":1-9", sizeof(p->seen_gtid));
 	p->promotion = true;
 }
@@ -375,7 +390,8 @@ bodies(void **state)
 
 	m->warning = true;
 	(void)strlcpy(m->reason, "PromotionBlocked", sizeof(m->reason));
-	(void)strlcpy(m->message, "NoProof: epoch 11 of site a", sizeof(m->message));
+	(void)strlcpy(
+	    m->message, "NoProof: epoch 11 of site a", sizeof(m->message));
 	check(doc, kevent_render(doc, &e), "event.json");
 	doc = yyjson_mut_doc_new(NULL);
 	live = served(klease_render(doc, &l));

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The glue between messages and the core, with workers that this test plays:
  * a fresh group is bootstrapped, its primary found read-only and granted
@@ -36,12 +35,13 @@
 
 #include "group_int.h"
 
-#define UID_G	"11111111-1111-1111-1111-111111111111"
-#define UUID_A	"aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
-#define UUID_B	"bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
-#define POD_A	"00000000-0000-0000-0000-00000000000a"
-#define POD_B	"00000000-0000-0000-0000-00000000000b"
-#define CID	"containerd://"						\
+#define UID_G  "11111111-1111-1111-1111-111111111111"
+#define UUID_A "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+#define UUID_B "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
+#define POD_A  "00000000-0000-0000-0000-00000000000a"
+#define POD_B  "00000000-0000-0000-0000-00000000000b"
+#define CID                                                                \
+	"containerd://"                                                    \
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 /* ------------------------------------------------------- a played parent --- */
@@ -111,8 +111,7 @@ tell_conf(void)
 		snprintf(m.sites[i].lb_ip, sizeof(m.sites[i].lb_ip),
 		    "192.0.2.%u", i + 1);
 		snprintf(m.sites[i].host, sizeof(m.sites[i].host),
-		    "mysql-orders-%s-internal.db.svc.cluster.local",
-		    names[i]);
+		    "mysql-orders-%s-internal.db.svc.cluster.local", names[i]);
 	}
 	groups_conf(gs, &m);
 }
@@ -146,8 +145,7 @@ tell_record(uint64_t version)
 	if (version != 0) {
 		m.epoch = put.epoch;
 		strlcpy(m.active, put.active, sizeof(m.active));
-		strlcpy(m.server_uuid, put.server_uuid,
-		    sizeof(m.server_uuid));
+		strlcpy(m.server_uuid, put.server_uuid, sizeof(m.server_uuid));
 		m.n_unended = put.n_unended;
 		memcpy(m.unended, put.unended, sizeof(m.unended));
 		m.last_failover_s = put.last_failover_s;
@@ -297,8 +295,8 @@ test_bootstrap(void **state)
 	/* then the other one is cloned from it */
 	assert_int_equal(sql.kind, SQL_CLONE);
 	assert_string_equal(sql.site, "pdx");
-	assert_string_equal(sql.source_host,
-	    "mysql-orders-iad-internal.db.svc.cluster.local");
+	assert_string_equal(
+	    sql.source_host, "mysql-orders-iad-internal.db.svc.cluster.local");
 }
 
 static void

@@ -65,8 +65,9 @@ fill(const struct codec_desc *d, void *base)
 		case CT_ARRAY:
 			*(uint32_t *)p = f->param;
 			for (uint32_t j = 0; j < f->param; j++)
-				fill(f->elem(), (uint8_t *)base + f->off2 +
-				    j * f->elem()->size);
+				fill(f->elem(),
+				    (uint8_t *)base + f->off2 +
+					j * f->elem()->size);
 			break;
 		}
 	}
@@ -78,7 +79,8 @@ test_round_trip(void **state)
 	for (size_t i = 0; i < msg_schema.nmsgs; i++) {
 		const struct ps_msg *m = &msg_schema.msgs[i];
 		const struct codec_desc *d = m->desc();
-		uint8_t *a = test_calloc(1, d->size), *b = test_calloc(1, d->size);
+		uint8_t *a = test_calloc(1, d->size),
+			*b = test_calloc(1, d->size);
 		uint32_t type;
 		int len;
 
