@@ -72,10 +72,10 @@
 	X(IO_NO, "No") X(IO_CONNECTING, "Connecting") X(IO_YES, "Yes")
 
 /* What a container was last said to be by its kubelet. */
-#define BR_CTR_STATES(X)                                    \
-	X(CTR_NONE, "none")                                 \
-	X(CTR_WAITING, "waiting") X(CTR_RUNNING, "running") \
-	    X(CTR_TERMINATED, "terminated")
+#define BR_CTR_STATES(X)                                          \
+	X(CTR_NONE, "none")                                       \
+	X(CTR_WAITING, "waiting")                                 \
+	X(CTR_RUNNING, "running") X(CTR_TERMINATED, "terminated")
 
 /* shipstream.io/role of a MySQL Pod. */
 #define BR_ROLE_LABELS(X) \

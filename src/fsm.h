@@ -46,7 +46,7 @@
 /* Life of a grant on the server's clock (fencing.md section 2). */
 #define FSM_GRANT_TTL_MS         2000
 /*
- * Added when a grant's limit must have passed: UTC_TIMESTAMP() is the start
+ * Added when a grant's limit must have passed: SYSDATE() may be made the start
  * of the statement, and its thread may be scheduled late after that.
  */
 #define FSM_GRANT_MARGIN_MS      1000

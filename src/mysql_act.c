@@ -156,7 +156,9 @@ start_sql(const struct maction *a)
 /*
  * The server's clock showed clock_us not later than clock_at on ours. So a
  * limit that lies no further behind clock_us than the lease behind clock_at
- * passes before the lease does.
+ * passes before the lease does. SYSDATE() is the moment in which it is asked,
+ * UTC_TIMESTAMP() that in which the statement began; the session's time zone
+ * is UTC.
  */
 static void
 grant(struct maction *a)
@@ -178,7 +180,7 @@ grant(struct maction *a)
 	if (gmtime_r(&s, &tm) == NULL ||
 	    strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S", &tm) == 0 ||
 	    asprintf(&sql,
-		"SET GLOBAL read_only=IF(UTC_TIMESTAMP(6)<"
+		"SET GLOBAL read_only=IF(SYSDATE(6)<"
 		"'%s.%06d',0,@@GLOBAL.read_only)",
 		at, (int)(a->grant_limit_us % 1000000)) == -1)
 		fatal("grant");

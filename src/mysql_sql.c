@@ -377,7 +377,9 @@ connected(struct maction *a)
 	 */
 	if (wait_s < 1)
 		wait_s = 1;
-	if (asprintf(&sql, "SET SESSION lock_wait_timeout=%lld;" STATE_COLS,
+	if (asprintf(&sql,
+		"SET SESSION lock_wait_timeout=%lld,"
+		"time_zone='+00:00';" STATE_COLS,
 		(long long)wait_s) == -1)
 		fatal("asprintf");
 	a->phase = MA_CHECK;
