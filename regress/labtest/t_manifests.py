@@ -10,9 +10,9 @@ import re
 import api
 import lab
 from api import Failure, wait
-from runner import Skip, test
+from runner import RUN, Skip, test
 
-SPACES = ["lab-manifests-%d" % i for i in range(4)]
+SPACES = ["lab-manifests-%d-%s" % (i, RUN) for i in range(4)]
 BAD = os.path.join(lab.TOP, "regress/manifests/bad")
 
 

@@ -18,6 +18,8 @@ from oracle import Oracle
 
 OUT = os.environ.get("LABTEST_OUT", "/var/tmp/bloodraven-labtest")
 JOBS = int(os.environ.get("LABTEST_JOBS", "3"))
+# A lab that is kept may hold what an earlier run left when it was killed.
+RUN = "%x" % (os.getpid() & 0xffff)
 TESTS = []
 _print = threading.Lock()
 _start = time.monotonic()
@@ -77,7 +79,7 @@ class T:
 
     def group(self, name=None, **kw):
         name = name or self.name
-        g = Group("lab-" + name, name, **kw)
+        g = Group("lab-%s-%s" % (name, RUN), name, **kw)
         self.groups.append(g)
         g.create()
         self.log("group %s created" % g.fg)
