@@ -105,6 +105,7 @@ class Bench:
         s = wait("the first probe after a start", 30, op.start_seconds,
                  op.state)
         self.starts.append(s)
+        op.renew()
         progress("operator: %.1f MiB, first probe %.3f s after its start"
                  % (self.pss[-1], s))
 

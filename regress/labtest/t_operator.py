@@ -87,6 +87,7 @@ def operator_killed(t):
     for i, (what, match) in enumerate(STEPS):
         g = made[i]
         g.wait_ready(200)
+        op.renew()
         promote_and_kill(t, g, what, match)
         if i + 3 < len(STEPS):
             made.append(t.group(names[i + 3]))

@@ -140,6 +140,21 @@ def kill(ids=None):
             pass
 
 
+def renew():
+    """A new Pod: after some kills its kubelet would wait for minutes. A copy of
+    the log stays."""
+    with open(os.path.join(os.environ["LABTEST_OUT"], "operator.log"),
+              "a") as f:
+        f.write("\n".join(log().new_lines()) + "\n")
+    old = {p["metadata"]["uid"] for p in pods()}
+    for p in pods():
+        api.delete("pods", NS, p["metadata"]["name"])
+    api.wait("a new operator", 60, lambda: settled() and not [
+        p for p in api.items("pods", NS) if p["metadata"]["uid"] in old],
+        state)
+    wait_leader()
+
+
 def log():
     return lab.PodLog(NS, "*", CONTAINER)
 
