@@ -29,12 +29,16 @@ def said(msg):
 STEPS = (
     ("the decision", said("promoting")),
     ("the receiver's stop", done("stop-receiver")),
-    ("the replica's reset", done("reset-replica")),
     ("the record's write", said("record write")),
-    ("the epoch", said("epoch minted")),
     ("the grant's sending", sent("grant")),
-    ("the grant's answer", done("grant")),
     ("the end", said("failover complete")),
+)
+MORE_STEPS = (
+    ("the receiver's stop is asked for", sent("stop-receiver")),
+    ("the replica's reset", done("reset-replica")),
+    ("the record's answer", said("promotion record written")),
+    ("the epoch", said("epoch minted")),
+    ("the grant's answer", done("grant")),
 )
 
 
@@ -58,6 +62,7 @@ def promote_and_kill(t, g, what, match):
     o = t.oracle(g)
     op.wait_leader()
     pids = [lab.pids_of(c)[0] for c in op.container_ids()]
+    pods = [p["metadata"]["name"] for p in op.pods()]
     hit = []
     tail = op.Tail(g.fg)
     th = threading.Thread(target=kill_at, args=(tail, match, pids, hit))
@@ -68,6 +73,9 @@ def promote_and_kill(t, g, what, match):
     if not hit:
         raise Failure("the promotion never came to %s; it said %s" % (
             what, [r.get("msg") for r in tail.seen][-15:]))
+    # Its kubelet would wait longer with each kill: a new Pod does not.
+    for p in pods:
+        api.delete("pods", op.NS, p, 1)
     o.wait_acked(90, "writes after the operator was killed at " + what)
     wait("the new site is active", 60, lambda: g.active() == other, g.short)
     up_again(g, active)
@@ -79,19 +87,29 @@ def promote_and_kill(t, g, what, match):
          % (hit[0], what, f["writeGapSeconds"], f["ackedWritesLost"], how))
 
 
-@test("operator-killed", alone=True, order=70)
-def operator_killed(t):
-    """One group a step, three at a time made ready: each promotion runs alone."""
-    names = ["kill-%d" % i for i in range(len(STEPS))]
+def kill_steps(t, prefix, steps):
+    """One group a step, two more being made meanwhile: each promotion runs
+    alone."""
+    names = ["%s-%d" % (prefix, i) for i in range(len(steps))]
     made = [t.group(n) for n in names[:3]]
-    for i, (what, match) in enumerate(STEPS):
+    op.renew()
+    for i, (what, match) in enumerate(steps):
         g = made[i]
         g.wait_ready(200)
-        op.renew()
         promote_and_kill(t, g, what, match)
-        if i + 3 < len(STEPS):
+        if i + 3 < len(steps):
             made.append(t.group(names[i + 3]))
         api.delete("mysqlfailovergroups", g.ns, g.name)
+
+
+@test("operator-killed", alone=True, order=70)
+def operator_killed(t):
+    kill_steps(t, "kill", STEPS)
+
+
+@test("operator-killed-more", alone=True, full=True, order=75)
+def operator_killed_more(t):
+    kill_steps(t, "more", MORE_STEPS)
 
 
 @test("operator-restart", alone=True, order=69)
