@@ -263,9 +263,10 @@ restart_core(struct group *g)
 	TAILQ_FOREACH (p, &g->pods, entry)
 		group_feed_pod(g, p);
 	if (g->have_rec)
-		group_feed_record(g);
+		group_feed_record(g, &g->rec);
 	feed_synced(g);
 	feed_lease(g);
+	group_feed_requests(g);
 }
 
 static void
@@ -291,6 +292,7 @@ groups_conf(struct groups *gs, const struct m_group_conf *m)
 
 	if (g == NULL && (g = group_new(gs, m)) == NULL)
 		return;
+	g->told = true;
 	g->deleting = m->deleting;
 	if (!m->valid) {
 		/* The last valid one goes on; nobody loses a primary to a typo */
@@ -348,6 +350,37 @@ groups_lease(struct groups *gs, const struct m_lease *m)
 	}
 }
 
+/* What a new kube-watcher did not tell although it has listed all is gone. */
+static void
+sweep(struct groups *gs)
+{
+	struct group *g, *gnext;
+	struct gpod *p, *pnext;
+
+	TAILQ_FOREACH_SAFE (g, &gs->list, entry, gnext) {
+		if (!g->told) {
+			groups_gone(gs, g->uid);
+			continue;
+		}
+		TAILQ_FOREACH_SAFE (p, &g->pods, entry, pnext)
+			if (!p->told)
+				group_pod_gone(g, p);
+	}
+}
+
+static void
+unmark(struct groups *gs)
+{
+	struct group *g;
+	struct gpod *p;
+
+	TAILQ_FOREACH (g, &gs->list, entry) {
+		g->told = false;
+		TAILQ_FOREACH (p, &g->pods, entry)
+			p->told = false;
+	}
+}
+
 void
 groups_synced(struct groups *gs, bool synced)
 {
@@ -356,8 +389,46 @@ groups_synced(struct groups *gs, bool synced)
 	if (gs->synced == synced)
 		return;
 	gs->synced = synced;
+	if (synced)
+		sweep(gs);
 	TAILQ_FOREACH (g, &gs->list, entry)
 		feed_synced(g);
+}
+
+/* What it was asked and did not answer may have been done. */
+static void
+prober_died(struct group *g)
+{
+	struct fsm_event ev = { .type = E_SQL_DONE };
+
+	ev.u.sql.end = SE_UNKNOWN;
+	for (uint8_t i = 0; i < g->fc.nsites; i++) {
+		const struct fsm_req *r[] = { &g->fs.site[i].sql,
+			&g->fs.site[i].fence };
+
+		for (size_t k = 0; k < PS_NITEMS(r); k++) {
+			if (r[k]->seq == 0)
+				continue;
+			ev.site = i;
+			ev.u.sql.seq = r[k]->seq;
+			ev.u.sql.kind = r[k]->kind;
+			group_step(g, &ev);
+		}
+	}
+}
+
+void
+groups_worker_died(struct groups *gs, unsigned proc)
+{
+	struct group *g;
+
+	if (proc == PROC_KUBE)
+		unmark(gs);
+	if (proc != PROC_MYSQL)
+		return;
+	TAILQ_FOREACH (g, &gs->list, entry)
+		if (g->have_conf)
+			prober_died(g);
 }
 
 void
@@ -375,6 +446,10 @@ groups_resend(struct groups *gs, unsigned proc)
 		} else {
 			g->dns.group[0] = '\0';
 			group_publish(g, true);
+			if (proc == PROC_KUBE) {
+				g->released = false;
+				release(g);
+			}
 		}
 	}
 }

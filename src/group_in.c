@@ -36,9 +36,8 @@ site_or_foreign(const struct group *g, const char *name)
 }
 
 void
-group_feed_record(struct group *g)
+group_feed_record(struct group *g, const struct m_record *m)
 {
-	const struct m_record *m = &g->rec;
 	struct fsm_event ev = { .type = E_RECORD };
 	static struct fsm_record r;
 
@@ -67,6 +66,27 @@ group_feed_record(struct group *g)
 	group_step_rel(g, &ev);
 }
 
+/*
+ * A read from before our last write that comes late, or a cluster that was
+ * restored from a backup: the core knows which. Until it has taken the older
+ * one, the sets of the newer one stay, which ask for more.
+ */
+static void
+older_record(struct group *g, const struct m_record *m)
+{
+	struct fsm_event ev = { .type = E_TICK };
+
+	if (!g->have_conf)
+		return;
+	group_feed_record(g, m);
+	if (g->fs.rec.version != m->version)
+		return;
+	log_ev(LL_WARN, "record of an older version accepted", KVS("fg", g->fg),
+	    KVU("version", m->version), KVU("was", g->rec.version));
+	g->rec = *m;
+	group_step_rel(g, &ev);
+}
+
 void
 groups_record(struct groups *gs, const struct m_record *m)
 {
@@ -79,10 +99,14 @@ groups_record(struct groups *gs, const struct m_record *m)
 		    "restored lastFailover from out-of-band "
 		    "annotations",
 		    KVS("fg", g->fg), KVS("target", m->last_failover_target));
+	if (g->have_rec && m->version < g->rec.version) {
+		older_record(g, m);
+		return;
+	}
 	g->rec = *m;
 	g->have_rec = true;
 	if (g->have_conf)
-		group_feed_record(g);
+		group_feed_record(g, m);
 }
 
 /* ------------------------------------------------------------------ Pods --- */
@@ -91,11 +115,9 @@ void
 group_feed_pod(struct group *g, const struct gpod *p)
 {
 	struct fsm_event ev = { .type = E_POD };
-	int i = group_site(g, p->site);
 
-	if (i == -1)
-		return;
-	ev.site = (uint8_t)i;
+	/* Also of sites that are no more: an epoch of theirs may be unended. */
+	ev.site = site_or_foreign(g, p->site);
 	ev.u.pod = &p->f;
 	group_step(g, &ev);
 }
@@ -145,6 +167,19 @@ fill_pod(struct fsm_pod *f, const struct m_pod *m)
 		memcmp(old.word, f->word, sizeof(f->word)) != 0);
 }
 
+/* Its last state goes to the core first: it may hold a word. */
+void
+group_pod_gone(struct group *g, struct gpod *p)
+{
+	p->f.gone = true;
+	if (g->have_conf)
+		group_feed_pod(g, p);
+	TAILQ_REMOVE(&g->pods, p, entry);
+	free(p);
+	if (g->have_conf)
+		group_send_probe(g, false);
+}
+
 void
 groups_pod(struct groups *gs, const struct m_pod *m)
 {
@@ -160,19 +195,18 @@ groups_pod(struct groups *gs, const struct m_pod *m)
 			fatal("pod");
 		TAILQ_INSERT_TAIL(&g->pods, p, entry);
 	}
+	p->told = true;
 	(void)strlcpy(p->site, m->site, sizeof(p->site));
 	(void)strlcpy(p->name, m->pod_name, sizeof(p->name));
 	(void)strlcpy(p->ip, m->ip, sizeof(p->ip));
 	p->created_ms = m->created_ms;
 	if (fill_pod(&p->f, m))
 		p->f.kubelet_ms = mono_ms();
-	if (g->have_conf)
+	if (!m->gone && g->have_conf)
 		group_feed_pod(g, p);
-	if (m->gone) {
-		TAILQ_REMOVE(&g->pods, p, entry);
-		free(p);
-	}
-	if (g->have_conf)
+	if (m->gone)
+		group_pod_gone(g, p);
+	else if (g->have_conf)
 		group_send_probe(g, false);
 }
 
@@ -205,7 +239,6 @@ parse_assert(const struct group *g, const char *v, struct fsm_event *ev)
 {
 	char buf[MSGTEXT_LEN + 1], *p = buf, *site, *uid;
 	const char *err = NULL;
-	int i;
 
 	ev->type = E_ASSERT_DEAD;
 	ev->u.assert_dead.site = FSM_NONE;
@@ -215,14 +248,43 @@ parse_assert(const struct group *g, const char *v, struct fsm_event *ev)
 	uid = strsep(&p, "/");
 	if (uid == NULL || p == NULL)
 		return;
-	if ((i = group_site(g, site)) != -1)
-		ev->u.assert_dead.site = (uint8_t)i;
+	ev->u.assert_dead.site = site_or_foreign(g, site);
 	if (strlcpy(ev->u.assert_dead.pod_uid, uid,
 		sizeof(ev->u.assert_dead.pod_uid)) > UID_LEN)
 		ev->u.assert_dead.pod_uid[0] = '\0';
 	ev->u.assert_dead.epoch = (uint64_t)strtonum(p, 1, INT64_MAX, &err);
 	if (err != NULL)
 		ev->u.assert_dead.epoch = 0;
+}
+
+static void
+feed_assert(struct group *g)
+{
+	struct fsm_event ev;
+
+	memset(&ev, 0, sizeof(ev));
+	parse_assert(g, g->assert_dead, &ev);
+	group_step(g, &ev);
+}
+
+static void
+feed_override(struct group *g)
+{
+	struct fsm_event ev = { .type = E_OVERRIDE };
+	int i = group_site(g, g->override);
+
+	ev.u.override = i == -1 ? FSM_NONE : (uint8_t)i;
+	group_step(g, &ev);
+}
+
+/* A core that was begun anew has to hear them again. */
+void
+group_feed_requests(struct group *g)
+{
+	if (g->assert_dead[0] != '\0')
+		feed_assert(g);
+	if (g->override[0] != '\0')
+		feed_override(g);
 }
 
 /* What a later issue brings is refused aloud, not ignored. */
@@ -252,22 +314,15 @@ void
 groups_annotation(struct groups *gs, const struct m_annotation *m)
 {
 	struct group *g = groups_find(gs, m->group);
-	struct fsm_event ev;
-	int i;
 
 	if (g == NULL || !g->have_conf)
 		return;
-	memset(&ev, 0, sizeof(ev));
 	if (strcmp(m->key, FSM_ANN_ASSERT_DEAD) == 0) {
 		(void)strlcpy(g->assert_dead, m->value, sizeof(g->assert_dead));
-		parse_assert(g, m->value, &ev);
-		group_step(g, &ev);
+		feed_assert(g);
 	} else if (strcmp(m->key, FSM_ANN_OVERRIDE) == 0) {
 		(void)strlcpy(g->override, m->value, sizeof(g->override));
-		i = group_site(g, m->value);
-		ev.type = E_OVERRIDE;
-		ev.u.override = i == -1 ? FSM_NONE : (uint8_t)i;
-		group_step(g, &ev);
+		feed_override(g);
 	} else if (strcmp(m->key, BR_ANN "planned-failover") == 0) {
 		refuse(g, m, "PlannedFailoverRejected");
 	} else if (strcmp(m->key, BR_ANN "reclone-site") == 0) {

@@ -41,6 +41,7 @@ struct gpod {
 	char name[NAME_LEN + 1];
 	char ip[IP_LEN + 1];
 	int64_t created_ms;
+	bool told; /* by the present kube-watcher */
 	struct fsm_pod f;
 };
 
@@ -69,6 +70,7 @@ struct group {
 	char uid[UID_LEN + 1];
 	char fg[FG_LEN + 1];
 	bool have_conf; /* conf holds a valid one */
+	bool told;      /* by the present kube-watcher */
 	bool deleting;
 	bool released;
 	bool creds;
@@ -115,7 +117,9 @@ void group_fill_conf(struct group *);
 struct group *groups_find(struct groups *, const char *uid);
 int64_t mono_ms(void);
 /* group_in.c: tell the core again what is kept here. */
-void group_feed_record(struct group *);
+void group_feed_record(struct group *, const struct m_record *);
+void group_feed_requests(struct group *);
+void group_pod_gone(struct group *, struct gpod *);
 void group_feed_pod(struct group *, const struct gpod *);
 /* The site's index by name, -1 when it is not configured. */
 int group_site(const struct group *, const char *name);

@@ -69,7 +69,8 @@ relate_record(struct group *g, struct fsm_rel *rel)
 	}
 	active = group_site(g, g->rec.active);
 	if (active != -1 && (rel->known & (1u << active)) != 0)
-		rel->seen_stale = !gtid_equal(&exec_set[active], &seen_set);
+		rel->seen_stale = gtid_contains(&exec_set[active], &seen_set) &&
+		    !gtid_equal(&exec_set[active], &seen_set);
 }
 
 void

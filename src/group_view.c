@@ -25,8 +25,10 @@
 
 #include "group_int.h"
 
-#define FNV_BASIS 0xcbf29ce484222325ULL
-#define FNV_PRIME 0x100000001b3ULL
+#define DNS_RENEW_NS 3000000000LL
+
+#define FNV_BASIS    0xcbf29ce484222325ULL
+#define FNV_PRIME    0x100000001b3ULL
 
 static uint64_t
 mix(uint64_t h, const void *p, size_t n)
@@ -183,6 +185,12 @@ send_dns(struct group *g)
 		(void)strlcpy(
 		    m.target, g->conf.sites[i].lb_ip, sizeof(m.target));
 	}
+	/* A deadline that moved a little is not worth a message. */
+	m.valid_until_ns = m.write ? g->all->lease.deadline_ns : 0;
+	if (m.valid_until_ns - g->dns.valid_until_ns >= 0 &&
+	    m.valid_until_ns - g->dns.valid_until_ns < DNS_RENEW_NS &&
+	    m.write == g->dns.write)
+		m.valid_until_ns = g->dns.valid_until_ns;
 	if (memcmp(&m, &g->dns, sizeof(m)) == 0)
 		return;
 	g->dns = m;

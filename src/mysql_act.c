@@ -221,7 +221,8 @@ reset_replica(struct maction *a)
 		free(sql);
 		break;
 	case 4:
-		if (answer_is(a, "1")) {
+		/* Or a human said that what was received may go. */
+		if (answer_is(a, "1") || a->req.drop_received) {
 			/* Other channels hold what is somebody else's. */
 			maction_change_last(
 			    a, "RESET REPLICA ALL FOR CHANNEL ''");

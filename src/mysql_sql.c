@@ -122,6 +122,8 @@ end(struct maction *a, enum sql_end how, unsigned err, const char *text,
 		d->proc_start_ms = a->proc_start_ms;
 		d->server_clock_us = a->clock_us;
 		d->grant_limit_us = a->grant_limit_us;
+		/* Only what was read after the last statement counts. */
+		d->flags_read = gtid != NULL;
 		d->read_only = a->read_only;
 		d->super_read_only = a->super_read_only;
 		d->count = a->count;

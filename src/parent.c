@@ -206,6 +206,7 @@ parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 		p->synced = false;
 		groups_synced(p->groups, false);
 	}
+	groups_worker_died(p->groups, id);
 }
 
 /* ------------------------------------------------------------- messages --- */

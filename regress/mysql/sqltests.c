@@ -42,12 +42,14 @@ t_fence_and_grant(void **state)
 	(void)h_probe(port_a, true);
 	d = h_timed("grant", port_a, SQL_GRANT);
 	assert_int_equal(d->end, SE_DONE);
+	assert_true(d->flags_read);
 	assert_false(d->read_only || d->super_read_only);
 	assert_true(d->grant_limit_us > d->server_clock_us);
 	assert_true(d->grant_limit_us <= d->server_clock_us + 5000000);
 	assert_string_equal(h_ask(SRV_A, "SELECT @@global.read_only"), "0");
 	d = h_timed("fence", port_a, SQL_FENCE);
 	assert_int_equal(d->end, SE_DONE);
+	assert_true(d->flags_read);
 	assert_true(d->read_only && d->super_read_only);
 	/* Never longer than the lease lasts. */
 	s = h_request(port_a, SQL_GRANT);
@@ -230,6 +232,7 @@ t_follow(void **state)
 {
 	const struct m_sql_done *d;
 	struct m_probe *p;
+	struct m_sql *s;
 	char set[GTID_LEN + 1];
 
 	(void)state;
@@ -283,6 +286,23 @@ t_follow(void **state)
 	assert_int_equal(p->io, IO_NO);
 	assert_string_equal(p->retrieved, set);
 	h_until(SRV_B, "SELECT COUNT(*) FROM app.t", "3");
+
+	/* A human's word: what was received and not applied may go. */
+	h_set_source(port_b, port_a, SE_DONE);
+	h_until_replicating(port_b);
+	(void)h_ask(SRV_B, "STOP REPLICA SQL_THREAD");
+	(void)strlcpy(set, h_probe(port_b, true)->retrieved, sizeof(set));
+	(void)h_ask(SRV_A, "INSERT INTO app.t VALUES(4)");
+	do
+		p = h_probe(port_b, true);
+	while (strcmp(p->retrieved, set) == 0);
+	h_expect(port_b, SQL_STOP_RECEIVER, SE_DONE);
+	s = h_request(port_b, SQL_RESET_REPLICA);
+	s->drop_received = true;
+	assert_int_equal(h_sql(s)->end, SE_DONE);
+	h_clear();
+	assert_false(h_probe(port_b, true)->has_repl);
+	assert_string_equal(h_ask(SRV_B, "SELECT COUNT(*) FROM app.t"), "3");
 
 	/* Drained: the whole of a promotion. */
 	h_set_source(port_b, port_a, SE_DONE);

@@ -299,6 +299,55 @@ test_bootstrap(void **state)
 	    sql.source_host, "mysql-orders-iad-internal.db.svc.cluster.local");
 }
 
+/* A read from before our last write that comes late replaces nothing. */
+static void
+test_older_record(void **state)
+{
+	struct group *g = groups_find(gs, UID_G);
+
+	tell_record(3);
+	assert_int_equal(g->rec.version, 3);
+	tell_record(2);
+	assert_int_equal(g->rec.version, 3);
+	assert_int_equal(g->fs.rec.version, 3);
+}
+
+/* What the prober was asked and did not answer is not waited for. */
+static void
+test_prober_died(void **state)
+{
+	struct group *g = groups_find(gs, UID_G);
+	int open = 0;
+
+	for (unsigned i = 0; i < g->fc.nsites; i++)
+		open += g->fs.site[i].sql.seq != 0;
+	assert_int_not_equal(open, 0);
+	groups_worker_died(gs, PROC_MYSQL);
+	for (unsigned i = 0; i < g->fc.nsites; i++)
+		assert_int_equal(g->fs.site[i].sql.seq, 0);
+	nsent[MSG_PROBE_GROUP] = nsent[MSG_CREDS_ASK] = 0;
+	groups_resend(gs, PROC_MYSQL);
+	assert_int_equal(nsent[MSG_PROBE_GROUP], 1);
+	assert_int_equal(nsent[MSG_CREDS_ASK], 1);
+}
+
+/* What a new kube-watcher does not tell is gone. */
+static void
+test_sweep(void **state)
+{
+	struct group *g = groups_find(gs, UID_G);
+
+	groups_synced(gs, false);
+	groups_worker_died(gs, PROC_KUBE);
+	tell_conf();
+	tell_pod("iad", POD_A, "10.0.0.1");
+	groups_synced(gs, true);
+	assert_string_equal(probe_group.sites[0].ip, "10.0.0.1");
+	assert_string_equal(probe_group.sites[1].ip, "");
+	assert_string_equal(TAILQ_FIRST(&g->pods)->f.pod_uid, POD_A);
+	assert_null(TAILQ_NEXT(TAILQ_FIRST(&g->pods), entry));
+}
+
 static void
 test_lease_lost(void **state)
 {
@@ -318,6 +367,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_probe_group),
 		cmocka_unit_test(test_bootstrap),
+		cmocka_unit_test(test_older_record),
+		cmocka_unit_test(test_prober_died),
+		cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_lease_lost),
 	};
 
