@@ -169,12 +169,17 @@ def hung(t, g, active):
 
 @test("frozen", order=27)
 def frozen(t):
-    """A server that hangs: the operator makes its kubelet end it."""
+    """A server that hangs is silent, and silence proves nothing: blocked, until
+    a person deletes its Pod (the guard will need nobody). The operator does
+    not: it can't tell this from a node that is cut off from it alone."""
     g = t.ready()
     active = g.active()
     o = t.oracle(g)
     hung(t, g, active)
+    wait("the promotion is blocked", 60,
+         lambda: g.blocked("NoProof"), g.short)
     t0 = time.monotonic()
+    api.delete("pods", g.ns, g.pods(active)[0]["metadata"]["name"], 1)
     o.wait_acked(90, "writes although the active server hangs")
     t.fact("writes again after %.1f s" % (time.monotonic() - t0))
     lab.fault("sigcont", g.ns, g.pod_glob(active), check=False)
