@@ -180,7 +180,9 @@ may_write(void *arg)
 {
 	const struct zone *z = arg;
 
-	return z->want.write && z->want.target[0] != '\0';
+	/* 0, no limit is known, has passed, too. */
+	return z->want.write && z->want.target[0] != '\0' &&
+	    monotime_now().ns < z->want.valid_until_ns;
 }
 
 static void
@@ -303,6 +305,20 @@ zone_free(struct zone *z)
 	free(z);
 }
 
+/* The same wish, good for longer: no reason to look, unless it was over. */
+static bool
+only_longer(struct zone *z, const struct m_dns_want *m)
+{
+	struct m_dns_want w = *m;
+	bool could = may_write(z);
+
+	w.valid_until_ns = z->want.valid_until_ns;
+	if (memcmp(&z->want, &w, sizeof(w)) != 0)
+		return false;
+	z->want.valid_until_ns = m->valid_until_ns;
+	return could == may_write(z);
+}
+
 static void
 want(struct dns *d, const struct m_dns_want *m)
 {
@@ -323,7 +339,7 @@ want(struct dns *d, const struct m_dns_want *m)
 		if ((z->timer = evtimer_new(d->base, on_look, z)) == NULL)
 			fatalx("evtimer_new");
 		RB_INSERT(zones, &d->zones, z);
-	} else if (memcmp(&z->want, m, sizeof(*m)) == 0)
+	} else if (only_longer(z, m))
 		return;
 	z->want = *m;
 	backoff_reset(&z->backoff);

@@ -816,7 +816,8 @@ def test_dns():
     g = make(name)
     uid = g["metadata"]["uid"]
     want = dict(group=uid, ns=NS, name=name, hostname="db.example.net",
-                target="192.0.2.1", site="iad", ttl=60, write=True)
+                target="192.0.2.1", site="iad", ttl=60, write=True,
+                valid_for_ms=600000)
     d.send("DNS_WANT", **want)
     s = d.expect("DNS_STATE", group=uid, ok=False)
     assert "403" in s["error"], s
@@ -845,6 +846,33 @@ def test_dns():
     s = d.expect("DNS_STATE", since=at, group=uid, ok=False)
     assert s["live"] == "192.0.2.2" and not s["error"], s
     assert c.get(path)["metadata"]["resourceVersion"] == rv
+    # No limit known, or passed: nothing is written, and what is there is told.
+    for kw in (dict(valid_for_ms=-1), {}):
+        at = d.mark()
+        w = dict(want, ttl=61 + len(kw), **kw)
+        if not kw:
+            del w["valid_for_ms"]
+        d.send("DNS_WANT", **w)
+        s = d.expect("DNS_STATE", since=at, group=uid, ok=False)
+        assert s["live"] == "192.0.2.2" and not s["error"], s
+    # A wish that runs out: drift is not restored; a longer one restores it.
+    d.send("DNS_WANT", **dict(want, valid_for_ms=1500))
+    wait_for("written", 5, lambda: c.get(path)["spec"]["endpoints"][0][
+        "targets"] == ["192.0.2.1"])
+    end = time.monotonic() + 1.5
+    wait_for("the limit", 5, lambda: time.monotonic() > end)
+    at = d.mark()
+    c.merge(path, {"spec": {"endpoints": [dict(
+        o["spec"]["endpoints"][0], targets=["203.0.113.9"])]}})
+    rv = c.get(path)["metadata"]["resourceVersion"]
+    d.expect("DNS_STATE", 15, since=at, group=uid, ok=False,
+             live="203.0.113.9")
+    assert c.get(path)["metadata"]["resourceVersion"] == rv
+    t0 = time.monotonic()
+    d.send("DNS_WANT", **want)
+    wait_for("restored", 5, lambda: c.get(path)["spec"]["endpoints"][0][
+        "targets"] == ["192.0.2.1"])
+    assert time.monotonic() - t0 < 3, "looked late"
     # It can do nothing else with its token.
     for p in ("/api/v1/secrets", GROUPS):
         try:
