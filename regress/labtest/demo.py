@@ -14,7 +14,7 @@ import api  # noqa: E402
 import bloodraven as op  # noqa: E402
 import failover as fo  # noqa: E402
 import lab  # noqa: E402
-from api import Failure, wait  # noqa: E402
+from api import Failure  # noqa: E402
 from group import Group  # noqa: E402
 from oracle import Oracle  # noqa: E402
 

@@ -7,7 +7,6 @@ import api
 import bloodraven as op
 import lab
 from api import Failure, holds, wait
-from group import Group
 from runner import test
 
 VICTIM, OPERATORS = "node2", "node3"
