@@ -146,7 +146,8 @@ struct kgroup {
 	struct m_group_status *want;
 	struct m_site_status *sites[SITES_MAX];
 	bool status_dirty;
-	bool need_record;           /* no quorum read of it yet */
+	bool need_record;           /* no quorum read was understood yet */
+	bool recorded;              /* there is one, readable or not */
 	uint64_t status_hash;       /* of the last that was in place */
 	char status_rv[RV_LEN + 1]; /* our own last write */
 	int64_t status_ns;          /* when it was in place */
@@ -193,7 +194,6 @@ struct kube {
 	struct event *lease_timer, *deadline_timer;
 	struct kh_req *lease_req;
 	bool leader; /* told the parent so */
-	bool taking; /* reading groups before leading */
 	unsigned release_waits;
 	bool api_ok, api_told, synced, synced_told;
 	int64_t asked_ns; /* for a newer token */

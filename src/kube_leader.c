@@ -102,6 +102,7 @@ static void
 unlead(struct kube *k, const char *why)
 {
 	k->leader = false;
+	(void)lease_begin(&k->lease, monotime_now().ns);
 	log_ev(LL_WARN, "leadership ended", KVS("reason", why),
 	    KVS("holder", k->lease.holder));
 	tell_lease(k);
@@ -115,17 +116,29 @@ unlead(struct kube *k, const char *why)
 void
 kube_groups_listed(struct kube *k)
 {
+	int64_t now = monotime_now().ns;
+	bool records = false;
+	struct kgroup *g;
+
 	if (k->leader)
 		return;
-	k->taking = false;
-	if (!k->conf.leader_elect || lease_valid(&k->lease, monotime_now().ns))
+	RB_FOREACH (g, kgroups, &k->groups)
+		records |= g->recorded;
+	lease_listed(&k->lease, now, records);
+	if (!k->conf.leader_elect || lease_lead(&k->lease, now))
 		lead(k);
+	else if (k->lease.listed)
+		log_ev(LL_INFO,
+		    "the Lease was absent: waiting out who may have held it",
+		    KVS("identity", k->conf.identity));
 }
 
 static void
 lease_changed(struct kube *k)
 {
-	bool valid = lease_valid(&k->lease, monotime_now().ns);
+	int64_t now = monotime_now().ns;
+	bool relist = lease_begin(&k->lease, now);
+	bool valid = lease_valid(&k->lease, now);
 
 	if (k->lease.releasing) {
 		if (!k->lease.held)
@@ -136,10 +149,10 @@ lease_changed(struct kube *k)
 		unlead(k, "lease lost");
 	else if (k->leader)
 		tell_lease(k);
-	else if (valid && !k->taking) {
-		k->taking = true;
+	else if (relist)
 		kwatch_relist(k->w_groups);
-	}
+	else if (lease_lead(&k->lease, now))
+		lead(k);
 }
 
 static void

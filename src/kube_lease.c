@@ -53,12 +53,29 @@ ours(const struct lease *l)
 	return strcmp(l->holder, l->identity) == 0;
 }
 
+/* Made by us where none was, and too early to rule by it? */
+static bool
+guarded(const struct lease *l)
+{
+	return !l->leading && l->sent_ns < l->guard_ns;
+}
+
+/* When the holder that was last seen has surely no time left. */
+static int64_t
+expiry(const struct lease *l)
+{
+	int64_t t = l->seen_ns + l->duration_ms * NS_PER_MS, made;
+
+	/* Deleted: if it is alive it makes it again at its next renewal. */
+	made = l->absent_ns + 2 * l->retry_ms * NS_PER_MS;
+	return l->absent && made < t ? made : t;
+}
+
 /* May we take it? Never while its holder may still believe to hold it. */
 static bool
 takeable(const struct lease *l, int64_t now)
 {
-	return ours(l) || l->holder[0] == '\0' ||
-	    now >= l->seen_ns + l->duration_ms * NS_PER_MS;
+	return ours(l) || l->holder[0] == '\0' || now >= expiry(l);
 }
 
 enum lease_do
@@ -67,9 +84,12 @@ lease_next(struct lease *l, int64_t now, int64_t wall_us, struct klease *b)
 	bool create = l->known && l->absent;
 
 	memset(b, 0, sizeof(*b));
-	/* Nobody is asked to release what he does not hold. */
-	if (!l->known || (l->releasing && create) ||
-	    (!create && !takeable(l, now)) || (l->releasing && !ours(l)))
+	/*
+	 * Nobody is asked to release what he does not hold; and an empty
+	 * holder would let a successor in before the guard has passed.
+	 */
+	if (!l->known || (l->releasing && (create || !ours(l) || guarded(l))) ||
+	    !takeable(l, now))
 		return LD_GET;
 	if (!l->held || !ours(l))
 		l->acquire_us = wall_us;
@@ -78,7 +98,8 @@ lease_next(struct lease *l, int64_t now, int64_t wall_us, struct klease *b)
 	b->duration_s = l->releasing ? 1 : (l->lease_ms + 999) / 1000;
 	b->acquire_us = l->acquire_us;
 	b->renew_us = wall_us;
-	b->transitions = l->transitions + (create || ours(l) ? 0 : 1);
+	b->transitions = l->transitions +
+	    (ours(l) || (create && l->holder[0] == '\0') ? 0 : 1);
 	return create ? LD_CREATE : LD_UPDATE;
 }
 
@@ -92,6 +113,7 @@ adopt(struct lease *l, const struct klease *o)
 
 	l->known = true;
 	l->absent = false;
+	l->absent_ns = 0;
 	(void)strlcpy(l->holder, o->holder, sizeof(l->holder));
 	l->duration_ms = o->duration_s * 1000;
 	l->renew_us = o->renew_us;
@@ -103,24 +125,35 @@ adopt(struct lease *l, const struct klease *o)
 	return moved;
 }
 
+/* Then nobody else can begin to lead, whatever becomes of the object. */
+static bool
+leads(const struct lease *l, int64_t now)
+{
+	return l->leading && now < lease_deadline(l);
+}
+
 void
 lease_seen(struct lease *l, int64_t now, const struct klease *o)
 {
 	if (o == NULL) {
+		/* Its last holder stays in mind: it may be ruling. */
+		if (!l->absent)
+			l->absent_ns = now;
 		l->known = l->absent = true;
-		l->holder[0] = '\0';
-		l->held = false;
+		l->held = leads(l, now);
 		return;
 	}
+	l->made |= l->absent && !leads(l, now);
 	if (adopt(l, o))
 		l->seen_ns = now;
 	if (!ours(l))
-		l->held = false;
+		l->held = l->made = false;
 }
 
 void
 lease_written(struct lease *l, int64_t sent, const struct klease *o)
 {
+	l->made |= l->absent && !leads(l, sent);
 	(void)adopt(l, o);
 	l->seen_ns = sent;
 	/* A renewal that was under way when the release began is still ours. */
@@ -139,6 +172,48 @@ void
 lease_release(struct lease *l)
 {
 	l->releasing = true;
+	/* Left as it is: its duration is a successor's guard. */
+	if (guarded(l))
+		l->held = false;
+}
+
+bool
+lease_begin(struct lease *l, int64_t now)
+{
+	if (l->made) {
+		l->guard_ns = now + l->lease_ms * NS_PER_MS;
+		l->made = l->taking = l->listed = false;
+	}
+	if (!lease_valid(l, now)) {
+		l->taking = l->listed = l->leading = false;
+		if (l->releasing && guarded(l))
+			l->held = false;
+		return false;
+	}
+	if (l->taking)
+		return false;
+	l->taking = true;
+	return true;
+}
+
+void
+lease_listed(struct lease *l, int64_t now, bool records)
+{
+	/* Begun before this acquisition: a predecessor may have written. */
+	if (!l->taking || !lease_valid(l, now))
+		return;
+	l->listed = true;
+	if (!records)
+		l->guard_ns = 0;
+}
+
+bool
+lease_lead(struct lease *l, int64_t now)
+{
+	if (l->leading || !l->listed || !lease_valid(l, now) || guarded(l))
+		return false;
+	l->leading = true;
+	return true;
 }
 
 int64_t
@@ -146,8 +221,13 @@ lease_wait(const struct lease *l, int64_t now, uint32_t rnd)
 {
 	int64_t left, ms = l->retry_ms;
 
-	if (l->held && !l->releasing)
-		return l->known ? ms : ms / 8;
+	if (l->held && !l->releasing) {
+		/* The renewal that leading waits for. */
+		left = (l->guard_ns - now) / NS_PER_MS;
+		if (!l->known || (guarded(l) && left < 0))
+			return ms / 8;
+		return guarded(l) && left < ms ? left + 1 : ms;
+	}
 	/* A standby looks twice as often, and when the holder runs out. */
 	ms = ms / 2 - (int64_t)(rnd % 256) * ms / 2048;
 	if (!l->known || l->absent)

@@ -21,6 +21,13 @@
  * Our own validity is measured from the sending of the renewal that
  * succeeded; a holder's expiry is measured from the moment when we first saw
  * its latest renewal, on our own clock. Clocks of others are never compared.
+ *
+ * A Lease that is absent proves nothing: somebody may have deleted it under
+ * a leader that is cut off from the API server and rules until its own
+ * deadline. Who knows a holder that may still rule gives it a moment to make
+ * the Lease again. Who makes it, and was not leading until then, leads only
+ * after a renewal that was sent one lease duration after it was made: then
+ * no holder of the one that was deleted can have any time left.
  */
 
 #ifndef KUBE_LEASE_H
@@ -42,6 +49,10 @@ struct lease {
 	bool held, releasing;
 	int64_t sent_ns; /* of the last good renewal */
 	int64_t acquire_us;
+	/* On the way to leading: what lease_begin() and so on keep. */
+	bool taking, listed, leading;
+	bool made;        /* a Lease that was absent, just now */
+	int64_t guard_ns; /* no leading on a renewal older than this */
 	/* The object, as last seen. */
 	bool known, absent;
 	char rv[LEASE_RV_LEN + 1];
@@ -49,7 +60,8 @@ struct lease {
 	int64_t duration_ms;
 	int64_t renew_us;
 	uint64_t transitions;
-	int64_t seen_ns; /* when this renewal was seen */
+	int64_t seen_ns;   /* when this renewal was seen */
+	int64_t absent_ns; /* when it was first found to be absent */
 };
 
 void lease_init(struct lease *, const char *identity, int64_t lease_ms,
@@ -68,6 +80,18 @@ void lease_release(struct lease *);
 /* Held and not past its deadline? */
 bool lease_valid(const struct lease *, int64_t now_ns);
 int64_t lease_deadline(const struct lease *);
+/*
+ * After each answer. True once for each acquisition: all groups must be read
+ * now; what was read before does not count.
+ */
+bool lease_begin(struct lease *, int64_t now_ns);
+/*
+ * They were. records: some group has a record, or one that nobody can read.
+ * Without any there is no authority that a predecessor could still hold.
+ */
+void lease_listed(struct lease *, int64_t now_ns, bool records);
+/* Does leading begin now? True once. */
+bool lease_lead(struct lease *, int64_t now_ns);
 /* Milliseconds until the next look or renewal. rnd spreads them. */
 int64_t lease_wait(const struct lease *, int64_t now_ns, uint32_t rnd);
 

@@ -94,9 +94,11 @@ krecord_tell(struct kgroup *g, yyjson_val *obj)
 {
 	const struct m_record *m = record_of(g, obj);
 
+	g->recorded = m == NULL || m->version > 0;
+	/* Never told as "none"; read again when somebody repairs it. */
+	g->need_record = m == NULL;
 	if (m == NULL)
-		return; /* never told as "none" */
-	g->need_record = false;
+		return;
 	kube_tell(g->k, MSG_RECORD, m);
 }
 

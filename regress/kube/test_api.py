@@ -2,6 +2,7 @@
 
 test_api.py PROGRAM WORKDIR K8SBIN ETCD [TEST...]
 """
+import signal
 import sys
 import time
 import traceback
@@ -602,6 +603,35 @@ def test_lease():
     d.expect("LEASE", 20, since=d.mark() - 1 if d.last("LEASE")["held"] else
              d.mark(), held=True)
     stop(d)
+
+
+@test
+def test_lease_deleted():
+    """The leader hangs, somebody deletes the Lease: a successor leads when
+    the leader has surely no time left, whether it knew it or not."""
+    a = leader()
+    g = make(fresh("g"))
+    a.expect("RECORD", group=g["metadata"]["uid"], version=0)
+    a.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 1))
+    assert a.expect("ACK", seq=1)["ok"]
+    knows = drive(IDENTITY=fresh("op"))
+    knows.expect("SYNCED", synced=True)
+    settle(knows)
+    at = a.mark()
+    a.expect("LEASE", since=at, held=True)
+    a.p.send_signal(signal.SIGSTOP)
+    c.delete(LEASE)
+    new = drive(IDENTITY=fresh("op"))
+    wait_for("made again", 5, lambda: c.get(LEASE))
+    first = wait_for("a successor", 12, lambda: next(
+        (d for d in (knows, new) if d.find("LEASE", held=True)), None))
+    took = first.find("LEASE", held=True)["at_ns"]
+    limit = a.last("LEASE", held=True)["deadline_ns"]
+    eprint(f"    leading {(took - limit) / 1e9:.3f} s after the deadline")
+    assert took > limit
+    a.kill()
+    (new if first is knows else knows).close()
+    stop(first)
 
 
 # ------------------------------------------------------------------ watches

@@ -208,7 +208,7 @@ write_lease(struct server *s, enum lease_do what, const struct klease *b)
 
 /* One turn of a candidate that reaches the server. */
 static void
-turn(struct lease *l, struct server *s, int64_t now, int64_t wall_us)
+ask(struct lease *l, struct server *s, int64_t now, int64_t wall_us)
 {
 	struct klease b;
 	enum lease_do what = lease_next(l, now, wall_us, &b);
@@ -223,6 +223,31 @@ turn(struct lease *l, struct server *s, int64_t now, int64_t wall_us)
 		lease_written(l, now, &s->lease);
 	else
 		lease_unsure(l);
+}
+
+/* The same, and all groups are read at once. */
+static void
+turn_records(struct lease *l, struct server *s, int64_t now, bool records)
+{
+	ask(l, s, now, now / 1000);
+	if (lease_begin(l, now))
+		lease_listed(l, now, records);
+	(void)lease_lead(l, now);
+}
+
+static void
+turn(struct lease *l, struct server *s, int64_t now, int64_t wall_us)
+{
+	ask(l, s, now, wall_us);
+	if (lease_begin(l, now))
+		lease_listed(l, now, false);
+	(void)lease_lead(l, now);
+}
+
+static bool
+rules(const struct lease *l, int64_t now)
+{
+	return l->leading && lease_valid(l, now);
 }
 
 static void
@@ -340,18 +365,168 @@ test_lease_unsure(void **state)
 	assert_true(lease_valid(&a, now + 5 * S));
 }
 
+/* The holder is cut off, its Lease is deleted, others come: nobody rules
+ * before the holder's own deadline. */
+static void
+test_lease_deleted(void **state)
+{
+	(void)state;
+	/* Knows the holder; never saw one; saw it released. */
+	for (int how = 0; how < 3; how++) {
+		struct server s = { 0 };
+		struct lease a, b, c;
+		int64_t now = 100 * S, t;
+
+		lease_init(&a, "a", 15000, 10000, 2000);
+		lease_init(&b, "b", 15000, 10000, 2000);
+		if (how == 2) {
+			lease_init(&c, "c", 15000, 10000, 2000);
+			turn_records(&c, &s, now, false);
+			lease_release(&c);
+			turn_records(&c, &s, now, true);
+			turn_records(&b, &s, now, true);
+			lease_init(&b, "b", 15000, 10000, 2000);
+			lease_seen(&b, now, &s.lease);
+			/* The released one is taken by a. */
+			s.lease.holder = "";
+		}
+		turn_records(&a, &s, now, false);
+		turn_records(&a, &s, now + 2 * S, true);
+		assert_true(rules(&a, now + 2 * S));
+		if (how == 0)
+			turn_records(&b, &s, now + 2 * S, true);
+		s.exists = false;
+		for (t = now + 3 * S; t < now + 12 * S; t += S / 4) {
+			turn_records(&b, &s, t, true);
+			assert_true(rules(&a, t));
+			assert_false(rules(&b, t));
+		}
+		/* Created early all the same: a comes back and is out. */
+		assert_true(s.exists);
+		assert_true(b.held);
+		for (; t < now + 60 * S && !rules(&b, t); t += S / 4)
+			turn_records(&b, &s, t, true);
+		assert_true(rules(&b, t));
+		assert_true(t <= now + 3 * S + 21 * S);
+	}
+}
+
+/* A healthy holder makes it again before anybody else, and rules on. */
+static void
+test_lease_deleted_healthy(void **state)
+{
+	struct server s = { 0 };
+	struct lease a, b;
+	int64_t now = 100 * S;
+
+	(void)state;
+	lease_init(&a, "a", 15000, 10000, 2000);
+	lease_init(&b, "b", 15000, 10000, 2000);
+	turn_records(&a, &s, now, false);
+	turn_records(&b, &s, now, true);
+	s.exists = false;
+	for (int64_t t = now + S / 2; t < now + 2 * S; t += S / 4) {
+		turn_records(&b, &s, t, true);
+		assert_false(s.exists);
+	}
+	/* Its renewal is refused: it looks, and makes it. */
+	turn_records(&a, &s, now + 2 * S, true);
+	turn_records(&a, &s, now + 2 * S, true);
+	assert_true(s.exists);
+	assert_true(rules(&a, now + 11 * S));
+	turn_records(&b, &s, now + 3 * S, true);
+	assert_false(b.held);
+	/* After its own deadline it is like anybody else. */
+	s.exists = false;
+	turn_records(&a, &s, now + 13 * S, true);
+	turn_records(&a, &s, now + 13 * S, true);
+	assert_true(s.exists);
+	assert_false(rules(&a, now + 13 * S));
+	turn_records(&a, &s, now + 28 * S, true);
+	assert_true(rules(&a, now + 28 * S));
+}
+
+/* Fresh: at once without records; while it waits it releases nothing. */
+static void
+test_lease_fresh(void **state)
+{
+	struct server s = { 0 };
+	struct lease a, b;
+	int64_t now = 100 * S;
+
+	(void)state;
+	lease_init(&a, "a", 15000, 10000, 2000);
+	turn_records(&a, &s, now, false);
+	assert_true(rules(&a, now));
+	s.exists = false;
+	lease_init(&a, "a2", 15000, 10000, 2000);
+	turn_records(&a, &s, now, true);
+	assert_true(a.held);
+	assert_false(rules(&a, now));
+	turn_records(&a, &s, now + 8 * S, true);
+	/* The renewal that it waits for is sent when the guard ends. */
+	assert_in_range(lease_wait(&a, now + 14 * S, 0), 1000, 1001);
+	lease_release(&a);
+	assert_false(a.held);
+	turn_records(&a, &s, now + 9 * S, true);
+	assert_string_equal(s.holder, "a2");
+	lease_init(&b, "b", 15000, 10000, 2000);
+	for (int64_t t = now + 9 * S; t < now + 24 * S; t += S) {
+		turn_records(&b, &s, t, true);
+		assert_false(rules(&b, t));
+	}
+	turn_records(&b, &s, now + 24 * S, true);
+	assert_true(rules(&b, now + 24 * S));
+}
+
+/* Each acquisition reads the groups again; an earlier list counts nothing. */
+static void
+test_lease_relists(void **state)
+{
+	struct server s = { 0 };
+	struct lease a, b;
+	int64_t now = 100 * S;
+
+	(void)state;
+	lease_init(&a, "a", 3000, 2000, 400);
+	lease_init(&b, "b", 3000, 2000, 400);
+	ask(&a, &s, now, 0);
+	assert_true(lease_begin(&a, now));
+	assert_false(lease_begin(&a, now)); /* once */
+	assert_false(lease_lead(&a, now));
+	/* The list is slow: lost, led by b, given back, taken again. */
+	turn(&b, &s, now, 0);
+	turn(&b, &s, now + 4 * S, 0);
+	assert_true(rules(&b, now + 4 * S));
+	ask(&a, &s, now + 4 * S, 0);
+	assert_false(lease_begin(&a, now + 4 * S));
+	lease_listed(&a, now + 4 * S, true); /* the old one, at last */
+	lease_release(&b);
+	turn(&b, &s, now + 5 * S, 0);
+	ask(&a, &s, now + 5 * S, 0);
+	assert_true(lease_valid(&a, now + 5 * S));
+	assert_true(lease_begin(&a, now + 5 * S));
+	assert_false(lease_lead(&a, now + 5 * S));
+	lease_listed(&a, now + 5 * S, true);
+	assert_true(lease_lead(&a, now + 5 * S));
+	assert_false(lease_lead(&a, now + 5 * S));
+}
+
 /*
- * Two candidates, random delays, loss of answers and restarts: never are
- * both valid at one moment.
+ * Two candidates, random delays, loss of answers, restarts and deletions of
+ * the Lease: never do both rule at one moment.
  */
 static void
 test_lease_random(void **state)
 {
+	unsigned deleted = 0;
+
 	(void)state;
 	for (unsigned seed = 1; seed <= 300; seed++) {
 		struct server s = { 0 };
 		struct lease l[2];
 		unsigned changes = 0;
+		char id[NAME_LEN];
 		int last = -1;
 
 		srandom(seed);
@@ -362,13 +537,16 @@ test_lease_random(void **state)
 			struct klease b;
 			enum lease_do what;
 
-			assert_false(
-			    lease_valid(&l[0], now) && lease_valid(&l[1], now));
+			assert_false(rules(&l[0], now) && rules(&l[1], now));
+			if (seed % 2 == 0 && random() % 200 == 0)
+				s.exists = false;
 			if (random() % 8 != 0)
 				continue;
-			if (random() % 40 == 0)
-				lease_init(
-				    &l[i], i == 0 ? "a" : "b", 3000, 2000, 400);
+			if (random() % 40 == 0) {
+				(void)snprintf(id, sizeof(id), "%d-%lld", i,
+				    seed % 2 == 0 ? (long long)now : 0);
+				lease_init(&l[i], id, 3000, 2000, 400);
+			}
 			/* Unreachable for a while, now and then. */
 			if ((now / (5 * S)) % 3 == i && random() % 10 != 0)
 				continue;
@@ -381,14 +559,19 @@ test_lease_random(void **state)
 				lease_unsure(&l[i]);
 			else
 				lease_written(&l[i], now, &s.lease);
+			if (lease_begin(&l[i], now) || random() % 4 == 0)
+				lease_listed(&l[i], now, true);
+			(void)lease_lead(&l[i], now);
 			for (int k = 0; k < 2; k++)
-				if (lease_valid(&l[k], now) && k != last) {
+				if (rules(&l[k], now) && k != last) {
 					last = k;
 					changes++;
 				}
 		}
-		assert_true(changes > 0);
+		assert_true(changes > 0 || seed % 2 == 0);
+		deleted += seed % 2 == 0 ? changes : 0;
 	}
+	assert_true(deleted > 150);
 }
 
 /* ------------------------------------------------------------------ labels */
@@ -566,6 +749,10 @@ main(void)
 		cmocka_unit_test(test_lease_release),
 		cmocka_unit_test(test_lease_release_races),
 		cmocka_unit_test(test_lease_unsure),
+		cmocka_unit_test(test_lease_deleted),
+		cmocka_unit_test(test_lease_deleted_healthy),
+		cmocka_unit_test(test_lease_fresh),
+		cmocka_unit_test(test_lease_relists),
 		cmocka_unit_test(test_lease_random),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_labels_never_two),
