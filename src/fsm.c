@@ -193,7 +193,8 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 
 /* The flags that an action read back are an observation like a probe's. */
 static void
-sql_flags(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
+sql_flags(
+    struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev, int64_t sent)
 {
 	struct fsm_site *t = &x->s->site[i];
 	struct fsm_proc proc;
@@ -211,6 +212,7 @@ sql_flags(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 	if (ev->u.sql.clock_ms > t->p.clock_ms)
 		t->p.clock_ms = ev->u.sql.clock_ms;
 	t->flags_ms = x->now;
+	t->read_ms = sent;
 	t->quelled = false;
 	if (t->p.read_only)
 		fsm_health_set(x, i, SS_READ_ONLY);
@@ -228,8 +230,7 @@ sql_effects(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 
 	switch (kind) {
 	case SQL_GRANT:
-		fsm_grant_answer(
-		    x, i, end != SE_UNKNOWN, ev->u.sql.grant_limit_ms);
+		fsm_grant_answer(x, i, end, ev->u.sql.grant_limit_ms);
 		break;
 	case SQL_FENCE:
 		if (done)
@@ -274,6 +275,7 @@ sql_event(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 {
 	struct fsm_site *t = &x->s->site[i];
 	struct fsm_req *req = NULL;
+	int64_t sent;
 
 	if (ev->u.sql.seq == t->sql.seq)
 		req = &t->sql;
@@ -281,8 +283,9 @@ sql_event(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 		req = &t->fence;
 	if (req == NULL || ev->u.sql.seq == 0)
 		return;
+	sent = req->sent_ms;
 	memset(req, 0, sizeof(*req));
-	sql_flags(x, i, ev);
+	sql_flags(x, i, ev, sent);
 	sql_effects(x, i, ev);
 }
 

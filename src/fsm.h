@@ -163,6 +163,7 @@
 	X(G_FENCE_PROCESS, "a fence proves for that very process")             \
 	X(G_FENCE_OWN_GRANTS, "no grant of ours is outstanding")               \
 	X(G_FENCE_OLD_GRANTS, "grants of earlier leaders have passed")         \
+	X(G_READ_AFTER_GRANT, "flags count when read after the last grant")    \
 	X(G_WORD_CONTAINER, "terminated names the recorded container")         \
 	X(G_WORD_REASON, "ContainerStatusUnknown proves nothing")              \
 	X(G_WORD_START, "the process began within that container")             \
@@ -509,6 +510,7 @@ struct fsm_site {
 	bool quelled;          /* what p saw writable is ended */
 	int64_t seen_ms;       /* last good probe came */
 	int64_t flags_ms;      /* flags in p were read by an action */
+	int64_t read_ms;       /* reading the flags in p began */
 	bool ever;             /* p below holds a good probe */
 	struct fsm_probe p;    /* the last good one */
 	/* pods: current, and those that are being deleted */
@@ -520,6 +522,7 @@ struct fsm_site {
 	 */
 	int64_t lead_clock_ms;  /* 0: not read yet */
 	bool grant_open;        /* a limit may be ahead */
+	int64_t granted_ms;     /* the last that was sent was settled */
 	int64_t grant_valid_ms; /* monotonic: sent no later */
 	int64_t grant_limit_ms; /* server's clock, 0: not known */
 	/* SQL in flight and when the next of its kind may go */

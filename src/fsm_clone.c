@@ -170,7 +170,7 @@ await_restart(struct fsm_ctx *x, uint8_t a)
 		advance(x, C_DONOR_LOST);
 	else if (x->now - s->clone_ms > FSM_RESTART_MS)
 		advance(x, C_TIMEOUT);
-	else if (s->site[i].p.sent_ms >= s->clone_ms && fsm_answers(s, i) &&
+	else if (s->site[i].p.sent_ms > s->clone_ms && fsm_answers(s, i) &&
 	    !s->site[i].p.offline_mode && s->site[i].p.read_only &&
 	    a == s->clone_from)
 		advance(x, C_BACK);

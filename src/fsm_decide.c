@@ -46,7 +46,7 @@ fsm_prepare(const struct fsm_state *s, uint8_t i)
 	if (!FSM_GUARD(G_NO_CHANNEL, !t->p.has_repl)) {
 		if (!FSM_GUARD(G_DRAIN_FRESH,
 			t->receiver_off_ms != 0 &&
-			    t->p.sent_ms >= t->receiver_off_ms &&
+			    t->p.sent_ms > t->receiver_off_ms &&
 			    t->p.io == IO_NO))
 			return ST_STOP_RECEIVER;
 		if (!FSM_GUARD(G_DRAINED,
@@ -60,7 +60,7 @@ fsm_prepare(const struct fsm_state *s, uint8_t i)
 	if (!FSM_GUARD(G_MINT_FIRST, minted) ||
 	    !FSM_GUARD(G_GRANT_PROCESS, fsm_is_newest(s, i)))
 		return ST_MINT;
-	return t->grant_open ? ST_CONFIRM : ST_GRANT;
+	return fsm_flags_current(s, i) ? ST_GRANT : ST_CONFIRM;
 }
 
 /* May a further epoch be recorded: those that ended make room. */
@@ -359,7 +359,7 @@ skewed(const struct fsm_state *s, uint8_t j, uint8_t a)
 	const struct fsm_site *t = &s->site[j];
 
 	return t->p.has_repl && t->p.source == a && t->p.io != IO_NO &&
-	    s->site[a].p.sent_ms < t->seen_ms;
+	    s->site[a].p.sent_ms <= t->seen_ms;
 }
 
 /* The volume is the one that the record speaks of, and it is not older. */

@@ -89,11 +89,11 @@ failed(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 
 /* Another process than before: what was learnt about the old one is void. */
 static void
-new_process(struct fsm_site *t)
+new_process(struct fsm_ctx *x, uint8_t i)
 {
-	t->lead_clock_ms = 0;
-	t->grant_open = false;
-	t->grant_limit_ms = 0;
+	struct fsm_site *t = &x->s->site[i];
+
+	fsm_grant_forget(x, i);
 	t->receiver_off_ms = 0;
 	t->drain_ms = 0;
 	t->stopped_ms = 0;
@@ -135,15 +135,16 @@ fsm_health_probe(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 
 	/* An answer that is older than what we have. */
 	if (t->ever &&
-	    (p->sent_ms < t->p.sent_ms || (p->ok && p->sent_ms < t->flags_ms)))
+	    (p->sent_ms < t->p.sent_ms || (p->ok && p->sent_ms <= t->flags_ms)))
 		return;
 	if (!p->ok) {
 		failed(x, i, p);
 		return;
 	}
 	if (process_changed(t, p))
-		new_process(t);
+		new_process(x, i);
 	t->p = *p;
+	t->read_ms = p->sent_ms;
 	t->ever = true;
 	t->fails = 0;
 	t->suspect = false;

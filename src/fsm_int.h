@@ -67,6 +67,7 @@ bool fsm_same_process(const struct fsm_proc *, const struct fsm_probe *);
 bool fsm_promotable(const struct fsm_conf *, uint8_t);
 bool fsm_core(const struct fsm_conf *, uint8_t);
 bool fsm_answers(const struct fsm_state *, uint8_t);
+bool fsm_flags_current(const struct fsm_state *, uint8_t);
 bool fsm_may_write(const struct fsm_state *, uint8_t);
 bool fsm_known(const struct fsm_state *, uint8_t);
 bool fsm_rel_bit(const struct fsm_state *, uint16_t, uint8_t);
@@ -106,7 +107,8 @@ void fsm_proof_assert(struct fsm_ctx *);
 bool fsm_word_ends(const struct fsm_state *, uint8_t, const struct fsm_proc *,
     const struct fsm_word *);
 void fsm_grant_sent(struct fsm_ctx *, uint8_t, int64_t);
-void fsm_grant_answer(struct fsm_ctx *, uint8_t, bool, int64_t);
+void fsm_grant_answer(struct fsm_ctx *, uint8_t, enum sql_end, int64_t);
+void fsm_grant_forget(struct fsm_ctx *, uint8_t);
 void fsm_grant_probe(struct fsm_ctx *, uint8_t);
 
 /* fsm_decide.c */

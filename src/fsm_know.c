@@ -66,13 +66,27 @@ fsm_answers(const struct fsm_state *s, uint8_t i)
 	    t->state != SS_UNREACHABLE;
 }
 
-/* Seen writable last, and nothing proves that this process has ended. */
+/*
+ * No grant of ours can have changed the flags since they were read: none is
+ * outstanding, and the reading began after the last one was settled.
+ */
+bool
+fsm_flags_current(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+
+	return FSM_GUARD(G_FENCE_OWN_GRANTS, !t->grant_open) &&
+	    FSM_GUARD(G_READ_AFTER_GRANT, t->read_ms > t->granted_ms);
+}
+
+/* Not known to be read-only, and nothing proves that the process has ended. */
 bool
 fsm_may_write(const struct fsm_state *s, uint8_t i)
 {
 	const struct fsm_site *t = &s->site[i];
 
-	return t->ever && !t->p.read_only && !t->quelled;
+	return t->ever && !t->quelled &&
+	    (!t->p.read_only || !fsm_flags_current(s, i));
 }
 
 /* The GTID sets of site i are known. */

@@ -284,7 +284,7 @@ stop_receiver(struct fsm_ctx *x, uint8_t i)
 	struct fsm_site *t = &x->s->site[i];
 
 	if (t->receiver_off_ms != 0 &&
-	    (t->p.sent_ms < t->receiver_off_ms || t->p.io == IO_NO))
+	    (t->p.sent_ms <= t->receiver_off_ms || t->p.io == IO_NO))
 		fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
 	else
 		(void)fsm_sql(x, i, SQL_STOP_RECEIVER, FSM_SQL_TIMEOUT_MS);

@@ -69,10 +69,10 @@ pod_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
 }
 
 /*
- * The last good probe of that very process read both flags ON, and no grant
- * can change that any more: ours are answered or past their limit, those of
- * earlier leaders too, since the server's clock has run for the longest life
- * of a grant since this leader first read it.
+ * Both flags of that very process were read ON, and no grant can have changed
+ * or can change that: ours were settled before the reading began, and those of
+ * earlier leaders are past their limit, since the server's clock has run for
+ * the longest life of a grant since this leader first read it.
  */
 static bool
 fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
@@ -83,7 +83,7 @@ fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
 		return false;
 	if (!FSM_GUARD(G_FENCE_PROCESS, fsm_same_process(&e->proc, &t->p)))
 		return false;
-	if (!FSM_GUARD(G_FENCE_OWN_GRANTS, !t->grant_open))
+	if (!fsm_flags_current(s, e->site))
 		return false;
 	return FSM_GUARD(G_FENCE_OLD_GRANTS,
 	    t->lead_clock_ms != 0 &&
@@ -339,16 +339,47 @@ fsm_grant_sent(struct fsm_ctx *x, uint8_t i, int64_t valid_until)
 	t->grant_limit_ms = 0;
 }
 
-/* The prober told how a grant ended; without an answer, its limit counts. */
+/* Nothing of it is ahead any more; what it did is read from now on. */
+static void
+settle(struct fsm_ctx *x, struct fsm_site *t)
+{
+	t->grant_open = false;
+	t->granted_ms = x->now;
+}
+
+/*
+ * The prober told how a grant ended; without an answer, its limit counts. One
+ * that ended without a limit was not sent.
+ */
 void
-fsm_grant_answer(struct fsm_ctx *x, uint8_t i, bool answered, int64_t limit)
+fsm_grant_answer(struct fsm_ctx *x, uint8_t i, enum sql_end end, int64_t limit)
 {
 	struct fsm_site *t = &x->s->site[i];
 
-	if (answered)
+	if (end == SE_UNKNOWN) {
+		if (limit > t->grant_limit_ms)
+			t->grant_limit_ms = limit;
+	} else if (end == SE_DONE || limit != 0) {
+		settle(x, t);
+	} else {
 		t->grant_open = false;
-	else if (limit > t->grant_limit_ms)
-		t->grant_limit_ms = limit;
+	}
+}
+
+/*
+ * Another process is looked at from now on: should the one before it be seen
+ * again, its open grant is as one of an earlier leader.
+ */
+void
+fsm_grant_forget(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_site *t = &x->s->site[i];
+
+	if (t->grant_open && t->grant_valid_ms > x->s->old_grants_ms)
+		x->s->old_grants_ms = t->grant_valid_ms;
+	t->grant_open = false;
+	t->grant_limit_ms = 0;
+	t->lead_clock_ms = 0;
 }
 
 /*
@@ -362,13 +393,13 @@ fsm_grant_probe(struct fsm_ctx *x, uint8_t i)
 	struct fsm_site *t = &x->s->site[i];
 
 	if (x->s->lease_held && t->lead_clock_ms == 0 &&
-	    t->p.sent_ms >= x->s->old_grants_ms)
+	    t->p.sent_ms > x->s->old_grants_ms)
 		t->lead_clock_ms = t->p.clock_ms;
 	if (!t->grant_open)
 		return;
-	if (t->grant_limit_ms == 0 && t->p.sent_ms >= t->grant_valid_ms)
+	if (t->grant_limit_ms == 0 && t->p.sent_ms > t->grant_valid_ms)
 		t->grant_limit_ms = t->p.clock_ms + FSM_GRANT_TTL_MS;
 	if (t->grant_limit_ms != 0 &&
 	    t->p.clock_ms >= t->grant_limit_ms + FSM_GRANT_MARGIN_MS)
-		t->grant_open = false;
+		settle(x, t);
 }

@@ -53,13 +53,13 @@ observe(const struct fsm_ctx *x, uint8_t i, uint8_t a, struct fsm_follower *f)
 	f->right_source = t->p.has_repl && t->p.source == a;
 	f->threads = t->p.io != IO_NO && t->p.sql;
 	f->stopped = t->p.io == IO_NO && !t->p.sql && t->stopped_ms != 0 &&
-	    t->p.sent_ms >= t->stopped_ms;
+	    t->p.sent_ms > t->stopped_ms;
 	f->contained = FSM_GUARD(G_REJOIN_CONTAINED,
 	    fsm_known(s, i) && fsm_known(s, a) &&
 		(s->rel.exec_all[a] & BIT(i)) != 0);
 	/* The active site was read after the follower was. */
 	f->fresh = fsm_known(s, i) && fsm_known(s, a) &&
-	    s->site[a].p.sent_ms >= t->seen_ms;
+	    s->site[a].p.sent_ms > t->seen_ms;
 }
 
 static void

@@ -32,7 +32,7 @@ mk_site(struct mk *m, uint8_t i)
 	t->ever = true;
 	t->seen_ms = NOW - 500;
 	t->p.ok = true;
-	t->p.sent_ms = NOW - 600;
+	t->p.sent_ms = t->read_ms = NOW - 600;
 	t->counted_ms = t->p.sent_ms;
 	snprintf(t->p.pod_uid, sizeof(t->p.pod_uid), "pod-%c", 'a' + i);
 	snprintf(
@@ -62,6 +62,7 @@ mk_group(struct mk *m)
 	uint8_t i;
 
 	memset(m, 0, sizeof(*m));
+	m->now = NOW;
 	m->c.nsites = 3;
 	m->c.creds = true;
 	m->c.failure_threshold = 3;
@@ -122,7 +123,7 @@ mk_state(struct mk *m, uint8_t i, enum site_state st)
 		t->fail_since_ms = NOW - 6000;
 		t->seen_ms = NOW - 7000;
 		t->p.clock_ms = WALL - 7000;
-		t->p.sent_ms = NOW - 7100;
+		t->p.sent_ms = t->read_ms = NOW - 7100;
 	}
 	if (st == SS_UNKNOWN)
 		t->ever = false;
@@ -185,7 +186,8 @@ mk_step(struct mk *m, struct fsm_event *ev)
 {
 	struct fsm_event tick = { .type = E_TICK };
 
-	fsm_step(&m->c, &m->s, ev != NULL ? ev : &tick, NOW, WALL, &m->o);
+	fsm_step(&m->c, &m->s, ev != NULL ? ev : &tick, m->now,
+	    WALL + m->now - NOW, &m->o);
 }
 
 const struct fsm_act *

@@ -30,6 +30,7 @@ struct mk {
 	struct fsm_conf c;
 	struct fsm_state s;
 	struct fsm_out o;
+	int64_t now; /* NOW at first */
 };
 
 /* Three candidates a, b, c; a is active, b and c follow it. */
@@ -40,7 +41,7 @@ void mk_sets(struct mk *, uint8_t, int);
 void mk_word(struct mk *, uint8_t);
 void mk_fenced(struct mk *, uint8_t);
 void mk_pod(struct mk *, uint8_t, struct fsm_pod *);
-/* Steps at NOW; answers how many actions of that type and kind came. */
+/* Steps at now; answers how many actions of that type and kind came. */
 void mk_step(struct mk *, struct fsm_event *);
 unsigned mk_acts(const struct mk *, enum fsm_act_type, int kind);
 const struct fsm_act *mk_act(const struct mk *, enum fsm_act_type, int kind);

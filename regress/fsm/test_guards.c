@@ -173,6 +173,16 @@ g_fence_own_grants(void)
 	return verdict();
 }
 
+/* Granted and answered; what is known of the flags is older. */
+static int
+g_read_after_grant(void)
+{
+	lost();
+	mk_fenced(&m, 0);
+	m.s.site[0].granted_ms = m.s.site[0].read_ms;
+	return verdict();
+}
+
 static int
 g_fence_old_grants(void)
 {
@@ -433,6 +443,7 @@ static const struct {
 	{ G_FENCE_PROCESS, g_fence_process, V_NO_PROOF },
 	{ G_FENCE_OWN_GRANTS, g_fence_own_grants, V_NO_PROOF },
 	{ G_FENCE_OLD_GRANTS, g_fence_old_grants, V_NO_PROOF },
+	{ G_READ_AFTER_GRANT, g_read_after_grant, V_NO_PROOF },
 	{ G_WORD_CONTAINER, g_word_container, V_NO_PROOF },
 	{ G_WORD_REASON, g_word_reason, V_NO_PROOF },
 	{ G_WORD_START, g_word_start, V_NO_PROOF },

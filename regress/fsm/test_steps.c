@@ -46,7 +46,7 @@ answer_sql(uint8_t site, const struct fsm_act *a, enum sql_end end, bool ro)
 	memcpy(
 	    ev.u.sql.server_uuid, p->server_uuid, sizeof(ev.u.sql.server_uuid));
 	ev.u.sql.start_ms = p->start_ms;
-	ev.u.sql.clock_ms = WALL;
+	ev.u.sql.clock_ms = WALL + m.now - NOW;
 	ev.u.sql.flags_read = end == SE_DONE;
 	ev.u.sql.read_only = ev.u.sql.super_read_only = ro;
 	mk_step(&m, &ev);
@@ -58,7 +58,8 @@ probe_again(uint8_t site)
 	struct fsm_probe p = m.s.site[site].p;
 	struct fsm_event ev = { .type = E_PROBE, .site = site, .u.probe = &p };
 
-	p.sent_ms = NOW;
+	m.now += 10;
+	p.sent_ms = m.now - 5;
 	mk_step(&m, &ev);
 }
 
@@ -144,6 +145,91 @@ test_failover(void **state)
 	assert_non_null(mk_act(&m, A_DNS_WANT, -1));
 	fsm_view(&m.c, &m.s, &v);
 	assert_int_equal(v.active, 1);
+}
+
+/* a was granted again and answered so, without its flags being read. */
+static void
+granted_unseen(void)
+{
+	const struct fsm_act *a;
+	struct fsm_event ev = { .type = E_SQL_DONE, .site = 0 };
+
+	mk_group(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.my_epoch = 5;
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_GRANT);
+	assert_non_null(a);
+	ev.u.sql.seq = a->seq;
+	ev.u.sql.kind = a->kind;
+	ev.u.sql.end = SE_DONE;
+	ev.u.sql.grant_limit_ms = WALL + FSM_GRANT_TTL_MS;
+	m.now += 10;
+	mk_step(&m, &ev);
+	assert_false(m.s.site[0].grant_open);
+}
+
+/*
+ * It vanishes before its next probe: what was read before the grant is no
+ * proof of a fence, and a second grant that was never sent changes nothing.
+ */
+static void
+test_granted_unseen(void **state)
+{
+	struct fsm_event ev = { .type = E_SQL_DONE, .site = 0 };
+	struct fsm_decision d;
+
+	(void)state;
+	granted_unseen();
+	assert_int_equal(m.s.step, ST_CONFIRM); /* not granted blindly again */
+	m.s.site[0].sql.seq = ev.u.sql.seq = ++m.s.seq;
+	m.s.site[0].grant_open = true;
+	ev.u.sql.kind = SQL_GRANT;
+	ev.u.sql.end = SE_FAILED; /* could not connect */
+	mk_step(&m, &ev);
+	assert_false(m.s.site[0].grant_open);
+	m.s.site[0].state = SS_UNREACHABLE;
+	m.s.site[0].fails = 3;
+	fsm_decide(&m.c, &m.s, &d);
+	assert_int_equal(d.verdict, V_NO_PROOF);
+	assert_true(fsm_may_write(&m.s, 0));
+	/* a fence that was sent before the grant was answered, and read then */
+	m.s.site[0].read_ms = m.s.site[0].granted_ms;
+	fsm_decide(&m.c, &m.s, &d);
+	assert_int_equal(d.verdict, V_NO_PROOF);
+	m.s.site[0].read_ms++;
+	fsm_decide(&m.c, &m.s, &d);
+	assert_int_equal(d.verdict, V_PROMOTE);
+}
+
+/* A probe that began in the millisecond of another reading is older. */
+static void
+test_same_millisecond(void **state)
+{
+	struct fsm_probe p;
+	struct fsm_event ev = { .type = E_PROBE, .site = 1, .u.probe = &p };
+
+	(void)state;
+	mk_group(&m);
+	m.s.site[1].flags_ms = NOW;
+	p = m.s.site[1].p;
+	p.sent_ms = NOW;
+	p.read_only = p.super_read_only = false;
+	mk_step(&m, &ev);
+	assert_true(m.s.site[1].p.read_only);
+	p.sent_ms = NOW + 1;
+	mk_step(&m, &ev);
+	assert_false(m.s.site[1].p.read_only);
+	m.s.site[1].p.read_only = true;
+	/* nor is it a reading after the Lease was got or the receiver off */
+	m.s.site[1].lead_clock_ms = 0;
+	m.s.old_grants_ms = p.sent_ms = NOW + 2;
+	mk_step(&m, &ev);
+	assert_int_equal(m.s.site[1].lead_clock_ms, 0);
+	mk_group(&m);
+	m.s.site[1].receiver_off_ms = m.s.site[1].p.sent_ms;
+	m.s.site[1].p.io = IO_NO;
+	assert_int_equal(fsm_prepare(&m.s, 1), ST_STOP_RECEIVER);
 }
 
 /* A conflict or an answer that is lost: nothing granted, put again. */
@@ -404,6 +490,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_failover),
+		cmocka_unit_test(test_granted_unseen),
+		cmocka_unit_test(test_same_millisecond),
 		cmocka_unit_test(test_put_refused),
 		cmocka_unit_test(test_put_recognised),
 		cmocka_unit_test(test_stale_answers),

@@ -182,7 +182,7 @@ set_b(struct mk *m, unsigned how)
 	if (how < 4) {
 		mk_sets(m, 1, sets[how]);
 		/* read by the active site after b was */
-		m->s.site[1].seen_ms = m->s.site[0].p.sent_ms;
+		m->s.site[1].seen_ms = m->s.site[0].p.sent_ms - 1;
 	} else if (how == 4)
 		mk_state(m, 1, SS_UNREACHABLE);
 	else if (how == 5)

@@ -446,13 +446,13 @@ answer(const struct ev *q, enum sql_end end, int64_t limit)
 	e.fe.u.sql.kind = q->act.kind;
 	e.fe.u.sql.end = (uint8_t)end;
 	e.fe.u.sql.grant_limit_ms = limit;
-	if (end != SE_UNKNOWN && s->p.alive && !s->p.frozen && s->cur != -1) {
+	if (end == SE_DONE && s->p.alive && !s->p.frozen && s->cur != -1) {
 		memcpy(e.fe.u.sql.pod_uid, s->pod[s->cur].real.pod_uid,
 		    sizeof(e.fe.u.sql.pod_uid));
 		uuid_text(s->v.uuid, e.fe.u.sql.server_uuid);
 		e.fe.u.sql.start_ms = measured_start(q->site);
 		e.fe.u.sql.clock_ms = node_clock(q->site);
-		e.fe.u.sql.flags_read = true;
+		e.fe.u.sql.flags_read = chance(70); /* reading back failed */
 		e.fe.u.sql.read_only = s->p.ro;
 		e.fe.u.sql.super_read_only = s->p.sro;
 	}
