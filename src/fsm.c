@@ -85,6 +85,9 @@ fsm_request(struct fsm_ctx *x, enum fsm_act_type type, uint8_t site,
 	req->seq = a->seq;
 	req->sent_ms = x->now;
 	req->until_ms = x->now + timeout + FSM_ACK_GRACE_MS;
+	/* Nothing is done any more after it was forgotten here. */
+	if (a->valid_until_ms > req->until_ms)
+		a->valid_until_ms = req->until_ms;
 	return a;
 }
 
@@ -168,14 +171,20 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 	s->lease_held = held;
 	s->lease_deadline_ms = held ? deadline : 0;
 	s->lease_since_ms = x->now;
+	if (x->now > s->old_grants_ms)
+		s->old_grants_ms = x->now;
 	/*
 	 * A state that was made anew in a running operator does not know what
-	 * the one before it sent; that is valid until this Lease's deadline.
+	 * the one before it sent.
 	 */
-	s->old_grants_ms =
-	    held && s->seq != 0 && !s->had_term ? deadline : x->now;
+	if (held && s->seq != 0 && !s->had_term)
+		s->old_grants_ms =
+		    x->now + FSM_SQL_TIMEOUT_MS + FSM_ACK_GRACE_MS;
 	s->had_term = s->had_term || held;
-	/* A new term: nothing of the last one is answered or trusted. */
+	/*
+	 * A new term: nothing of the last one is answered or trusted. A grant
+	 * of it that is open stays so until its limit has passed.
+	 */
 	s->my_epoch = 0;
 	s->my_granted = false;
 	s->put_ok = false;
@@ -186,8 +195,6 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 		memset(&s->site[i].fence, 0, sizeof(s->site[i].fence));
 		memset(&s->site[i].pod_req, 0, sizeof(s->site[i].pod_req));
 		s->site[i].lead_clock_ms = 0;
-		if (held) /* the first reading counts for old grants */
-			s->site[i].grant_open = false;
 	}
 }
 
@@ -500,6 +507,9 @@ fsm_quiet(const struct fsm_conf *c, const struct fsm_state *s)
 {
 	uint8_t i;
 
+	/* Those of a state before this one, or to a process since replaced. */
+	if (s->now_ms < s->old_grants_ms)
+		return false;
 	for (i = 0; i < c->nsites; i++)
 		if (s->site[i].grant_open ||
 		    (s->site[i].sql.seq != 0 &&

@@ -202,6 +202,113 @@ test_granted_unseen(void **state)
 	assert_int_equal(d.verdict, V_PROMOTE);
 }
 
+static void
+lease(bool held)
+{
+	struct fsm_event ev = { .type = E_LEASE };
+
+	ev.u.lease.held = held;
+	ev.u.lease.deadline_ms = held ? m.now + 10000 : 0;
+	mk_step(&m, &ev);
+}
+
+/*
+ * The Lease is lost and got again at once: a grant that is under way may
+ * still be carried out, whatever its site shows meanwhile.
+ */
+static void
+test_lease_flap(void **state)
+{
+	const struct fsm_act *a;
+	struct fsm_probe p;
+	struct fsm_event ev = { .type = E_PROBE, .site = 0, .u.probe = &p };
+	int64_t valid;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.my_epoch = 5;
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_GRANT);
+	assert_non_null(a);
+	valid = a->valid_until_ms;
+	lease(false);
+	m.now += 100;
+	lease(true);
+	assert_false(fsm_quiet(&m.c, &m.s));
+	p = m.s.site[0].p;
+	for (; m.now < valid + FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS;
+	    m.now += 500) {
+		p.sent_ms = m.now - 1;
+		p.clock_ms = WALL + m.now - NOW;
+		mk_step(&m, &ev);
+		assert_int_equal(fsm_proof_of(&m.s, 0), P_NONE);
+		lease(true);
+	}
+	for (valid = m.now + 3000; m.now < valid; m.now += 500) {
+		p.sent_ms = m.now - 1;
+		p.clock_ms = WALL + m.now - NOW;
+		m.s.site[0].sql.seq = 1; /* no further grant */
+		m.s.site[0].sql.until_ms = INT64_MAX;
+		mk_step(&m, &ev);
+	}
+	assert_int_equal(fsm_proof_of(&m.s, 0), P_FENCED);
+}
+
+/* The same when another process of the site answered in between. */
+static void
+test_grant_forgotten(void **state)
+{
+	struct fsm_probe p, other;
+	struct fsm_event ev = { .type = E_PROBE, .site = 0, .u.probe = &p };
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.site[0].grant_open = true;
+	m.s.site[0].grant_valid_ms = NOW + 5000;
+	p = other = m.s.site[0].p;
+	snprintf(other.pod_uid, sizeof(other.pod_uid), "pod-z");
+	ev.u.probe = &other;
+	other.sent_ms = ++m.now;
+	mk_step(&m, &ev);
+	assert_false(fsm_quiet(&m.c, &m.s));
+	ev.u.probe = &p;
+	p.sent_ms = ++m.now;
+	mk_step(&m, &ev);
+	assert_int_equal(m.s.site[0].lead_clock_ms, 0);
+	m.now = p.sent_ms = NOW + 5001;
+	mk_step(&m, &ev);
+	assert_int_not_equal(m.s.site[0].lead_clock_ms, 0);
+}
+
+/* Without leader election the Lease has no end, but what is sent has. */
+static void
+test_endless_lease(void **state)
+{
+	struct fsm_probe p;
+	struct fsm_event ev = { .type = E_PROBE, .site = 0, .u.probe = &p };
+
+	(void)state;
+	mk_group(&m);
+	m.s.lease_deadline_ms = INT64_MAX / 1000000;
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.my_epoch = 5;
+	mk_step(&m, NULL);
+	assert_true(m.s.site[0].grant_open);
+	p = m.s.site[0].p;
+	m.now += FSM_SQL_TIMEOUT_MS + FSM_ACK_GRACE_MS + 10;
+	m.s.my_epoch = 0; /* no further grant */
+	m.s.put.seq = 9;
+	m.s.put.until_ms = INT64_MAX;
+	for (; m.now < NOW + 20000; m.now += 1000) {
+		p.sent_ms = m.now - 1;
+		p.clock_ms = WALL + m.now - NOW;
+		mk_step(&m, &ev);
+	}
+	assert_false(m.s.site[0].grant_open);
+}
+
 /* A probe that began in the millisecond of another reading is older. */
 static void
 test_same_millisecond(void **state)
@@ -491,6 +598,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_failover),
 		cmocka_unit_test(test_granted_unseen),
+		cmocka_unit_test(test_lease_flap),
+		cmocka_unit_test(test_grant_forgotten),
+		cmocka_unit_test(test_endless_lease),
 		cmocka_unit_test(test_same_millisecond),
 		cmocka_unit_test(test_put_refused),
 		cmocka_unit_test(test_put_recognised),
