@@ -172,6 +172,7 @@
 	X(G_SUCCESSOR, "a later start in the same Pod, on the same data")      \
 	X(G_ASSERT_QUIET, "nobody saw the process for 60 s")                   \
 	X(G_SUPERSET, "the promoted site has all that was received")           \
+	X(G_INHERIT_FENCED, "a demoted site is read after it was fenced")      \
 	X(G_DRAINED, "received transactions are applied first")                \
 	X(G_DRAIN_FRESH, "drained is read after the receiver stopped")         \
 	X(G_NO_CHANNEL, "no replication channel when granted")                 \

@@ -306,6 +306,40 @@ has_data(const struct fsm_state *s, uint8_t i)
 	    fsm_rel_bit(s, s->rel.has_seen, i) && s->site[i].p.has_repl;
 }
 
+/*
+ * The recorded active site may not be it any more by the spec: unlike a lost
+ * one it can usually be asked, so nothing that it is known to have may go.
+ * While it answers it is fenced, read once more, and the choice catches up.
+ */
+static bool
+inherits(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i,
+    struct fsm_decision *d)
+{
+	uint8_t a = s->rec.active;
+	const struct fsm_site *t;
+
+	if (a >= c->nsites || fsm_promotable(c, a))
+		return true;
+	t = &s->site[a];
+	if (t->state == SS_UNKNOWN ||
+	    (t->state != SS_UNREACHABLE &&
+		!FSM_GUARD(G_INHERIT_FENCED,
+		    fsm_answers(s, a) && !fsm_may_write(s, a) &&
+			t->p.sent_ms > t->flags_ms)))
+		verdict(d, V_WAIT_SITES, a);
+	else if (!t->ever || FSM_GUARD(G_SUPERSET, fsm_all_contains(s, i, a)))
+		return true;
+	else if (!fsm_known(s, a))
+		verdict(d, V_GTID_UNKNOWN, a);
+	else if (!fsm_all_contains(s, a, i))
+		verdict(d, V_DIVERGENCE, i);
+	else if (t->state == SS_UNREACHABLE)
+		verdict(d, V_DATA_MISSING, i);
+	else
+		verdict(d, V_WAIT_SITES, i);
+	return false;
+}
+
 /* The active site is lost: another one shall be promoted. */
 static void
 decide_lost(const struct fsm_conf *c, const struct fsm_state *s,
@@ -323,7 +357,8 @@ decide_lost(const struct fsm_conf *c, const struct fsm_state *s,
 		verdict(d, V_TOTAL_LOSS, FSM_NONE);
 		return;
 	}
-	if ((best = pick(c, s, active, d)) == FSM_NONE)
+	if ((best = pick(c, s, active, d)) == FSM_NONE ||
+	    !inherits(c, s, best, d))
 		return;
 	if (!FSM_GUARD(G_COOLDOWN, !fsm_cooldown(c, s)))
 		verdict(d, V_COOLDOWN, best);

@@ -352,6 +352,21 @@ step(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 	}
 }
 
+/* Site i is waited for: to answer, or to get what a demoted site has. */
+static void
+await(struct fsm_ctx *x, uint8_t i)
+{
+	const struct fsm_state *s = x->s;
+	const struct fsm_probe *p = &s->site[i].p;
+	uint8_t a = s->rec.active;
+
+	fsm_probe_now(x, i, FSM_RETRY_MS);
+	if (a < x->c->nsites && !fsm_promotable(x->c, a) && fsm_answers(s, i) &&
+	    p->read_only && p->has_repl && p->source == a &&
+	    (p->io == IO_NO || !p->sql))
+		(void)fsm_sql(x, i, SQL_START_REPLICA, FSM_SQL_TIMEOUT_MS);
+}
+
 void
 fsm_promote(struct fsm_ctx *x)
 {
@@ -373,7 +388,7 @@ fsm_promote(struct fsm_ctx *x)
 		break;
 	case V_WAIT_SITES:
 		if (i < x->c->nsites)
-			fsm_probe_now(x, i, FSM_RETRY_MS);
+			await(x, i);
 		break;
 	case V_STARTING:
 	case V_DELETING:

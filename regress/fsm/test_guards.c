@@ -271,6 +271,16 @@ g_superset(void)
 	return verdict();
 }
 
+/* Demoted by the spec and fenced since its sets were read. */
+static int
+g_inherit_fenced(void)
+{
+	m.c.site[0].role = ROLE_DR_ONLY;
+	read_only();
+	m.s.site[0].read_ms = m.s.site[0].flags_ms = NOW - 100;
+	return verdict();
+}
+
 static int
 g_drained(void)
 {
@@ -452,6 +462,7 @@ static const struct {
 	{ G_SUCCESSOR, g_successor, V_NO_PROOF },
 	{ G_ASSERT_QUIET, g_assert_quiet, P_NONE },
 	{ G_SUPERSET, g_superset, V_DIVERGENCE },
+	{ G_INHERIT_FENCED, g_inherit_fenced, V_WAIT_SITES },
 	{ G_DRAINED, g_drained, ST_DRAIN },
 	{ G_DRAIN_FRESH, g_drain_fresh, ST_STOP_RECEIVER },
 	{ G_NO_CHANNEL, g_no_channel, ST_STOP_RECEIVER },

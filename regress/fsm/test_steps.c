@@ -339,6 +339,53 @@ test_same_millisecond(void **state)
 	assert_int_equal(fsm_prepare(&m.s, 1), ST_STOP_RECEIVER);
 }
 
+static int
+verdict(void)
+{
+	struct fsm_decision d;
+
+	fsm_decide(&m.c, &m.s, &d);
+	return d.verdict;
+}
+
+static void
+demoted(int sets, enum site_state st)
+{
+	mk_group(&m);
+	m.c.site[0].role = ROLE_DR_ONLY;
+	mk_state(&m, 0, st);
+	mk_sets(&m, 0, sets);
+}
+
+/* The spec takes the active site its role: what it has is not given up. */
+static void
+test_demoted(void **state)
+{
+	(void)state;
+	demoted(1, SS_WRITABLE);
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_SQL, SQL_FENCE));
+	assert_int_equal(m.s.verdict, V_WAIT_SITES);
+	demoted(1, SS_READ_ONLY);
+	assert_int_equal(verdict(), V_WAIT_SITES);
+	demoted(2, SS_READ_ONLY);
+	assert_int_equal(verdict(), V_DIVERGENCE);
+	demoted(0, SS_READ_ONLY);
+	assert_int_equal(verdict(), V_PROMOTE);
+	/* seen once and silent now: only a human can say that it is lost */
+	demoted(1, SS_UNREACHABLE);
+	mk_word(&m, 0);
+	assert_int_equal(verdict(), V_DATA_MISSING);
+	demoted(0, SS_UNREACHABLE);
+	mk_word(&m, 0);
+	assert_int_equal(verdict(), V_PROMOTE);
+	/* a new state knows nothing of it yet */
+	demoted(1, SS_UNKNOWN);
+	m.s.rel.known &= (uint16_t)~1;
+	mk_word(&m, 0);
+	assert_int_equal(verdict(), V_WAIT_SITES);
+}
+
 /* A conflict or an answer that is lost: nothing granted, put again. */
 static void
 test_put_refused(void **state)
@@ -602,6 +649,7 @@ main(void)
 		cmocka_unit_test(test_grant_forgotten),
 		cmocka_unit_test(test_endless_lease),
 		cmocka_unit_test(test_same_millisecond),
+		cmocka_unit_test(test_demoted),
 		cmocka_unit_test(test_put_refused),
 		cmocka_unit_test(test_put_recognised),
 		cmocka_unit_test(test_stale_answers),

@@ -156,6 +156,18 @@ override(int i)
 	}
 }
 
+/* The spec changes: every operator makes a new state. */
+static void
+demote(int i)
+{
+	int o;
+
+	w->c.site[i].role = ROLE_DR_ONLY;
+	for (o = 0; o < OPS; o++)
+		if (w->op[o].up)
+			op_restart_core(o);
+}
+
 static void
 expect(const struct script *l)
 {
@@ -288,6 +300,10 @@ on_site(int line, int i, bool on)
 		if (on)
 			override(i);
 		break;
+	case F_DEMOTE:
+		if (on)
+			demote(i);
+		break;
 	case F_NONE:
 	case F_OP_CRASH:
 	case F_OP_CUT_API:
@@ -358,6 +374,7 @@ on_rest(const struct script *l, bool on)
 	case F_BAD:
 	case F_ASSERT:
 	case F_OVERRIDE:
+	case F_DEMOTE:
 	case F_MAX:
 		break;
 	}

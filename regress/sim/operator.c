@@ -259,6 +259,26 @@ op_pods(int k)
 	op_event(k, &fe, false);
 }
 
+/* Another spec in a running operator: a new state, told what is known. */
+void
+op_restart_core(int k)
+{
+	struct op *o = &w->op[k];
+	struct fsm_event fe = { .type = E_LEASE };
+	uint64_t seq = o->s.seq;
+
+	o->c = w->c;
+	o->rec_known = false;
+	memset(o->known, 0, sizeof(o->known));
+	fsm_init(&o->s, w->now);
+	o->s.seq = seq;
+	if (!o->cut_api && !w->api.down)
+		op_pods(k);
+	fe.u.lease.held = o->holds;
+	fe.u.lease.deadline_ms = o->lease_until;
+	op_event(k, &fe, false);
+}
+
 void
 op_start(int k)
 {

@@ -142,6 +142,12 @@ const struct scenario scenarios[] = {
 	    { { 4, 80, F_HOLD, 1, NULL }, { 5, 80, F_HOLD, S_ACTIVE, NULL },
 		ACTIVE(60, "-"), BLOCK(60, "NoCandidate") },
 	    NULL },
+	/* its last writes are not with the other one yet */
+	{ "active-site-demoted", 2, { C, C }, 120,
+	    { { 2, 40, F_CUT_REPL, 1, NULL }, { 10, 0, F_DEMOTE, 0, NULL },
+		{ 12, 0, F_KILL, 1, NULL }, ACTIVE(38, "-"),
+		ACTIVE(70, "pdx") },
+	    NULL },
 	{ "rogue-reader", 3, { C, C, R }, 60,
 	    { { 5, 0, F_ROGUE, 2, NULL }, ACTIVE(20, "iad") }, NULL },
 	{ "late-grant", 2, { C, C }, 120,

@@ -184,7 +184,8 @@ struct ev {
 	X(F_ASSERT, "assert-dead")                          \
 	X(F_CHECK_ACTIVE, "expect-active")                  \
 	X(F_CHECK_BLOCK, "expect-blocked")                  \
-	X(F_OVERRIDE, "override-applier-error")
+	X(F_OVERRIDE, "override-applier-error")             \
+	X(F_DEMOTE, "spec-makes-it-dr-only")
 #define X(id, name) id,
 enum fault { FAULTS(X) F_MAX };
 #undef X
@@ -276,6 +277,7 @@ void op_event(int, struct fsm_event *, bool);
 void op_lease(int);
 void op_in(const struct ev *);
 void op_pods(int);
+void op_restart_core(int);
 
 /* faults.c */
 void plan_random(void);
