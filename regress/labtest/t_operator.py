@@ -67,7 +67,9 @@ def promote_and_kill(t, g, what, match):
     tail = op.Tail(g.fg)
     th = threading.Thread(target=kill_at, args=(tail, match, pids, hit))
     th.start()
-    t.hold(g, active)
+    # A word that the operator read but had not recorded when it died must be
+    # there for its successor; what is lost with the next container is lost.
+    t.hold(g, active, create=True)
     g.kill9(active)
     th.join()
     if not hit:

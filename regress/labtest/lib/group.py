@@ -183,9 +183,12 @@ class Group:
     def pod_glob(self, site):
         return "%s-%s-*" % (self.prefix, site)
 
-    def hold(self, site):
-        """The next start of this site's mysqld fails, until released."""
-        lab.fault("hold", self.ns, self.pod_glob(site))
+    def hold(self, site, create=False):
+        """The next start of this site's mysqld fails, until released. create:
+        no further container is made, so that the kubelet's word about the one
+        that ended stays in the Pod's status."""
+        lab.fault("hold", *(["--create"] if create else []), self.ns,
+                  self.pod_glob(site))
 
     def release(self, site):
         lab.fault("release", self.ns, self.pod_glob(site))

@@ -105,9 +105,9 @@ class T:
     def finally_(self, f, *args):
         self.undo.append((f, args))
 
-    def hold(self, g, site):
+    def hold(self, g, site, create=False):
         self.finally_(g.release, site)
-        g.hold(site)
+        g.hold(site, create)
 
     def cleanup(self):
         for o in self.oracles:
