@@ -364,6 +364,7 @@ take(struct fsm_ctx *x, const struct fsm_event *ev)
 	case E_OVERRIDE:
 		s->override =
 		    ev->u.override < x->c->nsites ? ev->u.override : FSM_NONE;
+		s->override_sent = false;
 		break;
 	case E_DNS:
 		s->dns_ok = ev->u.dns_ok;
@@ -488,6 +489,7 @@ fsm_step(const struct fsm_conf *c, struct fsm_state *s,
 	take(&x, ev);
 	forget_late(&x);
 	fsm_proof_assert(&x);
+	fsm_override_used(&x);
 	check_granted(&x);
 	fsm_decide(c, s, &x.d);
 	say_decision(&x);

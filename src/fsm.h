@@ -603,7 +603,8 @@ struct fsm_state {
 	uint8_t assert_site;
 	char assert_uid[UID_LEN + 1];
 	uint64_t assert_epoch;
-	uint8_t override; /* site or FSM_NONE */
+	uint8_t override;   /* site or FSM_NONE */
+	bool override_sent; /* its last reset may drop what it received */
 	struct fsm_site site[SITES_MAX];
 };
 

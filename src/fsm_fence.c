@@ -82,20 +82,22 @@ fence_site(struct fsm_ctx *x, uint8_t i)
 {
 	struct fsm_state *s = x->s;
 	struct fsm_site *t = &s->site[i];
-	bool writable;
+	bool writable, in_the_way;
 
 	if (!t->ever || cloning(s, i))
 		return;
+	in_the_way = x->d.verdict == V_NO_PROOF && x->d.site == i;
 	/* A lost site whose epoch lacks its proof may still hear a fence. */
 	if (t->state == SS_UNREACHABLE) {
-		if (x->d.verdict == V_NO_PROOF && x->d.site == i)
+		if (in_the_way)
 			fence(x, i);
 		return;
 	}
 	if (!fsm_answers(s, i))
 		return;
 	writable = !t->p.read_only && !may_stay(x, i);
-	if (writable || half_fenced(x, i))
+	if (writable || half_fenced(x, i) ||
+	    (in_the_way && !t->p.super_read_only))
 		fence(x, i);
 	if (t->p.read_only && t->evict)
 		(void)fsm_sql(x, i, SQL_EVICT, FSM_SQL_TIMEOUT_MS);

@@ -117,6 +117,7 @@ bool fsm_empty_site(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 
 /* fsm_promote.c */
 void fsm_promote(struct fsm_ctx *);
+void fsm_override_used(struct fsm_ctx *);
 void fsm_record_keep(struct fsm_ctx *);
 void fsm_granted(struct fsm_ctx *, uint8_t);
 void fsm_put_done(struct fsm_ctx *, bool, bool);

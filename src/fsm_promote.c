@@ -314,9 +314,25 @@ reset_replica(struct fsm_ctx *x, uint8_t i)
 	drop = !fsm_rel_bit(s, s->rel.drained, i) && s->override == i;
 	if ((a = fsm_sql(x, i, SQL_RESET_REPLICA, FSM_SQL_TIMEOUT_MS)) == NULL)
 		return;
-	a->drop_received = drop;
-	if (!drop)
+	a->drop_received = s->override_sent = drop;
+}
+
+/*
+ * The channel is gone, answered or seen: the word is used up, and a later
+ * error needs a new one.
+ */
+void
+fsm_override_used(struct fsm_ctx *x)
+{
+	struct fsm_state *s = x->s;
+	struct fsm_act *a;
+	uint8_t i = s->override;
+
+	if (i >= x->c->nsites || !s->override_sent || !fsm_can_act(x) ||
+	    !fsm_answers(s, i) || s->site[i].p.has_repl)
 		return;
+	s->override = FSM_NONE;
+	s->override_sent = false;
 	fsm_tell(x, T_OVERRIDE, i);
 	if ((a = fsm_emit(x, A_ANNOTATION_DEL, i)) != NULL)
 		a->key = FSM_ANN_OVERRIDE;

@@ -582,6 +582,27 @@ test_fence(void **state)
 	assert_int_equal(m.s.site[2].state, SS_READ_ONLY);
 }
 
+/* The active site shall follow another one, but is only half fenced. */
+static void
+test_half_fenced(void **state)
+{
+	const struct fsm_act *a;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.site[0].p.super_read_only = false;
+	mk_sets(&m, 1, 1);
+	m.s.site[1].seen_ms = m.s.site[0].p.sent_ms - 1;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	a = mk_act(&m, A_SQL, SQL_FENCE);
+	assert_non_null(a);
+	assert_int_equal(a->site, 0);
+	answer_sql(0, a, SE_DONE, true);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+}
+
 /* An applier error blocks; a human may give up what was not applied. */
 static void
 test_override(void **state)
@@ -608,7 +629,20 @@ test_override(void **state)
 	a = mk_act(&m, A_SQL, SQL_RESET_REPLICA);
 	assert_non_null(a);
 	assert_true(a->drop_received);
+	/* nothing is said to be dropped before it is */
+	assert_null(mk_act(&m, A_ANNOTATION_DEL, -1));
+	assert_null(mk_act(&m, A_EVENT, T_OVERRIDE));
+	answer_sql(1, a, SE_FAILED, true);
+	assert_null(mk_act(&m, A_EVENT, T_OVERRIDE));
+	assert_int_equal(m.s.override, 1);
+	m.now += FSM_RETRY_MS;
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_RESET_REPLICA);
+	assert_non_null(a);
+	answer_sql(1, a, SE_DONE, true);
+	assert_non_null(mk_act(&m, A_EVENT, T_OVERRIDE));
 	assert_non_null(mk_act(&m, A_ANNOTATION_DEL, -1));
+	assert_int_equal(m.s.override, FSM_NONE);
 }
 
 /* What people read when a proof is missing. */
@@ -658,6 +692,7 @@ main(void)
 		cmocka_unit_test(test_finalizer),
 		cmocka_unit_test(test_pod_delete),
 		cmocka_unit_test(test_fence),
+		cmocka_unit_test(test_half_fenced),
 		cmocka_unit_test(test_override),
 		cmocka_unit_test(test_view_no_proof),
 	};
