@@ -84,9 +84,18 @@ tell_synced(struct kube *k)
 void
 kube_check_synced(struct kube *k)
 {
-	if (k->synced || k->w_pods == NULL || !kwatch_synced(k->w_groups) ||
-	    !kwatch_synced(k->w_pods))
+	struct kgroup *g;
+
+	/*
+	 * A group that a watch brought: its Pods are listed once more, and
+	 * its record is read.
+	 */
+	if (k->synced || k->w_pods == NULL || !kwatch_current(k->w_groups) ||
+	    !kwatch_current(k->w_pods))
 		return;
+	RB_FOREACH (g, kgroups, &k->groups)
+		if (!g->record_read)
+			return;
 	for (int i = 0; i < KW_MAX; i++)
 		if (!kwatch_synced(k->w_owned[i]))
 			return;
@@ -381,6 +390,7 @@ kube_free(struct kube *k)
 		if (k->w_owned[i] != NULL)
 			kwatch_free(k->w_owned[i]);
 	klane_free(&k->token);
+	klane_free(&k->orphans);
 	kleader_free(k);
 	kdiscovery_free(k);
 	kh_free(k->kh);

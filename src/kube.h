@@ -104,6 +104,13 @@ struct klane {
 	bool again; /* something changed meanwhile */
 };
 
+/* A deletion of an annotation that was not done yet. */
+struct kanndel {
+	TAILQ_ENTRY(kanndel) link;
+	struct m_annotation_del msg;
+};
+TAILQ_HEAD(kanndels, kanndel);
+
 struct kput { /* a RECORD_PUT under way */
 	struct m_record_put msg;
 	bool unknown; /* a write of it may have landed */
@@ -147,10 +154,10 @@ struct kgroup {
 	struct m_site_status *sites[SITES_MAX];
 	bool status_dirty;
 	bool need_record;           /* no quorum read was understood yet */
+	bool record_read;           /* tried once at least */
 	bool recorded;              /* there is one, readable or not */
 	uint64_t status_hash;       /* of the last that was in place */
 	char status_rv[RV_LEN + 1]; /* our own last write */
-	int64_t status_ns;          /* when it was in place */
 
 	/* kube_pods.c */
 	struct kpods pods;
@@ -168,6 +175,8 @@ struct kgroup {
 	/* kube_misc.c */
 	struct klane fin;
 	bool fin_running;
+	struct klane anndel;
+	struct kanndels anndels;
 };
 
 RB_HEAD(kgroups, kgroup);
@@ -213,7 +222,7 @@ struct kube {
 
 	struct kevent_seen events[KEVENTS_MAX];
 	uint64_t serial;
-	struct klane token;
+	struct klane token, orphans;
 	struct kh_req *discovery;
 	struct event *discovery_timer;
 	bool policy_v1, externaldns;
@@ -315,6 +324,10 @@ void krecord_put(struct kgroup *, const struct m_record_put *);
 void krecord_tell(struct kgroup *, yyjson_val *obj);
 /* Pure: does the record say what this put wanted? For the tests. */
 bool krecord_is(const struct m_record *, const struct m_record_put *);
+/* Pure: what to do for it when this record was just read. */
+enum krecord_step { KR_DONE, KR_SEND, KR_CONFLICT };
+enum krecord_step
+krecord_step(const struct m_record *, const struct m_record_put *);
 
 /* ----------------------------------------------------------- kube_pods.c - */
 

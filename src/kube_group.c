@@ -115,6 +115,9 @@ kgroup_gone(struct kgroup *g)
 	log_ev(LL_INFO, "group is gone", KVS("fg", g->fg), KVS("uid", g->uid));
 	kgroup_free(g);
 	kube_tell(k, MSG_GROUP_GONE, &m);
+	/* Its Pods that wait for somebody to let them go. */
+	if (k->w_pods != NULL && kube_may_write(k))
+		kwatch_relist(k->w_pods);
 }
 
 /* ------------------------------------------------------------- annotations */
@@ -174,18 +177,33 @@ annotation(struct kgroup *g, const char *key, const char *value, bool again)
 	kube_tell(g->k, MSG_ANNOTATION, &m);
 }
 
-/* Taken back: told with an empty value, where the core waits for it. */
+static bool
+ann_absent(yyjson_val *anns, const char *key)
+{
+	return yyjson_get_str(yyjson_obj_get(anns, key)) == NULL;
+}
+
+/*
+ * Taken back: told with an empty value, where the core waits for it. After a
+ * list of all groups also what this process never saw: an earlier one, or
+ * another watch, may have told it.
+ */
 static void
-ann_gone(struct kgroup *g, const struct kann *a)
+anns_absent(struct kgroup *g, yyjson_val *anns, bool listed)
 {
 	static const char *const kept[] = { FSM_ANN_ASSERT_DEAD,
 		FSM_ANN_OVERRIDE };
 	struct m_annotation m = { 0 };
 
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
 	for (size_t i = 0; i < PS_NITEMS(kept); i++) {
-		if ((kj_hash(kept[i], strlen(kept[i])) | 1) != a->key)
+		uint64_t key = kj_hash(kept[i], strlen(kept[i])) | 1;
+		bool known = false;
+
+		for (size_t j = 0; j < KANNS_MAX; j++)
+			known |= g->anns[j].key == key;
+		if (!ann_absent(anns, kept[i]) || (!known && !listed))
 			continue;
-		(void)strlcpy(m.group, g->uid, sizeof(m.group));
 		(void)strlcpy(m.key, kept[i], sizeof(m.key));
 		kube_tell(g->k, MSG_ANNOTATION, &m);
 	}
@@ -199,6 +217,7 @@ annotations(struct kgroup *g, yyjson_val *obj, bool again)
 
 	for (size_t i = 0; i < KANNS_MAX; i++)
 		g->anns[i].seen = false;
+	anns_absent(g, anns, again);
 	while ((key = yyjson_obj_iter_next(&it)) != NULL) {
 		const char *v = yyjson_get_str(yyjson_obj_iter_get_val(key));
 
@@ -206,10 +225,8 @@ annotations(struct kgroup *g, yyjson_val *obj, bool again)
 			annotation(g, yyjson_get_str(key), v, again);
 	}
 	for (size_t i = 0; i < KANNS_MAX; i++)
-		if (!g->anns[i].seen && g->anns[i].key != 0) {
-			ann_gone(g, &g->anns[i]);
+		if (!g->anns[i].seen)
 			g->anns[i].key = g->anns[i].value = 0;
-		}
 }
 
 /* -------------------------------------------------------------------- spec */
@@ -304,7 +321,7 @@ void
 kgroup_revive(struct kgroup *g)
 {
 	struct klane *lanes[] = { &g->apply, &g->status, &g->label, &g->creds,
-		&g->fin };
+		&g->fin, &g->anndel };
 
 	for (size_t i = 0; i < PS_NITEMS(lanes); i++) {
 		if (lanes[i]->backoff.cur_ms == 0)
@@ -336,6 +353,7 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 	if (deleted) {
 		if (g != NULL)
 			kgroup_gone(g);
+		kube_check_synced(k);
 		return;
 	}
 	if (g == NULL) {

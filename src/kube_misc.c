@@ -222,31 +222,7 @@ kgroup_finalizer(struct kgroup *g)
 	klane_in(&g->fin, 0);
 }
 
-void
-kmisc_init(struct kgroup *g)
-{
-	klane_init(&g->fin, g->k, on_fin, g, 200, 5000);
-}
-
-void
-kmisc_free(struct kgroup *g)
-{
-	klane_free(&g->fin);
-}
-
 /* ------------------------------------------------------------- annotations */
-
-static void
-ann_done(void *arg, const struct kh_resp *p)
-{
-	struct kube *k = arg;
-
-	(void)k;
-	/* 422: the test failed, it has another value by now: leave it. */
-	if (p->status != 200 && p->status != 422 && p->status != 404)
-		log_ev(LL_WARN, "annotation not removed",
-		    KVI("status", p->status), KVS("error", p->error));
-}
 
 /* "/" in a key is "~1" in a JSON pointer, "~" is "~0". */
 static void
@@ -264,8 +240,39 @@ pointer(const char *key, char *out, size_t size)
 	out[n] = '\0';
 }
 
-void
-kannotation_del(struct kgroup *g, const struct m_annotation_del *m)
+static void
+anndel_free(struct kgroup *g, struct kanndel *a)
+{
+	TAILQ_REMOVE(&g->anndels, a, link);
+	free(a);
+}
+
+/*
+ * Tried until it is gone or has another value (422: the test failed). What a
+ * new leader finds is told to its parent, which asks for it again.
+ */
+static void
+anndel_done(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	struct kanndel *a = TAILQ_FIRST(&g->anndels);
+
+	g->anndel.req = NULL;
+	if (p->status == 200 || p->status == 422 || p->status == 404 ||
+	    p->refused) {
+		anndel_free(g, a);
+		klane_ok(&g->anndel);
+		klane_in(&g->anndel, 0);
+		return;
+	}
+	log_ev(LL_WARN, "annotation not removed", KVS("fg", g->fg),
+	    KVS("key", a->msg.key), KVI("status", p->status),
+	    KVS("error", p->error));
+	klane_retry(&g->anndel, p);
+}
+
+static void
+anndel_send(struct kgroup *g, const struct m_annotation_del *m)
 {
 	char path[KH_PATH_MAX], ptr[2 * NAME_LEN + 32];
 	yyjson_mut_val *op;
@@ -274,9 +281,9 @@ kannotation_del(struct kgroup *g, const struct m_annotation_del *m)
 		.method = KH_PATCH,
 		.path = path,
 		.type = KH_JSONPATCH,
-		.may = kube_may_write_fn,
-		.done = ann_done,
-		.arg = g->k,
+		.may = kgroup_may_write,
+		.done = anndel_done,
+		.arg = g,
 	};
 
 	kgroup_path(g, "", path);
@@ -294,7 +301,59 @@ kannotation_del(struct kgroup *g, const struct m_annotation_del *m)
 	op = yyjson_mut_arr_add_obj(c.doc, c.root);
 	yyjson_mut_obj_add_str(c.doc, op, "op", "remove");
 	yyjson_mut_obj_add_strcpy(c.doc, op, "path", ptr);
-	(void)kube_call(&c);
+	g->anndel.req = kube_call(&c);
+}
+
+static void
+on_anndel(int fd, short what, void *arg)
+{
+	struct kgroup *g = arg;
+	struct kanndel *a = TAILQ_FIRST(&g->anndels);
+
+	(void)fd;
+	(void)what;
+	if (g->anndel.req == NULL && a != NULL)
+		anndel_send(g, &a->msg);
+}
+
+void
+kannotation_del(struct kgroup *g, const struct m_annotation_del *m)
+{
+	struct kanndel *a;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (a, &g->anndels, link) {
+		if (memcmp(&a->msg, m, sizeof(*m)) == 0)
+			return;
+		n++;
+	}
+	if (n >= KANNS_MAX)
+		return; /* of a group, no more are told than this */
+	if ((a = malloc(sizeof(*a))) == NULL)
+		fatal("malloc");
+	a->msg = *m;
+	TAILQ_INSERT_TAIL(&g->anndels, a, link);
+	if (n == 0)
+		klane_in(&g->anndel, 0);
+}
+
+void
+kmisc_init(struct kgroup *g)
+{
+	klane_init(&g->fin, g->k, on_fin, g, 200, 5000);
+	klane_init(&g->anndel, g->k, on_anndel, g, 200, 30000);
+	TAILQ_INIT(&g->anndels);
+}
+
+void
+kmisc_free(struct kgroup *g)
+{
+	struct kanndel *a;
+
+	klane_free(&g->fin);
+	klane_free(&g->anndel);
+	while ((a = TAILQ_FIRST(&g->anndels)) != NULL)
+		anndel_free(g, a);
 }
 
 /* ------------------------------------------------------- dns-writer's token */

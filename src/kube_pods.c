@@ -26,8 +26,10 @@
 
 #include "kube.h"
 
-#define LABEL_MIN_MS 100
-#define LABEL_MAX_MS 2000
+#define LABEL_MIN_MS  100
+#define LABEL_MAX_MS  2000
+#define ORPHAN_MIN_MS 1000
+#define ORPHAN_MAX_MS 30000
 
 static void label_done(void *, const struct kh_resp *);
 
@@ -279,16 +281,43 @@ orphan_done(void *arg, const struct kh_resp *p)
 {
 	struct kube *k = arg;
 
-	(void)k;
-	if (p->status != 200 && p->status != 404)
-		log_ev(LL_WARN, "pod of no group not released",
-		    KVI("status", p->status), KVS("error", p->error));
+	if (p->status == 200 || p->status == 404 || p->refused) {
+		klane_ok(&k->orphans);
+		return;
+	}
+	log_ev(LL_WARN, "pod of no group not released",
+	    KVI("status", p->status), KVS("error", p->error));
+	klane_retry(&k->orphans, p);
+}
+
+/* Whoever could not be let go is found again by a list. */
+static void
+on_orphans(int fd, short what, void *arg)
+{
+	struct kube *k = arg;
+
+	(void)fd;
+	(void)what;
+	if (k->w_pods != NULL && kube_may_write(k))
+		kwatch_relist(k->w_pods);
+}
+
+/* Also one whose label somebody changed belongs to its group. */
+static bool
+is_orphan(struct kube *k, const char *uid)
+{
+	struct kgroup *g;
+
+	RB_FOREACH (g, kgroups, &k->groups)
+		if (pod_find(g, uid) != NULL)
+			return false;
+	return true;
 }
 
 /*
  * A Pod that is going away, whose group is no more: no epoch is recorded
- * that it could hold, and nobody else would let it go. Beyond GROUPS_MAX a
- * group may exist that we do not know.
+ * that it could hold, and nobody else would let it go. All groups were listed
+ * before the first Pod; beyond GROUPS_MAX one may exist that we do not know.
  */
 static void
 orphan_release(struct kube *k, yyjson_val *obj, const struct m_pod *m)
@@ -301,7 +330,8 @@ orphan_release(struct kube *k, yyjson_val *obj, const struct m_pod *m)
 		.arg = k,
 	};
 
-	if (!k->synced || !kube_may_write(k) || k->ngroups >= GROUPS_MAX)
+	if (!kube_may_write(k) || k->ngroups >= GROUPS_MAX ||
+	    !is_orphan(k, m->pod_uid))
 		return;
 	(void)snprintf(f.path, sizeof(f.path), "/api/v1/namespaces/%s/pods/%s",
 	    kj_meta(obj, "namespace"), m->pod_name);
@@ -383,6 +413,7 @@ kpods_start(struct kube *k)
 	else
 		(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods",
 		    k->conf.watch_namespace);
+	klane_init(&k->orphans, k, on_orphans, k, ORPHAN_MIN_MS, ORPHAN_MAX_MS);
 	k->w_pods = kwatch_new(k->kh, k->base, &c);
 }
 

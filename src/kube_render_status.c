@@ -16,6 +16,8 @@
 
 /*
  * status of a MysqlFailoverGroup from what the parent says (api.md 1.7, 1.8).
+ * lastSeen, gtidExecuted and secondsBehindSource are as of the last write, and
+ * they alone never cause one: they may be old in a group that is healthy.
  */
 
 #include <string.h>
@@ -218,10 +220,13 @@ kstatus_render(yyjson_mut_doc *doc, const struct kspec *k,
 
 /* ---------------------------------------------------------------- diff -- */
 
-/* What is different while nothing happens. */
+/* What is different while nothing happens, unless it was not there at all. */
 static bool
-moves(const char *key)
+moves(const char *key, const yyjson_mut_val *prev)
 {
+	if (prev == NULL)
+		return strcmp(key, "secondsBehindSource") == 0;
+
 	return strcmp(key, "lastSeen") == 0 ||
 	    strcmp(key, "gtidExecuted") == 0 ||
 	    strcmp(key, "secondsBehindSource") == 0;
@@ -233,15 +238,15 @@ diff_obj(yyjson_mut_val *prev, yyjson_mut_val *next, bool both)
 {
 	enum kstatus_diff d = KS_SAME;
 	yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(next);
-	yyjson_mut_val *k;
+	yyjson_mut_val *k, *was;
 	const char *key;
 
 	while ((k = yyjson_mut_obj_iter_next(&it)) != NULL) {
 		key = yyjson_mut_get_str(k);
-		if (yyjson_mut_equals(yyjson_mut_obj_iter_get_val(k),
-			yyjson_mut_obj_get(prev, key)))
+		was = yyjson_mut_obj_get(prev, key);
+		if (yyjson_mut_equals(yyjson_mut_obj_iter_get_val(k), was))
 			continue;
-		if (!moves(key))
+		if (!moves(key, was))
 			return KS_CHANGED;
 		d = KS_MINOR;
 	}
@@ -250,7 +255,7 @@ diff_obj(yyjson_mut_val *prev, yyjson_mut_val *next, bool both)
 		key = yyjson_mut_get_str(k);
 		if (yyjson_mut_obj_get(next, key) != NULL)
 			continue;
-		if (!moves(key))
+		if (!moves(key, yyjson_mut_obj_iter_get_val(k)))
 			return KS_CHANGED;
 		d = KS_MINOR;
 	}

@@ -226,8 +226,8 @@ yyjson_mut_val *kstatus_render(yyjson_mut_doc *, const struct kspec *,
 
 /*
  * What would writing it change? KS_MINOR: only what moves all the time
- * (lastSeen, gtidExecuted, secondsBehindSource), not worth a write of its
- * own.
+ * (lastSeen, gtidExecuted, secondsBehindSource), never worth a write of its
+ * own, however old it is: it rides along with the next KS_CHANGED.
  */
 enum kstatus_diff { KS_SAME, KS_MINOR, KS_CHANGED };
 enum kstatus_diff kstatus_diff(yyjson_val *prev, yyjson_mut_val *next);

@@ -453,6 +453,12 @@ kwatch_synced(const struct kwatch *w)
 	return w->synced;
 }
 
+bool
+kwatch_current(const struct kwatch *w)
+{
+	return w->synced && !w->listing && !w->relist;
+}
+
 const struct kwatch_stats *
 kwatch_stats(const struct kwatch *w)
 {

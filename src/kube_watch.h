@@ -52,6 +52,8 @@ void kwatch_relist(struct kwatch *);
 void kwatch_kick(struct kwatch *);
 /* Has a list been completed, ever? */
 bool kwatch_synced(const struct kwatch *);
+/* The same, and no other list is under way or asked for. */
+bool kwatch_current(const struct kwatch *);
 
 struct kwatch_stats {
 	uint64_t lists, watches, bookmarks, events, gone, silent;

@@ -30,8 +30,6 @@
 
 #include "kube.h"
 
-/* lastSeen and the like alone are not worth a write more often than this. */
-#define MINOR_MS     30000
 #define REFUSED_MS   15000
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 2000
@@ -70,6 +68,19 @@ krecord_is(const struct m_record *r, const struct m_record_put *p)
 	return true;
 }
 
+enum krecord_step
+krecord_step(const struct m_record *r, const struct m_record_put *p)
+{
+	/*
+	 * Asked whatever was answered so far: a PATCH that was repeated on a
+	 * new connection, because the old one broke, finds its own work and
+	 * is told of a conflict.
+	 */
+	if (krecord_is(r, p))
+		return KR_DONE;
+	return r->version == p->base_version ? KR_SEND : KR_CONFLICT;
+}
+
 /* Decode into static memory (the struct is large); NULL: not understood. */
 static const struct m_record *
 record_of(struct kgroup *g, yyjson_val *obj)
@@ -97,6 +108,7 @@ krecord_tell(struct kgroup *g, yyjson_val *obj)
 	g->recorded = m == NULL || m->version > 0;
 	/* Never told as "none"; read again when somebody repairs it. */
 	g->need_record = m == NULL;
+	g->record_read = true;
 	if (m == NULL)
 		return;
 	kube_tell(g->k, MSG_RECORD, m);
@@ -222,17 +234,19 @@ put_step(struct kgroup *g, yyjson_val *obj)
 		put_end(g, NULL, "the record cannot be understood");
 		return false;
 	}
-	if (g->put->unknown && krecord_is(r, &g->put->msg)) {
+	switch (krecord_step(r, &g->put->msg)) {
+	case KR_DONE:
 		put_end(g, NULL, NULL);
 		kube_tell(g->k, MSG_RECORD, r);
 		return false;
-	}
-	if (r->version != g->put->msg.base_version) {
+	case KR_CONFLICT:
 		/* A write of ours that landed would have been recognised. */
 		g->put->unknown = false;
 		put_end(g, &conflict, "the record has another version");
 		kube_tell(g->k, MSG_RECORD, r);
 		return false;
+	case KR_SEND:
+		break;
 	}
 	kgroup_path(g, "/status", path);
 	c.deadline_ms = put_left_ms(g);
@@ -442,23 +456,14 @@ render_status(struct kgroup *g, yyjson_mut_doc *d, yyjson_val *prev)
 	return s;
 }
 
-/* Nothing is in flight: go on with what waits, or look again after ms. */
+/* Nothing is in flight: go on with what waits. */
 static void
-lane_idle(struct kgroup *g, int64_t ms)
+lane_idle(struct kgroup *g)
 {
 	klane_ok(&g->status);
 	if (g->status.again || g->put != NULL || g->annotate != NULL)
 		klane_in(&g->status, 0);
-	else if (ms > 0)
-		klane_in(&g->status, ms);
 	g->status.again = false;
-}
-
-static void
-in_place(struct kgroup *g)
-{
-	g->status_ns = monotime_now().ns;
-	lane_idle(g, 0);
 }
 
 static void
@@ -473,7 +478,7 @@ status_done(void *arg, const struct kh_resp *p)
 		    kj_meta(yyjson_doc_get_root(d), "resourceVersion"),
 		    sizeof(g->status_rv));
 		yyjson_doc_free(d);
-		in_place(g);
+		lane_idle(g);
 		return;
 	}
 	g->status_dirty = true;
@@ -512,18 +517,18 @@ status_step(struct kgroup *g, yyjson_val *obj)
 		.done = status_done,
 		.arg = g,
 	};
-	enum kstatus_diff diff;
-	int64_t age_ms = (monotime_now().ns - g->status_ns) / 1000000;
 
 	s = render_status(g, d, prev);
-	diff = kstatus_diff(prev, s);
 	g->status_dirty = false;
-	if (diff == KS_SAME || (diff == KS_MINOR && age_ms < MINOR_MS)) {
+	/*
+	 * What moves while nothing happens is no reason to write, however old
+	 * it became: a healthy group causes no write at all. lastSeen of a
+	 * healthy site is the time of the last write, then. When anything
+	 * else changes, all of it is written fresh.
+	 */
+	if (kstatus_diff(prev, s) != KS_CHANGED) {
 		yyjson_mut_doc_free(d);
-		if (diff == KS_SAME)
-			in_place(g);
-		else
-			lane_idle(g, MINOR_MS - age_ms);
+		lane_idle(g);
 		return;
 	}
 	meta = yyjson_mut_obj_add_obj(d, root, "metadata");
@@ -558,8 +563,10 @@ get_done(void *arg, const struct kh_resp *p)
 		if (g->put != NULL)
 			put_end(g, p, "the group was replaced");
 	} else {
-		if (g->need_record)
+		if (g->need_record) {
 			krecord_tell(g, obj);
+			kube_check_synced(g->k);
+		}
 		if (g->put == NULL || !put_step(g, obj)) {
 			if (kube_may_write(g->k))
 				status_step(g, obj);
@@ -658,7 +665,9 @@ want_hash(struct kgroup *g)
 		h = h * 31 + kj_hash(s->name, strlen(s->name)) + s->state +
 		    (uint64_t)s->follower * 8 + (uint64_t)s->replicating * 16 +
 		    (uint64_t)s->io_running * 32 +
-		    (uint64_t)s->sql_running * 64 + (uint64_t)(s->lag_s < 0);
+		    (uint64_t)s->sql_running * 64 + (uint64_t)(s->lag_s < 0) +
+		    (uint64_t)(s->gtid[0] == '\0') * 128 +
+		    (uint64_t)(s->last_seen_ms == 0) * 256;
 		h = h * 31 + kj_hash(s->source_host, strlen(s->source_host));
 		h = h * 31 + kj_hash(s->convergence, strlen(s->convergence));
 		h = h * 31 +
@@ -674,7 +683,6 @@ want_hash(struct kgroup *g)
 void
 kstatus_group(struct kgroup *g, const struct m_group_status *m)
 {
-	int64_t age_ms = (monotime_now().ns - g->status_ns) / 1000000;
 	uint64_t h;
 
 	if (g->want == NULL && (g->want = malloc(sizeof(*g->want))) == NULL)
@@ -682,7 +690,7 @@ kstatus_group(struct kgroup *g, const struct m_group_status *m)
 	*g->want = *m;
 	h = want_hash(g);
 	kpods_kick(g);
-	if (h == g->status_hash && age_ms < MINOR_MS && !g->status_dirty)
+	if (h == g->status_hash && !g->status_dirty)
 		return;
 	g->status_hash = h;
 	g->status_dirty = true;

@@ -377,6 +377,26 @@ def test_record():
 
 
 @test
+def test_record_landed_before():
+    """A PATCH that landed and is sent again, as on a connection that broke,
+    meets its own work: that is no conflict."""
+    d = leader()
+    g = make(fresh("g"))
+    uid = g["metadata"]["uid"]
+    d.expect("RECORD", group=uid, version=0)
+    for seq in (10, 11):
+        d.send("RECORD_PUT", **record_put(g, 0, 1, "iad", seq))
+        a = d.expect("ACK", seq=seq)
+        assert a["ok"], a
+    # With the same version but other words it is one.
+    d.send("RECORD_PUT", **record_put(g, 0, 1, "pdx", 12))
+    a = d.expect("ACK", seq=12)
+    assert not a["ok"] and a["code"] == 409 and not a["unknown"], a
+    assert d.last("RECORD", group=uid)["version"] == 1
+    stop(d)
+
+
+@test
 def test_record_of_fresh_group():
     """The first record of a group: nothing was promoted, sets are empty; then
     a promotion fills them, and a later one empties the list of epochs."""
@@ -515,6 +535,177 @@ def test_group_deleted():
     d.send("GROUP_RELEASE", group=uid)
     wait_for("gone", 5, lambda: c.get(f"{GROUPS}/{name}") is None)
     d.expect("GROUP_GONE", group=uid)
+    stop(d)
+
+
+def fenced(name):
+    p = c.get(f"{PODS}/{name}")
+    return p is not None and FENCE in p["metadata"].get("finalizers", [])
+
+
+@test
+def test_orphan_pods():
+    """Pods that are going away are let go when their group is no more, and
+    never before; also by a leader that begins later."""
+    d = leader()
+    names = [fresh("g") for _ in range(3)]
+    gs = [make(n) for n in names]
+    for g in gs:
+        wait_for("finalizer", 10, lambda: FIN in c.get(
+            f"{GROUPS}/{g['metadata']['name']}")["metadata"].get(
+                "finalizers", []))
+        for st in ("iad", "pdx"):
+            c.create(PODS, pod(g, f"{g['metadata']['name']}-{st}", st))
+    gone, stays, later = names
+
+    def go(n):
+        c.delete(f"{GROUPS}/{n}")
+        uid = gs[names.index(n)]["metadata"]["uid"]
+        d.expect("GROUP_CONF", group=uid, deleting=True)
+        d.send("GROUP_RELEASE", group=uid)
+        d.expect("GROUP_GONE", group=uid)
+    # One goes before its group, one after it, one with a living group.
+    for n in (f"{gone}-iad", f"{stays}-iad"):
+        c.delete(f"{PODS}/{n}")
+        d.expect("POD", pod_name=n, deleting=True)
+    settle(d)
+    assert fenced(f"{gone}-iad"), "the group is still there"
+    go(gone)
+    wait_for("released", 5, lambda: not fenced(f"{gone}-iad"))
+    settle(d)
+    assert fenced(f"{gone}-pdx"), "it is not going away"
+    c.delete(f"{PODS}/{gone}-pdx")
+    wait_for("released", 5, lambda: not fenced(f"{gone}-pdx"))
+    # A label that somebody changed does not make it an orphan.
+    c.merge(f"{PODS}/{stays}-iad", {"metadata": {"labels": {
+        "shipstream.io/failover-group": "nobody"}}})
+    settle(d)
+    assert fenced(f"{stays}-iad")
+    c.merge(f"{PODS}/{stays}-iad", {"metadata": {"labels": {
+        "shipstream.io/failover-group": stays}}})
+    go(later)
+    stop(d)
+    for st in ("iad", "pdx"):
+        c.delete(f"{PODS}/{later}-{st}")
+    standby = drive(IDENTITY=fresh("op"), LEADER_ELECT=1)
+    standby.expect("SYNCED", synced=True)
+    wait_for("released", 10, lambda: not fenced(f"{later}-iad") and
+             not fenced(f"{later}-pdx"))
+    assert fenced(f"{stays}-iad") and fenced(f"{stays}-pdx")
+    stop(standby)
+    for p in c.get(PODS)["items"]:
+        n = p["metadata"]["name"]
+        if p["metadata"].get("finalizers"):
+            c.merge(f"{PODS}/{n}", {"metadata": {"finalizers": None}})
+        c.call("DELETE", f"{PODS}/{n}", {"gracePeriodSeconds": 0})
+
+
+@test
+def test_respawn_tells_all():
+    """A new kube-watcher tells every group, its record, its Pods and what is
+    not asked any more before it says that it is synced; also of a group
+    that comes while it starts."""
+    d = leader()
+    gs = []
+    for _ in range(3):
+        g = make(fresh("g"))
+        gs.append(g)
+        for st in ("iad", "pdx"):
+            c.create(PODS, pod(g, f"{g['metadata']['name']}-{st}", st))
+    ask = ANN + "assert-dead"
+    c.merge(f"{GROUPS}/{gs[0]['metadata']['name']}", {"metadata": {
+        "annotations": {ask: "iad/x/1"}}})
+    d.expect("ANNOTATION", key=ask, value="iad/x/1")
+    d.kill()
+    # Taken back while nobody looked.
+    c.merge(f"{GROUPS}/{gs[0]['metadata']['name']}", {"metadata": {
+        "annotations": {ask: None}}})
+    d = drive(IDENTITY=fresh("op"))
+    g = make(fresh("g"))
+    gs.append(g)
+    c.create(PODS, pod(g, f"{g['metadata']['name']}-iad", "iad"))
+    d.expect("SYNCED", 15, synced=True)
+    with d.lock:
+        at = next(i for i, m in enumerate(d.msgs)
+                  if m["type"] == "SYNCED" and m["synced"])
+        before = d.msgs[:at]
+    told = lambda t, **kw: any(  # noqa: E731
+        m["type"] == t and all(m.get(k) == v for k, v in kw.items())
+        for m in before)
+    for g in gs[:3]:
+        uid = g["metadata"]["uid"]
+        assert told("GROUP_CONF", group=uid) and told("RECORD", group=uid)
+        for st in ("iad", "pdx"):
+            assert told("POD", group=uid, site=st), (uid, st)
+        for key in (ask, ANN + "override-applier-error"):
+            assert told("ANNOTATION", group=uid, key=key, value=""), key
+    uid = gs[3]["metadata"]["uid"]
+    if told("GROUP_CONF", group=uid):
+        assert told("RECORD", group=uid)
+    d.expect("LEASE", 10, held=True)
+    stop(d)
+    for p in c.get(PODS)["items"]:
+        n = p["metadata"]["name"]
+        c.merge(f"{PODS}/{n}", {"metadata": {"finalizers": None}})
+        c.call("DELETE", f"{PODS}/{n}", {"gracePeriodSeconds": 0})
+
+
+@test
+def test_steady_writes_nothing():
+    """What moves all the time is never written for its own sake; it comes
+    with the next change of something else."""
+    d = leader(LEASE_MS=60000, RENEW_MS=55000, RETRY_MS=50000)
+    name = fresh("g")
+    g = make(name)
+    d.expect("GROUP_CONF", group=g["metadata"]["uid"])
+    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    tell_status(d, g, "iad")
+    get = lambda: c.get(f"{GROUPS}/{name}")  # noqa: E731
+    wait_for("status", 5, lambda: get().get("status", {}).get(
+        "activeSite") == "iad")
+    settle(d)
+    rv, w0 = get()["metadata"]["resourceVersion"], d.stats()["writes"]
+    end, rev = time.monotonic() + 32, 2
+    while time.monotonic() < end:
+        tell_status(d, g, "iad", rev=rev, lag=rev % 3)
+        rev += 1
+        settle(d)
+    assert get()["metadata"]["resourceVersion"] == rv
+    assert d.stats()["writes"] == w0, (d.stats(), w0)
+    sites, gs = status(g, "iad", rev=rev)
+    sites[1].update(state=3, last_seen_ms=1764158500000)
+    for s in sites:
+        d.send("SITE_STATUS", **s)
+    d.send("GROUP_STATUS", **gs)
+    wait_for("all is fresh", 5, lambda: [
+        s["gtidExecuted"] for s in get()["status"]["sites"]] ==
+        [f"u:1-{rev}"] * 2 and
+        get()["status"]["sites"][1]["lastSeen"].startswith("2025"))
+    stop(d)
+
+
+@test
+def test_annotation_del_retried():
+    """The API server is away: the annotation is removed when it is back."""
+    d = leader(LEASE_MS=60000, RENEW_MS=50000)
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid)
+    c.merge(f"{GROUPS}/{name}", {"metadata": {"annotations": {
+        ANN + "assert-dead": "iad/x/1"}}})
+    d.expect("ANNOTATION", group=uid, value="iad/x/1")
+    settle(d)
+    c.cut(True)
+    try:
+        d.send("ANNOTATION_DEL", group=uid, key=ANN + "assert-dead",
+               value="iad/x/1")
+        d.expect("SYNCED", 20, since=1, api_ok=False)
+    finally:
+        c.cut(False)
+    wait_for("removed", 30, lambda: ANN + "assert-dead" not in c.get(
+        f"{GROUPS}/{name}")["metadata"].get("annotations", {}))
+    d.expect("ANNOTATION", group=uid, key=ANN + "assert-dead", value="")
     stop(d)
 
 
@@ -879,10 +1070,9 @@ def test_dns():
     # No limit known, or passed: nothing is written, and what is there is told.
     for kw in (dict(valid_for_ms=-1), {}):
         at = d.mark()
-        w = dict(want, ttl=61 + len(kw), **kw)
-        if not kw:
-            del w["valid_for_ms"]
-        d.send("DNS_WANT", **w)
+        w = dict(want, site=f"x{len(kw)}")
+        del w["valid_for_ms"]
+        d.send("DNS_WANT", **w, **kw)
         s = d.expect("DNS_STATE", since=at, group=uid, ok=False)
         assert s["live"] == "192.0.2.2" and not s["error"], s
     # A wish that runs out: drift is not restored; a longer one restores it.

@@ -658,6 +658,12 @@ test_record_is(void **state)
 	p.n_unended = r.n_unended = 1;
 	p.unended[0].epoch = r.unended[0].epoch = 9;
 	assert_true(krecord_is(&r, &p));
+	assert_int_equal(krecord_step(&r, &p), KR_DONE);
+	r.active[0] = 'X'; /* somebody else's */
+	assert_int_equal(krecord_step(&r, &p), KR_CONFLICT);
+	r.version = 4;
+	assert_int_equal(krecord_step(&r, &p), KR_SEND);
+	r.active[0] = 'i';
 	r.version = 6;
 	assert_false(krecord_is(&r, &p));
 	r.version = 5;
