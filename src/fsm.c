@@ -188,7 +188,9 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 	s->my_epoch = 0;
 	s->my_granted = false;
 	s->put_ok = false;
-	s->put_maybe = false;
+	s->put_epoch = 0; /* put_maybe stays until the record was put or read */
+	/* Another leader may have written meanwhile: what is read counts. */
+	s->put_refused = s->rec_behind = false;
 	memset(&s->put, 0, sizeof(s->put));
 	for (i = 0; i < x->c->nsites; i++) {
 		memset(&s->site[i].sql, 0, sizeof(s->site[i].sql));

@@ -569,7 +569,9 @@ struct fsm_state {
 	struct fsm_req put;
 	uint64_t put_base; /* version it was based on */
 	bool put_ok;       /* acknowledged, not read back yet */
-	bool put_maybe;    /* was not refused */
+	bool put_maybe;    /* the last one may be written yet */
+	bool put_refused;  /* since the record was last read */
+	bool rec_behind;   /* an older one was put back: write it again */
 	bool put_promotion;
 	uint64_t put_epoch; /* what it mints, 0: nothing */
 	uint8_t put_why;    /* enum fsm_verdict */
@@ -658,6 +660,16 @@ void fsm_init(struct fsm_state *, int64_t now);
  */
 void fsm_step(const struct fsm_conf *, struct fsm_state *,
     const struct fsm_event *, int64_t now, int64_t wall, struct fsm_out *);
+/*
+ * What the core does with a record that was read. A lower version is older
+ * and is ignored, until a put was refused: then it is what is stored now
+ * (restored, wiped). Unless it knows of a later epoch, the core keeps all that
+ * it knows, at that version, and writes it again: the caller then keeps its
+ * copies (sets, names of foreign sites) too, and takes the version alone.
+ */
+enum fsm_reading { FSM_READ_OLD, FSM_READ_KEEP, FSM_READ_TAKE };
+enum fsm_reading
+fsm_reading_of(const struct fsm_state *, const struct fsm_record *);
 /* The group decision: a pure function of everything known. */
 void fsm_decide(
     const struct fsm_conf *, const struct fsm_state *, struct fsm_decision *);

@@ -158,7 +158,7 @@ release(struct fsm_ctx *x, uint8_t i)
 	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++) {
 		pod = &t->pod[k];
 		if (pod->pod_uid[0] == '\0' || !pod->deleting ||
-		    !pod->finalizer || x->s->put.seq != 0)
+		    !pod->finalizer || x->s->put_maybe)
 			continue;
 		if (FSM_GUARD(
 			G_POD_RELEASE, !holds_unended(x->s, pod->pod_uid)))

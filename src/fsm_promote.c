@@ -50,6 +50,7 @@ put(struct fsm_ctx *x, uint64_t epoch, enum fsm_verdict why)
 	s->put_base = s->rec.version;
 	s->put_ok = false;
 	s->put_maybe = true;
+	s->put_refused = false;
 	s->put_epoch = epoch;
 	s->put_why = (uint8_t)why;
 	s->put_promotion = x->o->put_promotion;
@@ -148,7 +149,9 @@ fsm_put_done(struct fsm_ctx *x, bool ok, bool unknown)
 
 	memset(&s->put, 0, sizeof(s->put));
 	s->put_maybe = !ok && unknown;
+	s->put_refused = s->put_refused || (!ok && !unknown);
 	s->put_ok = ok;
+	s->rec_behind = s->rec_behind && !ok;
 	s->put_next_ms = x->now + (ok ? FSM_RECORD_TIMEOUT_MS : FSM_RETRY_MS);
 	if (!ok || s->put_epoch == 0)
 		return;
@@ -170,6 +173,9 @@ fsm_put_read(struct fsm_ctx *x)
 	    s->rec.version == s->put_base + 1 && s->rec.epoch == s->put_epoch &&
 	    fsm_newest(s) != -1)
 		fsm_put_done(x, true, false);
+	/* Its base is gone: written or never. */
+	if (s->put.seq == 0 && s->rec.version > s->put_base)
+		s->put_maybe = false;
 }
 
 /* Something has ended and nothing newer replaces it: let the record say so. */
@@ -197,9 +203,10 @@ fsm_record_keep(struct fsm_ctx *x)
 	uint8_t a = s->rec.active;
 
 	if (!put_ready(x) || x->c->deleting || !fsm_can_act(x) ||
-	    s->rec.version == 0)
+	    s->rec.active == FSM_NONE)
 		return;
-	if (!ended_recorded(s)) {
+	/* One that may be written yet is settled by the next. */
+	if (!ended_recorded(s) || s->rec_behind || s->put_maybe) {
 		put_open(x, true);
 		(void)put(x, 0, V_STARTING);
 		return;

@@ -228,24 +228,59 @@ fsm_proof_pod(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
 		memset(slot, 0, sizeof(*slot));
 }
 
+enum fsm_reading
+fsm_reading_of(const struct fsm_state *s, const struct fsm_record *r)
+{
+	if (!s->rec_known || (r->version >= s->rec.version && !s->rec_behind))
+		return FSM_READ_TAKE;
+	if (r->version < s->rec.version && !s->put_refused)
+		return FSM_READ_OLD;
+	return r->epoch <= s->rec.epoch ? FSM_READ_KEEP : FSM_READ_TAKE;
+}
+
 /* The record as it was read; what was proven stays proven by its number. */
+static void
+take_record(struct fsm_state *s, const struct fsm_record *r)
+{
+	struct fsm_record was = s->rec;
+	uint8_t ended[UNENDED_MAX] = { P_NONE };
+	unsigned k, m;
+
+	s->rec = *r;
+	for (m = 0; m < was.n; m++) {
+		for (k = 0; k < r->n; k++)
+			if (r->unended[k].epoch == was.unended[m].epoch)
+				break;
+		if (k < r->n)
+			ended[k] = s->ended[m];
+		else if (r->version < was.version && s->ended[m] == P_NONE &&
+		    s->rec.n < UNENDED_MAX) /* put back, not ended */
+			s->rec.unended[s->rec.n++] = was.unended[m];
+	}
+	memcpy(s->ended, ended, sizeof(s->ended));
+	s->rec_known = true;
+	s->rec_behind = false;
+}
+
 void
 fsm_proof_record(struct fsm_ctx *x, const struct fsm_record *r)
 {
 	struct fsm_state *s = x->s;
-	uint8_t ended[UNENDED_MAX] = { P_NONE };
-	unsigned k, m;
 	uint8_t i;
 
-	if (s->rec_known && r->version < s->rec.version)
-		return; /* an older read that came late */
-	for (k = 0; k < r->n && k < UNENDED_MAX; k++)
-		for (m = 0; m < s->rec.n; m++)
-			if (r->unended[k].epoch == s->rec.unended[m].epoch)
-				ended[k] = s->ended[m];
-	s->rec = *r;
-	memcpy(s->ended, ended, sizeof(s->ended));
-	s->rec_known = true;
+	switch (fsm_reading_of(s, r)) {
+	case FSM_READ_OLD:
+		return;
+	case FSM_READ_KEEP:
+		s->rec.version = r->version;
+		s->rec_behind = true;
+		s->my_epoch = 0;
+		break;
+	case FSM_READ_TAKE:
+		take_record(s, r);
+		break;
+	}
+	s->put_refused = false;
 	fsm_put_read(x);
 	for (i = 0; i < x->c->nsites; i++)
 		scan_words(x, i);

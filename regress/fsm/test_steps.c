@@ -83,6 +83,16 @@ ack(uint64_t seq, bool ok)
 	mk_step(&m, &ev);
 }
 
+static void
+lease(bool held)
+{
+	struct fsm_event ev = { .type = E_LEASE };
+
+	ev.u.lease.held = held;
+	ev.u.lease.deadline_ms = held ? m.now + 10000 : 0;
+	mk_step(&m, &ev);
+}
+
 /* The whole way from a proven loss to the grant, in its order. */
 static void
 test_failover(void **state)
@@ -200,16 +210,6 @@ test_granted_unseen(void **state)
 	m.s.site[0].read_ms++;
 	fsm_decide(&m.c, &m.s, &d);
 	assert_int_equal(d.verdict, V_PROMOTE);
-}
-
-static void
-lease(bool held)
-{
-	struct fsm_event ev = { .type = E_LEASE };
-
-	ev.u.lease.held = held;
-	ev.u.lease.deadline_ms = held ? m.now + 10000 : 0;
-	mk_step(&m, &ev);
 }
 
 /*
@@ -421,6 +421,88 @@ test_put_recognised(void **state)
 	put = m.o.put;
 	record_written(&put);
 	assert_non_null(mk_act(&m, A_SQL, SQL_GRANT));
+}
+
+static void
+record_read(const struct fsm_record *r)
+{
+	struct fsm_event ev = { .type = E_RECORD, .u.record = r };
+
+	mk_step(&m, &ev);
+}
+
+/*
+ * A put may be written although nobody said so: no Pod is released on what is
+ * known, and the next put settles it.
+ */
+static void
+test_put_unknown(void **state)
+{
+	struct fsm_event ev = { .type = E_ACK };
+
+	(void)state;
+	mk_group(&m);
+	m.s.site[1].pod[0].deleting = true;
+	m.s.put.seq = m.s.put_epoch = 6;
+	m.s.put.until_ms = INT64_MAX;
+	m.s.put_base = 7;
+	m.s.put_maybe = true;
+	ev.u.ack.seq = 6;
+	ev.u.ack.unknown = true;
+	mk_step(&m, &ev);
+	assert_null(mk_act(&m, A_POD_RELEASE, -1));
+	lease(false);
+	lease(true);
+	assert_null(mk_act(&m, A_POD_RELEASE, -1));
+	m.now += FSM_RETRY_MS;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	assert_int_equal(m.o.put.epoch, 5);
+	assert_int_equal(m.o.put.n, 1);
+	assert_null(mk_act(&m, A_POD_RELEASE, -1));
+	ack(m.s.put.seq, true);
+	assert_non_null(mk_act(&m, A_POD_RELEASE, -1));
+}
+
+/* The record goes back in time: what is known is written again. */
+static void
+test_record_back(void **state)
+{
+	struct fsm_record r, old;
+
+	(void)state;
+	mk_group(&m);
+	memset(&old, 0, sizeof(old));
+	old.active = old.last_target = FSM_NONE;
+	record_read(&old); /* may be a read that was slow */
+	assert_int_equal(m.s.rec.version, 7);
+	mk_state(&m, 0, SS_READ_ONLY);
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	ack(m.s.put.seq, false);
+	record_read(&old);
+	record_read(&old); /* heard of twice */
+	assert_int_equal(m.s.rec.version, 0);
+	assert_int_equal(m.s.rec.active, 0);
+	assert_int_equal(m.s.rec.n, 1);
+	assert_int_not_equal(m.s.verdict, V_BOOTSTRAP);
+	assert_int_not_equal(m.s.verdict, V_ADOPT_GRANT);
+	m.now += FSM_RETRY_MS;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	assert_int_equal(m.o.put.version, 0);
+	assert_int_equal(m.o.put.active, 0);
+	assert_int_equal(m.o.put.n, 1);
+	/* one of a later epoch is another history: nothing of ours has ended */
+	mk_group(&m);
+	r = m.s.rec;
+	r.version = 3;
+	r.epoch = r.unended[0].epoch = 9;
+	r.active = r.unended[0].site = 1;
+	m.s.put_refused = true;
+	record_read(&r);
+	assert_int_equal(m.s.rec.active, 1);
+	assert_int_equal(m.s.rec.n, 2);
 }
 
 /* Answers that nobody waits for change nothing. */
@@ -686,6 +768,8 @@ main(void)
 		cmocka_unit_test(test_demoted),
 		cmocka_unit_test(test_put_refused),
 		cmocka_unit_test(test_put_recognised),
+		cmocka_unit_test(test_put_unknown),
+		cmocka_unit_test(test_record_back),
 		cmocka_unit_test(test_stale_answers),
 		cmocka_unit_test(test_standby),
 		cmocka_unit_test(test_assert_dead),

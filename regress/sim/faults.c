@@ -168,6 +168,20 @@ demote(int i)
 			op_restart_core(o);
 }
 
+/* The API server's data is restored, or somebody wiped the status. */
+static void
+record_back(bool old)
+{
+	struct fsm_record *r = &w->api.rec;
+
+	memset(&w->api.grant, 0, sizeof(w->api.grant));
+	memset(&w->api.seen, 0, sizeof(w->api.seen));
+	memset(r, 0, sizeof(*r));
+	r->active = r->last_target = FSM_NONE;
+	if (old)
+		*r = w->api.backup;
+}
+
 static void
 expect(const struct script *l)
 {
@@ -313,6 +327,8 @@ on_site(int line, int i, bool on)
 	case F_STALL:
 	case F_CHECK_ACTIVE:
 	case F_CHECK_BLOCK:
+	case F_REC_WIPE:
+	case F_REC_OLD:
 	case F_MAX:
 		break;
 	}
@@ -353,6 +369,11 @@ on_rest(const struct script *l, bool on)
 	case F_CHECK_BLOCK:
 		if (on)
 			expect(l);
+		break;
+	case F_REC_WIPE:
+	case F_REC_OLD:
+		if (on)
+			record_back(l->fault == F_REC_OLD);
 		break;
 	case F_NONE:
 	case F_KILL:

@@ -211,11 +211,19 @@ record_in(int k, const struct fsm_record *r, const struct gset *grant,
 	struct op *o = &w->op[k];
 	struct fsm_event fe = { .type = E_RECORD };
 
-	if (o->rec_known && r->version < o->s.rec.version)
+	switch (fsm_reading_of(&o->s, r)) {
+	case FSM_READ_OLD:
 		return;
-	o->rec_known = true;
-	o->grant = *grant;
-	o->seen = *seen;
+	case FSM_READ_KEEP:
+		trace("op%d keeps what it knows at v%llu", k,
+		    (unsigned long long)r->version);
+		break;
+	case FSM_READ_TAKE:
+		o->rec_known = true;
+		o->grant = *grant;
+		o->seen = *seen;
+		break;
+	}
 	fe.u.record = r;
 	op_event(k, &fe, true);
 }

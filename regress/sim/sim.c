@@ -330,6 +330,7 @@ begin(void)
 		fail("the group did not become ready: %s",
 		    fsm_verdict_name(w->op[0].view.verdict));
 	w->ready_at = w->now;
+	w->api.backup = w->api.rec;
 	trace("--- ready");
 }
 

@@ -112,6 +112,7 @@ struct api {
 	bool down, deny;
 	struct fsm_record rec;
 	struct gset grant, seen;
+	struct fsm_record backup; /* when the group was ready */
 	int holder;
 	int64_t lease_until;
 };
@@ -185,7 +186,9 @@ struct ev {
 	X(F_CHECK_ACTIVE, "expect-active")                  \
 	X(F_CHECK_BLOCK, "expect-blocked")                  \
 	X(F_OVERRIDE, "override-applier-error")             \
-	X(F_DEMOTE, "spec-makes-it-dr-only")
+	X(F_DEMOTE, "spec-makes-it-dr-only")                \
+	X(F_REC_WIPE, "record-wiped")                       \
+	X(F_REC_OLD, "record-restored")
 #define X(id, name) id,
 enum fault { FAULTS(X) F_MAX };
 #undef X
