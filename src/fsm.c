@@ -192,6 +192,7 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 	/* Another leader may have written meanwhile: what is read counts. */
 	s->put_refused = s->rec_behind = false;
 	memset(&s->put, 0, sizeof(s->put));
+	memset(&s->foreign_req, 0, sizeof(s->foreign_req));
 	for (i = 0; i < x->c->nsites; i++) {
 		memset(&s->site[i].sql, 0, sizeof(s->site[i].sql));
 		memset(&s->site[i].fence, 0, sizeof(s->site[i].fence));
@@ -310,6 +311,8 @@ ack_event(struct fsm_ctx *x, const struct fsm_event *ev)
 		fsm_put_done(x, ev->u.ack.ok, ev->u.ack.unknown);
 		return;
 	}
+	if (ev->u.ack.seq == x->s->foreign_req.seq)
+		memset(&x->s->foreign_req, 0, sizeof(x->s->foreign_req));
 	for (i = 0; i < x->c->nsites; i++) {
 		t = &x->s->site[i];
 		if (t->pod_req.seq != ev->u.ack.seq)
@@ -337,8 +340,12 @@ take(struct fsm_ctx *x, const struct fsm_event *ev)
 			fsm_health_lost(x, ev->site);
 		break;
 	case E_POD:
-		if (site)
+		if (site) {
 			fsm_proof_pod(x, ev->site, ev->u.pod);
+		} else if (ev->site == FSM_FOREIGN) {
+			fsm_proof_foreign(x, ev->u.pod);
+			fsm_pod_foreign(x, ev->u.pod);
+		}
 		break;
 	case E_RECORD:
 		fsm_proof_record(x, ev->u.record);
@@ -398,6 +405,7 @@ forget_late(struct fsm_ctx *x)
 
 	if (late(&x->s->put, x->now))
 		fsm_put_done(x, false, true);
+	(void)late(&x->s->foreign_req, x->now);
 	for (i = 0; i < x->c->nsites; i++) {
 		t = &x->s->site[i];
 		kind = t->sql.kind;

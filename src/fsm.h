@@ -418,7 +418,7 @@ struct fsm_event {
 			uint32_t count;
 		} sql;
 		struct {              /* E_ASSERT_DEAD */
-			uint8_t site; /* FSM_NONE: no such site */
+			uint8_t site; /* FSM_FOREIGN: not configured */
 			char pod_uid[UID_LEN + 1];
 			uint64_t epoch; /* 0: malformed */
 			bool gone;      /* annotation was removed */
@@ -510,6 +510,7 @@ struct fsm_site {
 	int64_t extra_ms;      /* when the next extra probe is due */
 	bool quelled;          /* what p saw writable is ended */
 	int64_t seen_ms;       /* last good probe came */
+	int64_t heard_ms;      /* a server refused a probe: it runs */
 	int64_t flags_ms;      /* flags in p were read by an action */
 	int64_t read_ms;       /* reading the flags in p began */
 	bool ever;             /* p below holds a good probe */
@@ -605,6 +606,9 @@ struct fsm_state {
 	uint8_t assert_site;
 	char assert_uid[UID_LEN + 1];
 	uint64_t assert_epoch;
+	/* Pods of sites that are configured no more */
+	struct fsm_req foreign_req;
+	int64_t foreign_ms; /* a kubelet spoke of a writer among them */
 	uint8_t override;   /* site or FSM_NONE */
 	bool override_sent; /* its last reset may drop what it received */
 	struct fsm_site site[SITES_MAX];
@@ -670,6 +674,14 @@ void fsm_step(const struct fsm_conf *, struct fsm_state *,
 enum fsm_reading { FSM_READ_OLD, FSM_READ_KEEP, FSM_READ_TAKE };
 enum fsm_reading
 fsm_reading_of(const struct fsm_state *, const struct fsm_record *);
+/*
+ * Sites that are configured no more may still hold an unended epoch. The
+ * caller passes E_POD with site FSM_FOREIGN for every Pod of such a site:
+ * when it changed, after every E_RECORD (no slot is kept here), and each few
+ * seconds while it is being deleted. A_POD_RELEASE may come with site
+ * FSM_FOREIGN then; proc.pod_uid names the Pod. An assert-dead that names a
+ * site that is not configured has site FSM_FOREIGN: epoch and Pod UID count.
+ */
 /* The group decision: a pure function of everything known. */
 void fsm_decide(
     const struct fsm_conf *, const struct fsm_state *, struct fsm_decision *);

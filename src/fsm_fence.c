@@ -136,10 +136,11 @@ static void
 pod_action(
     struct fsm_ctx *x, enum fsm_act_type type, uint8_t i, const char *uid)
 {
+	struct fsm_req *req =
+	    i == FSM_FOREIGN ? &x->s->foreign_req : &x->s->site[i].pod_req;
 	struct fsm_act *a;
 
-	if ((a = fsm_request(x, type, i, &x->s->site[i].pod_req,
-		 FSM_RECORD_TIMEOUT_MS)) != NULL)
+	if ((a = fsm_request(x, type, i, req, FSM_RECORD_TIMEOUT_MS)) != NULL)
 		memcpy(a->proc.pod_uid, uid, sizeof(a->proc.pod_uid));
 }
 
@@ -149,21 +150,31 @@ pod_action(
  * that word may still be needed.
  */
 static void
-release(struct fsm_ctx *x, uint8_t i)
+release(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
+{
+	if (pod->pod_uid[0] == '\0' || !pod->deleting || !pod->finalizer ||
+	    x->s->put_maybe)
+		return;
+	if (FSM_GUARD(G_POD_RELEASE, !holds_unended(x->s, pod->pod_uid)))
+		pod_action(x, A_POD_RELEASE, i, pod->pod_uid);
+}
+
+/* A Pod of a site that is configured no more. */
+void
+fsm_pod_foreign(struct fsm_ctx *x, const struct fsm_pod *pod)
+{
+	if (x->s->rec_known && x->s->synced && !pod->gone)
+		release(x, FSM_FOREIGN, pod);
+}
+
+static void
+release_site(struct fsm_ctx *x, uint8_t i)
 {
 	struct fsm_site *t = &x->s->site[i];
-	const struct fsm_pod *pod;
 	unsigned k;
 
-	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++) {
-		pod = &t->pod[k];
-		if (pod->pod_uid[0] == '\0' || !pod->deleting ||
-		    !pod->finalizer || x->s->put_maybe)
-			continue;
-		if (FSM_GUARD(
-			G_POD_RELEASE, !holds_unended(x->s, pod->pod_uid)))
-			pod_action(x, A_POD_RELEASE, i, pod->pod_uid);
-	}
+	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++)
+		release(x, i, &t->pod[k]);
 }
 
 /*
@@ -209,7 +220,7 @@ fsm_pods(struct fsm_ctx *x)
 		return;
 	for (i = 0; i < x->c->nsites; i++)
 		if (x->now >= x->s->site[i].pod_next_ms)
-			release(x, i);
+			release_site(x, i);
 	if (!x->c->deleting)
 		delete_lost(x);
 }

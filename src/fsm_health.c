@@ -78,6 +78,8 @@ failed(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 	if (t->fails == 0 && !t->suspect)
 		t->fail_since_ms = p->sent_ms;
 	t->suspect = true;
+	if (p->err == PE_AUTH || p->err == PE_SERVER || p->err == PE_TOO_BIG)
+		t->heard_ms = x->now;
 	if (!counts(x, t, p))
 		return;
 	t->fails++;

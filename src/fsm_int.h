@@ -102,6 +102,7 @@ void fsm_health_set(struct fsm_ctx *, uint8_t, enum site_state);
 enum fsm_proof fsm_proof_of(const struct fsm_state *, unsigned);
 int fsm_unproven(const struct fsm_state *, uint8_t);
 void fsm_proof_pod(struct fsm_ctx *, uint8_t, const struct fsm_pod *);
+void fsm_proof_foreign(struct fsm_ctx *, const struct fsm_pod *);
 void fsm_proof_record(struct fsm_ctx *, const struct fsm_record *);
 void fsm_proof_assert(struct fsm_ctx *);
 bool fsm_word_ends(const struct fsm_state *, uint8_t, const struct fsm_proc *,
@@ -126,6 +127,7 @@ void fsm_put_read(struct fsm_ctx *);
 /* fsm_fence.c */
 void fsm_fence(struct fsm_ctx *);
 void fsm_pods(struct fsm_ctx *);
+void fsm_pod_foreign(struct fsm_ctx *, const struct fsm_pod *);
 
 /* fsm_view.c */
 enum fsm_matrix {

@@ -37,7 +37,7 @@ bool
 fsm_word_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
     const struct fsm_word *w)
 {
-	const struct fsm_probe *p = &s->site[i].p;
+	const struct fsm_site *t = i < SITES_MAX ? &s->site[i] : NULL;
 
 	if (!FSM_GUARD(G_WORD_CONTAINER,
 		fsm_streq(w->container_id, proc->container_id)))
@@ -50,8 +50,8 @@ fsm_word_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
 		return false;
 	/* It answered after that second: another one is meant. */
 	return FSM_GUARD(G_WORD_SEEN,
-	    !s->site[i].ever || !fsm_same_process(proc, p) ||
-		UNIX_S(p->clock_ms) <= UNIX_S(w->finished_ms));
+	    t == NULL || !t->ever || !fsm_same_process(proc, &t->p) ||
+		UNIX_S(t->p.clock_ms) <= UNIX_S(w->finished_ms));
 }
 
 static bool
@@ -228,6 +228,29 @@ fsm_proof_pod(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
 		memset(slot, 0, sizeof(*slot));
 }
 
+/*
+ * A Pod of a site that is configured no more. Nobody probes it; its words are
+ * matched by its UID.
+ */
+void
+fsm_proof_foreign(struct fsm_ctx *x, const struct fsm_pod *pod)
+{
+	const struct fsm_epoch *e;
+	unsigned k;
+
+	for (k = 0; k < x->s->rec.n; k++) {
+		e = &x->s->rec.unended[k];
+		if (e->site != FSM_FOREIGN ||
+		    !fsm_streq(e->proc.pod_uid, pod->pod_uid))
+			continue;
+		if (pod_ends(x->s, FSM_FOREIGN, &e->proc, pod))
+			end_epoch(x, k, P_TERMINATED);
+		else if (pod->ctr_state == CTR_RUNNING &&
+		    pod->kubelet_ms > x->s->foreign_ms)
+			x->s->foreign_ms = pod->kubelet_ms;
+	}
+}
+
 enum fsm_reading
 fsm_reading_of(const struct fsm_state *s, const struct fsm_record *r)
 {
@@ -288,24 +311,45 @@ fsm_proof_record(struct fsm_ctx *x, const struct fsm_record *r)
 
 /* ------------------------------------------------------ a human's word -- */
 
+/* Another process answers at the site of that epoch. */
+static bool
+replaced(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	return e->site < SITES_MAX && fsm_answers(s, e->site) &&
+	    !fsm_same_process(&e->proc, &s->site[e->site].p);
+}
+
+/* This operator or the kubelet saw it. */
+static bool
+seen_itself(const struct fsm_state *s, const struct fsm_epoch *e, int64_t since)
+{
+	const struct fsm_site *t;
+	const struct fsm_pod *pod;
+
+	if (e->site >= SITES_MAX)
+		return s->foreign_ms > since;
+	t = &s->site[e->site];
+	if (t->heard_ms > since ||
+	    (t->ever && t->seen_ms > since &&
+		fsm_same_process(&e->proc, &t->p)))
+		return true;
+	pod = fsm_pod_of(s, e->site, e->proc.pod_uid);
+	return pod != NULL && pod->ctr_state == CTR_RUNNING &&
+	    pod->kubelet_ms > since;
+}
+
 /* Somebody saw the process within the quiet time. */
 static bool
 seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
 {
 	const struct fsm_state *s = x->s;
-	const struct fsm_site *t = &s->site[e->site];
-	const struct fsm_pod *pod;
 	int64_t since = x->now - FSM_ASSERT_QUIET_MS;
 	uint8_t i;
 
-	if (t->ever && t->seen_ms > since && fsm_same_process(&e->proc, &t->p))
+	if (seen_itself(s, e, since))
 		return true;
-	pod = fsm_pod_of(s, e->site, e->proc.pod_uid);
-	if (pod != NULL && pod->ctr_state == CTR_RUNNING &&
-	    pod->kubelet_ms != 0 && pod->kubelet_ms > since)
-		return true;
-	/* A replica names a host, not a process: another one answers there. */
-	if (fsm_answers(s, e->site) && !fsm_same_process(&e->proc, &t->p))
+	/* A replica names a host, not a process. */
+	if (replaced(s, e))
 		return false;
 	for (i = 0; i < x->c->nsites; i++)
 		if (i != e->site && s->site[i].ever &&
@@ -313,6 +357,25 @@ seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
 		    s->site[i].p.source == e->site && s->site[i].p.io == IO_YES)
 			return true;
 	return false;
+}
+
+/*
+ * That nobody saw it is only worth something when somebody looked: its site
+ * was probed all the time and failed, or is answered by another process.
+ */
+static bool
+watched(const struct fsm_ctx *x, const struct fsm_epoch *e)
+{
+	const struct fsm_site *t;
+	int64_t since = x->now - FSM_ASSERT_QUIET_MS;
+
+	if (x->s->start_ms > since)
+		return false;
+	if (e->site >= SITES_MAX || replaced(x->s, e))
+		return true;
+	t = &x->s->site[e->site];
+	return t->state == SS_UNREACHABLE && t->fail_since_ms <= since &&
+	    t->counted_ms > since;
 }
 
 static void
@@ -343,7 +406,7 @@ fsm_proof_assert(struct fsm_ctx *x)
 		return;
 	for (k = 0; k < s->rec.n; k++)
 		if (s->rec.unended[k].site == s->assert_site &&
-		    s->assert_site < x->c->nsites) {
+		    s->assert_site != FSM_NONE) {
 			e = &s->rec.unended[k];
 			if (e->epoch == s->assert_epoch)
 				break;
@@ -355,8 +418,7 @@ fsm_proof_assert(struct fsm_ctx *x)
 		assert_answer(x, T_ASSERT_REFUSED);
 		return;
 	}
-	if (!FSM_GUARD(
-		G_ASSERT_QUIET, x->now - s->start_ms >= FSM_ASSERT_QUIET_MS))
+	if (!FSM_GUARD(G_ASSERT_QUIET, watched(x, e)))
 		return;
 	end_epoch(x, (unsigned)(e - s->rec.unended), P_ASSERTED);
 	assert_answer(x, T_ASSERT_OK);

@@ -242,6 +242,7 @@ assert_dead(uint64_t epoch)
 	snprintf(m.s.assert_uid, sizeof(m.s.assert_uid), "pod-a");
 	m.s.site[1].p.io = m.s.site[2].p.io = IO_CONNECTING;
 	m.s.site[0].seen_ms = NOW - FSM_ASSERT_QUIET_MS - 1;
+	m.s.site[0].fail_since_ms = NOW - FSM_ASSERT_QUIET_MS;
 }
 
 static int

@@ -561,6 +561,7 @@ silent_primary(void)
 	mk_group(&m);
 	mk_state(&m, 0, SS_UNREACHABLE);
 	m.s.site[0].seen_ms = NOW - FSM_ASSERT_QUIET_MS - 1;
+	m.s.site[0].fail_since_ms = NOW - FSM_ASSERT_QUIET_MS;
 	m.s.site[1].p.io = m.s.site[2].p.io = IO_CONNECTING;
 }
 
@@ -602,6 +603,112 @@ test_assert_dead(void **state)
 	assert_dead(5, "pod-a");
 	assert_null(mk_act(&m, A_ANNOTATION_DEL, -1));
 	assert_true(m.s.assert_set);
+}
+
+/* That nobody saw it counts only when somebody looked. */
+static void
+test_assert_unwatched(void **state)
+{
+	(void)state;
+	/* no probe since */
+	silent_primary();
+	m.s.site[0].counted_ms = NOW - FSM_ASSERT_QUIET_MS - 1;
+	assert_dead(5, "pod-a");
+	assert_null(mk_act(&m, A_ANNOTATION_DEL, -1));
+	assert_int_equal(m.s.ended[0], P_NONE);
+	/* not for long enough */
+	silent_primary();
+	m.s.site[0].fail_since_ms = NOW - 30000;
+	assert_dead(5, "pod-a");
+	assert_null(mk_act(&m, A_ANNOTATION_DEL, -1));
+	/* a server there refuses our password */
+	silent_primary();
+	m.s.site[0].heard_ms = NOW - 2000;
+	assert_dead(5, "pod-a");
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_REFUSED));
+	/* another process answers in its place */
+	silent_primary();
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.site[0].fails = 0;
+	m.s.site[0].suspect = false;
+	snprintf(m.s.site[0].p.pod_uid, sizeof(m.s.site[0].p.pod_uid), "pod-z");
+	assert_dead(5, "pod-a");
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_OK));
+}
+
+/* The site of an unended epoch was taken from the spec. */
+static void
+foreign(void)
+{
+	mk_group(&m);
+	m.s.rec.active = m.s.rec.unended[0].site = FSM_FOREIGN;
+	snprintf(m.s.rec.unended[0].proc.pod_uid, UID_LEN + 1, "pod-f");
+	mk_state(&m, 0, SS_READ_ONLY);
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+}
+
+static void
+foreign_pod(const char *uid, bool ended)
+{
+	struct fsm_pod p = m.s.site[0].pod[0];
+	struct fsm_event ev = { .type = E_POD, .site = FSM_FOREIGN };
+
+	snprintf(p.pod_uid, sizeof(p.pod_uid), "%s", uid);
+	p.deleting = true;
+	p.kubelet_ms = m.now - 1000;
+	if (ended) {
+		p.nwords = 1;
+		memcpy(p.word[0].container_id, p.container_id,
+		    sizeof(p.word[0].container_id));
+		p.word[0].started_ms = p.started_ms;
+		p.word[0].finished_ms = WALL - 6000;
+		p.ctr_state = CTR_TERMINATED;
+	}
+	ev.u.pod = &p;
+	mk_step(&m, &ev);
+}
+
+static void
+test_foreign(void **state)
+{
+	struct fsm_event ev = { .type = E_ASSERT_DEAD };
+	struct fsm_record put;
+	const struct fsm_act *a;
+
+	(void)state;
+	foreign();
+	foreign_pod("pod-f", false);
+	assert_null(mk_act(&m, A_POD_RELEASE, -1));
+	foreign_pod("pod-g", true);
+	assert_int_equal(m.s.ended[0], P_NONE);
+	a = mk_act(&m, A_POD_RELEASE, -1); /* no epoch of its own */
+	assert_non_null(a);
+	assert_int_equal(a->site, FSM_FOREIGN);
+	assert_string_equal(a->proc.pod_uid, "pod-g");
+	ack(a->seq, true);
+	foreign_pod("pod-f", true);
+	assert_int_equal(m.s.ended[0], P_TERMINATED);
+	assert_null(mk_act(&m, A_POD_RELEASE, -1));
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	put = m.o.put;
+	assert_int_equal(put.n, 0);
+	ack(m.s.put.seq, true);
+	record_written(&put);
+	m.s.put_maybe = false; /* the promotion's put is answered */
+	foreign_pod("pod-f", true);
+	assert_non_null(mk_act(&m, A_POD_RELEASE, -1));
+
+	foreign();
+	ev.u.assert_dead.site = FSM_FOREIGN;
+	ev.u.assert_dead.epoch = 5;
+	snprintf(ev.u.assert_dead.pod_uid, UID_LEN + 1, "pod-f");
+	m.s.foreign_ms = NOW - 2000;
+	mk_step(&m, &ev);
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_REFUSED));
+	m.s.foreign_ms = 0;
+	mk_step(&m, &ev);
+	assert_non_null(mk_act(&m, A_EVENT, T_ASSERT_OK));
 }
 
 /* A Pod is kept until its epoch has left the record. */
@@ -773,6 +880,8 @@ main(void)
 		cmocka_unit_test(test_stale_answers),
 		cmocka_unit_test(test_standby),
 		cmocka_unit_test(test_assert_dead),
+		cmocka_unit_test(test_assert_unwatched),
+		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_finalizer),
 		cmocka_unit_test(test_pod_delete),
 		cmocka_unit_test(test_fence),
