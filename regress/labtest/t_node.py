@@ -29,6 +29,7 @@ def fast_groups(t, *names):
 def three_nodes(t):
     if len(lab.NODES) < 3:
         raise Failure("needs a lab of three nodes: operators must survive")
+    op.wait_settled(60)
     where = {p["spec"]["nodeName"] for p in op.pods()}
     if where != {OPERATORS}:
         raise Failure("operators run on %s" % where)
