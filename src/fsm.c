@@ -113,18 +113,26 @@ fsm_sql(struct fsm_ctx *x, uint8_t i, enum sql_kind kind, int64_t timeout)
 	return a;
 }
 
-/* A log record, and the leader's Event where the text has a reason. */
-struct fsm_act *
-fsm_tell(struct fsm_ctx *x, enum fsm_text text, uint8_t site)
+/*
+ * A log record, and the leader's Event where the text has a reason; site2 is
+ * the active site that is replaced.
+ */
+static struct fsm_act *
+tell(struct fsm_ctx *x, enum fsm_text text, uint8_t site, uint64_t epoch,
+    enum fsm_proof proof)
 {
+	const struct fsm_proc *proc = fsm_epoch_proc(x->s, epoch);
 	struct fsm_act *a;
 
 	if ((a = fsm_emit(x, A_LOG, site)) == NULL)
 		return NULL;
 	a->text = (uint8_t)text;
 	a->verdict = x->d.verdict;
-	a->site2 = x->d.site2;
-	a->epoch = x->s->rec.epoch;
+	a->site2 = text == T_PROMOTING ? x->s->rec.active : x->d.site2;
+	a->epoch = epoch;
+	a->proof = (uint8_t)proof;
+	if (proc != NULL)
+		a->proc = *proc;
 	if (fsm_text_reason(text)[0] == '\0' || !fsm_can_act(x))
 		return a;
 	if ((a = fsm_emit(x, A_EVENT, site)) == NULL)
@@ -132,6 +140,20 @@ fsm_tell(struct fsm_ctx *x, enum fsm_text text, uint8_t site)
 	*a = x->o->act[x->o->n - 2];
 	a->type = A_EVENT;
 	return a;
+}
+
+struct fsm_act *
+fsm_tell(struct fsm_ctx *x, enum fsm_text text, uint8_t site)
+{
+	return tell(x, text, site, x->s->rec.epoch, P_NONE);
+}
+
+/* The same about one epoch. */
+void
+fsm_tell_epoch(struct fsm_ctx *x, enum fsm_text text, uint8_t site,
+    uint64_t epoch, enum fsm_proof proof)
+{
+	(void)tell(x, text, site, epoch, proof);
 }
 
 void
@@ -429,7 +451,6 @@ say_decision(struct fsm_ctx *x)
 	struct fsm_state *s = x->s;
 	const struct fsm_decision *d = &x->d;
 	bool blocks = fsm_verdict_block(d->verdict) != NULL;
-	struct fsm_act *a;
 
 	if (s->verdict != d->verdict || s->subject != d->site ||
 	    s->step != d->step) {
@@ -449,10 +470,10 @@ say_decision(struct fsm_ctx *x)
 	    x->now - s->blocked_ms < FSM_BLOCKED_SAY_MS)
 		return;
 	s->blocked_said = true;
-	a = fsm_tell(
-	    x, d->verdict == V_NO_PROOF ? T_NO_PROOF : T_BLOCKED, d->site);
-	if (a != NULL && d->verdict == V_NO_PROOF)
-		a->epoch = d->epoch;
+	if (d->verdict == V_NO_PROOF)
+		fsm_tell_epoch(x, T_NO_PROOF, d->site, d->epoch, P_NONE);
+	else
+		fsm_tell(x, T_BLOCKED, d->site);
 }
 
 static void

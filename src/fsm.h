@@ -198,7 +198,7 @@
 	X(T_NO_PROOF, "PromotionBlocked", true, "NoProof")                     \
 	X(T_BLOCKED, "PromotionBlocked", true, "promotion blocked")            \
 	X(T_UNBLOCKED, "", false, "promotion no longer blocked")               \
-	X(T_PROMOTING, "", true, "promoting")                                  \
+	X(T_PROMOTING, "", true, "initiating failover")                        \
 	X(T_MINTED, "", false, "epoch minted")                                 \
 	X(T_FAILOVER, "FailoverExecuted", false, "failover complete")          \
 	X(T_REGRANTED, "PrimaryRegranted", false, "active site granted again") \

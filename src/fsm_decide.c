@@ -226,7 +226,7 @@ decide_new(
 	if (writers > 1)
 		verdict(d, V_SPLIT_BRAIN,
 		    fsm_rank(c, writer) < SITES_MAX ? writer : FSM_NONE);
-	else if (lost == core)
+	else if (lost == core && !fsm_unborn(c, s))
 		verdict(d, V_TOTAL_LOSS, FSM_NONE);
 	else if (!FSM_GUARD(G_ADOPT_ALL, !unsettled))
 		verdict(d, V_WAIT_SITES, FSM_NONE);

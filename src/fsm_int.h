@@ -58,6 +58,8 @@ struct fsm_act *fsm_request(
     struct fsm_ctx *, enum fsm_act_type, uint8_t, struct fsm_req *, int64_t);
 struct fsm_act *fsm_sql(struct fsm_ctx *, uint8_t, enum sql_kind, int64_t);
 struct fsm_act *fsm_tell(struct fsm_ctx *, enum fsm_text, uint8_t);
+void fsm_tell_epoch(
+    struct fsm_ctx *, enum fsm_text, uint8_t, uint64_t, enum fsm_proof);
 void fsm_count(struct fsm_ctx *, enum fsm_metric, uint8_t);
 void fsm_probe_now(struct fsm_ctx *, uint8_t, int64_t);
 
@@ -67,6 +69,7 @@ bool fsm_same_process(const struct fsm_proc *, const struct fsm_probe *);
 bool fsm_promotable(const struct fsm_conf *, uint8_t);
 bool fsm_core(const struct fsm_conf *, uint8_t);
 bool fsm_answers(const struct fsm_state *, uint8_t);
+bool fsm_unborn(const struct fsm_conf *, const struct fsm_state *);
 bool fsm_flags_current(const struct fsm_state *, uint8_t);
 bool fsm_may_write(const struct fsm_state *, uint8_t);
 bool fsm_known(const struct fsm_state *, uint8_t);
@@ -74,6 +77,7 @@ bool fsm_rel_bit(const struct fsm_state *, uint16_t, uint8_t);
 bool fsm_all_contains(const struct fsm_state *, uint8_t, uint8_t);
 bool fsm_recipient(const struct fsm_state *, uint8_t);
 int fsm_newest(const struct fsm_state *);
+const struct fsm_proc *fsm_epoch_proc(const struct fsm_state *, uint64_t);
 bool fsm_is_newest(const struct fsm_state *, uint8_t);
 uint8_t fsm_active(const struct fsm_conf *, const struct fsm_state *);
 unsigned fsm_rank(const struct fsm_conf *, uint8_t);

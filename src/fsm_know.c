@@ -66,6 +66,18 @@ fsm_answers(const struct fsm_state *s, uint8_t i)
 	    t->state != SS_UNREACHABLE;
 }
 
+/* No record, and nobody has answered yet: nothing was there to be lost. */
+bool
+fsm_unborn(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	uint8_t i;
+
+	for (i = 0; i < c->nsites; i++)
+		if (s->site[i].ever)
+			return false;
+	return s->rec_known && s->rec.active == FSM_NONE;
+}
+
 /*
  * No grant of ours can have changed the flags since they were read: none is
  * outstanding, and the reading began after the last one was settled.
@@ -131,6 +143,18 @@ fsm_newest(const struct fsm_state *s)
 		if (s->rec.unended[k].epoch == s->rec.epoch)
 			return k;
 	return -1;
+}
+
+/* The process of an unended epoch, NULL when it is none. */
+const struct fsm_proc *
+fsm_epoch_proc(const struct fsm_state *s, uint64_t epoch)
+{
+	int k;
+
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].epoch == epoch)
+			return &s->rec.unended[k].proc;
+	return NULL;
 }
 
 /* Site i runs the process of the newest epoch. */

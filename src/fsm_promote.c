@@ -145,7 +145,6 @@ void
 fsm_put_done(struct fsm_ctx *x, bool ok, bool unknown)
 {
 	struct fsm_state *s = x->s;
-	struct fsm_act *a;
 
 	memset(&s->put, 0, sizeof(s->put));
 	s->put_maybe = !ok && unknown;
@@ -160,8 +159,7 @@ fsm_put_done(struct fsm_ctx *x, bool ok, bool unknown)
 	s->my_granted = false;
 	if (s->put_promotion)
 		s->promoted_ms = x->now;
-	if ((a = fsm_tell(x, T_MINTED, FSM_NONE)) != NULL)
-		a->epoch = s->my_epoch;
+	fsm_tell_epoch(x, T_MINTED, FSM_NONE, s->my_epoch, P_NONE);
 }
 
 void

@@ -149,7 +149,6 @@ static void
 end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
 {
 	const struct fsm_epoch *e = &x->s->rec.unended[k];
-	struct fsm_act *a;
 
 	if (x->s->ended[k] != P_NONE)
 		return;
@@ -157,10 +156,7 @@ end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
 	if (e->site < x->c->nsites && x->s->site[e->site].ever &&
 	    fsm_same_process(&e->proc, &x->s->site[e->site].p))
 		x->s->site[e->site].quelled = true;
-	if ((a = fsm_tell(x, T_EPOCH_ENDED, e->site)) != NULL) {
-		a->epoch = e->epoch;
-		a->proof = (uint8_t)proof;
-	}
+	fsm_tell_epoch(x, T_EPOCH_ENDED, e->site, e->epoch, proof);
 }
 
 /* Words end epochs for good: the Pod that carries them will go. */
@@ -383,8 +379,7 @@ assert_answer(struct fsm_ctx *x, enum fsm_text text)
 {
 	struct fsm_act *a;
 
-	if ((a = fsm_tell(x, text, x->s->assert_site)) != NULL)
-		a->epoch = x->s->assert_epoch;
+	fsm_tell_epoch(x, text, x->s->assert_site, x->s->assert_epoch, P_NONE);
 	if ((a = fsm_emit(x, A_ANNOTATION_DEL, FSM_NONE)) != NULL)
 		a->key = FSM_ANN_ASSERT_DEAD;
 	x->s->assert_set = false;

@@ -87,7 +87,31 @@ fsm_text_warning(unsigned v)
 static const char *
 site_text(const struct fsm_conf *c, uint8_t i)
 {
-	return i < c->nsites ? c->site[i].name : "-";
+	return i < c->nsites ? c->site[i].name :
+	    i == FSM_FOREIGN ? "removed" :
+			       "-";
+}
+
+#define PART_LEN (NAME_LEN + 16)
+
+/* " of site x", with other words before the name; nothing without a site. */
+static const char *
+site_part(
+    const struct fsm_conf *c, uint8_t i, const char *words, char buf[PART_LEN])
+{
+	buf[0] = '\0';
+	if (i < c->nsites)
+		snprintf(buf, PART_LEN, "%s%s", words, c->site[i].name);
+	return buf;
+}
+
+/* The annotation that asserts a process dead, ready to be copied. */
+static void
+assert_text(const struct fsm_conf *c, uint8_t site, const char *uid,
+    uint64_t epoch, char *buf, size_t len)
+{
+	snprintf(buf, len, FSM_ANN_ASSERT_DEAD "=%s/%s/%llu",
+	    site_text(c, site), uid, (unsigned long long)epoch);
 }
 
 /* Why a promotion is blocked, in one clause; site is what is in the way. */
@@ -141,66 +165,69 @@ void
 fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, char *buf, size_t len)
 {
-	const char *site = site_text(c, d->site);
-	unsigned k;
+	const struct fsm_proc *proc = fsm_epoch_proc(s, d->epoch);
+	char part[PART_LEN], word[512];
 
-	for (k = 0; d->verdict == V_NO_PROOF && k < s->rec.n; k++)
-		if (s->rec.unended[k].epoch == d->epoch) {
-			snprintf(buf, len,
-			    "epoch %llu of site %s is not "
-			    "proven ended (no fence confirmed, no word of "
-			    "the kubelet that container %s terminated); "
-			    "bring it back, or when it is surely dead: " FSM_ANN_ASSERT_DEAD
-			    "=%s/%s/%llu",
-			    (unsigned long long)d->epoch, site,
-			    s->rec.unended[k].proc.container_id, site,
-			    s->rec.unended[k].proc.pod_uid,
-			    (unsigned long long)d->epoch);
-			return;
-		}
+	if (d->verdict == V_NO_PROOF && proc != NULL) {
+		assert_text(
+		    c, d->site, proc->pod_uid, d->epoch, word, sizeof(word));
+		snprintf(buf, len,
+		    "epoch %llu%s is not proven ended (no fence confirmed, no "
+		    "word of the kubelet that container %s terminated); bring "
+		    "it back, or when it is surely dead: %s",
+		    (unsigned long long)d->epoch,
+		    site_part(c, d->site, " of site ", part),
+		    proc->container_id, word);
+		return;
+	}
+	(void)site_part(c, d->site, "site ", part);
+	snprintf(buf, len, "%s%s%s", part, part[0] != '\0' ? ": " : "",
+	    block_text(d->verdict));
 	if (d->verdict == V_APPLIER_ERROR)
 		snprintf(buf, len,
-		    "site %s: %s; repair it, or drop what was "
+		    "%s: %s; repair it, or drop what was "
 		    "not applied: " FSM_ANN_OVERRIDE "=%s",
-		    site, block_text(d->verdict), site);
-	else
-		snprintf(buf, len, "site %s: %s", site, block_text(d->verdict));
+		    part, block_text(d->verdict), site_text(c, d->site));
 }
 
 void
 fsm_message(
     const struct fsm_conf *c, const struct fsm_act *a, char *buf, size_t len)
 {
-	const char *site = site_text(c, a->site);
+	const char *block = fsm_verdict_block(a->verdict);
+	char part[PART_LEN], word[512];
 
 	switch ((enum fsm_text)a->text) {
 	case T_NO_PROOF:
+		assert_text(
+		    c, a->site, a->proc.pod_uid, a->epoch, word, sizeof(word));
 		snprintf(buf, len,
-		    "NoProof: epoch %llu of site %s is not "
-		    "proven ended",
-		    (unsigned long long)a->epoch, site);
+		    "NoProof: epoch %llu%s is not proven ended; bring it "
+		    "back, or when it is surely dead: %s",
+		    (unsigned long long)a->epoch,
+		    site_part(c, a->site, " of site ", part), word);
 		break;
 	case T_BLOCKED:
-		snprintf(buf, len, "%s: site %s: %s",
-		    fsm_verdict_block(a->verdict) == NULL ?
-			"" :
-			fsm_verdict_block(a->verdict),
-		    site, block_text(a->verdict));
+		snprintf(buf, len, "%s%s: %s", block == NULL ? "" : block,
+		    site_part(c, a->site, ": site ", part),
+		    block_text(a->verdict));
 		break;
 	case T_EPOCH_ENDED:
-		snprintf(buf, len, "epoch %llu of site %s ended: %s",
-		    (unsigned long long)a->epoch, site,
+		snprintf(buf, len, "epoch %llu%s ended: %s",
+		    (unsigned long long)a->epoch,
+		    site_part(c, a->site, " of site ", part),
 		    fsm_proof_name(a->proof));
 		break;
 	case T_ASSERT_OK:
 	case T_ASSERT_REFUSED:
 	case T_MINTED:
-		snprintf(buf, len, "%s: epoch %llu, site %s",
-		    texts[a->text].msg, (unsigned long long)a->epoch, site);
+		snprintf(buf, len, "%s: epoch %llu%s", texts[a->text].msg,
+		    (unsigned long long)a->epoch,
+		    site_part(c, a->site, ", site ", part));
 		break;
 	case T_DECISION:
-		snprintf(buf, len, "%s: site %s", fsm_verdict_name(a->verdict),
-		    site);
+		snprintf(buf, len, "%s%s", fsm_verdict_name(a->verdict),
+		    site_part(c, a->site, ": site ", part));
 		break;
 	case T_SITE_STATE:
 	case T_UNBLOCKED:
@@ -222,7 +249,8 @@ fsm_message(
 	case T_PERSISTED:
 	case T_ACTION_FAILED:
 	case T_MAX:
-		snprintf(buf, len, "%s: site %s", fsm_text_msg(a->text), site);
+		snprintf(buf, len, "%s%s", fsm_text_msg(a->text),
+		    site_part(c, a->site, ": site ", part));
 		break;
 	}
 }

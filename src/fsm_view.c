@@ -74,12 +74,13 @@ tally(const struct fsm_conf *c, const struct fsm_state *s, struct tally *t)
 }
 
 static enum fsm_matrix
-matrix(const struct fsm_state *s, const struct tally *t)
+matrix(
+    const struct fsm_conf *c, const struct fsm_state *s, const struct tally *t)
 {
 	if (t->stray > 0)
 		return MX_DEGRADED;
 	if (t->unreachable == t->core)
-		return MX_TOTAL_LOSS;
+		return fsm_unborn(c, s) ? MX_STARTING : MX_TOTAL_LOSS;
 	if (t->writable > 1)
 		return MX_SPLIT_BRAIN;
 	if (t->unknown > 0)
@@ -97,7 +98,7 @@ fsm_matrix_of(const struct fsm_conf *c, const struct fsm_state *s)
 	struct tally t;
 
 	tally(c, s, &t);
-	return matrix(s, &t);
+	return matrix(c, s, &t);
 }
 
 /* The Events of the matrix, once per change that lasts. */
@@ -351,7 +352,7 @@ fsm_view(
 	memset(v, 0, sizeof(*v));
 	fsm_decide(c, s, &d);
 	tally(c, s, &t);
-	m = matrix(s, &t);
+	m = matrix(c, s, &t);
 	v->verdict = d.verdict;
 	v->active = v->dns = fsm_active(c, s);
 	v->effective = v->active != FSM_NONE ? v->active : effective(c, s);

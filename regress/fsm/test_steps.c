@@ -862,6 +862,62 @@ test_view_no_proof(void **state)
 	assert_true(v.wake_ms > NOW);
 }
 
+/* The Event of a missing proof has what a human may copy, the log too. */
+static void
+test_text(void **state)
+{
+	struct fsm_act a;
+	char buf[MSGTEXT_LEN + 1];
+	unsigned t;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_step(&m, NULL);
+	m.now += FSM_BLOCKED_SAY_MS;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_EVENT, T_NO_PROOF));
+	fsm_message(&m.c, mk_act(&m, A_EVENT, T_NO_PROOF), buf, sizeof(buf));
+	assert_non_null(strstr(buf, "assert-dead=a/pod-a/5"));
+	fsm_message(&m.c, mk_act(&m, A_LOG, T_NO_PROOF), buf, sizeof(buf));
+	assert_non_null(strstr(buf, "assert-dead=a/pod-a/5"));
+	assert_string_equal(fsm_text_msg(T_PROMOTING), "initiating failover");
+	/* nobody reads of a site that is none */
+	memset(&a, 0, sizeof(a));
+	a.site = FSM_NONE;
+	for (t = 0; t < T_MAX; t++) {
+		a.text = (uint8_t)t;
+		a.verdict = V_DIVERGENCE;
+		fsm_message(&m.c, &a, buf, sizeof(buf));
+		assert_null(strstr(buf, "site -"));
+		assert_true(buf[0] != '\0' && buf[strlen(buf) - 1] != ' ');
+	}
+}
+
+/* A new group whose Pods do not run yet has lost nothing. */
+static void
+test_unborn(void **state)
+{
+	struct fsm_view v;
+	uint8_t i;
+
+	(void)state;
+	mk_group(&m);
+	memset(&m.s.rec, 0, sizeof(m.s.rec));
+	m.s.rec.active = FSM_NONE;
+	for (i = 0; i < 3; i++) {
+		mk_state(&m, i, SS_UNREACHABLE);
+		m.s.site[i].ever = false;
+	}
+	m.s.rel.known = 0;
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.verdict, V_WAIT_SITES);
+	assert_string_equal(v.alert, "");
+	m.s.site[1].ever = true;
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.verdict, V_TOTAL_LOSS);
+}
+
 int
 main(void)
 {
@@ -888,6 +944,8 @@ main(void)
 		cmocka_unit_test(test_half_fenced),
 		cmocka_unit_test(test_override),
 		cmocka_unit_test(test_view_no_proof),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_unborn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
