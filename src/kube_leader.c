@@ -199,8 +199,8 @@ lease_done(struct kube *k, bool wrote, const struct kh_resp *p)
 	k->lease_req = NULL;
 	lease_answer(k, wrote, p);
 	lease_changed(k);
-	/* What was just found to be free is taken at once. */
-	if (!wrote && p->status != 0 && !k->lease.held &&
+	/* What was just found to be free, or deleted, is taken at once. */
+	if (!wrote && p->status != 0 && (!k->lease.held || k->lease.absent) &&
 	    lease_next(&k->lease, monotime_now().ns, 0, &b) != LD_GET)
 		event_active(k->lease_timer, EV_TIMEOUT, 0);
 	else

@@ -33,6 +33,8 @@ lease_init(struct lease *l, const char *identity, int64_t lease_ms,
 	l->renew_ms = renew_ms;
 	l->retry_ms = retry_ms;
 	(void)strlcpy(l->identity, identity, sizeof(l->identity));
+	(void)strlcpy(l->marked, identity, sizeof(l->marked));
+	(void)strlcat(l->marked, "~", sizeof(l->marked));
 }
 
 int64_t
@@ -50,7 +52,15 @@ lease_valid(const struct lease *l, int64_t now)
 static bool
 ours(const struct lease *l)
 {
-	return strcmp(l->holder, l->identity) == 0;
+	return strcmp(l->holder, l->identity) == 0 ||
+	    (l->maker && strcmp(l->holder, l->marked) == 0);
+}
+
+/* Then nobody else can begin to lead, whatever becomes of the object. */
+static bool
+leads(const struct lease *l, int64_t now)
+{
+	return l->leading && now < lease_deadline(l);
 }
 
 /* Made by us where none was, and too early to rule by it? */
@@ -81,7 +91,7 @@ takeable(const struct lease *l, int64_t now)
 enum lease_do
 lease_next(struct lease *l, int64_t now, int64_t wall_us, struct klease *b)
 {
-	bool create = l->known && l->absent;
+	bool create = l->known && l->absent, mark;
 
 	memset(b, 0, sizeof(*b));
 	/*
@@ -94,7 +104,9 @@ lease_next(struct lease *l, int64_t now, int64_t wall_us, struct klease *b)
 	if (!l->held || !ours(l))
 		l->acquire_us = wall_us;
 	b->resource_version = create ? NULL : l->rv;
-	b->holder = l->releasing ? "" : l->identity;
+	mark = create ? !leads(l, now) : !l->leading && now < l->guard_ns;
+	l->maker |= mark;
+	b->holder = l->releasing ? "" : mark ? l->marked : l->identity;
 	b->duration_s = l->releasing ? 1 : (l->lease_ms + 999) / 1000;
 	b->acquire_us = l->acquire_us;
 	b->renew_us = wall_us;
@@ -123,13 +135,6 @@ adopt(struct lease *l, const struct klease *o)
 	    strlcpy(l->rv, o->resource_version, sizeof(l->rv)) >= sizeof(l->rv))
 		l->known = false;
 	return moved;
-}
-
-/* Then nobody else can begin to lead, whatever becomes of the object. */
-static bool
-leads(const struct lease *l, int64_t now)
-{
-	return l->leading && now < lease_deadline(l);
 }
 
 void

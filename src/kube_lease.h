@@ -27,7 +27,9 @@
  * deadline. Who knows a holder that may still rule gives it a moment to make
  * the Lease again. Who makes it, and was not leading until then, leads only
  * after a renewal that was sent one lease duration after it was made: then
- * no holder of the one that was deleted can have any time left.
+ * no holder of the one that was deleted can have any time left. Until then
+ * the holder it writes is marked, so that another process of the same
+ * identity, begun after a crash, does not take the Lease for its own.
  */
 
 #ifndef KUBE_LEASE_H
@@ -44,7 +46,7 @@ enum lease_do { LD_GET, LD_CREATE, LD_UPDATE };
 
 struct lease {
 	int64_t lease_ms, renew_ms, retry_ms;
-	char identity[NAME_LEN + 1];
+	char identity[NAME_LEN + 1], marked[NAME_LEN + 1];
 	/* Ours. */
 	bool held, releasing;
 	int64_t sent_ns; /* of the last good renewal */
@@ -52,6 +54,7 @@ struct lease {
 	/* On the way to leading: what lease_begin() and so on keep. */
 	bool taking, listed, leading;
 	bool made;        /* a Lease that was absent, just now */
+	bool maker;       /* the marked identity means this process */
 	int64_t guard_ns; /* no leading on a renewal older than this */
 	/* The object, as last seen. */
 	bool known, absent;

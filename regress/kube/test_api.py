@@ -825,6 +825,27 @@ def test_lease_deleted():
     stop(first)
 
 
+@test
+def test_lease_deleted_healthy():
+    """Somebody deletes the Lease of a leader that is well: it goes on."""
+    a = leader()
+    b = drive(IDENTITY=fresh("op"))
+    b.expect("SYNCED", synced=True)
+    settle(b)
+    uid = c.get(LEASE)["metadata"]["uid"]
+    at = a.mark()
+    c.delete(LEASE)
+    wait_for("made again", 5, lambda: (o := c.get(LEASE)) and
+             o["metadata"]["uid"] != uid)
+    m = a.expect("LEASE", since=at, held=True)
+    a.expect("LEASE", since=a.mark(), held=True)
+    assert a.last("LEASE")["deadline_ns"] > m["deadline_ns"]
+    assert a.find("LEASE", since=at, held=False) is None
+    assert b.find("LEASE", held=True) is None
+    b.close()
+    stop(a)
+
+
 # ------------------------------------------------------------------ watches
 
 @test

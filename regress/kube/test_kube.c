@@ -466,10 +466,17 @@ test_lease_fresh(void **state)
 	turn_records(&a, &s, now + 8 * S, true);
 	/* The renewal that it waits for is sent when the guard ends. */
 	assert_in_range(lease_wait(&a, now + 14 * S, 0), 1000, 1001);
+	/* A process that was begun anew under the same name waits, too. */
+	assert_string_equal(s.holder, "a2~");
+	lease_init(&b, "a2", 15000, 10000, 2000);
+	for (int64_t t = now + 8 * S; t < now + 23 * S; t += S) {
+		turn_records(&b, &s, t, true);
+		assert_false(rules(&b, t));
+	}
 	lease_release(&a);
 	assert_false(a.held);
 	turn_records(&a, &s, now + 9 * S, true);
-	assert_string_equal(s.holder, "a2");
+	assert_string_equal(s.holder, "a2~");
 	lease_init(&b, "b", 15000, 10000, 2000);
 	for (int64_t t = now + 9 * S; t < now + 24 * S; t += S) {
 		turn_records(&b, &s, t, true);
@@ -543,8 +550,9 @@ test_lease_random(void **state)
 			if (random() % 8 != 0)
 				continue;
 			if (random() % 40 == 0) {
+				/* Most of them under the same name again. */
 				(void)snprintf(id, sizeof(id), "%d-%lld", i,
-				    seed % 2 == 0 ? (long long)now : 0);
+				    seed % 4 == 0 ? (long long)now : 0);
 				lease_init(&l[i], id, 3000, 2000, 400);
 			}
 			/* Unreachable for a while, now and then. */

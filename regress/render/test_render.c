@@ -270,6 +270,16 @@ status(void **state)
 	v = kstatus_render(
 	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
 	assert_int_equal(kstatus_diff(yyjson_doc_get_root(now), v), KS_MINOR);
+	/* What was not there at all, or is no more, is news. */
+	s[0].gtid[0] = '\0';
+	v = kstatus_render(
+	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
+	assert_int_equal(kstatus_diff(yyjson_doc_get_root(now), v), KS_CHANGED);
+	(void)strlcpy(s[0].gtid, SERVER_UUID ":1-10", sizeof(s[0].gtid));
+	s[0].last_seen_ms = 0;
+	v = kstatus_render(
+	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
+	assert_int_equal(kstatus_diff(yyjson_doc_get_root(now), v), KS_CHANGED);
 	s[0].replicating = false;
 	v = kstatus_render(
 	    doc, &k, g, s, 2, yyjson_doc_get_root(now), NOW_MS + 60000);
