@@ -57,6 +57,7 @@
 #define FSM_SQL_TIMEOUT_MS       5000 /* failover.md section 2 */
 #define FSM_ACK_GRACE_MS         1000 /* answer late: decide anew */
 #define FSM_RECORD_TIMEOUT_MS    10000
+#define FSM_PUT_LIFE_MS          60000  /* an API server gives up then */
 #define FSM_RETRY_MS             1000   /* spacing of a repeated action */
 #define FSM_DRAIN_POLL_MS        100    /* extra probes while draining */
 #define FSM_SUSPECT_POLL_MS      250    /* and after a lost connection */

@@ -145,6 +145,21 @@ pod_action(
 }
 
 /*
+ * The record may become another one yet, and list that Pod. The next put
+ * settles it; where none will come, time does.
+ */
+static bool
+put_pending(const struct fsm_ctx *x)
+{
+	const struct fsm_state *s = x->s;
+	bool last = x->c->deleting || s->rec.active == FSM_NONE;
+
+	return s->put_maybe &&
+	    !(last && s->put.seq == 0 &&
+		x->now - s->put_next_ms >= FSM_PUT_LIFE_MS);
+}
+
+/*
  * Our finalizer keeps a deleted Pod until the kubelet's word about its
  * container is in the record: as long as the record lists one of its epochs,
  * that word may still be needed.
@@ -153,7 +168,7 @@ static void
 release(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
 {
 	if (pod->pod_uid[0] == '\0' || !pod->deleting || !pod->finalizer ||
-	    x->s->put_maybe)
+	    put_pending(x))
 		return;
 	if (FSM_GUARD(G_POD_RELEASE, !holds_unended(x->s, pod->pod_uid)))
 		pod_action(x, A_POD_RELEASE, i, pod->pod_uid);

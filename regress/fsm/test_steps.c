@@ -462,6 +462,18 @@ test_put_unknown(void **state)
 	assert_null(mk_act(&m, A_POD_RELEASE, -1));
 	ack(m.s.put.seq, true);
 	assert_non_null(mk_act(&m, A_POD_RELEASE, -1));
+	/* the group is deleted: no further put will come */
+	mk_group(&m);
+	m.c.deleting = true;
+	m.s.site[1].pod[0].deleting = true;
+	m.s.put_maybe = true;
+	m.s.put_next_ms = NOW;
+	m.s.lease_deadline_ms = INT64_MAX / 1000000;
+	mk_step(&m, NULL);
+	assert_null(mk_act(&m, A_POD_RELEASE, -1));
+	m.now += FSM_PUT_LIFE_MS;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_POD_RELEASE, -1));
 }
 
 /* The record goes back in time: what is known is written again. */

@@ -296,6 +296,11 @@ on_site(int line, int i, bool on)
 		if (!on)
 			set_cut_op(i, false);
 		break;
+	case F_CUT_DONE:
+		s->cut_done = on;
+		if (!on)
+			set_cut_op(i, false);
+		break;
 	case F_CONFUSED:
 		if (on)
 			kubelet_confused(i);
@@ -389,6 +394,7 @@ on_rest(const struct script *l, bool on)
 	case F_ROGUE:
 	case F_FENCE:
 	case F_CUT_ON_GRANT:
+	case F_CUT_DONE:
 	case F_CONFUSED:
 	case F_ROLLBACK:
 	case F_SLOW:

@@ -129,6 +129,11 @@ const struct scenario scenarios[] = {
 		{ 6, 0, F_FENCE, S_ACTIVE, NULL }, { 7, 40, F_LOSSY, 0, NULL },
 		BLOCK(40, "NoProof") },
 	    NULL },
+	/* answered, but the flags in hand are older; then nothing gets there */
+	{ "cut-after-the-grant", 2, { C, C }, 90,
+	    { { 4, 50, F_CUT_DONE, 0, NULL }, { 5, 0, F_FENCE, S_ACTIVE, NULL },
+		BLOCK(40, "NoProof") },
+	    NULL },
 	{ "kubelet-loses-track", 2, { C, C }, 90,
 	    { { 5, 60, F_CUT_OP, S_ACTIVE, NULL },
 		{ 8, 70, F_CONFUSED, S_ACTIVE, NULL }, BLOCK(40, "NoProof") },

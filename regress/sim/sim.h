@@ -78,7 +78,7 @@ struct site {
 	/* faults */
 	bool node_off, cut_api, held;
 	bool slow_applier, bad_applier;
-	bool cut_on_grant;
+	bool cut_on_grant, cut_done;
 	bool cut_site[SITES_MAX];
 	/* a CLONE that runs into it */
 	int64_t clone_end;
@@ -180,6 +180,7 @@ struct ev {
 	X(F_LOSSY, "answers-lost")                          \
 	X(F_STALL, "statements-stall")                      \
 	X(F_CUT_ON_GRANT, "cut-operators-as-grant-is-sent") \
+	X(F_CUT_DONE, "cut-operators-after-the-grant")      \
 	X(F_CONFUSED, "kubelet-loses-track")                \
 	X(F_ROLLBACK, "kill-and-older-volume")              \
 	X(F_ASSERT, "assert-dead")                          \

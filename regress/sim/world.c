@@ -452,7 +452,8 @@ answer(const struct ev *q, enum sql_end end, int64_t limit)
 		uuid_text(s->v.uuid, e.fe.u.sql.server_uuid);
 		e.fe.u.sql.start_ms = measured_start(q->site);
 		e.fe.u.sql.clock_ms = node_clock(q->site);
-		e.fe.u.sql.flags_read = chance(70); /* reading back failed */
+		/* reading back fails */
+		e.fe.u.sql.flags_read = !s->cut_done && chance(70);
 		e.fe.u.sql.read_only = s->p.ro;
 		e.fe.u.sql.super_read_only = s->p.sro;
 	}
@@ -554,7 +555,8 @@ sql_at(const struct ev *q)
 	int o;
 
 	if (!op_reaches(&w->op[q->op], q->site) || s->p.frozen) {
-		answer(q, SE_UNKNOWN, 0);
+		/* no connection: nothing was sent */
+		answer(q, chance(50) ? SE_FAILED : SE_UNKNOWN, 0);
 		return;
 	}
 	if (!s->p.alive || w->now >= q->act.valid_until_ms ||
@@ -599,6 +601,7 @@ grant_at(const struct ev *q)
 {
 	struct site *s = &w->site[q->site];
 	struct ev e = *q;
+	int o;
 
 	if (!s->p.alive || s->p.id != q->proc)
 		return; /* the session died with its process */
@@ -616,6 +619,8 @@ grant_at(const struct ev *q)
 	}
 	if (op_reaches(&w->op[q->op], q->site))
 		answer(q, SE_DONE, q->limit);
+	for (o = 0; s->cut_done && o < OPS; o++)
+		w->op[o].cut_site[q->site] = true;
 }
 
 /* ---------------------------------------------------------- API server --- */
