@@ -27,7 +27,7 @@ def said(msg):
 
 # In the order in which a promotion goes through them.
 STEPS = (
-    ("the decision", said("promoting")),
+    ("the decision", said("initiating failover")),
     ("the receiver's stop", done("stop-receiver")),
     ("the record's write", said("record write")),
     ("the grant's sending", sent("grant")),
@@ -236,7 +236,7 @@ def away_during(t, g):
     t.hold(g, active)
     t.finally_(lambda: lab.fault("api-up", check=False))
     g.kill9(active)
-    tail.wait("promoting", 60, "promoting", interval=0.005)
+    tail.wait("initiating failover", 60, "promoting", interval=0.005)
     lab.fault("api-down")
     api.holds("for a while", 8, lambda: True)
     lab.fault("api-up")

@@ -6,7 +6,7 @@ from api import Failure, wait
 
 def decision_ns(tail):
     """When the operator, having its proofs, decided (boot ns)."""
-    r = tail.find(lambda r: r.get("msg") == "promoting")
+    r = tail.find(lambda r: r.get("msg") == "initiating failover")
     return lab.wall_to_boot(lab.parse_time(r["time"])) if r else None
 
 
