@@ -297,9 +297,11 @@ sql_effects(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 	case SQL_MAX:
 		break;
 	}
-	t->extra_ms = 0;
-	if (kind != SQL_EVICT && kind != SQL_FENCE)
-		fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
+	if (kind == SQL_EVICT || kind == SQL_FENCE)
+		return;
+	/* One that begins in this millisecond could not be told from older. */
+	t->acted_ms = x->now;
+	t->extra_ms = x->now + FSM_AFTER_MS;
 }
 
 static void

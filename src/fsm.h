@@ -60,6 +60,7 @@
 #define FSM_PUT_LIFE_MS          60000  /* an API server gives up then */
 #define FSM_RETRY_MS             1000   /* spacing of a repeated action */
 #define FSM_DRAIN_POLL_MS        100    /* extra probes while draining */
+#define FSM_AFTER_MS             2      /* a probe that is surely later */
 #define FSM_SUSPECT_POLL_MS      250    /* and after a lost connection */
 #define FSM_RESTART_MS           600000 /* a clone's recipient comes back */
 #define FSM_REPAIR_RETRY_MS      30000  /* rejoin after a failure */
@@ -514,6 +515,7 @@ struct fsm_site {
 	int64_t heard_ms;      /* a server refused a probe: it runs */
 	int64_t flags_ms;      /* flags in p were read by an action */
 	int64_t read_ms;       /* reading the flags in p began */
+	int64_t acted_ms;      /* an action was answered, but for fences */
 	bool ever;             /* p below holds a good probe */
 	struct fsm_probe p;    /* the last good one */
 	/* pods: current, and those that are being deleted */

@@ -195,9 +195,10 @@ set_up(struct fsm_ctx *x, uint8_t a)
 		advance(x, C_TIMEOUT);
 		return;
 	}
-	if (a != s->clone_from || x->d.verdict != V_HEALTHY ||
-	    !fsm_answers(s, a) || !fsm_answers(s, i) ||
-	    !s->site[i].p.read_only || !fsm_known(s, i) || !fsm_known(s, a) ||
+	if (fsm_stale(s, i) || a != s->clone_from ||
+	    x->d.verdict != V_HEALTHY || !fsm_answers(s, a) ||
+	    !fsm_answers(s, i) || !s->site[i].p.read_only || !fsm_known(s, i) ||
+	    !fsm_known(s, a) ||
 	    !FSM_GUARD(G_REJOIN_CONTAINED, (s->rel.exec_all[a] & BIT(i)) != 0))
 		return;
 	if ((act = fsm_sql(x, i, SQL_SET_SOURCE, FSM_SQL_TIMEOUT_MS)) != NULL)

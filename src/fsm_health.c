@@ -184,14 +184,19 @@ fsm_health_lost(struct fsm_ctx *x, uint8_t i)
 	t->extra_ms = x->now;
 }
 
-/* A restarted server is found soon, not at the next scheduled probe. */
+/*
+ * A restarted server is found soon, not at the next scheduled probe, and so is
+ * what an action did.
+ */
 void
 fsm_health_extra(struct fsm_ctx *x)
 {
 	uint8_t i;
 
 	for (i = 0; i < x->c->nsites; i++)
-		if (x->s->site[i].suspect &&
+		if (fsm_answers(x->s, i) && fsm_stale(x->s, i))
+			fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
+		else if (x->s->site[i].suspect &&
 		    x->s->site[i].state != SS_UNREACHABLE)
 			fsm_probe_now(x, i, FSM_SUSPECT_POLL_MS);
 }

@@ -72,6 +72,7 @@ bool fsm_answers(const struct fsm_state *, uint8_t);
 bool fsm_unborn(const struct fsm_conf *, const struct fsm_state *);
 bool fsm_flags_current(const struct fsm_state *, uint8_t);
 bool fsm_may_write(const struct fsm_state *, uint8_t);
+bool fsm_stale(const struct fsm_state *, uint8_t);
 bool fsm_known(const struct fsm_state *, uint8_t);
 bool fsm_rel_bit(const struct fsm_state *, uint16_t, uint8_t);
 bool fsm_all_contains(const struct fsm_state *, uint8_t, uint8_t);

@@ -101,6 +101,13 @@ fsm_may_write(const struct fsm_state *s, uint8_t i)
 	    (!t->p.read_only || !fsm_flags_current(s, i));
 }
 
+/* What is known of site i is older than what was done there last. */
+bool
+fsm_stale(const struct fsm_state *s, uint8_t i)
+{
+	return s->site[i].p.sent_ms <= s->site[i].acted_ms;
+}
+
 /* The GTID sets of site i are known. */
 bool
 fsm_known(const struct fsm_state *s, uint8_t i)

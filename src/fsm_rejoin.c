@@ -99,7 +99,7 @@ mutate(struct fsm_ctx *x, uint8_t i, uint8_t a, enum sql_kind kind)
 	if (t->conv != CV_MUTATION_FAILED)
 		t->conv = CV_PENDING;
 	t->diverged = false;
-	if (x->now < t->repair_ms || !x->c->creds ||
+	if (fsm_stale(x->s, i) || x->now < t->repair_ms || !x->c->creds ||
 	    (act = fsm_sql(x, i, kind, FSM_SQL_TIMEOUT_MS)) == NULL)
 		return;
 	if (kind == SQL_SET_SOURCE) {

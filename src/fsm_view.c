@@ -321,6 +321,12 @@ wake(const struct fsm_conf *c, const struct fsm_state *s,
 			wait = FSM_SUSPECT_POLL_MS;
 	if (s->step == ST_DRAIN || s->step == ST_STOP_RECEIVER)
 		wait = FSM_DRAIN_POLL_MS;
+	for (i = 0; i < c->nsites; i++)
+		if (fsm_answers(s, i) && fsm_stale(s, i) &&
+		    s->site[i].extra_ms - s->now_ms < wait)
+			wait = s->site[i].extra_ms > s->now_ms ?
+			    s->site[i].extra_ms - s->now_ms :
+			    1;
 	return s->now_ms + wait;
 }
 

@@ -112,6 +112,9 @@ test_failover(void **state)
 	assert_int_equal(a->site, 1);
 	assert_false(m.o.put_promotion);
 	answer_sql(1, a, SE_DONE, true);
+	fsm_view(&m.c, &m.s, &v);
+	m.now = v.wake_ms; /* looked at again, but surely later */
+	mk_step(&m, NULL);
 	assert_non_null(mk_act(&m, A_PROBE_NOW, -1));
 	m.s.put.seq = 0;
 	m.s.put_next_ms = 0;
@@ -307,6 +310,30 @@ test_endless_lease(void **state)
 		mk_step(&m, &ev);
 	}
 	assert_false(m.s.site[0].grant_open);
+}
+
+/* A statement is not sent again on what was read before it was done. */
+static void
+test_repair_stale(void **state)
+{
+	const struct fsm_act *a;
+
+	(void)state;
+	mk_group(&m);
+	m.s.site[1].p.source = 2;
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_STOP_REPLICA);
+	assert_non_null(a);
+	answer_sql(1, a, SE_DONE, true);
+	for (; m.now < NOW + 1900; m.now += 100) {
+		mk_step(&m, NULL);
+		assert_null(mk_act(&m, A_SQL, SQL_STOP_REPLICA));
+	}
+	m.s.site[1].p.io = IO_NO;
+	m.s.site[1].p.sql = false;
+	probe_again(0);
+	probe_again(1);
+	assert_non_null(mk_act(&m, A_SQL, SQL_SET_SOURCE));
 }
 
 /* A probe that began in the millisecond of another reading is older. */
@@ -939,6 +966,7 @@ main(void)
 		cmocka_unit_test(test_lease_flap),
 		cmocka_unit_test(test_grant_forgotten),
 		cmocka_unit_test(test_endless_lease),
+		cmocka_unit_test(test_repair_stale),
 		cmocka_unit_test(test_same_millisecond),
 		cmocka_unit_test(test_demoted),
 		cmocka_unit_test(test_put_refused),
