@@ -131,11 +131,24 @@ kubelet(int i, int k)
 		pod_gone(i, k);
 }
 
+/*
+ * Only the last two are kept. One that nobody could read before it is dropped
+ * leaves a human to say what is dead.
+ */
 static void
-add_word(struct fsm_pod *r, int64_t finished, bool unknown)
+add_word(struct pod *p, int64_t finished, bool unknown)
 {
-	if (r->nwords == 2)
+	struct fsm_pod *r = &p->real;
+	int k;
+
+	if (r->nwords == 2) {
+		for (k = 0; k < p->api.nwords; k++)
+			if (strcmp(p->api.word[k].container_id,
+				r->word[1].container_id) == 0)
+				break;
+		w->unknown_word = w->unknown_word || k == p->api.nwords;
 		r->nwords = 1;
+	}
 	memmove(&r->word[1], &r->word[0], sizeof(r->word[0]));
 	memset(&r->word[0], 0, sizeof(r->word[0]));
 	memcpy(
@@ -156,7 +169,7 @@ kubelet_confused(int i)
 	if (!s->p.alive || s->cur == -1)
 		return;
 	r = &s->pod[s->cur].real;
-	add_word(r, node_clock(i) + 2000, true);
+	add_word(&s->pod[s->cur], node_clock(i) + 2000, true);
 	r->ctr_state = CTR_TERMINATED;
 	kubelet_report(i, s->cur, 100);
 }
@@ -230,7 +243,7 @@ proc_die(int i, const char *why)
 		/* After a power cut the kubelet may only find that it is gone */
 		unknown = s->node_off && chance(50);
 		w->unknown_word = w->unknown_word || unknown;
-		add_word(r, node_clock(i), unknown);
+		add_word(&s->pod[s->cur], node_clock(i), unknown);
 		r->ctr_state = CTR_TERMINATED;
 		kubelet_report(i, s->cur, 100 + rnd(1400));
 	}
