@@ -222,3 +222,72 @@ mk_acts(const struct mk *m, enum fsm_act_type type, int kind)
 	}
 	return n;
 }
+
+void
+mk_answer(struct mk *m, uint8_t site, const struct fsm_act *a, enum sql_end end,
+    bool ro)
+{
+	const struct fsm_probe *p = &m->s.site[site].p;
+	struct fsm_event ev = { .type = E_SQL_DONE, .site = site };
+
+	ev.u.sql.seq = a->seq;
+	ev.u.sql.kind = a->kind;
+	ev.u.sql.end = (uint8_t)end;
+	memcpy(ev.u.sql.pod_uid, p->pod_uid, sizeof(ev.u.sql.pod_uid));
+	memcpy(
+	    ev.u.sql.server_uuid, p->server_uuid, sizeof(ev.u.sql.server_uuid));
+	ev.u.sql.start_ms = p->start_ms;
+	ev.u.sql.clock_ms = WALL + m->now - NOW;
+	ev.u.sql.flags_read = end == SE_DONE;
+	ev.u.sql.read_only = ev.u.sql.super_read_only = ro;
+	mk_step(m, &ev);
+}
+
+void
+mk_probe(struct mk *m, uint8_t site)
+{
+	struct fsm_probe p = m->s.site[site].p;
+	struct fsm_event ev = { .type = E_PROBE, .site = site, .u.probe = &p };
+
+	m->now += 10;
+	p.sent_ms = m->now - 5;
+	mk_step(m, &ev);
+}
+
+void
+mk_written(struct mk *m, const struct fsm_record *put)
+{
+	struct fsm_record r = *put;
+	struct fsm_event ev = { .type = E_RECORD, .u.record = &r };
+
+	r.version++;
+	mk_step(m, &ev);
+}
+
+void
+mk_ack(struct mk *m, uint64_t seq, bool ok)
+{
+	struct fsm_event ev = { .type = E_ACK };
+
+	ev.u.ack.seq = seq;
+	ev.u.ack.ok = ok;
+	mk_step(m, &ev);
+}
+
+void
+mk_lease(struct mk *m, bool held)
+{
+	struct fsm_event ev = { .type = E_LEASE };
+
+	ev.u.lease.held = held;
+	ev.u.lease.deadline_ms = held ? m->now + 10000 : 0;
+	mk_step(m, &ev);
+}
+
+void
+mk_read(struct mk *m, const struct fsm_record *r)
+{
+	struct fsm_event ev = { .type = E_RECORD, .u.record = r };
+
+	mk_step(m, &ev);
+}

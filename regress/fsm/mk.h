@@ -46,4 +46,13 @@ void mk_step(struct mk *, struct fsm_event *);
 unsigned mk_acts(const struct mk *, enum fsm_act_type, int kind);
 const struct fsm_act *mk_act(const struct mk *, enum fsm_act_type, int kind);
 
+/* The answers of the workers to what a step asked for, each one step. */
+void
+mk_answer(struct mk *, uint8_t, const struct fsm_act *, enum sql_end, bool);
+void mk_probe(struct mk *, uint8_t);
+void mk_written(struct mk *, const struct fsm_record *);
+void mk_read(struct mk *, const struct fsm_record *);
+void mk_ack(struct mk *, uint64_t, bool);
+void mk_lease(struct mk *, bool);
+
 #endif /* MK_H */
