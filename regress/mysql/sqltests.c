@@ -226,13 +226,37 @@ t_fence_that_waits(void **state)
 	"SELECT LENGTH(received_transaction_set)>0 FROM "  \
 	"performance_schema.replication_connection_status"
 
+/* A human's word: what b received and did not apply may go. */
+static void
+human_drops(void)
+{
+	char set[GTID_LEN + 1];
+	struct m_sql *s;
+	struct m_probe *p;
+
+	h_set_source(port_b, port_a, SE_DONE);
+	h_until_replicating(port_b);
+	(void)h_ask(SRV_B, "STOP REPLICA SQL_THREAD");
+	(void)strlcpy(set, h_probe(port_b, true)->retrieved, sizeof(set));
+	(void)h_ask(SRV_A, "INSERT INTO app.t VALUES(4)");
+	do
+		p = h_probe(port_b, true);
+	while (strcmp(p->retrieved, set) == 0);
+	h_expect(port_b, SQL_STOP_RECEIVER, SE_DONE);
+	s = h_request(port_b, SQL_RESET_REPLICA);
+	s->drop_received = true;
+	assert_int_equal(h_sql(s)->end, SE_DONE);
+	h_clear();
+	assert_false(h_probe(port_b, true)->has_repl);
+	assert_string_equal(h_ask(SRV_B, "SELECT COUNT(*) FROM app.t"), "3");
+}
+
 /* b follows a; what it received and did not apply is never thrown away. */
 void
 t_follow(void **state)
 {
 	const struct m_sql_done *d;
 	struct m_probe *p;
-	struct m_sql *s;
 	char set[GTID_LEN + 1];
 
 	(void)state;
@@ -287,22 +311,7 @@ t_follow(void **state)
 	assert_string_equal(p->retrieved, set);
 	h_until(SRV_B, "SELECT COUNT(*) FROM app.t", "3");
 
-	/* A human's word: what was received and not applied may go. */
-	h_set_source(port_b, port_a, SE_DONE);
-	h_until_replicating(port_b);
-	(void)h_ask(SRV_B, "STOP REPLICA SQL_THREAD");
-	(void)strlcpy(set, h_probe(port_b, true)->retrieved, sizeof(set));
-	(void)h_ask(SRV_A, "INSERT INTO app.t VALUES(4)");
-	do
-		p = h_probe(port_b, true);
-	while (strcmp(p->retrieved, set) == 0);
-	h_expect(port_b, SQL_STOP_RECEIVER, SE_DONE);
-	s = h_request(port_b, SQL_RESET_REPLICA);
-	s->drop_received = true;
-	assert_int_equal(h_sql(s)->end, SE_DONE);
-	h_clear();
-	assert_false(h_probe(port_b, true)->has_repl);
-	assert_string_equal(h_ask(SRV_B, "SELECT COUNT(*) FROM app.t"), "3");
+	human_drops();
 
 	/* Drained: the whole of a promotion. */
 	h_set_source(port_b, port_a, SE_DONE);
