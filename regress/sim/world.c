@@ -242,7 +242,9 @@ proc_die(int i, const char *why)
 		r = &s->pod[s->cur].real;
 		/* After a power cut the kubelet may only find that it is gone */
 		unknown = s->node_off && chance(50);
-		w->unknown_word = w->unknown_word || unknown;
+		/* nor do whole seconds tell of a life as short as that */
+		w->unknown_word =
+		    w->unknown_word || unknown || w->now - s->p.start < 2000;
 		add_word(&s->pod[s->cur], node_clock(i), unknown);
 		r->ctr_state = CTR_TERMINATED;
 		kubelet_report(i, s->cur, 100 + rnd(1400));
