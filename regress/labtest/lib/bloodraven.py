@@ -178,8 +178,10 @@ def start_seconds():
     first probe of any site."""
     p = wait_leader()
     cid = lab.container(p, CONTAINER)["containerID"]
-    pid = lab.pids_of(cid)[0]
-    with open("/proc/%d/stat" % pid) as f:
+    pids = lab.pids_of(cid)
+    if not pids:
+        return None     # the status still names the container that was killed
+    with open("/proc/%d/stat" % pids[0]) as f:
         ticks = int(f.read().rsplit(") ", 1)[1].split()[19])
     start_ns = ticks * 10**9 // os.sysconf("SC_CLK_TCK")
     tail = lab.PodLog(NS, p["metadata"]["name"], CONTAINER)
