@@ -29,7 +29,9 @@
 #include "group_int.h"
 
 /* A step that wants more than FSM_ACTS_MAX actions is continued so often. */
-#define STEPS_MAX 8
+#define TICK_MAX_MS 60000
+#define FOREIGN_MS  3000 /* Pods of removed sites are looked at again */
+#define STEPS_MAX   8
 
 int64_t
 wall_ms(void)
@@ -72,8 +74,10 @@ static void
 timer_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct fsm_event ev = { .type = E_TICK };
+	struct group *g = arg;
 
-	group_step(arg, &ev);
+	group_step(g, &ev);
+	g->foreign = group_feed_foreign(g);
 }
 
 static void
@@ -84,8 +88,10 @@ arm(struct group *g)
 
 	if (ms < 1)
 		ms = 1;
-	if (ms > 60000)
-		ms = 60000;
+	if (ms > TICK_MAX_MS)
+		ms = TICK_MAX_MS;
+	if (g->foreign && ms > FOREIGN_MS)
+		ms = FOREIGN_MS;
 	tv.tv_sec = ms / 1000;
 	tv.tv_usec = ms % 1000 * 1000;
 	evtimer_add(g->timer, &tv);

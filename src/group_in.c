@@ -35,62 +35,64 @@ site_or_foreign(const struct group *g, const char *name)
 	return i == -1 ? FSM_FOREIGN : (uint8_t)i;
 }
 
+static void
+fill_record(
+    const struct group *g, const struct m_record *m, struct fsm_record *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->version = m->version;
+	r->epoch = m->epoch;
+	r->active = site_or_foreign(g, m->active);
+	(void)strlcpy(r->server_uuid, m->server_uuid, sizeof(r->server_uuid));
+	r->n = (uint8_t)m->n_unended;
+	for (unsigned i = 0; i < m->n_unended; i++) {
+		const struct m_epoch *e = &m->unended[i];
+
+		r->unended[i].epoch = e->epoch;
+		r->unended[i].site = site_or_foreign(g, e->site);
+		(void)strlcpy(r->unended[i].proc.pod_uid, e->pod_uid,
+		    sizeof(r->unended[i].proc.pod_uid));
+		(void)strlcpy(r->unended[i].proc.container_id, e->container_id,
+		    sizeof(r->unended[i].proc.container_id));
+		(void)strlcpy(r->unended[i].proc.server_uuid, e->server_uuid,
+		    sizeof(r->unended[i].proc.server_uuid));
+		r->unended[i].proc.start_ms = e->proc_start_ms;
+	}
+	r->last_failover_s = m->last_failover_s;
+	r->last_target = site_or_foreign(g, m->last_failover_target);
+}
+
 void
 group_feed_record(struct group *g, const struct m_record *m)
 {
 	struct fsm_event ev = { .type = E_RECORD };
 	static struct fsm_record r;
 
-	memset(&r, 0, sizeof(r));
-	r.version = m->version;
-	r.epoch = m->epoch;
-	r.active = site_or_foreign(g, m->active);
-	(void)strlcpy(r.server_uuid, m->server_uuid, sizeof(r.server_uuid));
-	r.n = (uint8_t)m->n_unended;
-	for (unsigned i = 0; i < m->n_unended; i++) {
-		const struct m_epoch *e = &m->unended[i];
-
-		r.unended[i].epoch = e->epoch;
-		r.unended[i].site = site_or_foreign(g, e->site);
-		(void)strlcpy(r.unended[i].proc.pod_uid, e->pod_uid,
-		    sizeof(r.unended[i].proc.pod_uid));
-		(void)strlcpy(r.unended[i].proc.container_id, e->container_id,
-		    sizeof(r.unended[i].proc.container_id));
-		(void)strlcpy(r.unended[i].proc.server_uuid, e->server_uuid,
-		    sizeof(r.unended[i].proc.server_uuid));
-		r.unended[i].proc.start_ms = e->proc_start_ms;
-	}
-	r.last_failover_s = m->last_failover_s;
-	r.last_target = site_or_foreign(g, m->last_failover_target);
+	fill_record(g, m, &r);
 	ev.u.record = &r;
 	group_step_rel(g, &ev);
 }
 
-/*
- * A read from before our last write that comes late, or a cluster that was
- * restored from a backup: the core knows which. Until it has taken the older
- * one, the sets of the newer one stay, which ask for more.
- */
-static void
-older_record(struct group *g, const struct m_record *m)
+/* Pods of sites that are no more: an epoch of theirs may be unended. */
+bool
+group_feed_foreign(struct group *g)
 {
-	struct fsm_event ev = { .type = E_TICK };
+	struct gpod *p;
+	bool any = false;
 
-	if (!g->have_conf)
-		return;
-	group_feed_record(g, m);
-	if (g->fs.rec.version != m->version)
-		return;
-	log_ev(LL_WARN, "record of an older version accepted", KVS("fg", g->fg),
-	    KVU("version", m->version), KVU("was", g->rec.version));
-	g->rec = *m;
-	group_step_rel(g, &ev);
+	TAILQ_FOREACH (p, &g->pods, entry)
+		if (group_site(g, p->site) == -1) {
+			any = true;
+			group_feed_pod(g, p);
+		}
+	return any;
 }
 
 void
 groups_record(struct groups *gs, const struct m_record *m)
 {
 	struct group *g = groups_find(gs, m->group);
+	static struct fsm_record r;
 
 	if (g == NULL)
 		return;
@@ -99,14 +101,26 @@ groups_record(struct groups *gs, const struct m_record *m)
 		    "restored lastFailover from out-of-band "
 		    "annotations",
 		    KVS("fg", g->fg), KVS("target", m->last_failover_target));
-	if (g->have_rec && m->version < g->rec.version) {
-		older_record(g, m);
+	fill_record(g, m, &r);
+	switch (g->have_conf && g->have_rec ? fsm_reading_of(&g->fs, &r) :
+					      FSM_READ_TAKE) {
+	case FSM_READ_OLD:
 		return;
+	case FSM_READ_KEEP:
+		log_ev(LL_WARN, "record of an older version found",
+		    KVS("fg", g->fg), KVU("version", m->version),
+		    KVU("was", g->rec.version));
+		g->rec.version = m->version;
+		break;
+	case FSM_READ_TAKE:
+		g->rec = *m;
+		g->have_rec = true;
+		break;
 	}
-	g->rec = *m;
-	g->have_rec = true;
-	if (g->have_conf)
-		group_feed_record(g, m);
+	if (!g->have_conf)
+		return;
+	group_feed_record(g, m);
+	(void)group_feed_foreign(g);
 }
 
 /* ------------------------------------------------------------------ Pods --- */

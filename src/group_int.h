@@ -73,6 +73,7 @@ struct group {
 	bool told;      /* by the present kube-watcher */
 	bool deleting;
 	bool released;
+	bool foreign; /* Pods of sites that are configured no more */
 	bool creds;
 	struct m_group_conf conf;
 	struct fsm_conf fc;
@@ -119,6 +120,8 @@ int64_t mono_ms(void);
 /* group_in.c: tell the core again what is kept here. */
 void group_feed_record(struct group *, const struct m_record *);
 void group_feed_requests(struct group *);
+/* Pods of sites that are configured no more; whether there are any. */
+bool group_feed_foreign(struct group *);
 void group_pod_gone(struct group *, struct gpod *);
 void group_feed_pod(struct group *, const struct gpod *);
 /* The site's index by name, -1 when it is not configured. */
