@@ -395,9 +395,11 @@ take(struct fsm_ctx *x, const struct fsm_event *ev)
 		    sizeof(s->assert_uid));
 		break;
 	case E_OVERRIDE:
+		/* Told again by each list: that is no new word. */
+		if (ev->u.override != s->override)
+			s->override_sent = false;
 		s->override =
 		    ev->u.override < x->c->nsites ? ev->u.override : FSM_NONE;
-		s->override_sent = false;
 		break;
 	case E_DNS:
 		s->dns_ok = ev->u.dns_ok;

@@ -319,7 +319,8 @@ reset_replica(struct fsm_ctx *x, uint8_t i)
 	drop = !fsm_rel_bit(s, s->rel.drained, i) && s->override == i;
 	if ((a = fsm_sql(x, i, SQL_RESET_REPLICA, FSM_SQL_TIMEOUT_MS)) == NULL)
 		return;
-	a->drop_received = s->override_sent = drop;
+	a->drop_received = drop;
+	s->override_sent = s->override_sent || drop;
 }
 
 /*
@@ -333,8 +334,11 @@ fsm_override_used(struct fsm_ctx *x)
 	struct fsm_act *a;
 	uint8_t i = s->override;
 
-	if (i >= x->c->nsites || !s->override_sent || !fsm_can_act(x) ||
-	    !fsm_answers(s, i) || s->site[i].p.has_repl)
+	if (i >= x->c->nsites || !fsm_can_act(x) || !fsm_answers(s, i) ||
+	    s->site[i].p.has_repl)
+		return;
+	/* Or a predecessor used it up: the site has become the active one. */
+	if (!s->override_sent && !(s->rec.active == i && fsm_is_newest(s, i)))
 		return;
 	s->override = FSM_NONE;
 	s->override_sent = false;

@@ -426,15 +426,8 @@ prober_died(struct group *g)
 void
 groups_worker_died(struct groups *gs, unsigned proc)
 {
-	struct group *g;
-
 	if (proc == PROC_KUBE)
 		unmark(gs);
-	if (proc != PROC_MYSQL)
-		return;
-	TAILQ_FOREACH (g, &gs->list, entry)
-		if (g->have_conf)
-			prober_died(g);
 }
 
 void
@@ -446,6 +439,9 @@ groups_resend(struct groups *gs, unsigned proc)
 	TAILQ_FOREACH (g, &gs->list, entry) {
 		if (proc == PROC_MYSQL) {
 			group_send_probe(g, true);
+			/* Not at its death: what is decided anew must find it. */
+			if (g->have_conf)
+				prober_died(g);
 			memset(&ask, 0, sizeof(ask));
 			(void)strlcpy(ask.group, g->uid, sizeof(ask.group));
 			parent_send(gs->parent, PROC_KUBE, MSG_CREDS_ASK, &ask);

@@ -195,6 +195,11 @@ lease_begin(struct lease *l, int64_t now)
 			l->held = false;
 		return false;
 	}
+	/* What was listed while the guard ran, a predecessor may have replaced. */
+	if (!l->leading && l->guard_ns != 0 && l->sent_ns >= l->guard_ns) {
+		l->guard_ns = 0;
+		l->taking = l->listed = false;
+	}
 	if (l->taking)
 		return false;
 	l->taking = true;

@@ -261,9 +261,12 @@ put_step(struct kgroup *g, yyjson_val *obj)
 void
 krecord_put(struct kgroup *g, const struct m_record_put *m)
 {
+	static const struct kh_resp unknown = { .sent = true };
+
 	if (g->put != NULL) {
+		/* Of that one it is not known whether it will land. */
 		kube_ack(
-		    g->k, g->uid, m->seq, NULL, "another put is under way");
+		    g->k, g->uid, m->seq, &unknown, "another put is under way");
 		return;
 	}
 	if ((g->put = calloc(1, sizeof(*g->put))) == NULL)

@@ -322,11 +322,11 @@ test_prober_died(void **state)
 	for (unsigned i = 0; i < g->fc.nsites; i++)
 		open += g->fs.site[i].sql.seq != 0;
 	assert_int_not_equal(open, 0);
+	nsent[MSG_PROBE_GROUP] = nsent[MSG_CREDS_ASK] = 0;
 	groups_worker_died(gs, PROC_MYSQL);
+	groups_resend(gs, PROC_MYSQL);
 	for (unsigned i = 0; i < g->fc.nsites; i++)
 		assert_int_equal(g->fs.site[i].sql.seq, 0);
-	nsent[MSG_PROBE_GROUP] = nsent[MSG_CREDS_ASK] = 0;
-	groups_resend(gs, PROC_MYSQL);
 	assert_int_equal(nsent[MSG_PROBE_GROUP], 1);
 	assert_int_equal(nsent[MSG_CREDS_ASK], 1);
 }
