@@ -236,7 +236,7 @@ def away_during(t, g):
     t.hold(g, active)
     t.finally_(lambda: lab.fault("api-up", check=False))
     g.kill9(active)
-    tail.wait("initiating failover", 60, "promoting", interval=0.005)
+    tail.wait("a promotion", 60, "initiating failover", interval=0.005)
     lab.fault("api-down")
     api.holds("for a while", 8, lambda: True)
     lab.fault("api-up")
