@@ -1023,8 +1023,10 @@ def test_foreign_objects():
         eprint(f"    600 foreign objects of 100 KB, {what}: anonymous "
                f"{s['anonKiB']} KiB, heap {s['heapBytes'] // 1024} KiB, "
                f"JSON {s['jsonBytes'] // 1024} KiB")
-    assert after["anonKiB"] < before["anonKiB"] + 512, (before, after)
-    assert during["anonKiB"] < before["anonKiB"] + 512, (before, during)
+    # Equal processes differ by up to 2 MiB in what their sockets and TLS
+    # hold; one object in thirty that was kept would show.
+    assert after["anonKiB"] < before["anonKiB"] + 2048, (before, after)
+    assert during["anonKiB"] < before["anonKiB"] + 2048, (before, during)
     stop(d)
 
 
