@@ -374,8 +374,8 @@ sweep(struct groups *gs)
 	}
 }
 
-static void
-unmark(struct groups *gs)
+void
+groups_kube_died(struct groups *gs)
 {
 	struct group *g;
 	struct gpod *p;
@@ -421,13 +421,6 @@ prober_died(struct group *g)
 			group_step(g, &ev);
 		}
 	}
-}
-
-void
-groups_worker_died(struct groups *gs, unsigned proc)
-{
-	if (proc == PROC_KUBE)
-		unmark(gs);
 }
 
 void

@@ -47,8 +47,8 @@ void groups_lease(struct groups *, const struct m_lease *);
 /* All watches have listed once: what is absent does not exist. */
 void groups_synced(struct groups *, bool synced);
 
-/* A worker died: what it was asked to do has an unknown end. */
-void groups_worker_died(struct groups *, unsigned proc);
+/* kube-watcher died: what its successor does not tell by SYNCED is gone. */
+void groups_kube_died(struct groups *);
 /* A worker came back knowing nothing: tell it all again. */
 void groups_resend(struct groups *, unsigned proc);
 

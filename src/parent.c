@@ -57,12 +57,6 @@ struct parent {
 	struct m_http_state http_state;
 };
 
-const struct conf *
-parent_conf(const struct parent *p)
-{
-	return &p->conf;
-}
-
 struct event_base *
 parent_base(const struct parent *p)
 {
@@ -205,8 +199,8 @@ parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 		/* Its renewals ended with it; the deadline stands as it is. */
 		p->synced = false;
 		groups_synced(p->groups, false);
+		groups_kube_died(p->groups);
 	}
-	groups_worker_died(p->groups, id);
 }
 
 /* ------------------------------------------------------------- messages --- */

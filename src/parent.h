@@ -36,7 +36,6 @@ int parent_run(const struct conf *);
  */
 void
 parent_send(struct parent *, unsigned proc, uint32_t type, const void *msg);
-const struct conf *parent_conf(const struct parent *);
 struct event_base *parent_base(const struct parent *);
 
 /* ------------------------------------------------------ parent_files.c --- */

@@ -47,7 +47,6 @@
 /* ------------------------------------------------------- a played parent --- */
 
 static struct event_base *base;
-static struct conf conf;
 static struct groups *gs;
 static unsigned nsent[MSG_AFTER_LAST];
 static struct m_record_put put;
@@ -70,12 +69,6 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 		probe_group = *(const struct m_probe_group *)msg;
 	else if (type == MSG_GROUP_STATUS && proc == PROC_KUBE)
 		status = *(const struct m_group_status *)msg;
-}
-
-const struct conf *
-parent_conf(const struct parent *p)
-{
-	return &conf;
 }
 
 struct event_base *
@@ -323,7 +316,6 @@ test_prober_died(void **state)
 		open += g->fs.site[i].sql.seq != 0;
 	assert_int_not_equal(open, 0);
 	nsent[MSG_PROBE_GROUP] = nsent[MSG_CREDS_ASK] = 0;
-	groups_worker_died(gs, PROC_MYSQL);
 	groups_resend(gs, PROC_MYSQL);
 	for (unsigned i = 0; i < g->fc.nsites; i++)
 		assert_int_equal(g->fs.site[i].sql.seq, 0);
@@ -338,7 +330,7 @@ test_sweep(void **state)
 	struct group *g = groups_find(gs, UID_G);
 
 	groups_synced(gs, false);
-	groups_worker_died(gs, PROC_KUBE);
+	groups_kube_died(gs);
 	tell_conf();
 	tell_pod("iad", POD_A, "10.0.0.1");
 	groups_synced(gs, true);
