@@ -34,6 +34,7 @@
 #define BR_FIELD_MANAGER "bloodraven"
 #define BR_LEASE         "bloodraven.shipstream.io"
 
+#define BR_LINK_PORT     8090 /* of a sidecar: the link (link.c) */
 #define SITES_MAX        16 /* api.md 1.1: 2..16 items */
 #define SITES_MIN        2
 #define GROUPS_MAX       1024 /* roadmap 11 */

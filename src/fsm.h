@@ -37,6 +37,7 @@
 #include <stdint.h>
 
 #include "br.h"
+#include "lease.h"
 
 #define FSM_NONE                 0xff /* no site */
 #define FSM_FOREIGN              0xfe /* one that is not configured */
@@ -281,6 +282,7 @@ struct fsm_epoch {
 	uint64_t epoch;
 	uint8_t site; /* FSM_FOREIGN: not configured */
 	struct fsm_proc proc;
+	struct lease_terms terms; /* guard 0: without a lease */
 };
 
 /*
@@ -340,6 +342,26 @@ struct fsm_probe {
 	uint32_t sql_errno;
 };
 
+/* What a site's sidecar and guard said last (wire.def: W_REPORT, W_GUARD). */
+struct fsm_guard {
+	char pod_uid[UID_LEN + 1];
+	/* the sidecar, as a voter */
+	uint64_t memory; /* voter id, 0: nothing was heard */
+	uint64_t promised, heard;
+	uint64_t yes_epoch;
+	int64_t yes_age_ms; /* -1: none */
+	bool mysql_ok;
+	/* the guard; 0: none is there */
+	uint64_t guard;
+	uint32_t incarnation;
+	bool running;
+	uint32_t ended; /* largest incarnation that it waited for */
+	bool initialising, hung, read_only, disk_full;
+	char server_uuid[UID_LEN + 1];
+	int64_t start_ms;
+	uint64_t held, revoked;
+};
+
 /* The kubelet's word about an ended container. */
 struct fsm_word {
 	char container_id[CID_LEN + 1];
@@ -380,7 +402,11 @@ struct fsm_pod {
 	X(E_SQL_DONE, "sql done")               \
 	X(E_ASSERT_DEAD, "assert dead")         \
 	X(E_OVERRIDE, "override applier error") \
-	X(E_DNS, "dns")
+	X(E_DNS, "dns")                         \
+	X(E_GUARD, "guard")                     \
+	X(E_LINK, "link")                       \
+	X(E_PROMISE, "promise")                 \
+	X(E_ASK, "ask")
 #define X(id, name) id,
 enum fsm_event_type { FSM_EVENTS(X) E_MAX };
 #undef X
@@ -427,6 +453,16 @@ struct fsm_event {
 		} assert_dead;
 		uint8_t override; /* site, FSM_NONE: removed */
 		bool dns_ok;
+		const struct fsm_guard *guard; /* E_GUARD */
+		bool link_up;                  /* E_LINK */
+		struct {                       /* E_PROMISE */
+			uint64_t voter, epoch;
+			int64_t age_ms;
+		} promise;
+		struct { /* E_ASK: a guard asks the leader */
+			uint64_t epoch, guard, nonce;
+			uint32_t incarnation;
+		} ask;
 	} u;
 };
 
@@ -442,7 +478,12 @@ struct fsm_event {
 	X(A_DNS_WANT, "dns want")             \
 	X(A_ANNOTATION_DEL, "annotation del") \
 	X(A_METRIC, "metric")                 \
-	X(A_PROBE_NOW, "probe now")
+	X(A_PROBE_NOW, "probe now")           \
+	/* the epoch's signed terms, to the guard and to its voters */ \
+	X(A_OFFER, "offer")                   \
+	X(A_REVOKE, "revoke")                 \
+	X(A_PROMISE_ASK, "ask for promise")   \
+	X(A_RENEW, "renew")
 #define X(id, name) id,
 enum fsm_act_type { FSM_ACTS(X) A_MAX };
 #undef X
@@ -470,6 +511,8 @@ struct fsm_act {
 	const char *key;
 	/* A_METRIC */
 	uint8_t metric;
+	/* A_RENEW: the question's */
+	uint64_t nonce;
 };
 
 #define FSM_ACTS_MAX 64 /* 16 sites: fence, evict, event, log each */

@@ -25,12 +25,20 @@
 #include "privsep.h"
 
 /* Process ids; the masks say who may send and receive. */
-enum { PROC_PARENT = PS_PARENT, PROC_KUBE, PROC_MYSQL, PROC_DNS, PROC_HTTP };
+enum {
+	PROC_PARENT = PS_PARENT,
+	PROC_KUBE,
+	PROC_MYSQL,
+	PROC_DNS,
+	PROC_HTTP,
+	PROC_LINK
+};
 #define P_PARENT (1u << PROC_PARENT)
 #define P_KUBE   (1u << PROC_KUBE)
 #define P_MYSQL  (1u << PROC_MYSQL)
 #define P_DNS    (1u << PROC_DNS)
 #define P_HTTP   (1u << PROC_HTTP)
+#define P_LINK   (1u << PROC_LINK)
 
 #define STRUCT(n)
 #define MSG(id, n, from, to, ph) MSG_##id,
