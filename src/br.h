@@ -35,6 +35,13 @@
 #define BR_LEASE         "bloodraven.shipstream.io"
 
 #define BR_LINK_PORT     8090 /* of a sidecar: the link (link.c) */
+/*
+ * Who says nothing new on a link says so this often (W_REPORT, W_OPERATOR),
+ * by the group's peerCheckInterval; the other end closes a link on which it
+ * heard nothing for BR_LINK_DEAD_MS.
+ */
+#define BR_LINK_BEAT_MS(check) ((check) < 2000 ? 500 : 1000)
+#define BR_LINK_DEAD_MS(check) (2 * BR_LINK_BEAT_MS(check) + 500)
 #define SITES_MAX        16 /* api.md 1.1: 2..16 items */
 #define SITES_MIN        2
 #define GROUPS_MAX       1024 /* roadmap 11 */
