@@ -32,7 +32,6 @@
 
 #include "dns.h"
 #include "kube.h"
-#include "metrics.h"
 #include "procs.h"
 
 #define DNS_API      "/apis/externaldns.k8s.io/v1alpha1"
@@ -64,7 +63,7 @@ struct dns {
 	struct zones zones;
 	void (*send)(void *, uint32_t, const void *);
 	void *send_arg;
-	int64_t asked_ns;
+	struct kclient client;
 	bool has_token; /* else it waits for the first */
 };
 
@@ -378,51 +377,10 @@ dns_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 	dns_message(dns, type, msg);
 }
 
-static void
-send_metric(void *arg, const struct m_metric *m)
-{
-	struct dns *d = arg;
-
-	d->send(d->send_arg, MSG_METRIC, m);
-}
-
-static void
-on_request(void *arg, const char *verb, const char *resource, long status)
-{
-	struct metric_sink sink = { send_metric, arg };
-	char code[8];
-
-	(void)snprintf(code, sizeof(code), "%ld", status);
-	(void)metric_add(
-	    &sink, M_API_REQUESTS, 1, ML("dns-writer", verb, resource, code));
-}
-
-static void
-on_401(void *arg)
-{
-	struct dns *d = arg;
-	struct m_token_ask m = { .refused = true };
-	int64_t now = monotime_now().ns;
-
-	if (now < d->asked_ns + INT64_C(1000000000))
-		return;
-	d->asked_ns = now;
-	d->send(d->send_arg, MSG_TOKEN_ASK, &m);
-}
-
 struct dns *
 dns_new(struct event_base *base, const struct m_kube_conf *conf,
     void (*send)(void *, uint32_t, const void *), void *arg)
 {
-	struct kh_conf c = {
-		.host = conf->host,
-		.ip = conf->ip,
-		.port = conf->port,
-		.ca = conf->ca.data,
-		.ca_len = conf->ca.len,
-		.on_request = on_request,
-		.on_401 = on_401,
-	};
 	struct dns *d;
 
 	if ((d = calloc(1, sizeof(*d))) == NULL)
@@ -431,8 +389,10 @@ dns_new(struct event_base *base, const struct m_kube_conf *conf,
 	d->send = send;
 	d->send_arg = arg;
 	RB_INIT(&d->zones);
-	c.arg = d;
-	if ((d->kh = kh_new(base, &c)) == NULL) {
+	d->client.worker = "dns-writer";
+	d->client.send = send;
+	d->client.send_arg = arg;
+	if ((d->kh = kclient_open(&d->client, base, conf)) == NULL) {
 		free(d);
 		return NULL;
 	}

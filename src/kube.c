@@ -34,7 +34,6 @@
 #include <string.h>
 
 #include "kube.h"
-#include "metrics.h"
 #include "procs.h"
 
 static struct kube *kube; /* of this process */
@@ -201,38 +200,6 @@ on_result(void *arg, bool answered)
 			kgroup_revive(g);
 }
 
-static void
-send_metric(void *arg, const struct m_metric *m)
-{
-	kube_tell(arg, MSG_METRIC, m);
-}
-
-static void
-on_request(void *arg, const char *verb, const char *resource, long status)
-{
-	struct metric_sink sink = { send_metric, arg };
-	char code[8];
-
-	(void)snprintf(code, sizeof(code), "%ld", status);
-	(void)metric_add(
-	    &sink, M_API_REQUESTS, 1, ML("kube-watcher", verb, resource, code));
-}
-
-static void
-on_401(void *arg)
-{
-	struct kube *k = arg;
-	struct m_token_ask m = { .refused = true };
-	int64_t now = monotime_now().ns;
-
-	/* Once for the burst that one stale token causes. */
-	if (now < k->asked_ns + INT64_C(1000000000))
-		return;
-	k->asked_ns = now;
-	log_ev(LL_WARN, "API server refused the token");
-	kube_tell(k, MSG_TOKEN_ASK, &m);
-}
-
 /* ---------------------------------------------------------------- messages */
 
 static void
@@ -343,20 +310,14 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
     void *arg)
 {
 	struct kube *k;
-	struct kh_conf c = {
-		.host = conf->host,
-		.ip = conf->ip,
-		.port = conf->port,
-		.ca = conf->ca.data,
-		.ca_len = conf->ca.len,
-		.on_result = on_result,
-		.on_request = on_request,
-		.on_401 = on_401,
-	};
 
 	if ((k = calloc(1, sizeof(*k))) == NULL)
 		fatal("calloc");
-	c.arg = k;
+	k->client.worker = "kube-watcher";
+	k->client.send = send;
+	k->client.send_arg = arg;
+	k->client.on_result = on_result;
+	k->client.result_arg = k;
 	k->base = base;
 	k->conf = *conf;
 	k->conf.ca.len = 0;
@@ -364,7 +325,7 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 	k->send_arg = arg;
 	RB_INIT(&k->groups);
 	TAILQ_INIT(&k->waiting);
-	if ((k->kh = kh_new(base, &c)) == NULL) {
+	if ((k->kh = kclient_open(&k->client, base, conf)) == NULL) {
 		free(k);
 		return NULL;
 	}

@@ -38,6 +38,7 @@
 #include <sys/queue.h>
 #include <sys/tree.h>
 
+#include "kube_client.h"
 #include "kube_http.h"
 #include "kube_json.h"
 #include "kube_lease.h"
@@ -198,6 +199,7 @@ struct kube {
 	/* Where messages to the parent go. */
 	void (*send)(void *, uint32_t type, const void *msg);
 	void *send_arg;
+	struct kclient client;
 
 	struct lease lease;
 	struct event *lease_timer, *deadline_timer;
@@ -205,7 +207,6 @@ struct kube {
 	bool leader; /* told the parent so */
 	unsigned release_waits;
 	bool api_ok, api_told, synced, synced_told;
-	int64_t asked_ns; /* for a newer token */
 
 	struct kgroups groups;
 	unsigned ngroups;

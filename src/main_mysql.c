@@ -19,8 +19,6 @@
  * only, see procs.c.
  */
 
-#include <stdio.h>
-
 #include "procs.h"
 
 static const struct ps_proc workers[] = {
@@ -32,20 +30,8 @@ static const struct ps_proc workers[] = {
 	    .user = "nobody" },
 };
 
-static const struct ps_conf conf = {
-	.procs = workers,
-	.nprocs = PS_NITEMS(workers),
-	.schema = &msg_schema,
-#ifdef DISABLE_SANDBOX
-	.no_sandbox = true,
-#endif
-	.level = LL_INFO,
-};
-
 int
 main(int argc, char **argv)
 {
-	ps_worker_main(argc, argv, &conf);
-	fprintf(stderr, "bloodraven-mysql is started by bloodraven(8)\n");
-	return 1;
+	return workers_main(argc, argv, workers, PS_NITEMS(workers));
 }

@@ -55,6 +55,8 @@ void parent_on_death(struct ps *, unsigned id, int wstatus, void *arg);
 /* Programs beside bloodraven that hold some of the workers. */
 #define PROG_KUBE  "bloodraven-kube"
 #define PROG_MYSQL "bloodraven-mysql"
+/* workers.c: main() of such a program, with its own part of the table. */
+int workers_main(int argc, char **argv, const struct ps_proc *, size_t n);
 
 extern const struct ps_proc procs[];
 /* For ps_worker_main and, with level and arg filled in, ps_start. */
