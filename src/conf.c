@@ -27,10 +27,13 @@
 
 #include "conf.h"
 
-/* Kubernetes' defaults of leader election (resources.md section 16). */
-#define LEASE_MS 15000
-#define RENEW_MS 10000
-#define RETRY_MS 2000
+/*
+ * Kubernetes' defaults of leader election are 15, 10 and 2 s. A standby shall
+ * take over within 6 s of a crash; three renewals may fail meanwhile.
+ */
+#define LEASE_MS 5000
+#define RENEW_MS 3500
+#define RETRY_MS 500
 
 enum {
 	OPT_LEADER_ELECT = 256,

@@ -252,6 +252,7 @@ lease_send(struct kube *k)
 		c.method = KH_PUT;
 		break;
 	}
+	c.deadline_ms = lease_patience(&k->lease);
 	if (c.method != KH_GET) {
 		b.ns = k->conf.namespace;
 		b.name = BR_LEASE;

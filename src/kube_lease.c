@@ -227,6 +227,12 @@ lease_lead(struct lease *l, int64_t now)
 }
 
 int64_t
+lease_patience(const struct lease *l)
+{
+	return l->renew_ms / 2 > l->retry_ms ? l->renew_ms / 2 : l->retry_ms;
+}
+
+int64_t
 lease_wait(const struct lease *l, int64_t now, uint32_t rnd)
 {
 	int64_t left, ms = l->retry_ms;
@@ -236,7 +242,11 @@ lease_wait(const struct lease *l, int64_t now, uint32_t rnd)
 		left = (l->guard_ns - now) / NS_PER_MS;
 		if (!l->known || (guarded(l) && left < 0))
 			return ms / 8;
-		return guarded(l) && left < ms ? left + 1 : ms;
+		if (guarded(l))
+			return left < ms ? left + 1 : ms;
+		/* One that failed is made good at once. */
+		left = (l->sent_ns - now) / NS_PER_MS + ms;
+		return left < 0 ? 0 : left < ms ? left : ms;
 	}
 	/* A standby looks twice as often, and when the holder runs out. */
 	ms = ms / 2 - (int64_t)(rnd % 256) * ms / 2048;

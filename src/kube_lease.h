@@ -95,6 +95,11 @@ bool lease_begin(struct lease *, int64_t now_ns);
 void lease_listed(struct lease *, int64_t now_ns, bool records);
 /* Does leading begin now? True once. */
 bool lease_lead(struct lease *, int64_t now_ns);
+/*
+ * Milliseconds that one request may take: one that hangs, on a connection that
+ * broke without a word, leaves time for another.
+ */
+int64_t lease_patience(const struct lease *);
 /* Milliseconds until the next look or renewal. rnd spreads them. */
 int64_t lease_wait(const struct lease *, int64_t now_ns, uint32_t rnd);
 
