@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The write lease (bloodraven-fencing(7)): three pure machines that together
  * make silence a proof. No I/O, no malloc, no clock, no log; flat, so that the
@@ -36,11 +35,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEASE_VOTERS_MAX 16
-#define LEASE_YES_MAX    8
-#define LEASE_OPERATOR   1 /* voter id of whoever leads; others are random */
-#define LEASE_NEVER      INT64_MIN
-#define LEASE_FOREVER    INT64_MAX
+#define LEASE_VOTERS_MAX    16
+#define LEASE_YES_MAX       8
+#define LEASE_OPERATOR      1 /* voter id of whoever leads; others are random */
+#define LEASE_NEVER         INT64_MIN
+#define LEASE_FOREVER       INT64_MAX
+
+#define LEASE_MAX_MS        86400000
+#define LEASE_FENCE_MAX_MS  1000
+#define LEASE_MARGIN_MIN_MS 200
+/* Without a lease the guard reads the flags so often, or more often. */
+#define LEASE_LOOK_MS       1000
+/* So long after its end the killer stays armed: a grant may come late. */
+#define LEASE_LATE_MS       5000
 
 /* One epoch's terms: minted by the leader, signed, never changed. */
 struct lease_terms {
@@ -82,10 +89,12 @@ struct lease_guard {
 	struct lease_hold next; /* cur's successor, while it has no quorum */
 	bool held;              /* cur had its quorum, and it has not run out */
 	/* mysqld as seen over the local socket */
-	int64_t local_ms; /* sending of the last query that was answered */
-	bool read_only;   /* both flags ON, as that answer said */
-	int64_t lost_ms;  /* since when there is no lease */
-	int64_t kill_ms;  /* SIGKILL then; LEASE_FOREVER: no */
+	int64_t local_ms;  /* sending of the last query that was answered */
+	bool read_only;    /* both flags ON, as that answer said */
+	int64_t lost_ms;   /* since when there is no lease */
+	bool late;         /* a grant sent before that may still come */
+	uint32_t fence_ms; /* F of the lease held last */
+	int64_t kill_ms;   /* not confirmed read-only: SIGKILL then */
 };
 
 enum lease_offer { LO_TAKEN, LO_KNOWN, LO_REFUSED };
@@ -97,8 +106,8 @@ void lease_guard_started(struct lease_guard *, int64_t now);
 /* It was waited for. */
 void lease_guard_ended(struct lease_guard *, int64_t now);
 /* Terms as signed by the leader. */
-enum lease_offer
-lease_guard_offer(struct lease_guard *, const struct lease_terms *, int64_t now);
+enum lease_offer lease_guard_offer(
+    struct lease_guard *, const struct lease_terms *, int64_t now);
 /* Whether to ask voters now: a hung server does not renew. */
 bool lease_guard_may_ask(const struct lease_guard *, int64_t now);
 /* A voter's yes to a question that was sent at sent_ms. */
@@ -107,8 +116,8 @@ void lease_guard_yes(struct lease_guard *, uint64_t epoch, uint64_t voter,
 /* Signed by the leader: that epoch and all before it are over. */
 void lease_guard_revoke(struct lease_guard *, uint64_t epoch, int64_t now);
 /* mysqld answered a local query sent at sent_ms. */
-void lease_guard_local(struct lease_guard *, int64_t sent_ms, bool read_only,
-    int64_t now);
+void lease_guard_local(
+    struct lease_guard *, int64_t sent_ms, bool read_only, int64_t now);
 /* End of the lease in force: LEASE_NEVER when none is held. */
 int64_t lease_guard_deadline(const struct lease_guard *);
 /* Epoch in force now, 0: none. */
@@ -126,11 +135,11 @@ int64_t lease_guard_kill_ms(const struct lease_guard *);
 /* ----------------------------------------------------------- the voter --- */
 
 struct lease_voter {
-	uint64_t id;       /* of its memory: the file that holds its promises */
-	bool informed;     /* remembers, or was told by a leader since start */
+	uint64_t id;   /* of its memory: the file that holds its promises */
+	bool informed; /* remembers, or was told by a leader since start */
 	int64_t start_ms;
 	uint64_t promised; /* on disk before anybody hears of it */
-	uint64_t heard;    /* largest epoch it ever heard of; on disk likewise */
+	uint64_t heard; /* largest epoch it ever heard of; on disk likewise */
 	struct {
 		uint64_t epoch;
 		int64_t ms;
@@ -189,5 +198,12 @@ lease_auth_missing(const struct lease_auth *, const struct lease_terms *);
  */
 int64_t lease_auth_over_ms(const struct lease_auth *,
     const struct lease_terms *, uint32_t max_lease_ms, uint32_t max_fence_ms);
+/*
+ * The same of a server that has no lease any more, but may have met a grant
+ * until grants_end_ms: its guard sees that within LEASE_LOOK_MS and fences.
+ * The proof needs both times to have passed.
+ */
+int64_t lease_auth_late_ms(
+    int64_t grants_end_ms, uint32_t max_lease_ms, uint32_t max_fence_ms);
 
 #endif /* LEASE_H */
