@@ -230,6 +230,9 @@ struct ps;        /* the parent's view of all */
 #define SB_LISTEN    0x0002 /* accept4(2) on sockets opened before */
 #define SB_THREADS   0x0004 /* clone(2) with CLONE_THREAD only */
 #define SB_READFILES 0x0008 /* openat(2) O_RDONLY below sb_paths[] */
+/* socket(2): AF_UNIX, SOCK_STREAM; connect. Keeps the root directory. */
+#define SB_UNIX      0x0010
+#define SB_WRITEFD   0x0020 /* pwrite64(2), fdatasync(2): files opened before */
 
 struct sandbox {
 	unsigned allow; /* SB_* */
@@ -340,6 +343,11 @@ int ps_worker_send(struct ps_worker *, uint32_t type, const void *msg, int fd);
  * Returns 0, or -1 with ETIMEDOUT, or ENOMSG: the parent has sent all it had.
  */
 int ps_worker_recv(struct ps_worker *, uint32_t type, void *out, int *fd);
+/*
+ * Frames that the parent has not taken yet. For workers that pass on what
+ * others send: a full queue is fatal, so they stop reading long before.
+ */
+size_t ps_worker_queued(const struct ps_worker *);
 /* Leave the loop and exit 0 after the queue was flushed. */
 void ps_worker_stop(struct ps_worker *);
 

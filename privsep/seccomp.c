@@ -142,7 +142,9 @@ static const struct call allowed[] = {
 	/* By profile. */
 	CN(accept, SB_LISTEN),
 	CN(accept4, SB_LISTEN),
-	CN(connect, SB_INET),
+	CN(connect, SB_INET | SB_UNIX),
+	CN(fdatasync, SB_WRITEFD),
+	CN(pwrite64, SB_WRITEFD),
 	CN(fstatfs, SB_READFILES),
 	CN(getdents64, SB_READFILES),
 	CN(inotify_add_watch, SB_READFILES),
@@ -330,6 +332,17 @@ add_inet(scmp_filter_ctx ctx)
 	    BITS(1, type, SOCK_STREAM), INT(2, 0)));
 }
 
+/* A path to connect to is not the filter's to see; Landlock rules none. */
+static int
+add_unix(scmp_filter_ctx ctx)
+{
+	const uint64_t type =
+	    0xffffffffU & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return (ALLOW(ctx, socket, INT(0, AF_UNIX), BITS(1, type, SOCK_STREAM),
+	    INT(2, 0)));
+}
+
 /* Threads, never processes. Without the right pthread_create says EAGAIN. */
 static int
 add_threads(scmp_filter_ctx ctx, unsigned allow)
@@ -361,7 +374,8 @@ seccomp_allow_list(unsigned allow)
 	if (add_tables(ctx, allow) == -1 || add_self(ctx) == -1 ||
 	    add_fds(ctx, allow) == -1 || add_sending(ctx) == -1 ||
 	    add_threads(ctx, allow) == -1 ||
-	    (allow & SB_INET && add_inet(ctx) == -1))
+	    (allow & SB_INET && add_inet(ctx) == -1) ||
+	    (allow & SB_UNIX && add_unix(ctx) == -1))
 		goto out;
 	if ((err = seccomp_load(ctx)) < 0) {
 		errno = -err;

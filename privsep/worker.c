@@ -253,6 +253,12 @@ wait_go(struct ps_worker *w)
 	}
 }
 
+size_t
+ps_worker_queued(const struct ps_worker *w)
+{
+	return (w->chan.nframes);
+}
+
 void
 ps_worker_stop(struct ps_worker *w)
 {
@@ -289,7 +295,8 @@ close_sandbox(struct ps_worker *w)
 	/* Asked while /proc can be seen. */
 	if (sandbox_single_threaded() == -1)
 		fatal("set-up left threads behind");
-	if (sandbox_drop(w->proc->user, sb->allow & SB_READFILES) == -1)
+	if (sandbox_drop(w->proc->user, sb->allow & (SB_READFILES | SB_UNIX)) ==
+	    -1)
 		fatal("cannot drop privileges to %s",
 		    w->proc->user != NULL ? w->proc->user : "(none)");
 	/* A change of credentials cleared it; and see that we did not miss. */

@@ -145,7 +145,7 @@ struct http_ops {
  * "" and "0" mean no such server: 0 is returned and *out is NULL. addr gets
  * what it is bound to. Returns -1 with errno.
  */
-#define HTTP_ADDR_LEN 56
+#define HTTP_ADDR_LEN 56 /* NET_ADDR_LEN */
 int http_listen(struct event_base *, enum http_srv, const char *where,
     const struct http_ops *, struct http_listener **out,
     char addr[static HTTP_ADDR_LEN]);

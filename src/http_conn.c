@@ -30,7 +30,6 @@
 
 #include <netinet/in.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
@@ -242,20 +241,6 @@ evict_one(struct http_listener *l)
 }
 
 static void
-set_remote(struct http_conn *c, const struct sockaddr_storage *ss)
-{
-	const struct sockaddr_in *sin = (const void *)ss;
-	const struct sockaddr_in6 *sin6 = (const void *)ss;
-
-	http_addr_format(ss, c->remote);
-	memset(&c->addr, 0, sizeof(c->addr));
-	if (ss->ss_family == AF_INET6)
-		c->addr = sin6->sin6_addr;
-	else
-		memcpy(&c->addr, &sin->sin_addr, sizeof(sin->sin_addr));
-}
-
-static void
 conn_new(struct http_listener *l, int fd, const struct sockaddr_storage *ss)
 {
 	struct http_conn *c;
@@ -269,7 +254,8 @@ conn_new(struct http_listener *l, int fd, const struct sockaddr_storage *ss)
 	}
 	c->listener = l;
 	c->fd = fd;
-	set_remote(c, ss);
+	net_format(ss, c->remote);
+	net_in6(ss, &c->addr);
 	TAILQ_INSERT_TAIL(&l->conns, c, entry);
 	l->nconns++;
 	c->phase = HP_HEAD;

@@ -28,6 +28,7 @@
 #include <netinet/in.h>
 
 #include "http.h"
+#include "net.h"
 
 struct event;
 
@@ -82,8 +83,5 @@ struct http_listener {
 
 /* Take what waits at the port. */
 void http_accept(struct http_listener *);
-/* "1.2.3.4:5" or "[::1]:5"; an IPv4 address in IPv6 as IPv4. */
-void
-http_addr_format(const struct sockaddr_storage *, char[static HTTP_ADDR_LEN]);
 
 #endif /* HTTP_CONN_H */

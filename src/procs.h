@@ -45,6 +45,11 @@ int http_setup(struct ps_worker *);
 void http_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox http_sandbox;
 
+/* link.c: frames between Pods; holds no key. */
+int link_setup(struct ps_worker *);
+void link_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
+extern const struct sandbox link_sandbox;
+
 /* parent.c: everything that workers tell the parent. */
 void parent_dispatch(
     struct ps *, unsigned from, uint32_t type, void *msg, int fd, void *arg);
