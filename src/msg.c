@@ -22,69 +22,24 @@
 
 #include "msg.h"
 
-#define FIELD_OF(f, t, p) { #f, t, offsetof(struct_t, f), 0, (p), NULL },
-#define STRUCT(n)                                            \
-	static const struct codec_desc *n##_desc(void)       \
-	{                                                    \
-		typedef struct n struct_t;                   \
-		static const struct codec_field fields[] = {
-#define MSG(id, n, from, to, ph) STRUCT(n)
-#define BOOL(f)                  FIELD_OF(f, CT_BOOL, 0)
-#define I64(f)                   FIELD_OF(f, CT_I64, 0)
-#define U32(f)                   FIELD_OF(f, CT_U32, 0)
-#define U32MAX(f, m)             FIELD_OF(f, CT_U32, m)
-#define U64(f)                   FIELD_OF(f, CT_U64, 0)
-#define STR(f, m)                FIELD_OF(f, CT_STR, m)
-#define BYTES(f, m)              FIELD_OF(f, CT_BYTES, m)
-#define SECRET(f)                FIELD_OF(f, CT_SECRET, SECRET_MAX)
-#define ARR(f, t, m)                                                           \
-	{ #f, CT_ARRAY, offsetof(struct_t, n_##f), offsetof(struct_t, f), (m), \
-		t##_desc },
-#define END(n)                                                                 \
-	}                                                                      \
-	;                                                                      \
-	static const struct codec_desc desc = { #n, fields, PS_NITEMS(fields), \
-		sizeof(struct_t) };                                            \
-	return &desc;                                                          \
-	}
-#include "msg.def"
-#undef STRUCT
-#undef MSG
-#undef BOOL
-#undef I64
-#undef U32
-#undef U32MAX
-#undef U64
-#undef STR
-#undef BYTES
-#undef SECRET
-#undef ARR
-#undef END
+#define DEFS_FILE "msg.def"
+#define DEFS_DESCS
+#include "defs.h"
 
-#define STRUCT(n)
-#define MSG(id, n, from, to, ph)                         \
+#define DEFS_FILE "msg.def"
+#define DEFS_LIST
+#define DEFS_ITEM(id, n, from, to, ph)                   \
 	{ MSG_##id, #id, (from), (to), (ph), n##_desc },
-#define BOOL(f)
-#define I64(f)
-#define U32(f)
-#define U32MAX(f, m)
-#define U64(f)
-#define STR(f, m)
-#define BYTES(f, m)
-#define SECRET(f)
-#define ARR(f, t, m)
-#define END(n)
 static const struct ps_msg msgs[] = {
-#include "msg.def"
+#include "defs.h"
 };
-#undef MSG
-#undef END
 
 /* The largest struct, computed as the size of a union of all. */
-#define MSG(id, n, from, to, ph) struct n u_##n;
-#define END(n)
+#define DEFS_FILE "msg.def"
+#define DEFS_LIST
+#define DEFS_ITEM(id, n, from, to, ph) struct n u_##n;
 union msg_any {
-#include "msg.def"
+#include "defs.h"
 };
 
 const struct ps_schema msg_schema = {

@@ -33,76 +33,25 @@ enum {
 	PROC_HTTP,
 	PROC_LINK
 };
-#define P_PARENT (1u << PROC_PARENT)
-#define P_KUBE   (1u << PROC_KUBE)
-#define P_MYSQL  (1u << PROC_MYSQL)
-#define P_DNS    (1u << PROC_DNS)
-#define P_HTTP   (1u << PROC_HTTP)
-#define P_LINK   (1u << PROC_LINK)
+#define P_PARENT  (1u << PROC_PARENT)
+#define P_KUBE    (1u << PROC_KUBE)
+#define P_MYSQL   (1u << PROC_MYSQL)
+#define P_DNS     (1u << PROC_DNS)
+#define P_HTTP    (1u << PROC_HTTP)
+#define P_LINK    (1u << PROC_LINK)
 
-#define STRUCT(n)
-#define MSG(id, n, from, to, ph) MSG_##id,
-#define BOOL(f)
-#define I64(f)
-#define U32(f)
-#define U32MAX(f, m)
-#define U64(f)
-#define STR(f, m)
-#define BYTES(f, m)
-#define SECRET(f)
-#define ARR(f, t, m)
-#define END(n)
+#define DEFS_FILE "msg.def"
+#define DEFS_LIST
+#define DEFS_ITEM(id, n, from, to, ph) MSG_##id,
 enum msg_type {
 	MSG_BEFORE_FIRST = PS_MSG_FIRST - 1,
-#include "msg.def"
+#include "defs.h"
 	MSG_AFTER_LAST
 };
-#undef STRUCT
-#undef MSG
-#undef BOOL
-#undef I64
-#undef U32
-#undef U32MAX
-#undef U64
-#undef STR
-#undef BYTES
-#undef SECRET
-#undef ARR
-#undef END
 
-#define STRUCT(n)                struct n {
-#define MSG(id, n, from, to, ph) struct n {
-#define BOOL(f)                  bool f;
-#define I64(f)                   int64_t f;
-#define U32(f)                   uint32_t f;
-#define U32MAX(f, m)             uint32_t f;
-#define U64(f)                   uint64_t f;
-#define STR(f, m)                char f[(m) + 1];
-#define BYTES(f, m)              \
-	struct {                 \
-		uint32_t len;    \
-		uint8_t data[m]; \
-	} f;
-#define SECRET(f) struct secret f;
-#define ARR(f, t, m)    \
-	uint32_t n_##f; \
-	struct t f[m];
-#define END(n) \
-	}      \
-	;
-#include "msg.def"
-#undef STRUCT
-#undef MSG
-#undef BOOL
-#undef I64
-#undef U32
-#undef U32MAX
-#undef U64
-#undef STR
-#undef BYTES
-#undef SECRET
-#undef ARR
-#undef END
+#define DEFS_FILE "msg.def"
+#define DEFS_STRUCTS
+#include "defs.h"
 
 extern const struct ps_schema msg_schema;
 
