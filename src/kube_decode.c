@@ -159,7 +159,6 @@ decode_times(yyjson_val *spec, struct kspec *k)
 {
 	const struct kobject *o = &kschema_spec;
 	const struct kobject *repl = kschema_child(o, "replication");
-	const struct kobject *side = kschema_child(o, "sidecar");
 	yyjson_val *r = object(spec, "replication");
 
 	k->poll_ms = kget_ms(o, spec, "pollInterval");
@@ -179,9 +178,21 @@ decode_times(yyjson_val *spec, struct kspec *k)
 	if (yyjson_is_int(yyjson_obj_get(r, "readOnlyMaxLagSeconds")))
 		k->reader_max_lag_s =
 		    kget_int(repl, r, "readOnlyMaxLagSeconds");
-	k->lease_ms = kget_ms(side, object(spec, "sidecar"), "leaseTimeout");
-	k->peer_check_ms =
-	    kget_ms(side, object(spec, "sidecar"), "peerCheckInterval");
+}
+
+static void
+decode_sidecar(yyjson_val *spec, struct kspec *k)
+{
+	const struct kobject *o = kschema_child(&kschema_spec, "sidecar");
+	yyjson_val *v = object(spec, "sidecar");
+
+	k->sidecar_image = kget_str(&kschema_spec, spec, "sidecarImage");
+	k->sidecar_resources = object(spec, "sidecarResources");
+	k->lease_ms = kget_ms(o, v, "leaseTimeout");
+	k->peer_check_ms = kget_ms(o, v, "peerCheckInterval");
+	k->lease_text = kget_str(o, v, "leaseTimeout");
+	k->peer_check_text = kget_str(o, v, "peerCheckInterval");
+	k->bloodraven_addr = text(v, "bloodravenAddress");
 }
 
 static void
@@ -190,10 +201,11 @@ decode_spec(yyjson_val *spec, struct kspec *k)
 	const struct kobject *dns = kschema_child(&kschema_spec, "dns");
 
 	k->image = kget_str(&kschema_spec, spec, "image");
-	k->sidecar_image = kget_str(&kschema_spec, spec, "sidecarImage");
+	k->entrypoint = kget_str(&kschema_spec, spec, "entrypoint");
 	decode_sites(spec, k);
 	decode_secrets(spec, k);
 	decode_times(spec, k);
+	decode_sidecar(spec, k);
 	k->dns_hostname = text(object(spec, "dns"), "hostname");
 	k->dns_ttl = kget_int(dns, object(spec, "dns"), "ttl");
 	k->mysql_conf = object(spec, "mysqlConf");
@@ -339,6 +351,8 @@ kspec_conf(
 	m->clone_ms = k->clone_s * 1000;
 	m->max_lag_s = k->max_lag_s;
 	m->reader_max_lag_s = k->reader_max_lag_s;
+	m->lease_ms = k->lease_ms;
+	m->check_ms = k->peer_check_ms;
 	m->tls = k->tls;
 	if (k->dns_hostname != NULL)
 		strlcpy(

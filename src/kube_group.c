@@ -242,6 +242,8 @@ adopt(struct kgroup *g, yyjson_val *obj)
 		fatalx("a valid group became invalid by copying");
 	yyjson_doc_free(g->doc);
 	g->doc = d;
+	if (g->k->conf.aux_addr[0] != '\0')
+		g->spec.aux_addr = g->k->conf.aux_addr;
 	kapply_spec(g);
 	kcreds_spec(g);
 }

@@ -31,6 +31,8 @@
 #define ANN_TARGET   BR_ANN "last-failover-target"
 /* A time further ahead than any clock is wrong was not written by us. */
 #define FUTURE_MAX_S 300
+/* Hexadecimal digits of a guard's or voter's id. */
+#define ID_LEN       16
 
 struct reader {
 	char *why; /* ERR_LEN + 1 */
@@ -81,6 +83,92 @@ read_str(
 	memcpy(out, yyjson_get_str(v), n + 1);
 }
 
+/* Absent is 0. */
+static uint32_t
+read_u32(struct reader *r, yyjson_val *o, const char *key)
+{
+	uint64_t n = 0;
+
+	if (yyjson_obj_get(o, key) != NULL)
+		n = read_u64(r, o, key);
+	if (n > UINT32_MAX)
+		complain(r, "status.authority: %s is out of range", key);
+	return (uint32_t)n;
+}
+
+/* Ids use all 64 bits, which the API server's integers do not have. */
+static uint64_t
+read_id(struct reader *r, yyjson_val *o, const char *key)
+{
+	char text[ID_LEN + 1];
+	uint64_t id = 0;
+
+	read_str(r, o, key, text, sizeof(text));
+	if (text[0] == '\0')
+		return 0;
+	for (size_t i = 0; i < ID_LEN; i++) {
+		const char *hex = "0123456789abcdef", *c;
+
+		/* strchr() finds the end, too. */
+		if (text[i] == '\0' || (c = strchr(hex, text[i])) == NULL) {
+			complain(r,
+			    "status.authority: %s is not %d "
+			    "hexadecimal digits",
+			    key, ID_LEN);
+			return 0;
+		}
+		id = id << 4 | (uint64_t)(c - hex);
+	}
+	return id;
+}
+
+static void
+read_voters(struct reader *r, yyjson_val *list, struct m_epoch *e)
+{
+	yyjson_arr_iter it = yyjson_arr_iter_with(list);
+	yyjson_val *v;
+
+	if (!yyjson_is_arr(list) || yyjson_arr_size(list) == 0 ||
+	    yyjson_arr_size(list) > PS_NITEMS(e->voters)) {
+		complain(r,
+		    "status.authority: voters is not a list of 1 to %zu",
+		    PS_NITEMS(e->voters));
+		return;
+	}
+	while ((v = yyjson_arr_iter_next(&it)) != NULL) {
+		struct m_voter *out = &e->voters[e->n_voters++];
+
+		out->id = read_id(r, v, "id");
+		read_str(r, v, "site", out->site, sizeof(out->site));
+		if (out->id == 0)
+			complain(r, "status.authority: a voter has no id");
+	}
+}
+
+/*
+ * The terms of its lease. What an operator without guards wrote has none: it
+ * then needs another proof. Half of them are no record.
+ */
+static void
+read_terms(struct reader *r, yyjson_val *v, struct m_epoch *e)
+{
+	if (yyjson_obj_get(v, "prev") != NULL)
+		e->prev = read_u64(r, v, "prev");
+	if ((e->guard = read_id(r, v, "guard")) == 0)
+		return;
+	e->incarnation = read_u32(r, v, "incarnation");
+	e->lease_ms = read_u32(r, v, "leaseMillis");
+	e->fence_ms = read_u32(r, v, "fenceMillis");
+	e->quorum = read_u32(r, v, "quorum");
+	read_voters(r, yyjson_obj_get(v, "voters"), e);
+	if (!r->bad && (e->lease_ms == 0 || e->fence_ms == 0))
+		complain(r, "status.authority: a lease has no length");
+	if (!r->bad && (e->quorum == 0 || e->quorum > e->n_voters))
+		complain(r,
+		    "status.authority: quorum is not 1 to the number of "
+		    "voters");
+}
+
 static void
 read_epoch(struct reader *r, yyjson_val *v, struct m_epoch *e)
 {
@@ -92,6 +180,7 @@ read_epoch(struct reader *r, yyjson_val *v, struct m_epoch *e)
 		return;
 	}
 	e->epoch = read_u64(r, v, "epoch");
+	read_terms(r, v, e);
 	read_str(r, v, "site", e->site, sizeof(e->site));
 	read_str(r, v, "podUID", e->pod_uid, sizeof(e->pod_uid));
 	read_str(r, v, "containerID", e->container_id, sizeof(e->container_id));
@@ -235,6 +324,40 @@ put_text(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, const char *s)
 }
 
 static bool
+put_id(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, uint64_t id)
+{
+	return kput_fmt(doc, o, key, "%016llx", (unsigned long long)id);
+}
+
+static bool
+add_terms(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct m_epoch *e)
+{
+	yyjson_mut_val *list, *v;
+
+	if (e->prev != 0 && !put_u64(doc, o, "prev", e->prev))
+		return false;
+	if (e->guard == 0)
+		return true;
+	/* What read_terms() would not take is never written. */
+	if (e->n_voters > PS_NITEMS(e->voters) || e->quorum == 0 ||
+	    e->quorum > e->n_voters || e->lease_ms == 0 || e->fence_ms == 0 ||
+	    !put_id(doc, o, "guard", e->guard) ||
+	    !put_u64(doc, o, "incarnation", e->incarnation) ||
+	    !put_u64(doc, o, "leaseMillis", e->lease_ms) ||
+	    !put_u64(doc, o, "fenceMillis", e->fence_ms) ||
+	    !put_u64(doc, o, "quorum", e->quorum) ||
+	    (list = yyjson_mut_obj_add_arr(doc, o, "voters")) == NULL)
+		return false;
+	for (unsigned i = 0; i < e->n_voters; i++)
+		if (e->voters[i].id == 0 ||
+		    (v = yyjson_mut_arr_add_obj(doc, list)) == NULL ||
+		    !put_id(doc, v, "id", e->voters[i].id) ||
+		    !put_text(doc, v, "site", e->voters[i].site))
+			return false;
+	return true;
+}
+
+static bool
 add_epoch(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m_epoch *e)
 {
 	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
@@ -249,7 +372,9 @@ add_epoch(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m_epoch *e)
 	    put_text(doc, o, "podUID", e->pod_uid) &&
 	    put_text(doc, o, "containerID", e->container_id) &&
 	    put_text(doc, o, "serverUUID", e->server_uuid) &&
-	    (e->proc_start_ms == 0 || kput_str(doc, o, "processStart", start));
+	    (e->proc_start_ms == 0 ||
+		kput_str(doc, o, "processStart", start)) &&
+	    add_terms(doc, o, e);
 }
 
 static bool
@@ -322,4 +447,44 @@ krecord_annotations(yyjson_mut_doc *doc, const struct m_record_put *p)
 	    !kput_str(doc, ann, ANN_TARGET, p->last_failover_target))
 		return NULL;
 	return o;
+}
+
+/* -------------------------------------------------------------- compare - */
+
+static bool
+same_terms(const struct m_epoch *a, const struct m_epoch *b)
+{
+	if (a->prev != b->prev || a->guard != b->guard ||
+	    a->incarnation != b->incarnation || a->lease_ms != b->lease_ms ||
+	    a->fence_ms != b->fence_ms || a->quorum != b->quorum ||
+	    a->n_voters != b->n_voters)
+		return false;
+	for (uint32_t i = 0; i < a->n_voters; i++)
+		if (a->voters[i].id != b->voters[i].id ||
+		    strcmp(a->voters[i].site, b->voters[i].site) != 0)
+			return false;
+	return true;
+}
+
+bool
+krecord_is(const struct m_record *r, const struct m_record_put *p)
+{
+	if (r->version != p->base_version + 1 || r->epoch != p->epoch ||
+	    strcmp(r->active, p->active) != 0 ||
+	    strcmp(r->server_uuid, p->server_uuid) != 0 ||
+	    strcmp(r->promotion_gtid, p->promotion_gtid) != 0 ||
+	    strcmp(r->seen_gtid, p->seen_gtid) != 0 ||
+	    r->n_unended != p->n_unended)
+		return false;
+	for (uint32_t i = 0; i < r->n_unended; i++) {
+		const struct m_epoch *a = &r->unended[i], *b = &p->unended[i];
+
+		if (a->epoch != b->epoch || strcmp(a->site, b->site) != 0 ||
+		    strcmp(a->pod_uid, b->pod_uid) != 0 ||
+		    strcmp(a->container_id, b->container_id) != 0 ||
+		    strcmp(a->server_uuid, b->server_uuid) != 0 ||
+		    a->proc_start_ms != b->proc_start_ms || !same_terms(a, b))
+			return false;
+	}
+	return true;
 }

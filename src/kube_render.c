@@ -395,7 +395,7 @@ kspec_hash(const struct kspec *k, unsigned site, char out[static KHASH_LEN + 1])
 	int ret = -1;
 
 	if (doc != NULL) {
-		pod = krender_pod(doc, k, site);
+		pod = krender_pod(doc, k, site, true);
 		conf = krender_mycnf(doc, k, &k->sites[site]);
 	}
 	if (pod != NULL && conf != NULL)

@@ -30,8 +30,12 @@
 #define KTLS_DIR      "/etc/mysql/tls"
 #define KCREDS_DIR    "/etc/mysql/creds"
 #define KINITDB_DIR   "/docker-entrypoint-initdb.d"
+#define KRUN_DIR      "/run/bloodraven"      /* guard, and its socket */
+#define KSOCK_DIR     "/var/run/mysqld"      /* mysqld's socket */
+#define KKEYS_DIR     "/etc/bloodraven/keys" /* of the write lease */
 #define KCONF_KEY     "bloodraven.cnf"
 #define KMYSQL_PORT   3306
+#define KSIDECAR_PORT 8080
 
 #define KTAINT_PREFIX "shipstream.io/db-readonly-"
 
@@ -75,12 +79,43 @@ krender_mycnf(yyjson_mut_doc *, const struct kspec *, const struct ksite *);
 extern const char kscript_users[];
 extern const char kscript_read_only[];
 extern const char kscript_init[];
-extern const char kscript_start[];
 extern const char kscript_stop[];
 
+/* Members of a container or Pod that is being built. */
+struct kbuild {
+	yyjson_mut_doc *doc;
+	const struct kspec *k;
+	const struct ksite *s;
+	bool hash; /* without what does not roll a Pod */
+};
+
+/* Parts of a Pod (kube_render_part.c); false: out of memory. */
+bool kpart_mount(const struct kbuild *, yyjson_mut_val *mounts,
+    const char *name, const char *path, bool ro);
+bool kpart_env(const struct kbuild *, yyjson_mut_val *env, const char *name,
+    const char *value);
+bool kpart_env_field(const struct kbuild *, yyjson_mut_val *env,
+    const char *name, const char *field);
+bool kpart_env_secret(const struct kbuild *, yyjson_mut_val *env,
+    const char *name, const char *secret, const char *key, bool optional);
+bool kpart_port(
+    const struct kbuild *, yyjson_mut_val *ports, const char *name, int port);
+bool kpart_argv(const struct kbuild *, yyjson_mut_val *obj, const char *member,
+    const char *const *argv);
+/*
+ * securityContext of one of our containers: the user's, and ours where it
+ * and the Pod's leave something unset. ours: the image is ours, too.
+ */
+bool kpart_security(const struct kbuild *, yyjson_mut_val *ctr, bool ours);
+bool kpart_pod_security(const struct kbuild *, yyjson_mut_val *spec);
+
+/* Init container guard and container sidecar (kube_render_sidecar.c). */
+bool krender_guard(const struct kbuild *, yyjson_mut_val *ctrs);
+bool krender_sidecar(const struct kbuild *, yyjson_mut_val *ctrs);
+
 /* spec.template of a site's Deployment, without the hash. */
-yyjson_mut_val *
-krender_pod(yyjson_mut_doc *, const struct kspec *, unsigned site);
+yyjson_mut_val *krender_pod(
+    yyjson_mut_doc *, const struct kspec *, unsigned site, bool for_hash);
 yyjson_mut_val *
 krender_deployment(yyjson_mut_doc *, const struct kspec *, unsigned site);
 yyjson_mut_val *

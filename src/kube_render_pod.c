@@ -15,8 +15,8 @@
  */
 
 /*
- * The Deployment of a site (resources.md 3), without the sidecar: that comes
- * with its own image. Pure.
+ * The Deployment of a site (resources.md 3). What comes with the sidecar's
+ * image is in kube_render_sidecar.c. Pure.
  */
 
 #include <stdio.h>
@@ -24,15 +24,8 @@
 
 #include "kube_render.h"
 
-/* Members of a container or Pod that is being built; false: out of memory. */
-struct build {
-	yyjson_mut_doc *doc;
-	const struct kspec *k;
-	const struct ksite *s;
-};
-
 static bool
-add_labels(const struct build *b, yyjson_mut_val *meta)
+add_labels(const struct kbuild *b, yyjson_mut_val *meta)
 {
 	yyjson_obj_iter it = yyjson_obj_iter_with(b->k->pod_labels);
 	yyjson_mut_val *labels;
@@ -56,7 +49,7 @@ add_labels(const struct build *b, yyjson_mut_val *meta)
 }
 
 static bool
-add_meta(const struct build *b, yyjson_mut_val *pod)
+add_meta(const struct kbuild *b, yyjson_mut_val *pod)
 {
 	yyjson_mut_val *meta, *fin;
 
@@ -68,17 +61,6 @@ add_meta(const struct build *b, yyjson_mut_val *pod)
 	fin = yyjson_mut_obj_add_arr(b->doc, meta, "finalizers");
 	return fin != NULL &&
 	    yyjson_mut_arr_add_str(b->doc, fin, BR_POD_FINALIZER);
-}
-
-static bool
-add_mount(const struct build *b, yyjson_mut_val *mounts, const char *name,
-    const char *path, bool ro)
-{
-	yyjson_mut_val *m = yyjson_mut_arr_add_obj(b->doc, mounts);
-
-	return m != NULL && kput_str(b->doc, m, "name", name) &&
-	    kput_str(b->doc, m, "mountPath", path) &&
-	    (!ro || yyjson_mut_obj_add_bool(b->doc, m, "readOnly", true));
 }
 
 /* role: the folder below KCREDS_DIR. */
@@ -117,8 +99,9 @@ creds(const struct kspec *k, struct cred out[CREDS_MAX])
 	return n;
 }
 
+/* The guard's file is only written where it comes from, and by the sidecar. */
 static bool
-add_mounts(const struct build *b, yyjson_mut_val *ctr)
+add_mounts(const struct kbuild *b, yyjson_mut_val *ctr)
 {
 	struct cred c[CREDS_MAX];
 	unsigned n = creds(b->k, c);
@@ -126,22 +109,25 @@ add_mounts(const struct build *b, yyjson_mut_val *ctr)
 	yyjson_mut_val *m;
 
 	m = yyjson_mut_obj_add_arr(b->doc, ctr, "volumeMounts");
-	if (m == NULL || !add_mount(b, m, "data", KDATA_DIR, false) ||
-	    !add_mount(b, m, "conf", KCONF_DIR, false) ||
-	    !add_mount(b, m, "init-users", KINITDB_DIR, true) ||
-	    (b->k->tls && !add_mount(b, m, "tls", KTLS_DIR, true)))
+	if (m == NULL || !kpart_mount(b, m, "data", KDATA_DIR, false) ||
+	    !kpart_mount(b, m, "conf", KCONF_DIR, false) ||
+	    !kpart_mount(b, m, "bloodraven", KRUN_DIR, true) ||
+	    !kpart_mount(b, m, "mysql-run", KSOCK_DIR, false) ||
+	    !kpart_mount(b, m, "keys", KKEYS_DIR, true) ||
+	    !kpart_mount(b, m, "init-users", KINITDB_DIR, true) ||
+	    (b->k->tls && !kpart_mount(b, m, "tls", KTLS_DIR, true)))
 		return false;
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "creds-%s", c[i].role);
 		snprintf(path, sizeof(path), KCREDS_DIR "/%s", c[i].role);
-		if (!add_mount(b, m, name, path, true))
+		if (!kpart_mount(b, m, name, path, true))
 			return false;
 	}
 	return true;
 }
 
 static yyjson_mut_val *
-add_volume(const struct build *b, yyjson_mut_val *vols, const char *name,
+add_volume(const struct kbuild *b, yyjson_mut_val *vols, const char *name,
     const char *source)
 {
 	yyjson_mut_val *v = yyjson_mut_arr_add_obj(b->doc, vols);
@@ -152,7 +138,7 @@ add_volume(const struct build *b, yyjson_mut_val *vols, const char *name,
 }
 
 static bool
-add_item(const struct build *b, yyjson_mut_val *items, const char *key,
+add_item(const struct kbuild *b, yyjson_mut_val *items, const char *key,
     const char *path)
 {
 	yyjson_mut_val *i = yyjson_mut_arr_add_obj(b->doc, items);
@@ -166,7 +152,7 @@ add_item(const struct build *b, yyjson_mut_val *items, const char *key,
  * without an fsGroup nothing else can read root's files.
  */
 static bool
-add_cred(const struct build *b, yyjson_mut_val *vols, const struct cred *c)
+add_cred(const struct kbuild *b, yyjson_mut_val *vols, const struct cred *c)
 {
 	char name[64];
 	yyjson_mut_val *v, *items;
@@ -183,8 +169,33 @@ add_cred(const struct build *b, yyjson_mut_val *vols, const struct cred *c)
 	    yyjson_mut_obj_add_bool(b->doc, v, "optional", true);
 }
 
+/*
+ * In memory: a full or failing disk of the node must keep neither the guard
+ * nor mysqld from starting again.
+ */
 static bool
-add_volumes(const struct build *b, yyjson_mut_val *spec)
+add_memory(const struct kbuild *b, yyjson_mut_val *vols, const char *name)
+{
+	yyjson_mut_val *v = add_volume(b, vols, name, "emptyDir");
+
+	return v != NULL && kput_str(b->doc, v, "medium", "Memory") &&
+	    kput_str(b->doc, v, "sizeLimit", "16Mi");
+}
+
+/* Group-readable: by fsGroup, whoever our containers run as. */
+static bool
+add_keys(const struct kbuild *b, yyjson_mut_val *vols)
+{
+	yyjson_mut_val *v = add_volume(b, vols, "keys", "secret");
+
+	return v != NULL &&
+	    kput_fmt(b->doc, v, "secretName", "mysql-%s-%s-lease", b->k->name,
+		b->s->name) &&
+	    yyjson_mut_obj_add_int(b->doc, v, "defaultMode", 0440);
+}
+
+static bool
+add_volumes(const struct kbuild *b, yyjson_mut_val *spec)
 {
 	struct cred c[CREDS_MAX];
 	unsigned n = creds(b->k, c);
@@ -197,6 +208,8 @@ add_volumes(const struct build *b, yyjson_mut_val *spec)
 	    !kput_fmt(b->doc, v, "claimName", "mysql-%s-%s-data", b->k->name,
 		b->s->name) ||
 	    add_volume(b, vols, "conf", "emptyDir") == NULL ||
+	    !add_memory(b, vols, "bloodraven") ||
+	    !add_memory(b, vols, "mysql-run") || !add_keys(b, vols) ||
 	    (v = add_volume(b, vols, "config", "configMap")) == NULL ||
 	    !kput_fmt(b->doc, v, "name", "mysql-%s-%s-config", b->k->name,
 		b->s->name) ||
@@ -215,7 +228,7 @@ add_volumes(const struct build *b, yyjson_mut_val *spec)
 }
 
 static bool
-add_shell(const struct build *b, yyjson_mut_val *obj, const char *script,
+add_shell(const struct kbuild *b, yyjson_mut_val *obj, const char *script,
     const char *name)
 {
 	yyjson_mut_val *cmd;
@@ -228,7 +241,7 @@ add_shell(const struct build *b, yyjson_mut_val *obj, const char *script,
 }
 
 static bool
-add_args(const struct build *b, yyjson_mut_val *ctr)
+add_args(const struct kbuild *b, yyjson_mut_val *ctr)
 {
 	static const char *const fixed[] = {
 		"--gtid-mode=ON",
@@ -260,31 +273,31 @@ add_args(const struct build *b, yyjson_mut_val *ctr)
 	return ok;
 }
 
-/* Whole Secrets are not taken over: MYSQL_DATABASE would fill fresh sites. */
+/*
+ * Whole Secrets are not taken over: MYSQL_DATABASE would fill fresh sites. In
+ * secretName mode only a first boot needs the password: the image says so.
+ */
 static bool
-add_env(const struct build *b, yyjson_mut_val *ctr)
+add_env(const struct kbuild *b, yyjson_mut_val *ctr)
 {
-	const char *secret = b->k->operator_secret;
-	yyjson_mut_val *env, *e, *ref;
+	const struct kspec *k = b->k;
+	bool legacy = k->operator_secret == NULL;
+	yyjson_mut_val *env = yyjson_mut_obj_add_arr(b->doc, ctr, "env");
 
-	if (secret == NULL)
-		secret = b->k->secret_name;
-	if ((env = yyjson_mut_obj_add_arr(b->doc, ctr, "env")) == NULL ||
-	    (e = yyjson_mut_arr_add_obj(b->doc, env)) == NULL ||
-	    !kput_str(b->doc, e, "name", "MYSQL_ROOT_PASSWORD") ||
-	    (ref = yyjson_mut_obj_add_obj(b->doc, e, "valueFrom")) == NULL ||
-	    (ref = yyjson_mut_obj_add_obj(b->doc, ref, "secretKeyRef")) ==
-		NULL ||
-	    !kput_str(b->doc, ref, "name", secret) ||
-	    !kput_str(b->doc, ref, "key", "MYSQL_ROOT_PASSWORD"))
-		return false;
-	/* In secretName mode only a first boot needs it: the image says so. */
-	return b->k->operator_secret != NULL ||
-	    yyjson_mut_obj_add_bool(b->doc, ref, "optional", true);
+	return env != NULL &&
+	    kpart_env_secret(b, env, "MYSQL_ROOT_PASSWORD",
+		legacy ? k->secret_name : k->operator_secret,
+		"MYSQL_ROOT_PASSWORD", legacy) &&
+	    /* The rest is for the guard. */
+	    kpart_env(b, env, "BLOODRAVEN_ENTRYPOINT", k->entrypoint) &&
+	    kpart_env(b, env, "MY_SITE", b->s->name) &&
+	    kpart_env(b, env, "FAILOVER_GROUP", k->name) &&
+	    kpart_env_field(b, env, "MY_POD_UID", "metadata.uid") &&
+	    kpart_env_field(b, env, "POD_NAMESPACE", "metadata.namespace");
 }
 
 static bool
-add_probe(const struct build *b, yyjson_mut_val *ctr, const char *name,
+add_probe(const struct kbuild *b, yyjson_mut_val *ctr, const char *name,
     int delay, int period, int failures)
 {
 	yyjson_mut_val *p, *tcp;
@@ -304,18 +317,20 @@ add_probe(const struct build *b, yyjson_mut_val *ctr, const char *name,
 
 /*
  * Liveness alone would kill a long crash recovery or first initialisation
- * after a minute, for ever; it begins when the server listens.
+ * after a minute, for ever; it begins when the server listens. The guard
+ * restarts mysqld in place: a recovery may come at any time, and gets the
+ * same hour.
  */
 static bool
-add_probes(const struct build *b, yyjson_mut_val *ctr)
+add_probes(const struct kbuild *b, yyjson_mut_val *ctr)
 {
 	return add_probe(b, ctr, "startupProbe", 0, 5, 720) &&
-	    add_probe(b, ctr, "livenessProbe", 30, 10, 0) &&
+	    add_probe(b, ctr, "livenessProbe", 30, 10, 360) &&
 	    add_probe(b, ctr, "readinessProbe", 5, 5, 0);
 }
 
 static bool
-add_prestop(const struct build *b, yyjson_mut_val *ctr)
+add_prestop(const struct kbuild *b, yyjson_mut_val *ctr)
 {
 	yyjson_mut_val *v;
 
@@ -326,27 +341,24 @@ add_prestop(const struct build *b, yyjson_mut_val *ctr)
 }
 
 static bool
-add_mysql(const struct build *b, yyjson_mut_val *ctrs)
+add_mysql(const struct kbuild *b, yyjson_mut_val *ctrs)
 {
+	static const char *const command[] = { KRUN_DIR "/guard", NULL };
 	yyjson_mut_val *c = yyjson_mut_arr_add_obj(b->doc, ctrs), *p;
 
-	if (c == NULL || !kput_str(b->doc, c, "name", "mysql") ||
-	    !kput_str(b->doc, c, "image", b->k->image) ||
-	    !add_shell(b, c, kscript_start, "start") || !add_args(b, c) ||
-	    !add_env(b, c) ||
-	    (p = yyjson_mut_obj_add_arr(b->doc, c, "ports")) == NULL ||
-	    (p = yyjson_mut_arr_add_obj(b->doc, p)) == NULL ||
-	    !kput_str(b->doc, p, "name", "mysql") ||
-	    !yyjson_mut_obj_add_int(b->doc, p, "containerPort", KMYSQL_PORT) ||
-	    !kput_str(b->doc, p, "protocol", "TCP"))
-		return false;
-	return kput_copy(b->doc, c, "resources", b->s->resources) &&
-	    kput_copy(b->doc, c, "securityContext", b->k->ctr_security) &&
-	    add_probes(b, c) && add_prestop(b, c) && add_mounts(b, c);
+	return c != NULL && kput_str(b->doc, c, "name", "mysql") &&
+	    kput_str(b->doc, c, "image", b->k->image) &&
+	    kpart_argv(b, c, "command", command) && add_args(b, c) &&
+	    add_env(b, c) &&
+	    (p = yyjson_mut_obj_add_arr(b->doc, c, "ports")) != NULL &&
+	    kpart_port(b, p, "mysql", KMYSQL_PORT) &&
+	    kput_copy(b->doc, c, "resources", b->s->resources) &&
+	    kpart_security(b, c, false) && add_probes(b, c) &&
+	    add_prestop(b, c) && add_mounts(b, c);
 }
 
 static bool
-add_init(const struct build *b, yyjson_mut_val *ctrs)
+add_init(const struct kbuild *b, yyjson_mut_val *ctrs)
 {
 	yyjson_mut_val *c = yyjson_mut_arr_add_obj(b->doc, ctrs), *v;
 	char id[16];
@@ -361,15 +373,15 @@ add_init(const struct build *b, yyjson_mut_val *ctrs)
 	    (v = yyjson_mut_obj_add_obj(b->doc, v, "requests")) == NULL ||
 	    !kput_str(b->doc, v, "cpu", "100m") ||
 	    !kput_str(b->doc, v, "memory", "128Mi") ||
-	    !kput_copy(b->doc, c, "securityContext", b->k->ctr_security) ||
+	    !kpart_security(b, c, false) ||
 	    (v = yyjson_mut_obj_add_arr(b->doc, c, "volumeMounts")) == NULL)
 		return false;
-	return add_mount(b, v, "config", KMAP_DIR, true) &&
-	    add_mount(b, v, "conf", KCONF_DIR, false);
+	return kpart_mount(b, v, "config", KMAP_DIR, true) &&
+	    kpart_mount(b, v, "conf", KCONF_DIR, false);
 }
 
 static bool
-add_all(const struct build *b, yyjson_mut_val *arr, yyjson_val *list)
+add_all(const struct kbuild *b, yyjson_mut_val *arr, yyjson_val *list)
 {
 	yyjson_arr_iter it = yyjson_arr_iter_with(list);
 	yyjson_val *e;
@@ -384,7 +396,7 @@ add_all(const struct build *b, yyjson_mut_val *arr, yyjson_val *list)
 }
 
 static bool
-add_placement(const struct build *b, yyjson_mut_val *spec)
+add_placement(const struct kbuild *b, yyjson_mut_val *spec)
 {
 	yyjson_mut_val *v;
 
@@ -398,11 +410,27 @@ add_placement(const struct build *b, yyjson_mut_val *spec)
 	    kput_str(b->doc, v, "operator", "Exists");
 }
 
-yyjson_mut_val *
-krender_pod(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
+static bool
+add_containers(const struct kbuild *b, yyjson_mut_val *spec)
 {
-	const struct build b = { doc, k, &k->sites[site] };
-	yyjson_mut_val *pod = yyjson_mut_obj(doc), *spec, *arr;
+	yyjson_mut_val *arr;
+
+	return (arr = yyjson_mut_obj_add_arr(b->doc, spec, "initContainers")) !=
+	    NULL &&
+	    krender_guard(b, arr) && add_init(b, arr) &&
+	    add_all(b, arr, b->k->extra_init) &&
+	    (arr = yyjson_mut_obj_add_arr(b->doc, spec, "containers")) !=
+	    NULL &&
+	    add_mysql(b, arr) && krender_sidecar(b, arr) &&
+	    add_all(b, arr, b->k->extra_containers);
+}
+
+yyjson_mut_val *
+krender_pod(
+    yyjson_mut_doc *doc, const struct kspec *k, unsigned site, bool for_hash)
+{
+	const struct kbuild b = { doc, k, &k->sites[site], for_hash };
+	yyjson_mut_val *pod = yyjson_mut_obj(doc), *spec;
 
 	if (pod == NULL || !add_meta(&b, pod) ||
 	    (spec = yyjson_mut_obj_add_obj(doc, pod, "spec")) == NULL ||
@@ -413,12 +441,7 @@ krender_pod(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
 	    !yyjson_mut_obj_add_bool(doc, spec, "enableServiceLinks", false) ||
 	    !yyjson_mut_obj_add_int(
 		doc, spec, "terminationGracePeriodSeconds", k->grace_s) ||
-	    !kput_copy(doc, spec, "securityContext", k->pod_security) ||
-	    (arr = yyjson_mut_obj_add_arr(doc, spec, "initContainers")) ==
-		NULL ||
-	    !add_init(&b, arr) || !add_all(&b, arr, k->extra_init) ||
-	    (arr = yyjson_mut_obj_add_arr(doc, spec, "containers")) == NULL ||
-	    !add_mysql(&b, arr) || !add_all(&b, arr, k->extra_containers) ||
+	    !kpart_pod_security(&b, spec) || !add_containers(&b, spec) ||
 	    !add_volumes(&b, spec))
 		return NULL;
 	return pod;
@@ -426,7 +449,7 @@ krender_pod(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
 
 /* Hash on the Deployment and on its Pods. */
 static bool
-add_hash(const struct build *b, yyjson_mut_val *meta, const char *hash)
+add_hash(const struct kbuild *b, yyjson_mut_val *meta, const char *hash)
 {
 	yyjson_mut_val *ann = yyjson_mut_obj_get(meta, "annotations");
 	char id[16];
@@ -442,7 +465,7 @@ add_hash(const struct build *b, yyjson_mut_val *meta, const char *hash)
 yyjson_mut_val *
 krender_deployment(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
 {
-	const struct build b = { doc, k, &k->sites[site] };
+	const struct kbuild b = { doc, k, &k->sites[site], false };
 	char name[2 * NAME_LEN], hash[KHASH_LEN + 1];
 	yyjson_mut_val *obj, *spec, *pod, *v;
 
@@ -460,7 +483,7 @@ krender_deployment(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
 	    !kput_str(doc, v, "app.kubernetes.io/name", "mysql") ||
 	    !kput_str(doc, v, "app.kubernetes.io/instance", k->name) ||
 	    !kput_str(doc, v, KLABEL_SITE, b.s->name) ||
-	    (pod = krender_pod(doc, k, site)) == NULL ||
+	    (pod = krender_pod(doc, k, site, false)) == NULL ||
 	    !add_hash(&b, yyjson_mut_obj_get(pod, "metadata"), hash) ||
 	    !yyjson_mut_obj_add_val(doc, spec, "template", pod))
 		return NULL;

@@ -172,7 +172,9 @@ krender_service(
 	    (ports = yyjson_mut_obj_add_arr(doc, spec, "ports")) == NULL ||
 	    !add_port(doc, ports, "mysql", KMYSQL_PORT,
 		of_site ? s->svc.node_port : 0) ||
-	    (internal && !add_port(doc, ports, "sidecar", 8080, 0)))
+	    (internal &&
+		(!add_port(doc, ports, "sidecar", KSIDECAR_PORT, 0) ||
+		    !add_port(doc, ports, "lease", BR_LINK_PORT, 0))))
 		return NULL;
 	return obj;
 }

@@ -22,17 +22,22 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kube_schema.h"
 
 /* Shorter polls only add load; probes have a deadline of min(poll, 1 s). */
-#define POLL_MIN_MS 100
-#define POLL_MAX_MS (60 * 60 * 1000)
+#define POLL_MIN_MS  100
+#define POLL_MAX_MS  (60 * 60 * 1000)
 /* One year: no sum of two such times overflows anything. */
-#define TIME_MAX_MS (INT64_C(365) * 24 * 60 * 60 * 1000)
+#define TIME_MAX_MS  (INT64_C(365) * 24 * 60 * 60 * 1000)
+/* A lease's length goes over the wire as 32 bits of milliseconds. */
+#define LEASE_MAX_MS (INT64_C(24) * 60 * 60 * 1000)
 
-#define OK          (-1)
+#define PATH_LEN     255
+
+#define OK           (-1)
 
 static const char *
 str(yyjson_val *v, const char *name)
@@ -446,7 +451,6 @@ check_times(const struct kspec *k, struct kproblems *p)
 	} longest[] = {
 		{ "spec.failoverCooldown", k->cooldown_ms },
 		{ "spec.connectionDrainTimeout", k->drain_ms },
-		{ "spec.sidecar.leaseTimeout", k->lease_ms },
 	};
 
 	if (k->poll_ms < POLL_MIN_MS || k->poll_ms > POLL_MAX_MS)
@@ -455,6 +459,9 @@ check_times(const struct kspec *k, struct kproblems *p)
 		if (longest[i].ms > TIME_MAX_MS)
 			kproblem(
 			    p, "%s: must be at most 8760h", longest[i].path);
+	/* Silence would not be a proof for as long as that. */
+	if (k->lease_ms > LEASE_MAX_MS)
+		kproblem(p, "spec.sidecar.leaseTimeout: must be at most 24h");
 	if (k->clone_s > TIME_MAX_MS / 1000)
 		kproblem(p, "spec.cloneTimeout: must be at most 31536000");
 }
@@ -470,7 +477,7 @@ check_secret(const char *name, const char *path, struct kproblems *p)
 static void
 check_containers(yyjson_val *list, const char *path, struct kproblems *p)
 {
-	static const char *const ours[] = { "mysql", "sidecar", "init",
+	static const char *const ours[] = { "mysql", "sidecar", "init", "guard",
 		"keyring-init" };
 	yyjson_arr_iter it = yyjson_arr_iter_with(list);
 	yyjson_val *c;
@@ -488,12 +495,48 @@ check_containers(yyjson_val *list, const char *path, struct kproblems *p)
 	}
 }
 
+/* host:port, [v6]:port */
+static bool
+is_address(const char *s)
+{
+	char host[HOST_LEN + 3];
+	const char *colon = strrchr(s, ':'), *err;
+	size_t n;
+
+	if (colon == NULL || (n = (size_t)(colon - s)) >= sizeof(host))
+		return false;
+	(void)strtonum(colon + 1, 1, 65535, &err);
+	if (err != NULL)
+		return false;
+	memcpy(host, s, n);
+	host[n] = '\0';
+	if (host[0] == '[' && host[n - 1] == ']') {
+		host[n - 1] = '\0';
+		return ktext_ip(host + 1);
+	}
+	return ktext_hostname(host);
+}
+
+static void
+check_sidecar(const struct kspec *k, struct kproblems *p)
+{
+	if (k->bloodraven_addr != NULL && !is_address(k->bloodraven_addr))
+		kproblem(p,
+		    "spec.sidecar.bloodravenAddress: '%.80s' is not "
+		    "host:port",
+		    k->bloodraven_addr);
+	if (strlen(k->entrypoint) > PATH_LEN)
+		kproblem(p, "spec.entrypoint: must be at most %d characters",
+		    PATH_LEN);
+}
+
 void
 krules_render(const struct kspec *k, struct kproblems *p)
 {
 	check_names(k, p);
 	check_clashes(k, p);
 	check_times(k, p);
+	check_sidecar(k, p);
 	if (k->dns_hostname != NULL && !ktext_hostname(k->dns_hostname))
 		kproblem(p, "spec.dns.hostname: '%.80s' is not a host name",
 		    k->dns_hostname);

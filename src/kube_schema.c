@@ -22,11 +22,15 @@
 
 #include "kube_schema.h"
 
-#define REQ                     KF_REQ
-#define NYI                     KF_UNUSED
-#define I32                     KF_I32
-#define MAX32                   INT32_MAX
-#define LBL                     "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+#define REQ   KF_REQ
+#define NYI   KF_UNUSED
+#define I32   KF_I32
+#define MAX32 INT32_MAX
+#define LBL   "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+/* No shell sees it, but nothing that a shell would take apart either. */
+#define ENTRYPOINT                        \
+	"^([A-Za-z0-9_][A-Za-z0-9._+-]*|" \
+	"(/[A-Za-z0-9._+-]+)+)$"
 
 /* name, flags, …, default, description */
 #define S(n, f, lo, hi, d, doc) { n, KT_STR, f, lo, hi, NULL, d, NULL, doc }
@@ -453,9 +457,13 @@ static const struct krule spec_rules[] = {
 
 static const struct kfield spec_fields[] = { S("image", 0, 0, 0, "mysql:9.7",
 						 "Image of mysqld"),
-	S("sidecarImage", NYI, 1, 0,
+	S("sidecarImage", 0, 1, 0,
 	    "ghcr.io/shipstream/bloodraven-sidecar:1.0.0",
-	    "Image of the sidecar"),
+	    "Image of the sidecar and of the guard, which runs the image's "
+	    "entrypoint"),
+	PAT("entrypoint", 0, ENTRYPOINT, "docker-entrypoint.sh",
+	    "Entrypoint of image: a program's name or its whole path. The "
+	    "guard starts it with mysqld and its arguments"),
 	LIST("sites", REQ, SITES_MIN, SITES_MAX, site, "The sites, in order"),
 	S("secretName", 0, 0, 0, NULL,
 	    "One Secret with key dsn; excludes credentials"),
@@ -472,8 +480,8 @@ static const struct kfield spec_fields[] = { S("image", 0, 0, 0, "mysql:9.7",
 	    "Shortest time between automatic failovers; 0 means 5m"),
 	DUR("connectionDrainTimeout", 0, "30s",
 	    "How long sessions of a fenced former primary are evicted"),
-	OBJ("sidecar", NYI, sidecar, "The write lease"),
-	ANY("sidecarResources", NYI, "ResourceRequirements of the sidecar"),
+	OBJ("sidecar", 0, sidecar, "The write lease"),
+	ANY("sidecarResources", 0, "ResourceRequirements of the sidecar"),
 	I("cloneTimeout", 0, 60, 0, "3600", "Seconds that CLONE may take"),
 	MAP("mysqlConf", 0, "my.cnf settings of all sites"),
 	OBJ("replication", 0, replication, "Limits of lag"),

@@ -73,11 +73,21 @@ static const struct kfield condition_fields[] = {
 };
 static const struct kobject condition = { condition_fields, NULL };
 
+OBJECT(voter, S("id", "Of its memory, hexadecimal; 1: who leads"),
+    S("site", "Whose sidecar it is; absent: the operator"));
 OBJECT(epoch, I("epoch", 0, "The counter"), S("site", "Whose epoch it is"),
     S("podUID", "Of the Pod that was granted"),
     S("containerID", "Of its container mysql"),
     S("serverUUID", "Of its data directory"),
-    S("processStart", "Start of the server process, on its own clock"));
+    S("processStart", "Start of the server process, on its own clock"),
+    I("prev", 0, "The epoch of the same process that it succeeds"),
+    S("guard",
+	"The guard that holds its lease, hexadecimal; absent: it has none"),
+    I("incarnation", 0, "Which of that guard's servers"),
+    I("leaseMillis", 0, "Length of the lease"),
+    I("fenceMillis", 0, "Time that the guard has to fence, then to kill"),
+    I("quorum", 0, "How many voters must renew"),
+    LIST("voters", voter, "Who may renew it"));
 OBJECT(authority, I("version", 0, "Raised by one with each replacement"),
     I("epoch", 0, "Largest that was ever minted"),
     S("activeSite", "Site of the newest epoch"),

@@ -19,14 +19,12 @@
  * into them, values come as files, environment or arguments.
  *
  * A server must never listen on TCP without being read-only (fencing.md 2).
- * With a data directory that is complete the setting is in a configuration
- * file before mysqld starts. The first initialisation needs a writable
- * server, but that one has no network; its last script writes the file before
- * the entrypoint starts the server proper. A first initialisation that was
- * cut short leaves a data directory that looks complete to the entrypoint;
- * a marker file (mysqld --initialize passes over names with a leading dot,
- * tried on 9.7) tells, and all of it is thrown away: nobody had ever been
- * able to connect to it.
+ * Once a data directory is complete the guard says so on the command line of
+ * each start. The first initialisation needs a writable server, but that one
+ * has no network; its last script writes the setting to a file before the
+ * entrypoint starts the server proper. A first initialisation that was cut
+ * short leaves a data directory that looks complete to the entrypoint; the
+ * guard's marker file tells, which that last script removes.
  */
 
 #include "kube_render.h"
@@ -43,43 +41,6 @@ const char kscript_init[] =
     "umask 022\n"
     "cp " KMAP_DIR "/" KCONF_KEY " " KCONF_DIR "/" KCONF_KEY "\n"
     "printf '[mysqld]\\nserver-id=%s\\n' \"$1\" >" KCONF_DIR "/server-id.cnf\n";
-
-/*
- * Container mysql: each start, also those in place that run no init
- * container. The lock stays with mysqld through every exec: a second Pod of
- * the volume on the same node waits and does not mistake the first one's
- * initialisation for one that was cut short.
- */
-const char kscript_start[] =
-    "set -u\n"
-    "umask 022\n"
-    "cd " KDATA_DIR " || exit 1\n"
-    "if command -v flock >/dev/null; then\n"
-    "\texec 9>>.bloodraven-lock || exit 1\n"
-    "\tif ! flock -w 60 9; then\n"
-    "\t\techo 'bloodraven: another Pod uses the data directory' >&2\n"
-    "\t\texit 1\n"
-    "\tfi\n"
-    "fi\n"
-    "others() {\n"
-    "\tfind . -mindepth 1 -maxdepth 1 ! -name '.bloodraven-*' "
-    "! -name lost+found \"$@\"\n"
-    "}\n"
-    "if [ -e " MARK " ]; then\n"
-    "\techo 'bloodraven: first initialisation was cut short, "
-    "beginning anew' >&2\n"
-    "\tothers -exec rm -rf {} + || exit 1\n"
-    "fi\n"
-    "if [ -d mysql ]; then\n"
-    "\t" WRITE_RO " || exit 1\n"
-    "else\n"
-    "\trm -f " CONF " || exit 1\n"
-    "\t# With foreign files mysqld will refuse to initialise: leave them.\n"
-    "\tif [ -z \"$(others)\" ]; then\n"
-    "\t\t: >" MARK " && sync || exit 1\n"
-    "\tfi\n"
-    "fi\n"
-    "exec docker-entrypoint.sh \"$@\"\n";
 
 /*
  * 01-bloodraven-users.sh: accounts of first boot, by what is mounted. Not

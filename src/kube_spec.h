@@ -91,6 +91,7 @@ struct kspec {
 	/* spec, defaults applied */
 	const char *image;
 	const char *sidecar_image;
+	const char *entrypoint; /* of image, for the guard */
 	unsigned nsites;
 	struct ksite sites[SITES_MAX];
 	unsigned npriorities;
@@ -113,10 +114,18 @@ struct kspec {
 	int64_t reader_max_lag_s;
 	int64_t lease_ms; /* sidecar.leaseTimeout */
 	int64_t peer_check_ms;
+	const char *lease_text, *peer_check_text; /* as they were written */
+	/*
+	 * sidecar.bloodravenAddress; NULL: not said. aux_addr is what then
+	 * counts: the operator's default, which the caller sets, or NULL.
+	 */
+	const char *bloodraven_addr, *aux_addr;
 	int64_t grace_s;
+	yyjson_val *sidecar_resources; /* NULL: none */
 	yyjson_val *mysql_conf;
 	yyjson_val *pod_labels, *pod_annotations;
-	yyjson_val *pod_security, *ctr_security; /* verbatim, or NULL */
+	/* What they leave unset is ours to say (kube_render_sec.c). */
+	yyjson_val *pod_security, *ctr_security; /* or NULL */
 	yyjson_val *extra_containers, *extra_init;
 	struct ksvc svc;
 	/* What is set but not acted on yet, "spec.backup, spec.tls, …". */
@@ -203,9 +212,11 @@ kobj_render(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
 #define KHASH_LEN      16
 
 /*
- * SHA-256, first 16 hex digits, over the site's rendered Pod template (less
- * the hash itself) and its my.cnf: whatever would change what runs. Returns
- * -1 with ENOMEM.
+ * SHA-256, first 16 hex digits, over the site's rendered Pod template and its
+ * my.cnf: whatever would change what runs. Without the hash itself, and
+ * without what spec.sidecar says: its times come to a guard signed, with the
+ * epoch, and changing them must not restart a server (resources.md 3.5).
+ * Returns -1 with ENOMEM.
  */
 int kspec_hash(const struct kspec *, unsigned site, char[static KHASH_LEN + 1]);
 
@@ -250,6 +261,8 @@ int krecord_decode(yyjson_val *cr, const struct kspec *, int64_t now_ms,
  */
 yyjson_mut_val *krecord_patch(yyjson_mut_doc *, const struct m_record_put *,
     const char *resource_version);
+/* Does the record say what this put wanted? */
+bool krecord_is(const struct m_record *, const struct m_record_put *);
 /* Merge patch of the object with the two annotations. */
 yyjson_mut_val *
 krecord_annotations(yyjson_mut_doc *, const struct m_record_put *);

@@ -45,29 +45,6 @@ wall_ms(void)
 
 /* ------------------------------------------------------------------ record */
 
-bool
-krecord_is(const struct m_record *r, const struct m_record_put *p)
-{
-	if (r->version != p->base_version + 1 || r->epoch != p->epoch ||
-	    strcmp(r->active, p->active) != 0 ||
-	    strcmp(r->server_uuid, p->server_uuid) != 0 ||
-	    strcmp(r->promotion_gtid, p->promotion_gtid) != 0 ||
-	    strcmp(r->seen_gtid, p->seen_gtid) != 0 ||
-	    r->n_unended != p->n_unended)
-		return false;
-	for (uint32_t i = 0; i < r->n_unended; i++) {
-		const struct m_epoch *a = &r->unended[i], *b = &p->unended[i];
-
-		if (a->epoch != b->epoch || strcmp(a->site, b->site) != 0 ||
-		    strcmp(a->pod_uid, b->pod_uid) != 0 ||
-		    strcmp(a->container_id, b->container_id) != 0 ||
-		    strcmp(a->server_uuid, b->server_uuid) != 0 ||
-		    a->proc_start_ms != b->proc_start_ms)
-			return false;
-	}
-	return true;
-}
-
 enum krecord_step
 krecord_step(const struct m_record *r, const struct m_record_put *p)
 {

@@ -185,6 +185,9 @@ defaults(void **state)
 	assert_int_equal(m->max_lag_s, 300);
 	assert_int_equal(m->reader_max_lag_s, 300);
 	assert_int_equal(m->dns_ttl, 60);
+	assert_int_equal(m->lease_ms, 20000);
+	assert_int_equal(m->check_ms, 5000);
+	assert_string_equal(k.entrypoint, "docker-entrypoint.sh");
 	assert_int_equal(m->n_sites, 2);
 	assert_int_equal(m->sites[0].role, ROLE_CANDIDATE);
 	assert_int_equal(m->sites[1].server_id, 102);

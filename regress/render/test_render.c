@@ -152,7 +152,6 @@ static void
 scripts(void **state)
 {
 	check_text(kscript_init, "init.sh");
-	check_text(kscript_start, "start.sh");
 	check_text(kscript_stop, "stop.sh");
 	check_text(kscript_users, "01-bloodraven-users.sh");
 	check_text(kscript_read_only, "99-bloodraven-read-only.sh");
@@ -174,6 +173,26 @@ hash(void **state)
 	changed.generation++;
 	assert_int_equal(kspec_hash(&changed, 0, b), 0);
 	assert_string_equal(a, b);
+	/* The lease's times come to a guard with its epoch. */
+	changed.lease_text = "30s";
+	changed.peer_check_text = "10s";
+	changed.lease_ms = 30000;
+	changed.bloodraven_addr = "elsewhere:8082";
+	assert_int_equal(kspec_hash(&changed, 0, b), 0);
+	assert_string_equal(a, b);
+	changed.sidecar_image = "registry.example/sidecar:3";
+	assert_int_equal(kspec_hash(&changed, 0, b), 0);
+	assert_string_not_equal(a, b);
+	changed = k;
+	changed.entrypoint = "/entry";
+	assert_int_equal(kspec_hash(&changed, 0, b), 0);
+	assert_string_not_equal(a, b);
+	/* One peer fewer. */
+	changed = k;
+	changed.nsites--;
+	assert_int_equal(kspec_hash(&changed, 0, b), 0);
+	assert_string_not_equal(a, b);
+	changed = k;
 	changed.grace_s++;
 	assert_int_equal(kspec_hash(&changed, 0, b), 0);
 	assert_string_not_equal(a, b);
@@ -316,6 +335,17 @@ fill_record(struct m_record_put *p)
 	(void)strlcpy(p->unended[1].server_uuid, SERVER_UUID,
 	    sizeof(p->unended[1].server_uuid));
 	p->unended[1].proc_start_ms = NOW_MS + 250;
+	p->unended[1].prev = 10;
+	p->unended[1].guard = 0x0123456789abcdef;
+	p->unended[1].incarnation = 3;
+	p->unended[1].lease_ms = 20000;
+	p->unended[1].fence_ms = 1000;
+	p->unended[1].quorum = 1;
+	p->unended[1].n_voters = 2;
+	p->unended[1].voters[0].id = 1;
+	p->unended[1].voters[1].id = UINT64_MAX;
+	(void)strlcpy(p->unended[1].voters[1].site, "a",
+	    sizeof(p->unended[1].voters[1].site));
 	p->last_failover_s = NOW_MS / 1000;
 	(void)strlcpy(
 	    p->last_failover_target, "b", sizeof(p->last_failover_target));
@@ -323,6 +353,50 @@ fill_record(struct m_record_put *p)
 	    p->promotion_gtid, SERVER_UUID ":1-7", sizeof(p->promotion_gtid));
 	(void)strlcpy(p->seen_gtid, SERVER_UUID ":1-9", sizeof(p->seen_gtid));
 	p->promotion = true;
+}
+
+/* What is written is read again, the epochs' terms and all. */
+static void
+record_back(const struct m_record_put *p)
+{
+	struct m_record *m = calloc(1, sizeof(*m));
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *v = krecord_patch(doc, p, "1");
+	char why[ERR_LEN + 1];
+	yyjson_doc *live;
+
+	assert_non_null(v);
+	assert_true(
+	    kput_str(doc, yyjson_mut_obj_get(v, "metadata"), "uid", p->group));
+	live = served(v);
+	assert_int_equal(
+	    krecord_decode(yyjson_doc_get_root(live), NULL, NOW_MS, m, why), 0);
+	assert_int_equal(m->n_unended, p->n_unended);
+	/* Field by field: they were zeroed, so that nothing else differs. */
+	assert_memory_equal(m->unended, p->unended, sizeof(p->unended));
+	assert_true(krecord_is(m, p));
+	m->unended[1].voters[1].id--;
+	assert_false(krecord_is(m, p));
+	yyjson_doc_free(live);
+	yyjson_mut_doc_free(doc);
+	free(m);
+}
+
+/* Terms that nobody could read again. */
+static void
+record_refused(struct m_record_put *p)
+{
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+
+	p->unended[1].quorum = 3;
+	assert_null(krecord_patch(doc, p, "1"));
+	p->unended[1].quorum = 1;
+	p->unended[1].voters[0].id = 0;
+	assert_null(krecord_patch(doc, p, "1"));
+	p->unended[1].voters[0].id = 1;
+	p->unended[1].lease_ms = 0;
+	assert_null(krecord_patch(doc, p, "1"));
+	yyjson_mut_doc_free(doc);
 }
 
 static void
@@ -335,6 +409,8 @@ record(void **state)
 	check(doc, krecord_patch(doc, p, "4711"), "record.json");
 	doc = yyjson_mut_doc_new(NULL);
 	check(doc, krecord_annotations(doc, p), "record-annotations.json");
+	record_back(p);
+	record_refused(p);
 	doc = yyjson_mut_doc_new(NULL);
 	p->n_unended = 0;
 	p->last_failover_s = 0;

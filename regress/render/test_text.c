@@ -377,6 +377,13 @@ dsn(void **state)
 	"\"podUID\":\"p\",\"containerID\":\"c\",\"serverUUID\":\"s\","    \
 	"\"processStart\":\"2026-11-03T12:00:00.250000Z\"}],"             \
 	"\"grantGtid\":\"g:1\",\"seenGtid\":\"g:1-2\"}"
+#define UNENDED(members)                                         \
+	"\"authority\":{\"version\":1,\"epoch\":9,\"unended\":[" \
+	"{\"epoch\":9,\"site\":\"a\"," members "}]}"
+#define TERMS                                                   \
+	"\"guard\":\"00000000000000ff\",\"incarnation\":2,"     \
+	"\"leaseMillis\":3000,\"fenceMillis\":300,\"quorum\":1"
+#define VOTERS "\"voters\":[{\"id\":\"0000000000000001\"}]"
 #define OBJECT(annotations, status)                                        \
 	"{\"metadata\":{\"uid\":\"u\",\"annotations\":{" annotations "}}," \
 	"\"status\":{" status "}}"
@@ -422,6 +429,30 @@ record_read(void **state)
 	assert_int_equal(decode_record(OBJECT("", ""), m), 0);
 	assert_int_equal(m->version, 0);
 	assert_int_equal(decode_record("{\"metadata\":{\"uid\":\"u\"}}", m), 0);
+	free(m);
+}
+
+static void
+record_terms(void **state)
+{
+	struct m_record *m = calloc(1, sizeof(*m));
+	const struct m_epoch *e = &m->unended[0];
+
+	/* An operator that knew no guards wrote this. */
+	assert_int_equal(decode_record(OBJECT("", AUTHORITY), m), 0);
+	assert_int_equal(e->guard, 0);
+	assert_int_equal(e->n_voters, 0);
+	assert_int_equal(
+	    decode_record(OBJECT("", UNENDED(TERMS "," VOTERS)), m), 0);
+	assert_int_equal(e->prev, 0);
+	assert_int_equal(e->guard, 0xff);
+	assert_int_equal(e->incarnation, 2);
+	assert_int_equal(e->lease_ms, 3000);
+	assert_int_equal(e->fence_ms, 300);
+	assert_int_equal(e->quorum, 1);
+	assert_int_equal(e->n_voters, 1);
+	assert_int_equal(e->voters[0].id, 1);
+	assert_string_equal(e->voters[0].site, "");
 	free(m);
 }
 
@@ -494,6 +525,20 @@ record_broken(void **state)
 		OBJECT("",
 		    "\"authority\":{\"version\":1,\"epoch\":1,"
 		    "\"unended\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}"),
+		/* Terms without voters, or that are none. */
+		OBJECT("", UNENDED(TERMS)),
+		OBJECT("", UNENDED(TERMS ",\"voters\":[]")),
+		OBJECT("", UNENDED(TERMS ",\"voters\":[{}]")),
+		OBJECT("", UNENDED(TERMS ",\"voters\":[1]")),
+		OBJECT("", UNENDED(TERMS ",\"voters\":[{\"id\":\"1\"}]")),
+		OBJECT("", UNENDED("\"guard\":\"00000000000000FF\"," VOTERS)),
+		OBJECT("", UNENDED("\"guard\":255," VOTERS)),
+		OBJECT("", UNENDED("\"guard\":\"00000000000000ff\"," VOTERS)),
+		OBJECT("", UNENDED("\"prev\":-1")),
+		OBJECT("",
+		    UNENDED("\"guard\":\"00000000000000ff\","
+			    "\"leaseMillis\":1,\"fenceMillis\":1,"
+			    "\"quorum\":2," VOTERS)),
 		"{}",
 	};
 	struct m_record *m = calloc(1, sizeof(*m));
@@ -517,6 +562,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(credentials),
 		cmocka_unit_test(dsn),
 		cmocka_unit_test(record_read),
+		cmocka_unit_test(record_terms),
 		cmocka_unit_test(record_last),
 		cmocka_unit_test(record_broken),
 	};
