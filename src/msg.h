@@ -31,7 +31,8 @@ enum {
 	PROC_MYSQL,
 	PROC_DNS,
 	PROC_HTTP,
-	PROC_LINK
+	PROC_LINK,
+	PROC_MEMORY
 };
 #define P_PARENT  (1u << PROC_PARENT)
 #define P_KUBE    (1u << PROC_KUBE)
@@ -39,6 +40,7 @@ enum {
 #define P_DNS     (1u << PROC_DNS)
 #define P_HTTP    (1u << PROC_HTTP)
 #define P_LINK    (1u << PROC_LINK)
+#define P_MEMORY  (1u << PROC_MEMORY) /* bloodraven-sidecar(8) only */
 
 #define DEFS_FILE "msg.def"
 #define DEFS_LIST

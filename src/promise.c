@@ -1,0 +1,242 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * The promise file: see promise.h. All numbers are big-endian.
+ */
+
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lease.h"
+#include "promise.h"
+
+static const uint8_t magic[8] = "BRPROM1";
+
+/* FNV-1a: against torn writes and rot, not against forgers. */
+static uint64_t
+hash(const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t h = 14695981039346656037ULL;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		h = (h ^ p[i]) * 1099511628211ULL;
+	return h;
+}
+
+static void
+put64(uint8_t *p, uint64_t v)
+{
+	v = htobe64(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static uint64_t
+get64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be64toh(v);
+}
+
+void
+promise_encode(const struct promise *p, uint8_t slot[static PROMISE_LEN])
+{
+	memcpy(slot, magic, sizeof(magic));
+	put64(slot + 8, p->owner);
+	put64(slot + 16, p->seq);
+	put64(slot + 24, p->id);
+	put64(slot + 32, p->promised);
+	put64(slot + 40, p->heard);
+	put64(slot + 48, hash(slot, 48));
+}
+
+bool
+promise_decode(const uint8_t slot[static PROMISE_LEN], struct promise *p)
+{
+	if (memcmp(slot, magic, sizeof(magic)) != 0 ||
+	    get64(slot + 48) != hash(slot, 48) || get64(slot + 8) != p->owner ||
+	    get64(slot + 24) <= LEASE_OPERATOR)
+		return false;
+	p->seq = get64(slot + 16);
+	p->id = get64(slot + 24);
+	p->promised = get64(slot + 32);
+	p->heard = get64(slot + 40);
+	return true;
+}
+
+static int
+write_slot(const struct promise *p)
+{
+	uint8_t slot[PROMISE_LEN];
+	ssize_t n;
+
+	promise_encode(p, slot);
+	n = pwrite(p->fd, slot, sizeof(slot),
+	    (off_t)(p->seq % PROMISE_SLOTS) * PROMISE_BLOCK);
+	if (n == (ssize_t)sizeof(slot))
+		return 0;
+	if (n != -1)
+		errno = EIO;
+	return -1;
+}
+
+/* The newest slot. false: there is none. */
+static bool
+read_slots(struct promise *p)
+{
+	uint8_t slot[PROMISE_LEN];
+	struct promise best, one = *p;
+	bool found = false;
+	int i;
+
+	memset(&best, 0, sizeof(best));
+	for (i = 0; i < PROMISE_SLOTS; i++) {
+		if (pread(p->fd, slot, sizeof(slot),
+			(off_t)i * PROMISE_BLOCK) != sizeof(slot) ||
+		    !promise_decode(slot, &one))
+			continue;
+		if (!found || one.seq > best.seq)
+			best = one;
+		found = true;
+	}
+	if (found)
+		*p = best;
+	return found;
+}
+
+/* Somebody without memory: all of it is on disk before it says a word. */
+static int
+make(struct promise *p, const char *dir)
+{
+	int dfd, rc, i;
+
+	do {
+		if (getrandom(&p->id, sizeof(p->id), 0) != sizeof(p->id))
+			return -1;
+	} while (p->id <= LEASE_OPERATOR);
+	p->promised = p->heard = 0;
+	/* Without it a filesystem might find no room later. */
+	rc = posix_fallocate(p->fd, 0, (off_t)PROMISE_SLOTS * PROMISE_BLOCK);
+	if (rc != 0) {
+		errno = rc;
+		return -1;
+	}
+	for (i = 0; i < PROMISE_SLOTS; i++) {
+		p->seq++;
+		if (write_slot(p) == -1)
+			return -1;
+	}
+	if (fsync(p->fd) == -1)
+		return -1;
+	if ((dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return -1;
+	rc = fsync(dfd);
+	close(dfd);
+	return rc;
+}
+
+static int
+open_locked(int dfd)
+{
+	int fd, saved;
+
+	fd = openat(
+	    dfd, PROMISE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
+	if (fd == -1)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+int
+promise_open(struct promise *p, const char *dir, const char *owner, bool *fresh)
+{
+	int dfd, saved;
+
+	memset(p, 0, sizeof(*p));
+	*fresh = false;
+	p->owner = hash(owner, strlen(owner));
+	if ((dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
+		p->fd = -1;
+		return -1;
+	}
+	p->fd = open_locked(dfd);
+	saved = errno;
+	close(dfd);
+	errno = saved;
+	if (p->fd == -1)
+		return -1;
+	if (read_slots(p))
+		return 0;
+	*fresh = true;
+	if (make(p, dir) == 0)
+		return 0;
+	saved = errno;
+	close(p->fd);
+	p->fd = -1;
+	errno = saved;
+	return -1;
+}
+
+int
+promise_adopt(struct promise *p, int fd, const char *owner)
+{
+	memset(p, 0, sizeof(*p));
+	p->owner = hash(owner, strlen(owner));
+	p->fd = fd;
+	if (read_slots(p))
+		return 0;
+	close(fd);
+	p->fd = -1;
+	errno = EBADMSG;
+	return -1;
+}
+
+int
+promise_put(struct promise *p, uint64_t promised, uint64_t heard)
+{
+	struct promise new = *p;
+
+	if (promised > new.promised)
+		new.promised = promised;
+	if (heard > new.heard)
+		new.heard = heard;
+	if (new.promised == p->promised &&new.heard == p->heard)
+		return 0;
+	new.seq++;
+	/* fdatasync(2): its length never changes. */
+	if (write_slot(&new) == -1 || fdatasync(p->fd) == -1)
+		return -1;
+	*p = new;
+	return 0;
+}
