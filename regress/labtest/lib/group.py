@@ -11,6 +11,8 @@ from api import Failure
 
 ANN = "bloodraven.shipstream.io/"
 IMAGE = os.environ.get("LABTEST_MYSQL_IMAGE", "bloodraven-lab/mysql:9.7")
+# The lab's one image of ours holds the guard and the sidecar, too.
+SIDECAR_IMAGE = os.environ.get("LABTEST_IMAGE", "bloodraven-lab/bloodraven:lab")
 # The "fast profile" of bloodraven-fencing(7): tests wait less.
 FAST = {"pollInterval": "500ms", "failureThreshold": 3}
 # What keeps a server small; nothing of it changes what is tested.
@@ -43,6 +45,7 @@ class Group:
     def manifest(self):
         spec = {
             "image": IMAGE,
+            "sidecarImage": SIDECAR_IMAGE,
             "sites": [{
                 "name": s, "zone": self.zones[s], "lbIP": self.lb[s],
                 "taintNodeSelector": {
