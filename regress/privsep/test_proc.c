@@ -36,6 +36,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -620,8 +621,18 @@ test_exec_dies(void **state)
 static void
 test_dropped(void **state)
 {
+	struct passwd *pw = getpwnam("nobody");
+	pid_t pid;
+	int status;
+
 	(void)state;
-	if (geteuid() != 0 || conf.no_sandbox)
+	if (geteuid() != 0 || conf.no_sandbox || pw == NULL)
+		skip();
+	/* A user namespace of one user knows nobody else. */
+	if ((pid = fork()) == 0)
+		_exit(setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) != 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status != 0)
 		skip();
 	expect_ok(sc_dropped);
 }
