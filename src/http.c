@@ -24,13 +24,9 @@
  * takes no message from it.
  */
 
-#include <errno.h>
-#include <event2/event.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "http.h"
-#include "metrics.h"
+#include "http_app.h"
 #include "procs.h"
 
 #ifdef HAVE_CONFIG_H
@@ -39,10 +35,6 @@
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
 #endif
-
-#define CT_TEXT    "text/plain; charset=utf-8"
-#define CT_JSON    "application/json"
-#define CT_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 /*
  * Address space: what the binary and its libraries map, HTTP_BODIES answers
@@ -62,109 +54,18 @@ const struct sandbox http_sandbox = {
 	    HTTP_METRICS_CONNS + HTTP_PROBE_CONNS + HTTP_AUX_CONNS + 64,
 };
 
-#define HANDLERS(X)                                                       \
-	X(H_NOTFOUND, "notfound", NULL, 0, answer_notfound)               \
-	X(H_HEALTHZ, "healthz", "/healthz", ON_PROBE | ON_AUX, answer_ok) \
-	X(H_READYZ, "readyz", "/readyz", ON_PROBE | ON_AUX, answer_ok)    \
-	X(H_METRICS, "metrics", "/metrics", ON_METRICS, answer_metrics)   \
-	X(H_STATUS, "status", "/status", ON_AUX, answer_status)           \
-	X(H_ACTIVE, "active-site", "/active-site", ON_AUX, answer_active)
 #define ON_METRICS (1u << SRV_METRICS)
 #define ON_PROBE   (1u << SRV_PROBE)
 #define ON_AUX     (1u << SRV_AUX)
 
-#define X(id, ...) id,
-enum handler { HANDLERS(X) H_MAX };
-#undef X
-
-/* An answer that is rendered now and then, and shared until the next time. */
-struct shared {
-	struct http_body *body;
-	struct monotime made;
-	unsigned alive;
-};
-
 /* The one status-server of this process. */
 static struct {
-	struct metrics_reg *reg;
-	struct metric_sink sink;
 	struct http_state *state;
-	struct http_listener *listeners[SRV_MAX];
-	struct shared metrics, status;
-	struct http_body *ok, *notfound, *broken;
-	uint64_t log_dropped;
-	struct monotime log_second;
-	unsigned log_lines;
-	uint64_t log_suppressed;
+	struct http_shared status;
+	bool ready;
 } hs;
 
-static void
-apply_metric(void *arg, const struct m_metric *m)
-{
-	metrics_reg_apply(hs.reg, m);
-}
-
 /* --------------------------------------------------------------- answers --- */
-
-/* Is what was rendered before good enough? See HTTP_BODY_MS, HTTP_BODIES. */
-static bool
-shared_fresh(const struct shared *sh, bool dirty)
-{
-	if (sh->body == NULL)
-		return false;
-	return !dirty || sh->alive >= HTTP_BODIES ||
-	    monotime_sub_ms(monotime_now(), sh->made) < HTTP_BODY_MS;
-}
-
-static bool
-shared_set(struct shared *sh, char *text, size_t len)
-{
-	struct http_body *body;
-
-	if ((body = http_body_new(text, len, &sh->alive)) == NULL)
-		return false;
-	http_body_unref(sh->body);
-	sh->body = body;
-	sh->made = monotime_now();
-	return true;
-}
-
-static void
-reply_shared(
-    struct http_conn *c, const char *ctype, const struct shared *sh, bool ok)
-{
-	if (ok)
-		http_reply(c, 200, ctype, sh->body);
-	else
-		http_reply(c, 500, CT_TEXT, hs.broken);
-}
-
-static void
-own_gauges(void)
-{
-	unsigned i;
-
-	for (i = 0; i < SRV_MAX; i++)
-		if (hs.listeners[i] != NULL)
-			metric_set(&hs.sink, M_HTTP_CONNECTIONS,
-			    http_nconns(hs.listeners[i]), ML(http_srv_name(i)));
-	metric_log_dropped(&hs.sink, "status-server", &hs.log_dropped);
-}
-
-static void
-answer_metrics(struct http_conn *c, const struct http_req *req)
-{
-	bool ok = true;
-	char *text;
-	size_t len;
-
-	if (!shared_fresh(&hs.metrics, true)) {
-		own_gauges();
-		ok = metrics_reg_render(hs.reg, &text, &len) == 0 &&
-		    shared_set(&hs.metrics, text, len);
-	}
-	reply_shared(c, CT_METRICS, &hs.metrics, ok);
-}
 
 static void
 answer_status(struct http_conn *c, const struct http_req *req)
@@ -173,190 +74,73 @@ answer_status(struct http_conn *c, const struct http_req *req)
 	char *text;
 	size_t len;
 
-	if (!shared_fresh(&hs.status, http_state_dirty(hs.state, false))) {
+	if (!http_shared_fresh(&hs.status, http_state_dirty(hs.state, false))) {
 		ok = http_state_render(hs.state, &text, &len) == 0 &&
-		    shared_set(&hs.status, text, len);
+		    http_shared_set(&hs.status, text, len);
 		if (ok)
 			http_state_dirty(hs.state, true);
 	}
-	reply_shared(c, CT_JSON, &hs.status, ok);
+	http_reply_shared(c, HTTP_CT_JSON, &hs.status, ok);
 }
 
 static void
 answer_active(struct http_conn *c, const struct http_req *req)
 {
-	struct http_body *body = NULL;
-	int status;
 	char *text;
 	size_t len;
+	int status;
 
-	if (http_state_active(hs.state, req->query, &status, &text, &len) == 0)
-		body = http_body_new(text, len, NULL);
-	if (body == NULL)
-		http_reply(c, 500, CT_TEXT, hs.broken);
+	if (http_state_active(hs.state, req->query, &status, &text, &len) == -1)
+		text = NULL;
+	http_reply_text(c, status, HTTP_CT_JSON, text, len);
+}
+
+/*
+ * The kubelet's question: does it know the groups? A standby, too, is ready
+ * then. On the auxiliary port it is unconditional (sidecar.md section 9).
+ */
+static void
+answer_ready(struct http_conn *c, const struct http_req *req)
+{
+	static const char text[] = "groups are not listed yet\n";
+
+	if (hs.ready || http_conn_srv(c) == SRV_AUX)
+		http_answer_ok(c, req);
 	else
-		http_reply(c, status, CT_JSON, body);
-	http_body_unref(body);
+		http_reply_text(
+		    c, 503, HTTP_CT_TEXT, strdup(text), sizeof(text) - 1);
 }
 
-static void
-answer_ok(struct http_conn *c, const struct http_req *req)
-{
-	http_reply(c, 200, CT_TEXT, hs.ok);
-}
-
-static void
-answer_notfound(struct http_conn *c, const struct http_req *req)
-{
-	http_reply(c, 404, CT_TEXT, hs.notfound);
-}
-
-static const struct {
-	const char *name, *path;
-	unsigned servers;
-	void (*answer)(struct http_conn *, const struct http_req *);
-} handlers[] = {
-#define X(id, name, path, servers, answer) { name, path, servers, answer },
-	HANDLERS(X)
-#undef X
+static const struct http_route routes[] = {
+	{ "healthz", "/healthz", ON_PROBE | ON_AUX, http_answer_ok },
+	{ "readyz", "/readyz", ON_PROBE | ON_AUX, answer_ready },
+	{ "metrics", "/metrics", ON_METRICS, http_answer_metrics },
+	{ "status", "/status", ON_AUX, answer_status },
+	{ "active-site", "/active-site", ON_AUX, answer_active },
 };
 
-/* --------------------------------------------------- requests, counted --- */
-
-/* Names that are not of RFC 9110 and 5789 could be anything. */
-static const char *
-method_label(const char *method)
-{
-	static const char *const known[] = { "GET", "HEAD", "POST", "PUT",
-		"DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH" };
-	unsigned i;
-
-	for (i = 0; i < PS_NITEMS(known); i++)
-		if (strcmp(method, known[i]) == 0)
-			return known[i];
-	return "OTHER";
-}
-
-static void
-handle(struct http_conn *c, const struct http_req *req)
-{
-	struct http_note *note = http_conn_note(c);
-	unsigned i, server = 1u << http_conn_srv(c);
-
-	note->handler = H_NOTFOUND;
-	for (i = 0; i < H_MAX; i++)
-		if ((handlers[i].servers & server) != 0 &&
-		    strcmp(handlers[i].path, req->path) == 0)
-			note->handler = i;
-	strlcpy(note->method, req->method, sizeof(note->method));
-	strlcpy(note->path, req->path, sizeof(note->path));
-	handlers[note->handler].answer(c, req);
-}
-
-static bool
-may_log(void)
-{
-	struct monotime now = monotime_now();
-
-	if (monotime_sub_ms(now, hs.log_second) >= 1000) {
-		hs.log_second = now;
-		hs.log_lines = 0;
-	}
-	if (hs.log_lines >= HTTP_LOG_RATE) {
-		hs.log_suppressed++;
-		return false;
-	}
-	hs.log_lines++;
-	return true;
-}
-
-static void
-log_request(
-    struct http_conn *c, const struct http_note *note, int status, int64_t us)
-{
-	if (!may_log())
-		return;
-	log_ev(LL_INFO, "aux http", KVS("method", note->method),
-	    KVS("path", note->path),
-	    KVS("handler", handlers[note->handler].name), KVI("status", status),
-	    KVI("duration_ms", us / 1000), KVS("remote", http_conn_remote(c)),
-	    KVU("suppressed", hs.log_suppressed));
-	hs.log_suppressed = 0;
-}
-
-static void
-done(struct http_conn *c, int status, int64_t us)
-{
-	const struct http_note *note = http_conn_note(c);
-	const char *server = http_srv_name(http_conn_srv(c));
-	const char *method = method_label(note->method);
-	char class[] = "0xx";
-
-	/* Of the others the reference counts none; refused ones are dropped */
-	if (http_conn_srv(c) != SRV_AUX || note->method[0] == '\0')
-		return;
-	class[0] = (char)('0' + status / 100);
-	metric_add(&hs.sink, M_HTTP_REQUESTS, 1,
-	    ML(server, handlers[note->handler].name, method, class));
-	metric_observe_us(&hs.sink, M_HTTP_DURATION, us,
-	    ML(server, handlers[note->handler].name, method));
-	log_request(c, note, status, us);
-}
-
-static void
-dropped(enum http_srv srv, enum http_drop why)
-{
-	metric_add(&hs.sink, M_HTTP_DROPPED, 1,
-	    ML(http_srv_name(srv), http_drop_name(why)));
-}
-
-static const struct http_ops ops = { handle, done, dropped };
+static const struct http_app app = {
+	.worker = "status-server",
+	.event = "aux http",
+	.counted = ON_AUX,
+	.log_ok = true,
+	.routes = routes,
+	.nroutes = PS_NITEMS(routes),
+};
 
 /* ---------------------------------------------------------------- worker --- */
-
-static struct http_body *
-fixed_body(const char *text)
-{
-	char *copy = strdup(text);
-
-	return copy == NULL ? NULL : http_body_new(copy, strlen(text), NULL);
-}
 
 static int
 start_state(void)
 {
-	hs.sink.send = apply_metric;
-	if ((hs.reg = metrics_reg_new(METRIC_SERIES_MAX)) == NULL ||
-	    (hs.state = http_state_new(&hs.sink)) == NULL ||
-	    (hs.ok = fixed_body("ok")) == NULL ||
-	    (hs.notfound = fixed_body("404 page not found\n")) == NULL ||
-	    (hs.broken = fixed_body("internal server error\n")) == NULL)
-		return -1;
-	metric_set(&hs.sink, M_BUILD_INFO, 1, ML(PACKAGE_VERSION));
-	metric_set(&hs.sink, M_LEADER, 0, ML());
-	metric_set(&hs.sink, M_WS_CLIENTS, 0, ML());
-	return 0;
-}
+	const struct metric_sink *sink = http_app_sink();
 
-static int
-start_server(struct event_base *base, enum http_srv srv, const char *where)
-{
-	static const char *const msgs[] = {
-		[SRV_METRICS] = "starting metrics HTTP server",
-		[SRV_PROBE] = "starting probe HTTP server",
-		[SRV_AUX] = "starting auxiliary HTTP server",
-	};
-	char addr[HTTP_ADDR_LEN];
-
-	if (http_listen(base, srv, where, &ops, &hs.listeners[srv], addr) ==
-	    -1) {
-		log_ev(LL_ERROR, "cannot listen",
-		    KVS("server", http_srv_name(srv)), KVS("addr", where),
-		    KVS("error", strerror(errno)));
+	if (http_app_init(&app) == -1 ||
+	    (hs.state = http_state_new(sink)) == NULL)
 		return -1;
-	}
-	if (hs.listeners[srv] != NULL)
-		log_ev(LL_INFO, msgs[srv], KVS("addr", addr));
+	metric_set(sink, M_BUILD_INFO, 1, ML(PACKAGE_VERSION));
+	metric_set(sink, M_LEADER, 0, ML());
+	metric_set(sink, M_WS_CLIENTS, 0, ML());
 	return 0;
 }
 
@@ -374,9 +158,12 @@ http_setup(struct ps_worker *w)
 		log_warn("cannot start");
 		return -1;
 	}
-	if (start_server(base, SRV_METRICS, conf.metrics_addr) == -1 ||
-	    start_server(base, SRV_PROBE, conf.probe_addr) == -1 ||
-	    start_server(base, SRV_AUX, conf.aux_addr) == -1)
+	if (http_app_listen(base, SRV_METRICS, conf.metrics_addr,
+		"starting metrics HTTP server") == -1 ||
+	    http_app_listen(base, SRV_PROBE, conf.probe_addr,
+		"starting probe HTTP server") == -1 ||
+	    http_app_listen(base, SRV_AUX, conf.aux_addr,
+		"starting auxiliary HTTP server") == -1)
 		return -1;
 	return 0;
 }
@@ -384,8 +171,8 @@ http_setup(struct ps_worker *w)
 static void
 got_state(const struct m_http_state *m)
 {
-	http_state_leader(hs.state, m);
-	metric_set(&hs.sink, M_LEADER, m->leader ? 1 : 0, ML());
+	hs.ready = m->ready;
+	metric_set(http_app_sink(), M_LEADER, m->leader ? 1 : 0, ML());
 }
 
 void
@@ -404,8 +191,7 @@ http_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 		rc = http_state_group(hs.state, msg);
 		break;
 	case MSG_METRIC:
-		/* Refusals are counted in the registry. */
-		metrics_reg_apply(hs.reg, msg);
+		http_app_metric(msg);
 		break;
 	default:
 		fatalx("unexpected message %u", (unsigned)type);

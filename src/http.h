@@ -34,8 +34,10 @@ struct event_base;
 #define HTTP_HEAD_MAX      16384
 #define HTTP_HEAD_FIRST    1024 /* first allocation, then doubled */
 #define HTTP_METHOD_MAX    16
-#define HTTP_HEAD_MS       5000  /* first byte to end of header */
-#define HTTP_WRITE_MS      15000 /* end of header to end of answer */
+#define HTTP_HEAD_MS       5000 /* first byte to end of header */
+/* End of header to end of answer; the sidecar's is shorter (sidecar.md 3). */
+#define HTTP_WRITE_MS      15000
+#define HTTP_SIDECAR_MS    10000
 #define HTTP_IDLE_MS       60000 /* between requests */
 #define HTTP_DRAIN_MS      500   /* after an error: let the client read it */
 #define HTTP_ACCEPTS       32    /* one port's share of a loop turn */
@@ -53,6 +55,7 @@ struct event_base;
 #define HTTP_METRICS_CONNS 32
 #define HTTP_PROBE_CONNS   32
 #define HTTP_AUX_CONNS     256
+#define HTTP_SIDECAR_CONNS 48
 /* A body is shared by its readers, so that slow ones cost no memory. */
 #define HTTP_BODY_MS       250                /* rendered at most so often */
 #define HTTP_BODIES        8                  /* alive at once, per kind */
@@ -94,10 +97,11 @@ int http_query(const char *query, const char *key, char *out, size_t size);
 
 /* --------------------------------------------------------- http_conn.c --- */
 
-#define HTTP_SERVERS(X)                               \
-	X(SRV_METRICS, "metrics", HTTP_METRICS_CONNS) \
-	X(SRV_PROBE, "probe", HTTP_PROBE_CONNS)       \
-	X(SRV_AUX, "aux", HTTP_AUX_CONNS)
+#define HTTP_SERVERS(X)                                                \
+	X(SRV_METRICS, "metrics", HTTP_METRICS_CONNS, HTTP_WRITE_MS)   \
+	X(SRV_PROBE, "probe", HTTP_PROBE_CONNS, HTTP_WRITE_MS)         \
+	X(SRV_AUX, "aux", HTTP_AUX_CONNS, HTTP_WRITE_MS)               \
+	X(SRV_SIDECAR, "sidecar", HTTP_SIDECAR_CONNS, HTTP_SIDECAR_MS)
 
 /* Why the server ended a connection. */
 #define HTTP_DROPS(X)                                             \
@@ -174,7 +178,6 @@ struct metric_sink;
 /* Series of groups and sites that vanish are removed through the sink. */
 struct http_state *http_state_new(const struct metric_sink *);
 void http_state_free(struct http_state *);
-void http_state_leader(struct http_state *, const struct m_http_state *);
 /* -1 with ENOMEM or ENOBUFS: the old word stays. */
 int http_state_site(struct http_state *, const struct m_site_status *);
 int http_state_group(struct http_state *, const struct m_group_status *);

@@ -45,8 +45,11 @@ static const char *const srv_names[] = { HTTP_SERVERS(X) };
 static const char *const drop_names[] = { HTTP_DROPS(X) };
 #undef X
 
-#define X(id, name, max) max,
+#define X(id, name, max, ms) max,
 static const unsigned srv_max[] = { HTTP_SERVERS(X) };
+#undef X
+#define X(id, name, max, ms) ms,
+static const int srv_write_ms[] = { HTTP_SERVERS(X) };
 #undef X
 
 static void conn_event(evutil_socket_t, short, void *);
@@ -279,10 +282,14 @@ reason(int status)
 	switch (status) {
 	case 200:
 		return "OK";
+	case 204:
+		return "No Content";
 	case 400:
 		return "Bad Request";
 	case 404:
 		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
 	case 413:
 		return "Content Too Large";
 	case 431:
@@ -300,26 +307,32 @@ void
 http_reply(
     struct http_conn *c, int status, const char *ctype, struct http_body *body)
 {
+	char what[128] = "";
 	int n;
 
 	c->status = status;
 	c->body = body;
 	if (body != NULL)
 		body->refs++;
+	/* 204 has no content and must not speak of any (RFC 9110, 8.6). */
+	if (status != 204)
+		snprintf(what, sizeof(what),
+		    "Content-Type: %s\r\nContent-Length: %zu\r\n", ctype,
+		    body == NULL ? (size_t)0 : body->len);
 	n = snprintf(c->head, sizeof(c->head),
 	    "HTTP/1.1 %d %s\r\n"
-	    "Content-Type: %s\r\n"
-	    "Content-Length: %zu\r\n"
+	    "%s%s"
 	    "Cache-Control: no-store\r\n"
 	    "X-Content-Type-Options: nosniff\r\n"
 	    "%s\r\n",
-	    status, reason(status), ctype, body == NULL ? (size_t)0 : body->len,
+	    status, reason(status), what,
+	    status == 405 ? "Allow: GET, HEAD\r\n" : "",
 	    c->keep ? "" : "Connection: close\r\n");
 	/* ctype is a literal of ours: it fits. */
 	c->headlen = n > 0 && (size_t)n < sizeof(c->head) ? (size_t)n : 0;
 	c->bodylen = body == NULL || c->no_body ? 0 : body->len;
 	c->off = 0;
-	conn_phase(c, HP_WRITE, HTTP_WRITE_MS);
+	conn_phase(c, HP_WRITE, srv_write_ms[c->listener->srv]);
 }
 
 /* Returns 1 when all is written, 0 when not yet, -1 with errno. */

@@ -141,7 +141,8 @@ make(struct promise *p, const char *dir)
 	} while (p->id <= LEASE_OPERATOR);
 	p->promised = p->heard = 0;
 	/* Without it a filesystem might find no room later. */
-	rc = posix_fallocate(p->fd, 0, (off_t)PROMISE_SLOTS * PROMISE_BLOCK);
+	rc = posix_fallocate(
+	    p->fd, 0, (off_t)(PROMISE_SLOTS + 1) * PROMISE_BLOCK);
 	if (rc != 0) {
 		errno = rc;
 		return -1;
@@ -239,4 +240,49 @@ promise_put(struct promise *p, uint64_t promised, uint64_t heard)
 		return -1;
 	*p = new;
 	return 0;
+}
+
+/* ------------------------------------------------------------------- note --- */
+
+#define NOTE_OFF  ((off_t)PROMISE_SLOTS * PROMISE_BLOCK)
+#define NOTE_HEAD 24 /* owner, length, hash */
+
+int
+promise_note_put(const struct promise *p, const void *data, size_t len)
+{
+	uint8_t buf[NOTE_HEAD + PROMISE_NOTE_MAX];
+	ssize_t n;
+
+	if (len > PROMISE_NOTE_MAX) {
+		errno = ERANGE;
+		return -1;
+	}
+	put64(buf, p->owner);
+	put64(buf + 8, len);
+	put64(buf + 16, hash(data, len));
+	memcpy(buf + NOTE_HEAD, data, len);
+	n = pwrite(p->fd, buf, NOTE_HEAD + len, NOTE_OFF);
+	if (n == (ssize_t)(NOTE_HEAD + len))
+		return 0;
+	if (n != -1)
+		errno = EIO;
+	return -1;
+}
+
+size_t
+promise_note_get(const struct promise *p, uint8_t out[static PROMISE_NOTE_MAX])
+{
+	uint8_t buf[NOTE_HEAD + PROMISE_NOTE_MAX];
+	uint64_t len;
+	ssize_t n;
+
+	n = pread(p->fd, buf, sizeof(buf), NOTE_OFF);
+	if (n < NOTE_HEAD || get64(buf) != p->owner)
+		return 0;
+	len = get64(buf + 8);
+	if (len > (uint64_t)n - NOTE_HEAD ||
+	    get64(buf + 16) != hash(buf + NOTE_HEAD, (size_t)len))
+		return 0;
+	memcpy(out, buf + NOTE_HEAD, (size_t)len);
+	return (size_t)len;
 }

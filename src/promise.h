@@ -28,15 +28,17 @@
 #include <stdint.h>
 
 /* mysqld --initialize passes over names with a leading dot. */
-#define PROMISE_FILE  ".bloodraven-promise"
+#define PROMISE_FILE     ".bloodraven-promise"
 /*
  * Two slots, written in turn: a write that is cut short leaves the other one.
  * Each is a block of its own, allocated when the file is made, so that later
  * writes need no space.
  */
-#define PROMISE_SLOTS 2
-#define PROMISE_BLOCK 4096
-#define PROMISE_LEN   56 /* used of a block: less than a sector */
+#define PROMISE_SLOTS    2
+#define PROMISE_BLOCK    4096
+#define PROMISE_LEN      56 /* used of a block: less than a sector */
+/* Behind them a block for what is worth remembering, but not relied on. */
+#define PROMISE_NOTE_MAX 2048
 
 struct promise {
 	int fd;
@@ -63,6 +65,12 @@ int promise_adopt(struct promise *, int fd, const char *owner);
  * the next call tries all of it again.
  */
 int promise_put(struct promise *, uint64_t promised, uint64_t heard);
+
+/* Replace the note, without waiting for the disk. -1 with errno. */
+int promise_note_put(const struct promise *, const void *, size_t);
+/* Its length; 0: there is none, or it is not whole. */
+size_t
+promise_note_get(const struct promise *, uint8_t[static PROMISE_NOTE_MAX]);
 
 /* Pure, for tests. false: not a slot, or of another owner. */
 void promise_encode(const struct promise *, uint8_t[static PROMISE_LEN]);
