@@ -1,0 +1,510 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * The keeper: see guard.h. One loop, which waits for the sidecar, mysqld's
+ * answers, signals and the next deadline, and then does what is due.
+ *
+ * What it holds: the site's signing key and the operator account of this
+ * server, both of which the container's files show to mysqld's user anyway.
+ * It must be able to execute mysqld, so no filter binds it; it can't be
+ * traced (PR_SET_DUMPABLE), and as PID 1 it can't be killed from inside.
+ */
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guard.h"
+
+static struct guard guard;
+
+int64_t
+guard_now(void)
+{
+	return monotime_now().ns / 1000000;
+}
+
+/* --------------------------------------------------------------- set-up --- */
+
+/*
+ * Lines must never hold up the keeper, so they are written without blocking;
+ * but O_NONBLOCK belongs to the open file, and that one is mysqld's as well.
+ * So it is opened once more. Where that can't be (a socket, or a pipe of
+ * another user) mysqld's is left as it is: then a reader that stops can stop
+ * the keeper, and the killer acts.
+ */
+static void
+open_log(void)
+{
+	int fl, fd;
+
+	fd = open("/proc/self/fd/2",
+	    O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd != -1 && fd != STDERR_FILENO) {
+		log_init("guard", LL_INFO, fd);
+		return;
+	}
+	fl = fcntl(STDERR_FILENO, F_GETFL);
+	log_init("guard", LL_INFO, STDERR_FILENO);
+	if (fl != -1)
+		(void)fcntl(STDERR_FILENO, F_SETFL, fl);
+}
+
+static const char *
+env(const char *name, const char *other)
+{
+	const char *v = getenv(name);
+
+	return v != NULL && v[0] != '\0' ? v : other;
+}
+
+static int
+configure(struct guard *g, char *const argv[])
+{
+	const char *ns = env("POD_NAMESPACE", ""),
+		   *name = env("FAILOVER_GROUP", "");
+	int n;
+
+	g->argv = argv;
+	g->cmd = guard_cmd_of(argv);
+	g->entrypoint = env("BLOODRAVEN_ENTRYPOINT", GUARD_ENTRYPOINT);
+	g->site = env("MY_SITE", "");
+	g->pod_uid = env("MY_POD_UID", "");
+	n = snprintf(g->group, sizeof(g->group), "%s/%s", ns, name);
+	if (n < 0 || (size_t)n >= sizeof(g->group) ||
+	    strlen(g->site) > NAME_LEN || strlen(g->pod_uid) > UID_LEN) {
+		log_warnx("environment: a name is too long");
+		return -1;
+	}
+	if (g->cmd == GC_SERVER &&
+	    (ns[0] == '\0' || name[0] == '\0' || g->site[0] == '\0' ||
+		g->pod_uid[0] == '\0'))
+		log_warnx("POD_NAMESPACE, FAILOVER_GROUP, MY_SITE or "
+			  "MY_POD_UID is missing: no lease for this server");
+	return 0;
+}
+
+static int
+open_signals(struct guard *g)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	if (sigprocmask(SIG_BLOCK, &all, &g->sigmask) == -1)
+		return -1;
+	g->sigfd = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
+	return g->sigfd == -1 ? -1 : 0;
+}
+
+static int
+set_up(struct guard *g)
+{
+	int64_t now = guard_now();
+	uint64_t id;
+
+	do {
+		if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
+			log_warn("getrandom");
+			return -1;
+		}
+	} while (id == 0);
+	lease_guard_init(&g->lease, id, now);
+	guard_sql_init(&g->sql, GUARD_MYSQLD_SOCK);
+	guard_link_init(&g->link, GUARD_SOCK);
+	g->ended_code = -1;
+	g->killer_ok = true;
+	g->refused_ms = -GUARD_REFUSED_MS;
+	if (guard_killer_init(&g->killer) == -1 ||
+	    guard_killer_start(&g->killer, now) == -1) {
+		log_warn("killer");
+		return -1;
+	}
+	guard_keys_turn(g, now);
+	return 0;
+}
+
+/* Nothing that it needs must be read from a disk when the disk hangs. */
+static void
+settle(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) == -1)
+		log_ev(LL_WARN, "memoryNotLocked",
+		    KVS("error", strerror(errno)),
+		    KVS("needs", "RLIMIT_MEMLOCK of 4 MiB or CAP_IPC_LOCK"));
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* ----------------------------------------------------------- the server --- */
+
+static void
+finish(struct guard *g, int code)
+{
+	g->finished = true;
+	g->exit_code = code;
+}
+
+static void
+start(struct guard *g, int64_t now)
+{
+	if (guard_child_start(g, now) == -1)
+		finish(g, 1);
+	g->say = true;
+}
+
+static void
+server_ended(struct guard *g, int code, int64_t now)
+{
+	bool fired = atomic_load(&g->killer.page->fired_ms) != 0, cut;
+
+	log_ev(code == 0 ? LL_INFO : LL_WARN, "serverEnded",
+	    KVU("incarnation", g->lease.incarnation), KVI("exitCode", code),
+	    KVB("killedByKeeper", g->killed), KVB("killedByKiller", fired),
+	    KVB("stopping", g->stop != 0));
+	lease_guard_ended(&g->lease, now);
+	guard_sql_reset(&g->sql, false);
+	g->ended = g->lease.incarnation;
+	g->ended_code = code;
+	g->was_held = false;
+	/* Nobody heard of a server in there that could be initialised again. */
+	cut = g->first && guard_boot_marked(GUARD_DATA_DIR);
+	if (!cut)
+		g->first = g->init = false;
+	guard_child_sweep(g);
+	if (g->stop != 0 || cut)
+		finish(g, code);
+	else if (guard_ends_add(&g->ends, code, now)) {
+		log_ev(LL_ERROR, "serverFailsRepeatedly",
+		    KVU("ends", GUARD_ENDS), KVMS("within", GUARD_ENDS_MS));
+		finish(g, code);
+	} else
+		start(g, now);
+	g->say = true;
+}
+
+static void
+reap(struct guard *g, int64_t now)
+{
+	int code;
+
+	if (!guard_child_reap(g, &code))
+		return;
+	if (g->cmd == GC_SERVER)
+		server_ended(g, code, now);
+	else
+		finish(g, code);
+}
+
+/* ----------------------------------------------------------------- stop --- */
+
+static void
+stop(struct guard *g, int sig, int64_t now)
+{
+	log_ev(LL_INFO, "stop", KVI("signal", sig),
+	    KVU("held", lease_guard_held(&g->lease, now)));
+	g->stop = sig;
+	g->stop_ms = now;
+	/* Nobody writes to a server without network, or to none of ours. */
+	if (g->cmd != GC_SERVER || g->init || g->child == 0) {
+		guard_child_signal(g, sig);
+		g->stop_sent = true;
+	}
+}
+
+/*
+ * Fenced first: what a client was told is committed is in the binary log when
+ * the server ends, and the operator has its proof at once. Bounded: a server
+ * that can't be fenced is ended by the signal, or by its lease.
+ */
+static void
+stop_turn(struct guard *g, int64_t now)
+{
+	const char *how = "fenced";
+
+	if (g->stop == 0 || g->stop_sent)
+		return;
+	g->sql.fence = true;
+	if (g->lease.read_only && g->lease.local_ms > g->stop_ms)
+		/* Confirmed: not another epoch for this process. */
+		lease_guard_revoke(&g->lease, g->lease.heard, now);
+	else if (now < g->stop_ms + GUARD_STOP_MS && g->child != 0)
+		return;
+	else
+		how = "not fenced in time";
+	log_ev(LL_INFO, "stopSent", KVI("signal", g->stop), KVS("how", how));
+	guard_child_signal(g, g->stop);
+	g->stop_sent = true;
+	g->say = true;
+}
+
+static void
+signals(struct guard *g, int64_t now)
+{
+	struct signalfd_siginfo si;
+
+	while (read(g->sigfd, &si, sizeof(si)) == sizeof(si)) {
+		switch (si.ssi_signo) {
+		case SIGCHLD:
+		case SIGPIPE:
+			break;
+		case SIGTERM:
+		case SIGINT:
+		case SIGQUIT:
+			/* A second one is mysqld's own affair. */
+			if (g->stop == 0)
+				stop(g, (int)si.ssi_signo, now);
+			else
+				guard_child_signal(g, (int)si.ssi_signo);
+			break;
+		default:
+			guard_child_signal(g, (int)si.ssi_signo);
+			break;
+		}
+	}
+	reap(g, now);
+}
+
+/* ---------------------------------------------------------------- lease --- */
+
+/* What mysqld said, to the machine; first boot is left alone until its end. */
+static void
+hear_server(struct guard *g, int64_t now)
+{
+	if (g->init && !g->sql.on && !guard_boot_marked(GUARD_DATA_DIR))
+		g->sql.on = true;
+	guard_sql_turn(&g->sql, now);
+	if (!g->sql.fresh)
+		return;
+	g->sql.fresh = false;
+	/* One without network is not yet the server proper. */
+	if (!g->sql.seen.network)
+		return;
+	if (g->init) {
+		g->init = false;
+		log_ev(LL_INFO, "initialised",
+		    KVS("serverUUID", g->sql.seen.server_uuid),
+		    KVB("readOnly", g->sql.seen.read_only));
+	}
+	lease_guard_local(
+	    &g->lease, g->sql.sent_ms, g->sql.seen.read_only, now);
+}
+
+static void
+log_lease(struct guard *g, int64_t now)
+{
+	uint64_t held = lease_guard_held(&g->lease, now);
+
+	if (held != 0 && !g->was_held)
+		log_ev(LL_INFO, "leaseHeld", KVU("epoch", held),
+		    KVI("leftMs", lease_guard_deadline(&g->lease) - now));
+	if (held == 0 && g->was_held)
+		log_ev(LL_WARN, "leaseLost", KVU("revoked", g->lease.revoked),
+		    KVI("lateMs", now - g->lease.lost_ms),
+		    KVB("sidecar", g->link.fd != -1));
+	g->was_held = held != 0;
+}
+
+static void
+fence(struct guard *g, int64_t now)
+{
+	if (!g->sql.fence) {
+		g->sql.fence_ms = g->sql.probe_ms = now;
+		log_ev(LL_WARN, "SELF-FENCING",
+		    KVU("incarnation", g->lease.incarnation),
+		    KVU("revoked", g->lease.revoked),
+		    KVI("killInMs", lease_guard_kill_ms(&g->lease) - now));
+	}
+	g->sql.fence = true;
+}
+
+/* Do what the machine wants; when it wants to be asked again. */
+static int64_t
+obey(struct guard *g, int64_t now)
+{
+	int64_t wake;
+	enum lease_todo todo = lease_guard_todo(&g->lease, now, &wake);
+
+	log_lease(g, now);
+	/* First the page: the killer must know before anything else is done. */
+	atomic_store(&g->killer.page->kill_ms, lease_guard_kill_ms(&g->lease));
+	switch (todo) {
+	case LG_NOTHING:
+		if (g->sql.fence && (g->stop == 0 || g->stop_sent)) {
+			g->sql.fence = false;
+			log_ev(LL_WARN, "SELF-FENCED",
+			    KVU("incarnation", g->lease.incarnation));
+		}
+		break;
+	case LG_FENCE:
+		fence(g, now);
+		break;
+	case LG_KILL:
+		if (!g->killed)
+			log_ev(LL_ERROR, "serverKilled",
+			    KVU("incarnation", g->lease.incarnation),
+			    KVU("revoked", g->lease.revoked),
+			    KVS("reason", "not fenced in time"));
+		guard_child_kill(g);
+		wake = now + GUARD_KILLER_MS;
+		break;
+	}
+	return wake;
+}
+
+/* ----------------------------------------------------------------- loop --- */
+
+static void
+hear_sidecar(struct guard *g, int64_t now)
+{
+	static union wire_any msg;
+	uint32_t type;
+	bool was = g->link.fd != -1;
+
+	if (!guard_link_open(&g->link, now))
+		return;
+	if (!was)
+		g->say = true;
+	for (int i = 0; i < GUARD_BURST; i++) {
+		if (guard_link_next(&g->link, &type, &msg, now) != 1)
+			return;
+		guard_lease_frame(g, type, &msg, now);
+	}
+}
+
+static void
+sooner(int64_t *wake, int64_t at)
+{
+	if (at < *wake)
+		*wake = at;
+}
+
+/* Everything that is due at `now`; until when nothing is. */
+static int64_t
+turn(struct guard *g, int64_t now)
+{
+	int64_t wake = LEASE_FOREVER;
+	bool ok;
+
+	signals(g, now);
+	if (g->finished || g->cmd != GC_SERVER)
+		return wake;
+	ok = guard_killer_watch(&g->killer, now);
+	if (ok != g->killer_ok)
+		g->say = true;
+	g->killer_ok = ok;
+	/* A lease that has run out is seen before anything is heard. */
+	(void)obey(g, now);
+	guard_keys_turn(g, now);
+	hear_sidecar(g, now);
+	(void)obey(g, now);
+	hear_server(g, now);
+	stop_turn(g, now);
+	wake = obey(g, now);
+	guard_sql_turn(&g->sql, now);
+	guard_lease_ask(g, now);
+	guard_lease_report(g, now);
+	guard_link_flush(&g->link, now);
+	sooner(&wake, guard_sql_wake(&g->sql));
+	sooner(&wake, now + GUARD_KILLER_MS * 2);
+	return wake;
+}
+
+static void
+await(struct guard *g, int64_t wake)
+{
+	struct pollfd pfd[4];
+	struct timespec ts, *limit = NULL;
+	int64_t left;
+
+	pfd[0] = (struct pollfd) { .fd = g->sigfd, .events = POLLIN };
+	pfd[1] = (struct pollfd) { .fd = g->link.fd,
+		.events = g->link.out_len > 0 ? POLLIN | POLLOUT : POLLIN };
+	for (int i = 0; i < 2; i++)
+		pfd[2 + i] = (struct pollfd) { .fd = myc_fd(&g->sql.conn[i].c),
+			.events = myc_events(&g->sql.conn[i].c) };
+	if (wake != LEASE_FOREVER) {
+		left = wake - guard_now();
+		if (left < 0)
+			left = 0;
+		ts.tv_sec = left / 1000;
+		ts.tv_nsec = left % 1000 * 1000000;
+		limit = &ts;
+	}
+	(void)ppoll(pfd, PS_NITEMS(pfd), limit, NULL);
+}
+
+static int
+run(struct guard *g)
+{
+	int64_t now = guard_now();
+
+	start(g, now);
+	while (!g->finished)
+		await(g, turn(g, now = guard_now()));
+	/* The end is a proof: it is told before PID 1 goes. */
+	now = guard_now();
+	if (g->cmd == GC_SERVER) {
+		g->say = true;
+		guard_lease_report(g, now);
+		guard_link_flush(&g->link, now);
+	}
+	log_ev(LL_INFO, "guardEnds", KVI("exitCode", g->exit_code));
+	return g->exit_code;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct guard *g = &guard;
+
+	open_log();
+	if (argc == 3 && strcmp(argv[1], "-i") == 0)
+		return guard_install(argv[2]);
+	if (argc < 2 || strcmp(argv[1], "-h") == 0) {
+		fprintf(stderr,
+		    "usage: bloodraven-guard mysqld [argument ...]\n"
+		    "       bloodraven-guard -i path\n");
+		return 2;
+	}
+	(void)umask(022);
+	if (wire_init() == -1)
+		fatalx("libsodium can't work here");
+	if (open_signals(g) == -1)
+		fatal("signals");
+	if (configure(g, argv + 1) == -1)
+		return 1;
+	if (g->cmd == GC_SERVER &&
+	    guard_boot(g, GUARD_DATA_DIR, GUARD_CONF_FILE) == -1)
+		return 1;
+	if (set_up(g) == -1)
+		return 1;
+	settle();
+	log_ev(LL_INFO, "guardStarts", KVS("group", g->group),
+	    KVS("site", g->site), KVU("guard", g->lease.id),
+	    KVI("pid", getpid()), KVB("firstBoot", g->first),
+	    KVS("entrypoint", g->entrypoint));
+	return run(g);
+}
