@@ -66,7 +66,7 @@ struct http_state {
 	const struct metric_sink *sink;
 	struct uid_tree uids;
 	struct key_tree keys; /* those shown */
-	bool leader, dirty;
+	bool dirty;
 };
 
 static int
@@ -144,14 +144,6 @@ http_state_dirty(struct http_state *st, bool clear)
 	if (clear)
 		st->dirty = false;
 	return dirty;
-}
-
-void
-http_state_leader(struct http_state *st, const struct m_http_state *m)
-{
-	if (st->leader != m->leader)
-		st->dirty = true;
-	st->leader = m->leader;
 }
 
 static struct group *
@@ -406,11 +398,11 @@ http_state_group(struct http_state *st, const struct m_group_status *m)
 
 /* --------------------------------------------------------------- answers --- */
 
-/* Only the leader decides; another operator runs no groups (sidecar.md 9). */
+/* A standby sees them, too, and answers from that. */
 static bool
 runs_groups(const struct http_state *st)
 {
-	return st->leader && !RB_EMPTY(&st->keys);
+	return !RB_EMPTY(&st->keys);
 }
 
 int

@@ -222,9 +222,13 @@ def metric(srv, line):
 def endpoints(srv):
     m, p, a = srv.ports["metrics"], srv.ports["probe"], srv.ports["aux"]
     for port in p, a:
-        for path in "/healthz", "/readyz":
-            report(get(port, path)[::2] == (200, "ok"), "%s on %s" % (
-                path, "probe" if port == p else "aux"))
+        report(get(port, "/healthz")[::2] == (200, "ok"),
+               "/healthz on %s" % ("probe" if port == p else "aux"))
+    report(get(a, "/readyz")[::2] == (200, "ok"), "/readyz on aux")
+    report(get(p, "/readyz")[0] == 503, "/readyz on probe before the list")
+    srv.tell("state 0")
+    until("the list", lambda: get(p, "/readyz")[::2] == (200, "ok"))
+    report(True, "/readyz on probe: a standby that knows the groups")
     for port, path in ((m, "/healthz"), (p, "/metrics"), (a, "/metrics"),
                        (p, "/status"), (p, "/active-site"), (a, "/"),
                        (a, "/healthz/"), (a, "/ws/status")):
@@ -274,9 +278,10 @@ def status_api(srv):
            ("iad", ["iad", "pdx"], "writable", "2026-01-01T00:00:00Z"),
            "/status", g)
     srv.tell("state 0")
-    until("the loss of the Lease", lambda: get(a, q + "g")[0] == 503)
-    until("/status", lambda: json.loads(get(a, "/status")[2]) == none)
-    report(True, "an operator that does not lead runs no groups")
+    until("the loss of the Lease", lambda: metric(srv, "bloodraven_leader") == 0)
+    report(get(a, q + "g")[0] == 200 and
+           "ns/g" in json.loads(get(a, "/status")[2]),
+           "a standby answers from what it sees")
     srv.tell("state 1")
 
 

@@ -184,14 +184,6 @@ free_state(void **state)
 }
 
 static void
-leader(bool on)
-{
-	struct m_http_state m = { .leader = on, .ready = true };
-
-	http_state_leader(st, &m);
-}
-
-static void
 send_site(const char *uid, const char *name, enum site_state ss)
 {
 	memset(&site, 0, sizeof(site));
@@ -257,9 +249,6 @@ before_the_first_group(void **state)
 	status_is(NONE);
 	active_is("namespace=ns&group=g", 503, NO_GROUPS);
 	active_is("group=g", 400, MISSING);
-	leader(true);
-	status_is(NONE);
-	active_is("namespace=ns&group=g", 503, NO_GROUPS);
 	/* a site alone is no group yet */
 	send_site("u", "iad", SS_WRITABLE);
 	status_is(NONE);
@@ -270,7 +259,6 @@ active_site(void **state)
 {
 	char query[1024] = "namespace=ns&group=";
 
-	leader(true);
 	send_group("u", "g", "iad", "iad", "pdx");
 	active_is("namespace=ns&group=g", 200,
 	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"iad\"}");
@@ -283,16 +271,11 @@ active_site(void **state)
 	active_is("namespace=%&group=g", 400, MISSING);
 	memset(query + strlen(query), 'x', 600);
 	active_is(query, 404, UNKNOWN);
-	/* one that does not lead decides nothing */
-	leader(false);
-	active_is("namespace=ns&group=g", 503, NO_GROUPS);
-	status_is(NONE);
 }
 
 static void
 status_of_a_group(void **state)
 {
-	leader(true);
 	send_site("u", "iad", SS_WRITABLE);
 	send_site("u", "pdx", SS_READ_ONLY);
 	site.follower = site.replicating = true;
@@ -331,7 +314,6 @@ site_waits_for_group(void **state)
 	"\"role\":\"primary-candidate\",\"state\":\"unknown\","        \
 	"\"replicating\":false,\"servingHealthy\":false}],"            \
 	"\"pollTime\":\"0001-01-01T00:00:00Z\"}}"
-	leader(true);
 	send_site("u", "iad", SS_UNKNOWN);
 	send_group("u", "g", "", "iad", NULL);
 	status_is(BEFORE);
@@ -342,7 +324,6 @@ site_waits_for_group(void **state)
 static void
 sites_and_groups_go(void **state)
 {
-	leader(true);
 	send_site("u", "iad", SS_WRITABLE);
 	send_site("u", "pdx", SS_WRITABLE);
 	send_group("u", "g", "iad", "iad", "pdx");
@@ -365,7 +346,6 @@ sites_and_groups_go(void **state)
 static void
 group_made_again(void **state)
 {
-	leader(true);
 	send_site("u1", "iad", SS_WRITABLE);
 	send_site("u1", "pdx", SS_WRITABLE);
 	send_group("u1", "g", "iad", "iad", "pdx");
