@@ -152,6 +152,7 @@ group_new(struct groups *gs, const struct m_group_conf *m)
 	g->parent = gs->parent;
 	g->all = gs;
 	TAILQ_INIT(&g->pods);
+	TAILQ_INIT(&g->voices);
 	(void)strlcpy(g->uid, m->group, sizeof(g->uid));
 	(void)snprintf(g->fg, sizeof(g->fg), "%s/%s", m->ns, m->name);
 	if ((g->timer = evtimer_new(parent_base(gs->parent), timer_cb, g)) ==
@@ -185,6 +186,7 @@ group_free(struct group *g)
 		TAILQ_REMOVE(&g->pods, p, entry);
 		free(p);
 	}
+	glink_group_gone(g);
 	for (unsigned i = 0; i < SITES_MAX; i++)
 		site_clear(&g->site[i]);
 	TAILQ_REMOVE(&g->all->list, g, entry);
@@ -231,6 +233,17 @@ group_fill_conf(struct group *g)
 	c->clone_ms = m->clone_ms;
 	c->max_lag_s = m->max_lag_s;
 	c->reader_max_lag_s = m->reader_max_lag_s;
+	c->lease_ms = (uint32_t)m->lease_ms;
+	c->check_ms = (uint32_t)m->check_ms;
+	c->require_guard = true; /* every Pod that we render has one */
+}
+
+void
+group_send_pods(struct group *g, bool force)
+{
+	group_send_probe(g, force);
+	group_send_links(g, force);
+	group_offer_refresh(g);
 }
 
 static void
@@ -272,6 +285,7 @@ restart_core(struct group *g)
 		group_feed_record(g, &g->rec);
 	feed_synced(g);
 	feed_lease(g);
+	gvoices_feed(g);
 	group_feed_requests(g);
 }
 
@@ -319,7 +333,7 @@ groups_conf(struct groups *gs, const struct m_group_conf *m)
 		group_step(g, &ev);
 	else
 		restart_core(g);
-	group_send_probe(g, false);
+	group_send_pods(g, false);
 	release(g);
 }
 
@@ -332,7 +346,7 @@ groups_gone(struct groups *gs, const char *uid)
 		return;
 	log_ev(LL_INFO, "topology manager stopped", KVS("fg", g->fg));
 	g->probe.gone = true;
-	group_send_probe(g, true);
+	group_send_pods(g, true);
 	g->view.verdict = V_DELETING;
 	g->deleting = true;
 	group_publish(g, true);
@@ -342,18 +356,32 @@ groups_gone(struct groups *gs, const char *uid)
 
 /* -------------------------------------------------------- for all groups --- */
 
+/* A deadline that moved a little is not worth a step of every group. */
+static bool
+little_news(const struct m_lease *was, const struct m_lease *m)
+{
+	int64_t d = m->deadline_ns - was->deadline_ns;
+
+	return was->held && m->held && d >= 0 && d < LEASE_NEWS_NS &&
+	    monotime_now().ns < was->deadline_ns;
+}
+
 void
 groups_lease(struct groups *gs, const struct m_lease *m)
 {
 	struct group *g;
 
 	gs->lease = *m;
+	if (little_news(&gs->told_lease, m))
+		return;
+	gs->told_lease = *m;
 	TAILQ_FOREACH (g, &gs->list, entry) {
 		if (!g->have_conf)
 			continue;
 		feed_lease(g);
 		release(g);
 	}
+	glinks_beat(gs);
 }
 
 /* What a new kube-watcher did not tell although it has listed all is gone. */
@@ -438,6 +466,8 @@ groups_resend(struct groups *gs, unsigned proc)
 			memset(&ask, 0, sizeof(ask));
 			(void)strlcpy(ask.group, g->uid, sizeof(ask.group));
 			parent_send(gs->parent, PROC_KUBE, MSG_CREDS_ASK, &ask);
+		} else if (proc == PROC_LINK) {
+			group_send_links(g, true);
 		} else {
 			g->dns.group[0] = '\0';
 			group_publish(g, true);
@@ -458,6 +488,7 @@ groups_new(struct parent *p)
 		return NULL;
 	gs->parent = p;
 	TAILQ_INIT(&gs->list);
+	glinks_start(gs);
 	return gs;
 }
 
@@ -484,5 +515,8 @@ groups_quiesce(struct groups *gs)
 	TAILQ_FOREACH (g, &gs->list, entry)
 		if (g->have_conf && !fsm_quiet(&g->fc, &g->fs))
 			quiet = false;
+	/* What follows is the end of the Lease: yes is said to nobody now. */
+	if (quiet)
+		gs->released = true;
 	return quiet;
 }

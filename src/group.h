@@ -47,6 +47,13 @@ void groups_lease(struct groups *, const struct m_lease *);
 /* All watches have listed once: what is absent does not exist. */
 void groups_synced(struct groups *, bool synced);
 
+/* Links to sidecars (group_link.c). */
+void groups_link_up(struct groups *, const struct m_link_up *);
+void groups_link_down(struct groups *, const struct m_link_down *);
+void groups_link_rx(struct groups *, const struct m_link_rx *);
+/* guard-link died, and all its connections with it. */
+void groups_link_died(struct groups *);
+
 /* kube-watcher died: what its successor does not tell by SYNCED is gone. */
 void groups_kube_died(struct groups *);
 /* A worker came back knowing nothing: tell it all again. */

@@ -67,6 +67,27 @@ act_sql(struct group *g, const struct fsm_act *a)
 /* --------------------------------------------------------------- record --- */
 
 static void
+fill_terms(const struct group *g, struct m_epoch *m, const struct fsm_epoch *e)
+{
+	const struct lease_terms *t = &e->terms;
+
+	if (t->guard == 0)
+		return;
+	m->prev = t->prev;
+	m->guard = t->guard;
+	m->incarnation = t->incarnation;
+	m->lease_ms = t->lease_ms;
+	m->fence_ms = t->fence_ms;
+	m->quorum = t->r;
+	m->n_voters = t->n;
+	for (unsigned i = 0; i < t->n && i < LEASE_VOTERS_MAX; i++) {
+		m->voters[i].id = t->voter[i];
+		(void)strlcpy(m->voters[i].site, site_name(g, e->voter_site[i]),
+		    sizeof(m->voters[i].site));
+	}
+}
+
+static void
 fill_epoch(const struct group *g, struct m_epoch *m, const struct fsm_epoch *e)
 {
 	/* What was written stays as it was, also of sites that are no more. */
@@ -84,6 +105,7 @@ fill_epoch(const struct group *g, struct m_epoch *m, const struct fsm_epoch *e)
 	(void)strlcpy(
 	    m->server_uuid, e->proc.server_uuid, sizeof(m->server_uuid));
 	m->proc_start_ms = e->proc.start_ms;
+	fill_terms(g, m, e);
 }
 
 static const char *
@@ -187,13 +209,8 @@ probed(const struct m_probe_group *m, const char *name)
 	return NULL;
 }
 
-/*
- * The Pod of a site to talk to: the newest one that has an address and is
- * not going away; one that is going away is better than none, since it may
- * still have to be fenced.
- */
-static const struct gpod *
-site_pod(const struct group *g, const char *site)
+const struct gpod *
+group_site_pod(const struct group *g, const char *site)
 {
 	const struct gpod *p, *best = NULL;
 
@@ -235,7 +252,7 @@ group_send_probe(struct group *g, bool force)
 		(void)strlcpy(
 		    s->host, g->conf.sites[i].tls_name, sizeof(s->host));
 		s->port = MYSQL_PORT;
-		if ((p = site_pod(g, s->name)) == NULL)
+		if ((p = group_site_pod(g, s->name)) == NULL)
 			continue;
 		(void)strlcpy(s->ip, p->ip, sizeof(s->ip));
 		(void)strlcpy(s->pod_uid, p->f.pod_uid, sizeof(s->pod_uid));
@@ -374,8 +391,6 @@ group_act(struct group *g, const struct fsm_out *out)
 		case A_LOG:
 			act_log(g, a);
 			break;
-		case A_DNS_WANT:
-			break; /* desired state: group_publish() sends it */
 		case A_ANNOTATION_DEL:
 			act_annotation_del(g, a);
 			break;
@@ -385,6 +400,18 @@ group_act(struct group *g, const struct fsm_out *out)
 			break;
 		case A_PROBE_NOW:
 			act_probe_now(g, a);
+			break;
+		case A_OFFER:
+			act_offer(g, a);
+			break;
+		case A_REVOKE:
+			act_revoke(g, a);
+			break;
+		case A_PROMISE_ASK:
+			act_promise_ask(g, a);
+			break;
+		case A_RENEW:
+			act_renew(g, a);
 			break;
 		case A_MAX:
 			break;

@@ -35,6 +35,36 @@ site_or_foreign(const struct group *g, const char *name)
 	return i == -1 ? FSM_FOREIGN : (uint8_t)i;
 }
 
+/*
+ * What is no lease at all proves nothing by running out: the epoch then needs
+ * another proof.
+ */
+static void
+fill_terms(const struct group *g, const struct m_epoch *m, struct fsm_epoch *e)
+{
+	struct lease_terms *t = &e->terms;
+
+	if (m->guard == 0)
+		return;
+	t->epoch = m->epoch;
+	t->prev = m->prev;
+	t->guard = m->guard;
+	t->incarnation = m->incarnation;
+	t->lease_ms = m->lease_ms;
+	t->fence_ms = m->fence_ms;
+	t->n = (uint8_t)m->n_voters;
+	t->r = (uint8_t)m->quorum;
+	for (unsigned i = 0; i < m->n_voters; i++) {
+		t->voter[i] = m->voters[i].id;
+		e->voter_site[i] = site_or_foreign(g, m->voters[i].site);
+	}
+	if (lease_terms_valid(t))
+		return;
+	log_ev(LL_ERROR, "recorded terms of a lease are not valid",
+	    KVS("fg", g->fg), KVU("epoch", m->epoch));
+	memset(t, 0, sizeof(*t));
+}
+
 static void
 fill_record(
     const struct group *g, const struct m_record *m, struct fsm_record *r)
@@ -57,6 +87,7 @@ fill_record(
 		(void)strlcpy(r->unended[i].proc.server_uuid, e->server_uuid,
 		    sizeof(r->unended[i].proc.server_uuid));
 		r->unended[i].proc.start_ms = e->proc_start_ms;
+		fill_terms(g, e, &r->unended[i]);
 	}
 	r->last_failover_s = m->last_failover_s;
 	r->last_target = site_or_foreign(g, m->last_failover_target);
@@ -191,7 +222,7 @@ group_pod_gone(struct group *g, struct gpod *p)
 	TAILQ_REMOVE(&g->pods, p, entry);
 	free(p);
 	if (g->have_conf)
-		group_send_probe(g, false);
+		group_send_pods(g, false);
 }
 
 void
@@ -221,7 +252,7 @@ groups_pod(struct groups *gs, const struct m_pod *m)
 	if (m->gone)
 		group_pod_gone(g, p);
 	else if (g->have_conf)
-		group_send_probe(g, false);
+		group_send_pods(g, false);
 }
 
 /* ------------------------------------------------------------ the others --- */

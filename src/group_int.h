@@ -24,13 +24,17 @@
 #include <sys/types.h>
 
 #include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
 
 #include "fsm.h"
 #include "group.h"
 #include "parent.h"
+#include "wire.h"
 
 #define FG_LEN     (NS_LEN + 1 + NAME_LEN)
 #define MYSQL_PORT 3306
+/* Deadlines of the Lease are passed on when they moved by this. */
+#define LEASE_NEWS_NS 1000000000LL
 
 struct event;
 
@@ -63,6 +67,58 @@ struct gsite {
 	int64_t m_lag, m_divergent;
 };
 
+/* One connection of guard-link to a sidecar (group_link.c). */
+struct glink {
+	RB_ENTRY(glink) node;
+	uint64_t conn;
+	struct group *group;
+	char site[NAME_LEN + 1];
+	char pod_uid[UID_LEN + 1];
+	char peer[HOST_LEN + 1];
+	char why[ERR_LEN + 1]; /* it ended */
+	struct wire_link wire;
+	bool trusted;      /* a frame of it opened with its site's keys */
+	int64_t heard_ms;  /* its last frame */
+	int64_t beat_ms;   /* our last W_OPERATOR, and what it said */
+	bool said_leader;
+	uint8_t said_active;
+};
+RB_HEAD(glink_tree, glink);
+
+/*
+ * What a site's sidecar and guard said, whatever became of their links and
+ * of the spec (group_voice.c).
+ */
+struct gvoice {
+	TAILQ_ENTRY(gvoice) entry;
+	char site[NAME_LEN + 1];
+	struct glink *link; /* the trusted one, NULL: none */
+	struct fsm_guard says;
+	uint64_t keys;    /* generation that it has read */
+	uint64_t guard;   /* whose statement was last taken, */
+	uint64_t serial;  /* its number, */
+	int64_t guard_ms; /* and when */
+	uint64_t claimed; /* another site's voter id, for the log */
+	uint64_t said_ask; /* epoch whose promise was asked for, for the log */
+	int64_t m_left_ms;
+	bool said_no;
+};
+
+/* The epoch whose terms this leader tells (group_offer.c). */
+struct goffer {
+	uint64_t epoch;
+	uint64_t hash;    /* of the addresses that were told */
+	unsigned sent_to; /* how many, and one; 0: never */
+};
+
+/* The question that the core is judging just now. */
+struct gasked {
+	struct glink *link; /* NULL: none */
+	uint64_t epoch, guard, nonce;
+	uint32_t incarnation;
+	bool yes;
+};
+
 struct group {
 	TAILQ_ENTRY(group) entry;
 	struct parent *parent;
@@ -87,6 +143,13 @@ struct group {
 	char assert_dead[MSGTEXT_LEN + 1];
 	char override[MSGTEXT_LEN + 1];
 	struct event *timer;
+	/* links (group_link.c, group_voice.c, group_offer.c) */
+	TAILQ_HEAD(, gvoice) voices;
+	struct goffer offer;
+	struct gasked asked;
+	uint64_t links_hash;
+	uint64_t said_revoke; /* for the log: epoch and whether it went */
+	int64_t refused_ms;
 	/* last sent, so that nothing is sent twice */
 	struct m_probe_group probe;
 	struct m_dns_want dns;
@@ -107,7 +170,13 @@ struct groups {
 	size_t n;
 	bool synced;
 	bool quiesce;
+	bool released; /* the Lease is being given up: no more yes */
 	struct m_lease lease;
+	struct m_lease told_lease; /* to all groups */
+	char self[UID_LEN + 1]; /* this process, to sidecars */
+	struct glink_tree links;
+	struct event *link_timer;
+	int64_t tick_ms;
 };
 
 /* group.c: run one event through the core and carry out what it decides. */
@@ -115,6 +184,8 @@ void group_step(struct group *, const struct fsm_event *);
 /* With relations, after something that may have changed them. */
 void group_step_rel(struct group *, struct fsm_event *);
 void group_fill_conf(struct group *);
+/* Where the Pods are now: to those that talk to them. */
+void group_send_pods(struct group *, bool force);
 struct group *groups_find(struct groups *, const char *uid);
 int64_t mono_ms(void);
 /* group_in.c: tell the core again what is kept here. */
@@ -130,6 +201,12 @@ int64_t wall_ms(void);
 
 /* group_act.c */
 void group_act(struct group *, const struct fsm_out *);
+/*
+ * The Pod of a site to talk to: the newest one that has an address and is
+ * not going away; one that is going away is better than none, since it may
+ * still have to be fenced.
+ */
+const struct gpod *group_site_pod(const struct group *, const char *site);
 /* Tell mysql-prober whom to probe, when that changed (or force). */
 void group_send_probe(struct group *, bool force);
 
@@ -141,6 +218,48 @@ void group_divergence(struct group *, unsigned i, unsigned active);
 /* group_view.c: status, labels, DNS and gauges from the core's view. */
 void group_publish(struct group *, bool force);
 
+/* A hash for "the same as last time". */
+uint64_t group_hash(const void *, size_t);
+
+/*
+ * Keys that speak for a site: two while one is exchanged. NULL or *n 0: none
+ * is known yet.
+ */
+const struct wire_pub *
+group_keys(const struct group *, const char *site, size_t *n);
+
+/* group_link.c */
+void glinks_start(struct groups *);
+/* Leadership changed: say so now. */
+void glinks_beat(struct groups *);
+/* Whom guard-link shall hold a connection to. */
+void group_send_links(struct group *, bool force);
+void glink_group_gone(struct group *);
+/* False: it was not queued. The link stays as it is. */
+bool glink_send(struct glink *, uint32_t type, const void *msg);
+/* Frees it. */
+void glink_close(struct glink *, const char *why);
+struct gvoice *gvoice_find(struct group *, const char *site);
+
+/* group_voice.c */
+/* An opened frame; false: nothing that a sidecar says. */
+bool gvoice_frame(struct glink *, uint32_t type, const union wire_any *);
+void gvoice_feed(struct group *, const struct gvoice *);
+void gvoices_feed(struct group *);
+
+/* group_offer.c */
+/* Leading now, and not giving it up. */
+bool groups_leading(const struct groups *);
+/* The unended epoch as it is recorded, NULL: not unended. */
+const struct m_epoch *group_epoch(const struct group *, uint64_t epoch);
+void act_offer(struct group *, const struct fsm_act *);
+void act_revoke(struct group *, const struct fsm_act *);
+void act_promise_ask(struct group *, const struct fsm_act *);
+void act_renew(struct group *, const struct fsm_act *);
+void group_offer_refresh(struct group *);
+void group_offer_again(struct group *);
+void glink_offer(struct glink *);
+
 /* group_metrics.c */
 void group_count(struct group *, const char *family, const char *site);
 void group_observe_probe(struct group *, const char *site, int64_t us);
@@ -150,6 +269,9 @@ group_transition(struct group *, const char *site, unsigned from, unsigned to);
 void group_measure(struct group *, const struct fsm_act *);
 void group_measure_step(struct group *);
 void group_dns_flipped(struct group *, const char *site);
+void group_link_gauge(struct group *, const char *site, bool up);
+void group_lease_gauge(struct group *, struct gvoice *, int64_t left_ms);
+void group_count_renewal(struct group *, const char *site, bool yes);
 void group_gauges(struct group *, bool force);
 void group_gauges_del(struct group *);
 

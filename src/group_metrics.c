@@ -118,6 +118,36 @@ group_dns_flipped(struct group *g, const char *site)
 	    &s, M_DNS_FLIPS, 1, ML(g->conf.ns, g->conf.name, site));
 }
 
+void
+group_link_gauge(struct group *g, const char *site, bool up)
+{
+	struct metric_sink s = sink_of(g);
+
+	(void)metric_set(
+	    &s, M_LINK_UP, up, ML(g->conf.ns, g->conf.name, site));
+}
+
+void
+group_lease_gauge(struct group *g, struct gvoice *v, int64_t left_ms)
+{
+	struct metric_sink s = sink_of(g);
+
+	if (v->m_left_ms == left_ms)
+		return;
+	v->m_left_ms = left_ms;
+	(void)metric_set_us(&s, M_LEASE_LEFT, left_ms * 1000,
+	    ML(g->conf.ns, g->conf.name, v->site));
+}
+
+void
+group_count_renewal(struct group *g, const char *site, bool yes)
+{
+	struct metric_sink s = sink_of(g);
+
+	(void)metric_add(&s, M_RENEWALS, 1,
+	    ML(g->conf.ns, g->conf.name, site, yes ? "yes" : "no"));
+}
+
 /* A gauge, when it is not what was last sent; -2: never sent. */
 static void
 gauge(struct group *g, enum metric m, int64_t value, int64_t *last,
@@ -210,6 +240,12 @@ site_gauges(struct group *g, unsigned i)
 static void
 forget_sent(struct group *g)
 {
+	struct gvoice *v;
+
+	TAILQ_FOREACH (v, &g->voices, entry) {
+		v->m_left_ms = -2;
+		group_link_gauge(g, v->site, v->link != NULL);
+	}
 	for (unsigned i = 0; i < g->fc.nsites; i++) {
 		struct gsite *s = &g->site[i];
 

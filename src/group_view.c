@@ -25,8 +25,6 @@
 
 #include "group_int.h"
 
-#define DNS_RENEW_NS 3000000000LL
-
 #define FNV_BASIS    0xcbf29ce484222325ULL
 #define FNV_PRIME    0x100000001b3ULL
 
@@ -38,6 +36,12 @@ mix(uint64_t h, const void *p, size_t n)
 	while (n-- > 0)
 		h = (h ^ *b++) * FNV_PRIME;
 	return h;
+}
+
+uint64_t
+group_hash(const void *p, size_t n)
+{
+	return mix(FNV_BASIS, p, n);
 }
 
 static uint64_t
@@ -188,7 +192,7 @@ send_dns(struct group *g)
 	/* A deadline that moved a little is not worth a message. */
 	m.valid_until_ns = m.write ? g->all->lease.deadline_ns : 0;
 	if (m.valid_until_ns - g->dns.valid_until_ns >= 0 &&
-	    m.valid_until_ns - g->dns.valid_until_ns < DNS_RENEW_NS &&
+	    m.valid_until_ns - g->dns.valid_until_ns < LEASE_NEWS_NS &&
 	    m.write == g->dns.write)
 		m.valid_until_ns = g->dns.valid_until_ns;
 	if (memcmp(&m, &g->dns, sizeof(m)) == 0)

@@ -121,6 +121,7 @@ parent_on_setup(struct ps *ps, unsigned id, void *arg)
 {
 	struct parent *p = arg;
 	struct m_http_conf h;
+	struct m_link_conf l;
 
 	switch (id) {
 	case PROC_KUBE:
@@ -140,6 +141,12 @@ parent_on_setup(struct ps *ps, unsigned id, void *arg)
 		if (ps_send(ps, id, MSG_HTTP_CONF, &h, -1) == -1)
 			fatal("configuration of status-server");
 		break;
+	case PROC_LINK:
+		/* Connects only: nobody has business with the operator. */
+		memset(&l, 0, sizeof(l));
+		if (ps_send(ps, id, MSG_LINK_CONF, &l, -1) == -1)
+			fatal("configuration of guard-link");
+		break;
 	}
 }
 
@@ -156,7 +163,8 @@ send_http_state(struct parent *p)
 
 	(void)metric_set(&sink, M_LEADER, p->held, ML());
 
-	p->http_state.ready = p->synced;
+	/* Warm once, warm for good: the API server's absence changes nothing. */
+	p->http_state.ready |= p->synced;
 	p->http_state.leader = p->held;
 	p->http_state.groups = (uint32_t)groups_count(p->groups);
 	parent_send(p, PROC_HTTP, MSG_HTTP_STATE, &p->http_state);
@@ -201,6 +209,8 @@ parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 		groups_synced(p->groups, false);
 		groups_kube_died(p->groups);
 	}
+	if (id == PROC_LINK)
+		groups_link_died(p->groups);
 }
 
 /* ------------------------------------------------------------- messages --- */
@@ -309,6 +319,15 @@ parent_dispatch(
 	case MSG_DNS_STATE:
 		groups_dns_state(p->groups, msg);
 		break;
+	case MSG_LINK_UP:
+		groups_link_up(p->groups, msg);
+		break;
+	case MSG_LINK_DOWN:
+		groups_link_down(p->groups, msg);
+		break;
+	case MSG_LINK_RX:
+		groups_link_rx(p->groups, msg);
+		break;
 	case MSG_TOKEN_ASK:
 		on_token_ask(p, from);
 		break;
@@ -334,6 +353,22 @@ parent_dispatch(
 	case MSG_DNS_WANT:
 	case MSG_HTTP_CONF:
 	case MSG_HTTP_STATE:
+	case MSG_LINK_CONF:
+	case MSG_LINK_SITES:
+	case MSG_LINK_TX:
+	case MSG_LINK_TRUST:
+	case MSG_LINK_CLOSE:
+	case MSG_KEYS:
+	case MSG_KEY_PUT:
+	/* of bloodraven-sidecar(8) */
+	case MSG_SC_MEMORY_CONF:
+	case MSG_SC_MEMORY:
+	case MSG_SC_PUT:
+	case MSG_SC_DURABLE:
+	case MSG_SC_NOTE:
+	case MSG_SC_MYSQL_CONF:
+	case MSG_SC_MYSQL:
+	case MSG_SC_STATE:
 	case MSG_AFTER_LAST:
 		/* libprivsep checked the direction already */
 		fatalx("message %u from worker %u", type, from);
@@ -416,8 +451,8 @@ register_events(struct parent *p)
 int
 parent_run(const struct conf *c)
 {
-	static const unsigned order[] = { PROC_HTTP, PROC_DNS, PROC_MYSQL,
-		PROC_KUBE, 0 };
+	static const unsigned order[] = { PROC_HTTP, PROC_LINK, PROC_DNS,
+		PROC_MYSQL, PROC_KUBE, 0 };
 	static struct parent p;
 	struct ps_conf pc = procs_conf;
 	const char *readdirs[2];

@@ -26,6 +26,7 @@
 
 struct event_base;
 struct parent;
+struct wire_key;
 
 /* Start all workers and run until a signal ends it; the exit status. */
 int parent_run(const struct conf *);
@@ -37,6 +38,8 @@ int parent_run(const struct conf *);
 void
 parent_send(struct parent *, unsigned proc, uint32_t type, const void *msg);
 struct event_base *parent_base(const struct parent *);
+/* The operator's key, that signs; NULL: not known yet. */
+const struct wire_key *parent_key(const struct parent *);
 
 /* ------------------------------------------------------ parent_files.c --- */
 

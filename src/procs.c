@@ -44,6 +44,13 @@ const struct ps_proc procs[] = {
 	    .parent_dispatch = parent_dispatch,
 	    .sandbox = &http_sandbox,
 	    .user = "nobody" },
+	{ .title = "guard-link",
+	    .id = PROC_LINK,
+	    .setup = link_setup,
+	    .dispatch = link_dispatch,
+	    .parent_dispatch = parent_dispatch,
+	    .sandbox = &link_sandbox,
+	    .user = "nobody" },
 };
 
 const struct ps_conf procs_conf = {

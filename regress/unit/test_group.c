@@ -77,6 +77,12 @@ parent_base(const struct parent *p)
 	return base;
 }
 
+const struct wire_key *
+parent_key(const struct parent *p)
+{
+	return NULL;
+}
+
 /* -------------------------------------------------------- what is observed - */
 
 static void
