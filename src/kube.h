@@ -323,6 +323,8 @@ void kstatus_group(struct kgroup *, const struct m_group_status *);
 void krecord_put(struct kgroup *, const struct m_record_put *);
 /* Decode and tell RECORD; obj is from a quorum read. */
 void krecord_tell(struct kgroup *, yyjson_val *obj);
+/* The same of what a watch brought, while somebody else leads. */
+void krecord_seen(struct kgroup *, yyjson_val *obj);
 /* Pure: what to do for it when this record was just read. */
 enum krecord_step { KR_DONE, KR_SEND, KR_CONFLICT };
 enum krecord_step

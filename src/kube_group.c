@@ -294,6 +294,8 @@ update(struct kgroup *g, yyjson_val *obj, bool listed)
 	tell_conf(g, &s, &problems);
 	if (listed)
 		krecord_tell(g, obj);
+	else
+		krecord_seen(g, obj);
 	annotations(g, obj, listed);
 	if (others)
 		g->status_dirty = true;

@@ -91,6 +91,21 @@ krecord_tell(struct kgroup *g, yyjson_val *obj)
 	kube_tell(g->k, MSG_RECORD, m);
 }
 
+/*
+ * A watch brought it: what a leader wrote, for a standby to see. No quorum
+ * read, so nothing is ever decided by it.
+ */
+void
+krecord_seen(struct kgroup *g, yyjson_val *obj)
+{
+	const struct m_record *m;
+
+	if (g->need_record || kube_may_write(g->k) ||
+	    (m = record_of(g, obj)) == NULL)
+		return;
+	kube_tell(g->k, MSG_RECORD, m);
+}
+
 static bool
 put_in_time(const struct kput *p)
 {
