@@ -122,10 +122,10 @@ bool metric_labels_match(const char *labels, const char *match);
 /* -------------------------------------------------------------- registry --- */
 
 /*
- * A thousand groups of three sites need some 60000 series; beyond the bound
+ * A thousand groups of three sites need some 75000 series; beyond the bound
  * new series are refused and counted.
  */
-#define METRIC_SERIES_MAX 65536
+#define METRIC_SERIES_MAX 81920
 
 struct metrics_reg;
 
