@@ -75,6 +75,16 @@
 #define FSM_CLONE_BACKOFF_MS     10000 /* doubles */
 #define FSM_CLONE_BACKOFF_MAX_MS 600000
 #define FSM_CLOCK_TOL_MS         300000 /* record from the future */
+/* The lease (fsm_lease.c). */
+#define FSM_FRESH_MIN_MS         1000 /* or a third of L: then it is silent */
+#define FSM_LINK_RETRY_MS        500  /* offer, revoke, ask again */
+#define FSM_OFFER_AGAIN_MS       5000 /* addresses may have changed */
+#define FSM_LEASE_WAIT_MS        5000 /* then NoLease is reported */
+#define FSM_SUCC_MS              2000 /* a new voter stays for so long */
+#define FSM_SUCC_GAP_MS          3000 /* successors are so far apart */
+#define FSM_SEEN_YES_MS          500  /* beside two check intervals */
+/* No guard or voter of ours speaks of such an epoch. */
+#define FSM_EPOCH_MAX            (1ULL << 62)
 
 /* Annotations that the core acts on (docs: bloodraven-fencing(7)). */
 #define FSM_ANN_ASSERT_DEAD      BR_ANN "assert-dead" /* site/podUID/epoch */
@@ -84,166 +94,7 @@
  */
 #define FSM_ANN_OVERRIDE         BR_ANN "override-applier-error"
 
-/* -------------------------------------------------------------- names --- */
-
-/*
- * What the group decision says. One is always true; the order is that of the
- * decision (fsm_decide.c). name, and the PromotionBlocked reason or NULL.
- */
-#define FSM_VERDICTS(X)                                           \
-	X(V_STARTING, "starting", NULL)                           \
-	X(V_DELETING, "deleting", NULL)                           \
-	X(V_HEALTHY, "healthy", NULL)                             \
-	X(V_SPLIT_BRAIN, "split brain", "SplitBrain")             \
-	X(V_TOTAL_LOSS, "total loss", NULL)                       \
-	X(V_WAIT_SITES, "waiting for sites", NULL)                \
-	X(V_WAIT_THRESHOLD, "waiting for the threshold", NULL)    \
-	X(V_WAIT_RECORD, "waiting for the written record", NULL)  \
-	X(V_BOOTSTRAP, "fresh group", NULL)                       \
-	X(V_ADOPT, "adopt writable site", NULL)                   \
-	X(V_ADOPT_GRANT, "adopt read-only site", NULL)            \
-	X(V_REGRANT, "grant active site again", NULL)             \
-	X(V_PROMOTE, "promote", NULL)                             \
-	X(V_NO_CANDIDATE, "no candidate", "NoCandidate")          \
-	X(V_COOLDOWN, "cooldown", "Cooldown")                     \
-	X(V_NO_PROOF, "no proof", "NoProof")                      \
-	X(V_DIVERGENCE, "divergence", "Divergence")               \
-	X(V_GTID_UNKNOWN, "GTID set unknown", "GTIDUnknown")      \
-	X(V_DATA_MISSING, "data missing", "DataMissing")          \
-	X(V_APPLIER_ERROR, "applier error", "ApplierError")       \
-	X(V_DRAIN_TIMEOUT, "drain takes long", "DrainTimeout")    \
-	X(V_FENCING, "another site may be writable", "NoProof")   \
-	X(V_RECORD_FULL, "too many unended epochs", "RecordFull")
-
-/* Which proof of an unended epoch is missing, or which one there is. */
-#define FSM_PROOFS(X)                                                  \
-	X(P_NONE, "none")                                              \
-	X(P_FENCED, "fence confirmed")                                 \
-	X(P_TERMINATED, "kubelet: terminated")                         \
-	X(P_ASSERTED, "asserted dead")                                 \
-	/* a later process of the same Pod holds its data directory */ \
-	X(P_SUCCEEDED, "later process of the Pod seen")
-
-/* Steps towards a grant to one site, each from what was last observed. */
-#define FSM_STEPS(X)                         \
-	X(ST_NONE, "none")                   \
-	X(ST_STOP_RECEIVER, "stop receiver") \
-	X(ST_DRAIN, "drain")                 \
-	X(ST_RESET, "reset replica")         \
-	X(ST_MINT, "write record")           \
-	X(ST_GRANT, "grant")                 \
-	X(ST_CONFIRM, "confirm")
-
-/* The clone sequence of the group's one running clone. */
-#define FSM_CLONE_PHASES(X)                \
-	X(CL_IDLE, "Idle")                 \
-	X(CL_CLONING, "Cloning")           \
-	X(CL_RESTART, "WaitingForRestart") \
-	X(CL_SETUP, "SetupReplication")    \
-	X(CL_DONE, "Done")                 \
-	X(CL_FAILED, "Failed")
-
-/* Convergence of one follower; status.sites[].convergence, its reason. */
-#define FSM_CONVERGENCES(X)                                \
-	X(CV_NONE, "", "")                                 \
-	X(CV_CONVERGED, "Converged", "DirectSource")       \
-	X(CV_PENDING, "Pending", "SourceMismatch")         \
-	X(CV_PROBE_FAILED, "Pending", "ProbeFailed")       \
-	X(CV_MUTATION_FAILED, "Pending", "MutationFailed") \
-	X(CV_BLOCKED, "Blocked", "GTIDDiverged")
-
-/*
- * Guards: the only form in which safety conditions exist. A build with
- * FSM_MUTANTS can switch each off (regress/sim kills the mutants).
- */
-#define FSM_GUARDS(X)                                                          \
-	X(G_LEASE, "nothing is sent without enough Lease")                     \
-	X(G_RECORD_FRESH, "no decision before the record was read")            \
-	X(G_PROMOTABLE, "only primary-candidates get a grant")                 \
-	X(G_PROOF, "every unended epoch of others is proven ended")            \
-	X(G_LOST_IS_ACTIVE, "only the loss of the active site promotes")       \
-	X(G_THRESHOLD, "failureThreshold probes before a site is lost")        \
-	X(G_FENCE_PROCESS, "a fence proves for that very process")             \
-	X(G_FENCE_OWN_GRANTS, "no grant of ours is outstanding")               \
-	X(G_FENCE_OLD_GRANTS, "grants of earlier leaders have passed")         \
-	X(G_READ_AFTER_GRANT, "flags count when read after the last grant")    \
-	X(G_WORD_CONTAINER, "terminated names the recorded container")         \
-	X(G_WORD_REASON, "ContainerStatusUnknown proves nothing")              \
-	X(G_WORD_START, "the process began within that container")             \
-	X(G_ASSERT_CURRENT, "assert-dead names a current epoch")               \
-	X(G_WORD_SEEN, "the process was not seen after its container's end")   \
-	X(G_SUCCESSOR, "a later start in the same Pod, on the same data")      \
-	X(G_ASSERT_QUIET, "nobody saw the process for 60 s")                   \
-	X(G_SUPERSET, "the promoted site has all that was received")           \
-	X(G_INHERIT_FENCED, "a demoted site is read after it was fenced")      \
-	X(G_DRAINED, "received transactions are applied first")                \
-	X(G_DRAIN_FRESH, "drained is read after the receiver stopped")         \
-	X(G_NO_CHANNEL, "no replication channel when granted")                 \
-	X(G_MINT_FIRST, "no grant before its epoch is recorded")               \
-	X(G_GRANT_PROCESS, "a grant goes to the recorded process")             \
-	X(G_NO_OTHER_WRITER, "no grant while another site is writable")        \
-	X(G_REGRANT_DATA, "the active site still has its data")                \
-	X(G_REGRANT_SELF, "the active site's server_uuid is the recorded one") \
-	X(G_COOLDOWN, "promotions are a cooldown apart")                       \
-	X(G_FRESH, "only an untouched group is bootstrapped")                  \
-	X(G_ADOPT_ALL, "adoption sees every core site")                        \
-	X(G_CLONE_EMPTY, "only an empty site is cloned over")                  \
-	X(G_CLONE_DONOR, "the donor is the confirmed active site")             \
-	X(G_REJOIN_CONTAINED, "a source has all that the replica has")         \
-	X(G_POD_DELETE_LOST, "only a lost site's Pod is deleted")              \
-	X(G_POD_RELEASE, "a Pod is released when nothing is unended")          \
-	X(G_UNKNOWN_SETS, "an unknown GTID set proves nothing")
-
-/* Texts for log records and Events: level/type, Event reason, format. */
-#define FSM_TEXTS(X)                                                           \
-	X(T_DECISION, "", false, "group decision")                             \
-	X(T_SITE_STATE, "", false, "site state changed")                       \
-	X(T_NO_PROOF, "PromotionBlocked", true, "NoProof")                     \
-	X(T_BLOCKED, "PromotionBlocked", true, "promotion blocked")            \
-	X(T_UNBLOCKED, "", false, "promotion no longer blocked")               \
-	X(T_PROMOTING, "", true, "initiating failover")                        \
-	X(T_MINTED, "", false, "epoch minted")                                 \
-	X(T_FAILOVER, "FailoverExecuted", false, "failover complete")          \
-	X(T_REGRANTED, "PrimaryRegranted", false, "active site granted again") \
-	X(T_ADOPTED, "PrimaryAdopted", false, "writable site adopted")         \
-	X(T_BOOTSTRAPPED, "GroupBootstrapped", false, "first primary granted") \
-	X(T_EPOCH_ENDED, "", false, "epoch ended")                             \
-	X(T_FENCING, "", true, "fencing writable site")                        \
-	X(T_POD_DELETE, "PodDeleted", true, "deleting Pod of lost site")       \
-	X(T_ASSERT_OK, "AssertDeadAccepted", true, "assert-dead accepted")     \
-	X(T_ASSERT_REFUSED, "AssertDeadRefused", true, "assert-dead refused")  \
-	X(T_OVERRIDE, "ApplierErrorOverridden", true,                          \
-	    "received transactions dropped by request")                        \
-	X(T_SPLIT_BRAIN, "SplitBrainDetected", true, "split brain")            \
-	X(T_NO_PRIMARY, "NoPrimaryDetected", true, "no primary")               \
-	X(T_TOTAL_LOSS, "TotalLossDetected", true, "total loss")               \
-	X(T_DIVERGED, "DataLossDetected", true,                                \
-	    "site has divergent transactions")                                 \
-	X(T_RECOVERED, "RecoveryComplete", false, "site rejoined")             \
-	X(T_CLONE, "", false, "clone phase")                                   \
-	X(T_CLONE_FAILED, "CloneFailed", true, "clone failed")                 \
-	X(T_PERSISTED, "PersistedReadOnlyReset", true,                         \
-	    "persisted read_only setting removed")                             \
-	X(T_ACTION_FAILED, "", true, "action failed")
-
-/* Counters the core moves; label is the site. */
-#define FSM_METRICS(X)                                                    \
-	X(FM_FAILOVERS, "bloodraven_failovers_total")                     \
-	X(FM_REGRANTS, "bloodraven_primary_reassert_total")               \
-	X(FM_FENCES, "bloodraven_fences_total")                           \
-	X(FM_CLONES, "bloodraven_clones_total")                           \
-	X(FM_SPLIT_RESOLVED, "bloodraven_split_brain_auto_resolve_total")
-
-#define X(id, ...) id,
-enum fsm_verdict { FSM_VERDICTS(X) V_MAX };
-enum fsm_proof { FSM_PROOFS(X) P_MAX };
-enum fsm_step { FSM_STEPS(X) ST_MAX };
-enum fsm_clone_phase { FSM_CLONE_PHASES(X) CL_MAX };
-enum fsm_convergence { FSM_CONVERGENCES(X) CV_MAX };
-enum fsm_guard { FSM_GUARDS(X) G_MAX };
-enum fsm_text { FSM_TEXTS(X) T_MAX };
-enum fsm_metric { FSM_METRICS(X) FM_MAX };
-#undef X
+#include "fsm_names.h"
 
 /* ------------------------------------------------------ configuration --- */
 
@@ -265,6 +116,9 @@ struct fsm_conf {
 	int64_t clone_ms;
 	int64_t max_lag_s;
 	int64_t reader_max_lag_s;
+	uint32_t lease_ms;  /* L: sidecar.leaseTimeout */
+	uint32_t check_ms;  /* sidecar.peerCheckInterval */
+	bool require_guard; /* what we render has one: no grant without */
 	struct fsm_site_conf site[SITES_MAX];
 };
 
@@ -283,6 +137,8 @@ struct fsm_epoch {
 	uint8_t site; /* FSM_FOREIGN: not configured */
 	struct fsm_proc proc;
 	struct lease_terms terms; /* guard 0: without a lease */
+	/* whose sidecar terms.voter[i] is; FSM_NONE: the operator, FSM_FOREIGN */
+	uint8_t voter_site[LEASE_VOTERS_MAX];
 };
 
 /*
@@ -342,12 +198,18 @@ struct fsm_probe {
 	uint32_t sql_errno;
 };
 
-/* What a site's sidecar and guard said last (wire.def: W_REPORT, W_GUARD). */
+/*
+ * What a site's sidecar and guard said last (wire.def: W_REPORT, W_GUARD): at
+ * each change, and so often that it is never older than FSM_FRESH_MIN_MS while
+ * all is well. The caller passes a guard's reports on in the order of their
+ * serial, and none of another guard than the one that runs there.
+ */
 struct fsm_guard {
 	char pod_uid[UID_LEN + 1];
 	/* the sidecar, as a voter */
 	uint64_t memory; /* voter id, 0: nothing was heard */
-	uint64_t promised, heard;
+	uint64_t promised;
+	uint64_t heard; /* largest epoch that sidecar or guard heard of */
 	uint64_t yes_epoch;
 	int64_t yes_age_ms; /* -1: none */
 	bool mysql_ok;
@@ -468,21 +330,22 @@ struct fsm_event {
 
 /* ------------------------------------------------------------- actions -- */
 
-#define FSM_ACTS(X)                           \
-	X(A_SQL, "sql")                       \
-	X(A_RECORD_PUT, "record put")         \
-	X(A_POD_DELETE, "pod delete")         \
-	X(A_POD_RELEASE, "pod release")       \
-	X(A_EVENT, "event")                   \
-	X(A_LOG, "log")                       \
-	X(A_DNS_WANT, "dns want")             \
-	X(A_ANNOTATION_DEL, "annotation del") \
-	X(A_METRIC, "metric")                 \
-	X(A_PROBE_NOW, "probe now")           \
-	/* the epoch's signed terms, to the guard and to its voters */ \
-	X(A_OFFER, "offer")                   \
-	X(A_REVOKE, "revoke")                 \
-	X(A_PROMISE_ASK, "ask for promise")   \
+#define FSM_ACTS(X)                                                         \
+	X(A_SQL, "sql")                                                     \
+	X(A_RECORD_PUT, "record put")                                       \
+	X(A_POD_DELETE, "pod delete")                                       \
+	X(A_POD_RELEASE, "pod release")                                     \
+	X(A_EVENT, "event")                                                 \
+	X(A_LOG, "log")                                                     \
+	X(A_ANNOTATION_DEL, "annotation del")                               \
+	X(A_METRIC, "metric")                                               \
+	X(A_PROBE_NOW, "probe now")                                         \
+	/* the epoch's signed terms, to its guard and to its voters */      \
+	X(A_OFFER, "offer")                                                 \
+	/* to the guard of that site: that epoch and older ones are over */ \
+	X(A_REVOKE, "revoke")                                               \
+	/* to the sidecar of that site */                                   \
+	X(A_PROMISE_ASK, "ask for promise")                                 \
 	X(A_RENEW, "renew")
 #define X(id, name) id,
 enum fsm_act_type { FSM_ACTS(X) A_MAX };
@@ -500,7 +363,7 @@ struct fsm_act {
 	int64_t timeout_ms;
 	int64_t grant_ttl_ms;
 	struct fsm_proc proc; /* meant for; POD_*: pod_uid */
-	/* A_SQL, A_LOG, A_EVENT */
+	/* A_SQL, A_LOG, A_EVENT, A_OFFER, A_REVOKE, A_PROMISE_ASK, A_RENEW */
 	uint64_t epoch;
 	/* A_LOG, A_EVENT */
 	uint8_t text;    /* enum fsm_text */
@@ -594,6 +457,14 @@ struct fsm_site {
 	char deleted_uid[UID_LEN + 1];
 	struct fsm_req pod_req;
 	int64_t pod_next_ms;
+	int64_t word_ms; /* the kubelet's word came while it was lost */
+	/* guard and sidecar (fsm_lease.c, fsm_witness.c) */
+	struct fsm_guard g; /* what they said last */
+	int64_t g_ms;       /* when; 0: never */
+	bool link_up;
+	int64_t voter_ms; /* heard without a gap since; 0: silent */
+	int64_t revoke_next_ms;
+	int64_t promise_next_ms;
 };
 
 struct fsm_state {
@@ -613,6 +484,7 @@ struct fsm_state {
 	bool rec_known; /* read since the Lease was got */
 	struct fsm_record rec;
 	uint8_t ended[UNENDED_MAX]; /* enum fsm_proof, latched */
+	struct lease_auth auth[UNENDED_MAX];
 	struct fsm_req put;
 	uint64_t put_base; /* version it was based on */
 	bool put_ok;       /* acknowledged, not read back yet */
@@ -645,8 +517,13 @@ struct fsm_state {
 	uint8_t clone_from;
 	int64_t clone_ms; /* phase began */
 	bool boot;        /* fresh bootstrap in progress */
-	uint8_t dns_said;
 	bool dns_ok;
+	/* lease of the active process */
+	uint64_t offered; /* newest epoch that was offered */
+	int64_t offer_next_ms;
+	int64_t lease_wait_ms; /* since when a grant waits for it; 0 */
+	int64_t terms_off_ms;  /* the newest terms need a successor since */
+	int64_t succ_next_ms;
 	/* requests */
 	bool assert_set;
 	uint8_t assert_site;
@@ -654,6 +531,7 @@ struct fsm_state {
 	uint64_t assert_epoch;
 	/* Pods of sites that are configured no more */
 	struct fsm_req foreign_req;
+	int64_t foreign_next_ms;
 	int64_t foreign_ms; /* a kubelet spoke of a writer among them */
 	uint8_t override;   /* site or FSM_NONE */
 	bool override_sent; /* its last reset may drop what it received */
@@ -685,6 +563,10 @@ struct fsm_site_view {
 	uint8_t conv;
 	bool diverged; /* RecoveryBlocked */
 	bool recovering;
+	bool guard; /* heard lately */
+	bool voter;
+	bool disk_full;
+	uint64_t held; /* epoch in force, as its guard said last */
 };
 
 struct fsm_view {

@@ -24,8 +24,8 @@
 
 #include "fsm_int.h"
 
-static void
-verdict(struct fsm_decision *d, enum fsm_verdict v, uint8_t site)
+void
+fsm_verdict(struct fsm_decision *d, enum fsm_verdict v, uint8_t site)
 {
 	d->verdict = (uint8_t)v;
 	d->site = site;
@@ -38,10 +38,12 @@ verdict(struct fsm_decision *d, enum fsm_verdict v, uint8_t site)
  * was received is applied before the channel goes.
  */
 enum fsm_step
-fsm_prepare(const struct fsm_state *s, uint8_t i)
+fsm_prepare(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
 	const struct fsm_site *t = &s->site[i];
+	const struct fsm_epoch *e;
 	bool minted;
+	int k = fsm_newest(s);
 
 	if (!FSM_GUARD(G_NO_CHANNEL, !t->p.has_repl)) {
 		if (!FSM_GUARD(G_DRAIN_FRESH,
@@ -60,6 +62,10 @@ fsm_prepare(const struct fsm_state *s, uint8_t i)
 	if (!FSM_GUARD(G_MINT_FIRST, minted) ||
 	    !FSM_GUARD(G_GRANT_PROCESS, fsm_is_newest(s, i)))
 		return ST_MINT;
+	e = k == -1 ? NULL : &s->rec.unended[k];
+	if (e != NULL && fsm_guarded(c, s, i) &&
+	    !FSM_GUARD(G_GUARD_HELD, fsm_lease_held(s, i, e)))
+		return fsm_lease_usable(c, s, k) ? ST_LEASE : ST_MINT;
 	return fsm_flags_current(s, i) ? ST_GRANT : ST_CONFIRM;
 }
 
@@ -94,8 +100,8 @@ gated(const struct fsm_state *s, uint8_t j)
  * Site i is the choice. What still stands between it and the grant is the
  * same for every way that leads here.
  */
-static void
-choose(const struct fsm_conf *c, const struct fsm_state *s,
+void
+fsm_choose(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_decision *d, enum fsm_verdict why, uint8_t i)
 {
 	const struct fsm_site *t = &s->site[i];
@@ -103,19 +109,30 @@ choose(const struct fsm_conf *c, const struct fsm_state *s,
 	int k;
 
 	if ((k = fsm_unproven(s, i)) != -1) {
-		verdict(d, V_NO_PROOF, s->rec.unended[k].site);
+		fsm_verdict(d, V_NO_PROOF, s->rec.unended[k].site);
 		d->site2 = i;
 		d->epoch = s->rec.unended[k].epoch;
 		return;
 	}
 	for (j = 0; j < c->nsites; j++)
 		if (!FSM_GUARD(G_NO_OTHER_WRITER,
-			j == i || !fsm_may_write(s, j) || gated(s, j))) {
-			verdict(d, V_FENCING, j);
+			j == i || !fsm_may_write(s, j) || gated(s, j)) ||
+		    !FSM_GUARD(
+			G_NO_STRAY_LEASE, j == i || !fsm_stray_lease(s, j))) {
+			fsm_verdict(d, V_FENCING, j);
 			return;
 		}
-	verdict(d, why, i);
-	d->step = (uint8_t)fsm_prepare(s, i);
+	/* What is adopted writes already: nothing is granted. */
+	if (why != V_ADOPT && fsm_guarded(c, s, i) &&
+	    !FSM_GUARD(G_GUARD_NEEDED, fsm_guard_ok(c, s, i))) {
+		fsm_verdict(d, V_NO_LEASE, i);
+		return;
+	}
+	fsm_verdict(d, why, i);
+	d->step = (uint8_t)fsm_prepare(c, s, i);
+	if (d->step == ST_LEASE && s->lease_wait_ms != 0 &&
+	    s->now_ms - s->lease_wait_ms > FSM_LEASE_WAIT_MS)
+		d->verdict = V_NO_LEASE;
 	if (d->step == ST_MINT && record_full(s))
 		d->verdict = V_RECORD_FULL;
 	if (d->step != ST_DRAIN)
@@ -126,126 +143,34 @@ choose(const struct fsm_conf *c, const struct fsm_state *s,
 		d->verdict = V_DRAIN_TIMEOUT;
 }
 
-/* ---------------------------------------------------- no record at all --- */
-
-/* Nothing was ever done with it: neither data, nor transactions, nor role. */
-bool
-fsm_empty_site(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
-{
-	(void)c;
-	return !s->site[i].p.has_repl && !s->site[i].p.user_schemas &&
-	    fsm_rel_bit(s, s->rel.empty, i);
-}
+/* --------------------------------------------------------- candidates ---- */
 
 /* A dr-only site and a reader never get a grant, by no path. */
-static bool
-may_be_active(const struct fsm_conf *c, uint8_t i)
+bool
+fsm_may_be_active(const struct fsm_conf *c, uint8_t i)
 {
 	return FSM_GUARD(G_PROMOTABLE, fsm_promotable(c, i));
 }
-
-static uint8_t
-best_rank(const struct fsm_conf *c)
-{
-	uint8_t i, best = FSM_NONE;
-
-	for (i = 0; i < c->nsites; i++)
-		if (may_be_active(c, i) &&
-		    (best == FSM_NONE || fsm_rank(c, i) < fsm_rank(c, best)))
-			best = i;
-	return best;
-}
-
-/* Every core site answers and is read-only: fresh, or one has everything. */
-static void
-adopt_read_only(
-    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_decision *d)
-{
-	uint8_t i, j, best = FSM_NONE;
-	bool fresh = true, all_empty = true;
-
-	for (i = 0; i < c->nsites; i++) {
-		if (!fsm_core(c, i))
-			continue;
-		if (!fsm_known(s, i)) {
-			verdict(d, V_GTID_UNKNOWN, i);
-			return;
-		}
-		fresh = fresh && fsm_empty_site(c, s, i);
-		all_empty = all_empty && fsm_rel_bit(s, s->rel.empty, i);
-	}
-	if (FSM_GUARD(G_FRESH, fresh)) {
-		choose(c, s, d, V_BOOTSTRAP, best_rank(c));
-		return;
-	}
-	for (i = 0; i < c->nsites; i++) {
-		if (!may_be_active(c, i) || !fsm_answers(s, i))
-			continue;
-		for (j = 0; j < c->nsites; j++)
-			if (fsm_core(c, j) &&
-			    !FSM_GUARD(G_SUPERSET, fsm_all_contains(s, i, j)))
-				break;
-		if (j == c->nsites &&
-		    (best == FSM_NONE || fsm_rank(c, i) < fsm_rank(c, best)))
-			best = i;
-	}
-	if (all_empty)
-		verdict(d, V_DATA_MISSING, FSM_NONE);
-	else if (best == FSM_NONE)
-		verdict(d, V_DIVERGENCE, FSM_NONE);
-	else
-		choose(c, s, d, V_ADOPT_GRANT, best);
-}
-
-/* No authority is recorded: adopt what there is, or begin. */
-static void
-decide_new(
-    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_decision *d)
-{
-	uint8_t i, writer = FSM_NONE;
-	unsigned writers = 0, lost = 0, core = 0;
-	bool unsettled = false;
-
-	for (i = 0; i < c->nsites; i++) {
-		if (!fsm_core(c, i))
-			continue;
-		core++;
-		if (s->site[i].state == SS_UNREACHABLE)
-			lost++;
-		else if (s->site[i].state == SS_UNKNOWN || !fsm_answers(s, i))
-			unsettled = true;
-		if (fsm_promotable(c, i) && fsm_may_write(s, i)) {
-			writers++;
-			if (writer == FSM_NONE ||
-			    fsm_rank(c, i) < fsm_rank(c, writer))
-				writer = i;
-			if (s->site[i].state != SS_WRITABLE)
-				unsettled = true;
-		}
-	}
-	if (writers > 1)
-		verdict(d, V_SPLIT_BRAIN,
-		    fsm_rank(c, writer) < SITES_MAX ? writer : FSM_NONE);
-	else if (lost == core && !fsm_unborn(c, s))
-		verdict(d, V_TOTAL_LOSS, FSM_NONE);
-	else if (!FSM_GUARD(G_ADOPT_ALL, !unsettled))
-		verdict(d, V_WAIT_SITES, FSM_NONE);
-	else if (writers == 1)
-		choose(c, s, d, V_ADOPT, writer);
-	else if (!FSM_GUARD(G_ADOPT_ALL, lost == 0))
-		verdict(d, V_WAIT_SITES, FSM_NONE);
-	else
-		adopt_read_only(c, s, d);
-}
-
-/* --------------------------------------------------------- candidates ---- */
 
 /* Whether site i takes part in the choice of a new active site. */
 static bool
 eligible(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
-	return may_be_active(c, i) && s->site[i].state == SS_READ_ONLY &&
+	return fsm_may_be_active(c, i) && s->site[i].state == SS_READ_ONLY &&
 	    !fsm_recipient(s, i) && !s->site[i].diverged;
+}
+
+/* Of two that have the same: one that can be granted, then as preferred. */
+static bool
+better(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i,
+    uint8_t than)
+{
+	bool ok = !fsm_guarded(c, s, i) || fsm_guard_ok(c, s, i);
+	bool than_ok = !fsm_guarded(c, s, than) || fsm_guard_ok(c, s, than);
+
+	if (ok != than_ok)
+		return ok;
+	return fsm_rank(c, i) < fsm_rank(c, than);
 }
 
 /*
@@ -269,7 +194,7 @@ pick(const struct fsm_conf *c, const struct fsm_state *s, uint8_t except,
 			continue;
 		n++;
 		if (!fsm_known(s, i)) {
-			verdict(d, V_GTID_UNKNOWN, i);
+			fsm_verdict(d, V_GTID_UNKNOWN, i);
 			return FSM_NONE;
 		}
 		for (j = 0; j < c->nsites; j++)
@@ -277,17 +202,18 @@ pick(const struct fsm_conf *c, const struct fsm_state *s, uint8_t except,
 			    !FSM_GUARD(G_SUPERSET, fsm_all_contains(s, i, j)))
 				break;
 		if (j == c->nsites &&
-		    (best == FSM_NONE || fsm_rank(c, i) < fsm_rank(c, best)))
+		    (best == FSM_NONE || better(c, s, i, best)))
 			best = i;
 	}
 	if (waiting > 0)
-		verdict(d, V_WAIT_SITES, FSM_NONE);
+		fsm_verdict(d, V_WAIT_SITES, FSM_NONE);
 	else if (n == 0)
-		verdict(d, apart > 0 ? V_DIVERGENCE : V_NO_CANDIDATE, FSM_NONE);
+		fsm_verdict(
+		    d, apart > 0 ? V_DIVERGENCE : V_NO_CANDIDATE, FSM_NONE);
 	else if (best == FSM_NONE)
-		verdict(d, V_DIVERGENCE, FSM_NONE);
+		fsm_verdict(d, V_DIVERGENCE, FSM_NONE);
 	else if (!fsm_answers(s, best) || s->site[best].p.offline_mode)
-		verdict(d, V_WAIT_SITES, best);
+		fsm_verdict(d, V_WAIT_SITES, best);
 	else
 		return best;
 	return FSM_NONE;
@@ -326,17 +252,17 @@ inherits(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i,
 		!FSM_GUARD(G_INHERIT_FENCED,
 		    fsm_answers(s, a) && !fsm_may_write(s, a) &&
 			t->p.sent_ms > t->flags_ms)))
-		verdict(d, V_WAIT_SITES, a);
+		fsm_verdict(d, V_WAIT_SITES, a);
 	else if (!t->ever || FSM_GUARD(G_SUPERSET, fsm_all_contains(s, i, a)))
 		return true;
 	else if (!fsm_known(s, a))
-		verdict(d, V_GTID_UNKNOWN, a);
+		fsm_verdict(d, V_GTID_UNKNOWN, a);
 	else if (!fsm_all_contains(s, a, i))
-		verdict(d, V_DIVERGENCE, i);
+		fsm_verdict(d, V_DIVERGENCE, i);
 	else if (t->state == SS_UNREACHABLE)
-		verdict(d, V_DATA_MISSING, i);
+		fsm_verdict(d, V_DATA_MISSING, i);
 	else
-		verdict(d, V_WAIT_SITES, i);
+		fsm_verdict(d, V_WAIT_SITES, i);
 	return false;
 }
 
@@ -345,6 +271,7 @@ static void
 decide_lost(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_decision *d, uint8_t active)
 {
+	struct fsm_witness seen;
 	unsigned core = 0, lost = 0;
 	uint8_t i, best;
 
@@ -354,18 +281,29 @@ decide_lost(const struct fsm_conf *c, const struct fsm_state *s,
 			lost += s->site[i].state == SS_UNREACHABLE;
 		}
 	if (lost == core) {
-		verdict(d, V_TOTAL_LOSS, FSM_NONE);
+		fsm_verdict(d, V_TOTAL_LOSS, FSM_NONE);
 		return;
+	}
+	if (active < c->nsites) {
+		fsm_witnesses(c, s, active, &seen);
+		if (!FSM_GUARD(G_ISOLATED, !fsm_isolated(&seen))) {
+			fsm_verdict(d, V_OBSERVER_ISOLATED, active);
+			return;
+		}
+		if (fsm_may_return(c, s, active)) {
+			fsm_verdict(d, V_WAIT_THRESHOLD, active);
+			return;
+		}
 	}
 	if ((best = pick(c, s, active, d)) == FSM_NONE ||
 	    !inherits(c, s, best, d))
 		return;
 	if (!FSM_GUARD(G_COOLDOWN, !fsm_cooldown(c, s)))
-		verdict(d, V_COOLDOWN, best);
+		fsm_verdict(d, V_COOLDOWN, best);
 	else if (!FSM_GUARD(G_REGRANT_DATA, has_data(s, best)))
-		verdict(d, V_DATA_MISSING, best);
+		fsm_verdict(d, V_DATA_MISSING, best);
 	else
-		choose(c, s, d, V_PROMOTE, best);
+		fsm_choose(c, s, d, V_PROMOTE, best);
 }
 
 /* ------------------------------------------ the active site, read-only --- */
@@ -417,15 +355,15 @@ decide_regrant(const struct fsm_conf *c, const struct fsm_state *s,
 	uint8_t j, best;
 
 	if (!fsm_answers(s, a) || s->site[a].p.offline_mode) {
-		verdict(d, V_WAIT_THRESHOLD, a);
+		fsm_verdict(d, V_WAIT_THRESHOLD, a);
 		return;
 	}
 	if (!fsm_known(s, a) || !s->rel.record_known) {
-		verdict(d, V_GTID_UNKNOWN, a);
+		fsm_verdict(d, V_GTID_UNKNOWN, a);
 		return;
 	}
 	if (!data_intact(s, a)) {
-		verdict(d, V_DATA_MISSING, a);
+		fsm_verdict(d, V_DATA_MISSING, a);
 		return;
 	}
 	for (j = 0; j < c->nsites; j++) {
@@ -433,32 +371,32 @@ decide_regrant(const struct fsm_conf *c, const struct fsm_state *s,
 		    s->site[j].diverged || s->site[j].state == SS_UNREACHABLE)
 			continue;
 		if (s->site[j].state == SS_UNKNOWN) {
-			verdict(d, V_WAIT_SITES, j);
+			fsm_verdict(d, V_WAIT_SITES, j);
 			return;
 		}
 		if (!fsm_known(s, j)) {
-			verdict(d, V_GTID_UNKNOWN, j);
+			fsm_verdict(d, V_GTID_UNKNOWN, j);
 			return;
 		}
 		if (FSM_GUARD(G_SUPERSET, fsm_all_contains(s, a, j)))
 			continue;
 		if (skewed(s, j, a)) {
-			verdict(d, V_WAIT_SITES, a);
+			fsm_verdict(d, V_WAIT_SITES, a);
 			return;
 		}
 		if (!ahead_of(c, s, j, a)) {
-			verdict(d, V_DIVERGENCE, j);
+			fsm_verdict(d, V_DIVERGENCE, j);
 			return;
 		}
 		if ((best = pick(c, s, FSM_NONE, d)) == FSM_NONE)
 			return;
 		if (!FSM_GUARD(G_COOLDOWN, !fsm_cooldown(c, s)))
-			verdict(d, V_COOLDOWN, best);
+			fsm_verdict(d, V_COOLDOWN, best);
 		else
-			choose(c, s, d, V_PROMOTE, best);
+			fsm_choose(c, s, d, V_PROMOTE, best);
 		return;
 	}
-	choose(c, s, d, V_REGRANT, a);
+	fsm_choose(c, s, d, V_REGRANT, a);
 }
 
 static void
@@ -469,7 +407,7 @@ decide_active(const struct fsm_conf *c, const struct fsm_state *s,
 	uint8_t j;
 
 	if (t->state == SS_UNKNOWN) {
-		verdict(d, V_STARTING, a);
+		fsm_verdict(d, V_STARTING, a);
 		return;
 	}
 	if (FSM_GUARD(G_LOST_IS_ACTIVE, t->state == SS_UNREACHABLE)) {
@@ -481,21 +419,21 @@ decide_active(const struct fsm_conf *c, const struct fsm_state *s,
 		return;
 	}
 	if (!fsm_answers(s, a)) {
-		verdict(d, V_WAIT_THRESHOLD, a);
+		fsm_verdict(d, V_WAIT_THRESHOLD, a);
 		return;
 	}
 	if (!fsm_is_newest(s, a)) {
-		verdict(d, V_FENCING, a);
+		fsm_verdict(d, V_FENCING, a);
 		return;
 	}
 	for (j = 0; j < c->nsites; j++)
 		if (j != a && fsm_may_write(s, j)) {
-			verdict(d,
+			fsm_verdict(d,
 			    fsm_promotable(c, j) ? V_SPLIT_BRAIN : V_FENCING,
 			    j);
 			return;
 		}
-	verdict(d, V_HEALTHY, a);
+	fsm_verdict(d, V_HEALTHY, a);
 }
 
 void
@@ -505,14 +443,14 @@ fsm_decide(
 	memset(d, 0, sizeof(*d));
 	d->site = d->site2 = FSM_NONE;
 	if (c->deleting)
-		verdict(d, V_DELETING, FSM_NONE);
+		fsm_verdict(d, V_DELETING, FSM_NONE);
 	else if (!FSM_GUARD(G_RECORD_FRESH, s->rec_known && s->synced))
-		verdict(d, V_STARTING, FSM_NONE);
-	else if (s->put_ok && s->put_epoch != 0 &&
+		fsm_verdict(d, V_STARTING, FSM_NONE);
+	else if (s->put_ok && s->put_epoch != 0 && s->put_why != V_HEALTHY &&
 	    s->rec.version <= s->put_base && s->now_ms < s->put_next_ms)
-		verdict(d, V_WAIT_RECORD, FSM_NONE);
+		fsm_verdict(d, V_WAIT_RECORD, FSM_NONE);
 	else if (s->rec.active == FSM_NONE)
-		decide_new(c, s, d);
+		fsm_decide_new(c, s, d);
 	else if (s->rec.active >= c->nsites ||
 	    !fsm_promotable(c, s->rec.active))
 		decide_lost(c, s, d, FSM_NONE);

@@ -178,7 +178,8 @@ release(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
 void
 fsm_pod_foreign(struct fsm_ctx *x, const struct fsm_pod *pod)
 {
-	if (x->s->rec_known && x->s->synced && !pod->gone)
+	if (x->s->rec_known && x->s->synced && !pod->gone &&
+	    x->now >= x->s->foreign_next_ms)
 		release(x, FSM_FOREIGN, pod);
 }
 
@@ -211,6 +212,9 @@ delete_lost(struct fsm_ctx *x)
 		return;
 	t = &s->site[i];
 	if (!FSM_GUARD(G_POD_DELETE_LOST, t->state == SS_UNREACHABLE))
+		return;
+	/* Its guard can be told: it ends the server, and starts it again. */
+	if (t->g.guard != 0 && fsm_fresh(x->c, s, i))
 		return;
 	for (k = 0; k < s->rec.n; k++)
 		if (s->rec.unended[k].epoch == x->d.epoch)

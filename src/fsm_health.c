@@ -89,6 +89,20 @@ failed(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 	fsm_health_set(x, i, fsm_health_next(t->state, ev));
 }
 
+/*
+ * Its guard says that it has ended or hangs: as good as a probe that fails
+ * now, and a reason to probe at once.
+ */
+void
+fsm_health_word(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_probe p = { .err = PE_TIMEOUT, .sent_ms = x->now };
+
+	if (x->s->site[i].state != SS_UNREACHABLE)
+		x->s->site[i].extra_ms = x->now;
+	failed(x, i, &p);
+}
+
 /* Another process than before: what was learnt about the old one is void. */
 static void
 new_process(struct fsm_ctx *x, uint8_t i)

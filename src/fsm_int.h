@@ -85,7 +85,12 @@ unsigned fsm_rank(const struct fsm_conf *, uint8_t);
 const struct fsm_pod *
 fsm_pod_of(const struct fsm_state *, uint8_t, const char *);
 const struct fsm_pod *fsm_container(const struct fsm_state *, uint8_t);
+bool fsm_minting_ok(const struct fsm_conf *, const struct fsm_state *, uint8_t);
+bool fsm_may_return(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 bool fsm_cooldown(const struct fsm_conf *, const struct fsm_state *);
+
+/* fsm_event.c */
+void fsm_take(struct fsm_ctx *, const struct fsm_event *);
 
 /* fsm_health.c */
 #define FSM_HEALTH_EVENTS(X)                       \
@@ -100,6 +105,7 @@ enum fsm_health_ev { FSM_HEALTH_EVENTS(X) H_MAX };
 enum site_state fsm_health_next(enum site_state, enum fsm_health_ev);
 void fsm_health_probe(struct fsm_ctx *, uint8_t, const struct fsm_probe *);
 void fsm_health_lost(struct fsm_ctx *, uint8_t);
+void fsm_health_word(struct fsm_ctx *, uint8_t);
 void fsm_health_extra(struct fsm_ctx *);
 void fsm_health_set(struct fsm_ctx *, uint8_t, enum site_state);
 
@@ -112,13 +118,75 @@ void fsm_proof_record(struct fsm_ctx *, const struct fsm_record *);
 void fsm_proof_assert(struct fsm_ctx *);
 bool fsm_word_ends(const struct fsm_state *, uint8_t, const struct fsm_proc *,
     const struct fsm_word *);
+void fsm_end_epoch(struct fsm_ctx *, unsigned, enum fsm_proof);
+
+/* fsm_grant.c */
+int64_t fsm_grants_end(const struct fsm_state *, uint8_t);
 void fsm_grant_sent(struct fsm_ctx *, uint8_t, int64_t);
 void fsm_grant_answer(struct fsm_ctx *, uint8_t, enum sql_end, int64_t);
 void fsm_grant_forget(struct fsm_ctx *, uint8_t);
 void fsm_grant_probe(struct fsm_ctx *, uint8_t);
 
+/* fsm_lease.c */
+bool fsm_fresh(const struct fsm_conf *, const struct fsm_state *, uint8_t);
+bool fsm_guarded(const struct fsm_conf *, const struct fsm_state *, uint8_t);
+bool fsm_guard_ok(const struct fsm_conf *, const struct fsm_state *, uint8_t);
+bool
+fsm_lease_held(const struct fsm_state *, uint8_t, const struct fsm_epoch *);
+bool fsm_stray_lease(const struct fsm_state *, uint8_t);
+bool fsm_lease_terms(const struct fsm_conf *, const struct fsm_state *, uint8_t,
+    struct fsm_epoch *);
+bool fsm_lease_usable(const struct fsm_conf *, const struct fsm_state *, int);
+bool fsm_lease_successor(const struct fsm_ctx *);
+enum fsm_proof fsm_lease_proof(const struct fsm_state *, unsigned);
+int64_t fsm_lease_wake(const struct fsm_state *);
+void fsm_lease_look(struct fsm_ctx *);
+void fsm_lease_term(struct fsm_state *);
+void fsm_lease_ask(struct fsm_ctx *, uint8_t, const struct fsm_event *);
+void fsm_lease_promise(struct fsm_ctx *, uint8_t, const struct fsm_event *);
+
+/* fsm_revoke.c */
+void fsm_revoke(struct fsm_ctx *);
+
+/* fsm_witness.c */
+#define FSM_W_REPLICAS(X)     \
+	X(WR_NONE, "none")    \
+	X(WR_BLIND, "blind")  \
+	X(WR_SEES, "sees it")
+#define FSM_W_GUARDS(X)        \
+	X(WG_OK, "ok")         \
+	X(WG_HUNG, "hung")     \
+	X(WG_ENDED, "ended")   \
+	X(WG_FENCED, "fenced") \
+	X(WG_SILENT, "silent")
+#define X(id, name) id,
+enum fsm_w_replica { FSM_W_REPLICAS(X) WR_MAX };
+enum fsm_w_guard { FSM_W_GUARDS(X) WG_MAX };
+#undef X
+/* Of the active site, while the own probes of it fail. */
+struct fsm_witness {
+	enum fsm_w_replica replica;
+	enum fsm_w_guard guard;
+	bool renewed; /* by a voter, within two check intervals */
+};
+bool fsm_isolated(const struct fsm_witness *);
+void fsm_witnesses(const struct fsm_conf *, const struct fsm_state *, uint8_t,
+    struct fsm_witness *);
+const char *fsm_witness_name(const struct fsm_witness *, char *, size_t);
+void fsm_witness_guard(struct fsm_ctx *, uint8_t, const struct fsm_guard *);
+void fsm_witness_link(struct fsm_ctx *, uint8_t, bool);
+
+/* fsm_new.c */
+void fsm_decide_new(
+    const struct fsm_conf *, const struct fsm_state *, struct fsm_decision *);
+
 /* fsm_decide.c */
-enum fsm_step fsm_prepare(const struct fsm_state *, uint8_t);
+enum fsm_step
+fsm_prepare(const struct fsm_conf *, const struct fsm_state *, uint8_t);
+void fsm_choose(const struct fsm_conf *, const struct fsm_state *,
+    struct fsm_decision *, enum fsm_verdict, uint8_t);
+void fsm_verdict(struct fsm_decision *, enum fsm_verdict, uint8_t);
+bool fsm_may_be_active(const struct fsm_conf *, uint8_t);
 bool fsm_empty_site(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 
 /* fsm_promote.c */

@@ -177,6 +177,12 @@ fsm_is_newest(const struct fsm_state *s, uint8_t i)
 	e = &s->rec.unended[k];
 	if (!s->site[i].ever || !fsm_same_process(&e->proc, &s->site[i].p))
 		return false;
+	/* Runs of a server under one guard are counted by it. */
+	if (e->terms.guard != 0)
+		return s->site[i].g.guard == 0 ||
+		    !fsm_streq(s->site[i].g.pod_uid, e->proc.pod_uid) ||
+		    (s->site[i].g.guard == e->terms.guard &&
+			s->site[i].g.incarnation == e->terms.incarnation);
 	/*
 	 * A restart within the tolerance of the start is told by the
 	 * container: what runs there now is not what was recorded.
@@ -248,9 +254,46 @@ fsm_container(const struct fsm_state *s, uint8_t i)
 	for (k = 0; k < s->rec.n; k++)
 		if (fsm_streq(s->rec.unended[k].proc.container_id,
 			pod->container_id) &&
-		    !fsm_same_process(&s->rec.unended[k].proc, p))
+		    !fsm_same_process(&s->rec.unended[k].proc, p) &&
+		    (s->rec.unended[k].terms.guard == 0 ||
+			s->rec.unended[k].terms.guard != s->site[i].g.guard))
 			return NULL;
 	return pod;
+}
+
+/*
+ * The end of site i's process could be proven, were an epoch minted for it:
+ * by its guard, else by the kubelet's word about its container.
+ */
+bool
+fsm_minting_ok(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_pod *pod = fsm_pod_of(s, i, s->site[i].p.pod_uid);
+
+	if (fsm_container(s, i) != NULL)
+		return true;
+	return fsm_guarded(c, s, i) && fsm_guard_ok(c, s, i) && pod != NULL &&
+	    !pod->gone && !pod->deleting;
+}
+
+/*
+ * The kubelet's word came when the site had been lost for long: its node is
+ * back, and the server, with what it alone has, may be about to answer.
+ */
+bool
+fsm_may_return(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+	unsigned k;
+
+	if (t->word_ms == 0 ||
+	    s->now_ms - t->word_ms >= c->poll_ms * c->failure_threshold)
+		return false;
+	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++)
+		if (t->pod[k].pod_uid[0] != '\0' && !t->pod[k].gone &&
+		    !t->pod[k].deleting)
+			return true;
+	return false;
 }
 
 /* A promotion was less than a cooldown ago, here or by the record. */

@@ -77,7 +77,8 @@ put_open(struct fsm_ctx *x, bool keep_newest)
 
 /*
  * A process that answers is the only one of its Pod: epochs of the same Pod
- * and data are its own, covered by the newer one, or of those before it.
+ * and data are its own, covered by the newer one, or of those before it. Those
+ * with a lease are covered when its guard holds the newer one, not before.
  */
 static void
 drop_same(
@@ -91,12 +92,26 @@ drop_same(
 		if (u->site == e->site &&
 		    fsm_streq(u->proc.pod_uid, p->pod_uid) &&
 		    fsm_streq(u->proc.server_uuid, p->server_uuid) &&
-		    u->proc.start_ms < p->start_ms + FSM_START_TOL_MS)
+		    u->proc.start_ms < p->start_ms + FSM_START_TOL_MS &&
+		    FSM_GUARD(G_KEEP_UNENDED, u->terms.guard == 0))
 			continue;
 		r->unended[n++] = *u;
 	}
 	memset(&r->unended[n], 0, (r->n - n) * sizeof(r->unended[0]));
 	r->n = (uint8_t)n;
+}
+
+/* The epoch goes into the record that is about to be written. */
+static bool
+put_epoch(struct fsm_ctx *x, const struct fsm_epoch *e)
+{
+	struct fsm_record *r = &x->o->put;
+
+	if (r->n >= UNENDED_MAX)
+		return false;
+	r->unended[r->n++] = *e;
+	r->epoch = e->epoch;
+	return true;
 }
 
 static void
@@ -105,26 +120,26 @@ mint(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 	struct fsm_state *s = x->s;
 	struct fsm_record *r = &x->o->put;
 	const struct fsm_probe *p = &s->site[i].p;
-	const struct fsm_pod *pod;
+	const struct fsm_pod *pod = fsm_container(s, i);
 	struct fsm_epoch e;
 
-	if (!put_ready(x) || !fsm_can_act(x) ||
-	    (pod = fsm_container(s, i)) == NULL)
-		return;
 	memset(&e, 0, sizeof(e));
-	e.epoch = s->rec.epoch + 1;
+	if (!put_ready(x) || !fsm_can_act(x) || !fsm_minting_ok(x->c, s, i))
+		return;
+	/* An adopted writer may be one without a guard. */
+	if (!fsm_lease_terms(x->c, s, i, &e) && (why != V_ADOPT || pod == NULL))
+		return;
 	e.site = i;
 	memcpy(e.proc.pod_uid, p->pod_uid, sizeof(e.proc.pod_uid));
-	memcpy(e.proc.container_id, pod->container_id,
-	    sizeof(e.proc.container_id));
+	if (pod != NULL)
+		memcpy(e.proc.container_id, pod->container_id,
+		    sizeof(e.proc.container_id));
 	memcpy(e.proc.server_uuid, p->server_uuid, sizeof(e.proc.server_uuid));
 	e.proc.start_ms = p->start_ms;
 	put_open(x, false);
 	drop_same(r, &e, p);
-	if (r->n >= UNENDED_MAX)
+	if (!put_epoch(x, &e))
 		return;
-	r->unended[r->n++] = e;
-	r->epoch = e.epoch;
 	r->active = i;
 	memcpy(r->server_uuid, p->server_uuid, sizeof(r->server_uuid));
 	x->o->put_grant = x->o->put_seen = i;
@@ -133,8 +148,37 @@ mint(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 		r->last_target = i;
 		x->o->put_promotion = true;
 	}
-	if (put(x, e.epoch, why) && why == V_PROMOTE)
+	/* The guard could not get the lease: still the same promotion. */
+	if (why == V_REGRANT && s->my_epoch != 0 && !s->my_granted &&
+	    s->rec.epoch == s->my_epoch)
+		why = (enum fsm_verdict)s->my_why;
+	if (put(x, e.epoch, why) && x->o->put_promotion)
 		fsm_tell(x, T_PROMOTING, i);
+}
+
+/* Other voters, or another L, for the process that is active already. */
+static void
+mint_successor(struct fsm_ctx *x)
+{
+	struct fsm_state *s = x->s;
+	uint8_t a = s->rec.active;
+	const struct fsm_pod *pod;
+	struct fsm_epoch e;
+	int k = fsm_newest(s);
+
+	memset(&e, 0, sizeof(e));
+	if (!put_ready(x) || !fsm_can_act(x) || !fsm_lease_successor(x) ||
+	    !fsm_lease_terms(x->c, s, a, &e))
+		return;
+	e.site = a;
+	e.proc = s->rec.unended[k].proc;
+	if (e.proc.container_id[0] == '\0' &&
+	    (pod = fsm_container(s, a)) != NULL)
+		memcpy(e.proc.container_id, pod->container_id,
+		    sizeof(e.proc.container_id));
+	put_open(x, true);
+	if (put_epoch(x, &e) && put(x, e.epoch, V_HEALTHY))
+		s->succ_next_ms = x->now + FSM_SUCC_GAP_MS;
 }
 
 /*
@@ -200,8 +244,10 @@ fsm_record_keep(struct fsm_ctx *x)
 	struct fsm_state *s = x->s;
 	uint8_t a = s->rec.active;
 
-	if (!put_ready(x) || x->c->deleting || !fsm_can_act(x) ||
-	    s->rec.active == FSM_NONE)
+	if (x->c->deleting || s->rec.active == FSM_NONE)
+		return;
+	mint_successor(x);
+	if (!put_ready(x) || !fsm_can_act(x))
 		return;
 	/* One that may be written yet is settled by the next. */
 	if (!ended_recorded(s) || s->rec_behind || s->put_maybe) {
@@ -228,7 +274,7 @@ grant(struct fsm_ctx *x, uint8_t i)
 	struct fsm_act *a;
 	int64_t left = s->lease_deadline_ms - x->now;
 
-	if (!fsm_answers(s, i) || fsm_container(s, i) == NULL)
+	if (!fsm_answers(s, i) || !fsm_minting_ok(x->c, s, i))
 		return;
 	if ((a = fsm_sql(x, i, SQL_GRANT, FSM_SQL_TIMEOUT_MS)) == NULL)
 		return;
@@ -255,9 +301,10 @@ fsm_granted(struct fsm_ctx *x, uint8_t i)
 	case V_BOOTSTRAP:
 		fsm_tell(x, T_BOOTSTRAPPED, i);
 		break;
+	case V_HEALTHY: /* a successor: nothing has changed */
+		break;
 	case V_STARTING:
 	case V_DELETING:
-	case V_HEALTHY:
 	case V_SPLIT_BRAIN:
 	case V_TOTAL_LOSS:
 	case V_WAIT_SITES:
@@ -275,6 +322,8 @@ fsm_granted(struct fsm_ctx *x, uint8_t i)
 	case V_DRAIN_TIMEOUT:
 	case V_FENCING:
 	case V_RECORD_FULL:
+	case V_OBSERVER_ISOLATED:
+	case V_NO_LEASE:
 	case V_MAX:
 		fsm_tell(x, T_ADOPTED, i);
 		break;
@@ -371,6 +420,7 @@ step(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 	case ST_CONFIRM:
 		fsm_probe_now(x, i, FSM_SUSPECT_POLL_MS);
 		break;
+	case ST_LEASE: /* offered by fsm_revoke.c, held by the guard's word */
 	case ST_NONE:
 	case ST_MAX:
 		break;
@@ -430,6 +480,8 @@ fsm_promote(struct fsm_ctx *x)
 	case V_DATA_MISSING:
 	case V_FENCING:
 	case V_RECORD_FULL:
+	case V_OBSERVER_ISOLATED:
+	case V_NO_LEASE:
 	case V_MAX:
 		break;
 	}

@@ -116,12 +116,12 @@ fsm_proof_of(const struct fsm_state *s, unsigned k)
 	if (s->ended[k] != P_NONE)
 		return s->ended[k];
 	if (e->site >= SITES_MAX)
-		return P_NONE;
+		return fsm_lease_proof(s, k);
 	if (fence_confirmed(s, e))
 		return P_FENCED;
 	if (succeeded(s, e))
 		return P_SUCCEEDED;
-	return P_NONE;
+	return fsm_lease_proof(s, k);
 }
 
 /*
@@ -145,17 +145,25 @@ fsm_unproven(const struct fsm_state *s, uint8_t i)
 	return -1;
 }
 
-static void
-end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
+/* Proven for good, whatever becomes of the witness. */
+void
+fsm_end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
 {
 	const struct fsm_epoch *e = &x->s->rec.unended[k];
 
 	if (x->s->ended[k] != P_NONE)
 		return;
 	x->s->ended[k] = (uint8_t)proof;
-	if (e->site < x->c->nsites && x->s->site[e->site].ever &&
+	/* A superseded one leaves its process writable. */
+	if (proof != P_SUPERSEDED && e->site < x->c->nsites &&
+	    x->s->site[e->site].ever &&
 	    fsm_same_process(&e->proc, &x->s->site[e->site].p))
 		x->s->site[e->site].quelled = true;
+	if (proof == P_TERMINATED && e->site < x->c->nsites &&
+	    x->s->site[e->site].state == SS_UNREACHABLE &&
+	    x->now - x->s->site[e->site].fail_since_ms >=
+		2 * x->c->poll_ms * x->c->failure_threshold)
+		x->s->site[e->site].word_ms = x->now;
 	fsm_tell_epoch(x, T_EPOCH_ENDED, e->site, e->epoch, proof);
 }
 
@@ -173,7 +181,7 @@ scan_words(struct fsm_ctx *x, uint8_t i)
 			continue;
 		for (m = 0; m < sizeof(t->pod) / sizeof(t->pod[0]); m++)
 			if (pod_ends(x->s, i, &e->proc, &t->pod[m]))
-				end_epoch(x, k, P_TERMINATED);
+				fsm_end_epoch(x, k, P_TERMINATED);
 	}
 }
 
@@ -240,7 +248,7 @@ fsm_proof_foreign(struct fsm_ctx *x, const struct fsm_pod *pod)
 		    !fsm_streq(e->proc.pod_uid, pod->pod_uid))
 			continue;
 		if (pod_ends(x->s, FSM_FOREIGN, &e->proc, pod))
-			end_epoch(x, k, P_TERMINATED);
+			fsm_end_epoch(x, k, P_TERMINATED);
 		else if (pod->ctr_state == CTR_RUNNING &&
 		    pod->kubelet_ms > x->s->foreign_ms)
 			x->s->foreign_ms = pod->kubelet_ms;
@@ -257,24 +265,57 @@ fsm_reading_of(const struct fsm_state *s, const struct fsm_record *r)
 	return r->epoch <= s->rec.epoch ? FSM_READ_KEEP : FSM_READ_TAKE;
 }
 
+/*
+ * Another leader ended that epoch, by a word that did not come here: what was
+ * seen of its process last is no news any more.
+ */
+static void
+ended_elsewhere(struct fsm_state *s, const struct fsm_epoch *e)
+{
+	struct fsm_site *t;
+	unsigned k;
+
+	if (e->site >= SITES_MAX || !s->site[e->site].ever ||
+	    fsm_answers(s, e->site))
+		return;
+	t = &s->site[e->site];
+	if (!fsm_same_process(&e->proc, &t->p))
+		return;
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].site == e->site &&
+		    fsm_same_process(&s->rec.unended[k].proc, &t->p))
+			return; /* superseded */
+	t->quelled = true;
+}
+
 /* The record as it was read; what was proven stays proven by its number. */
 static void
 take_record(struct fsm_state *s, const struct fsm_record *r)
 {
 	struct fsm_record was = s->rec;
+	struct lease_auth auth[UNENDED_MAX];
 	uint8_t ended[UNENDED_MAX] = { P_NONE };
 	unsigned k, m;
 
+	memcpy(auth, s->auth, sizeof(auth));
+	fsm_lease_term(s);
 	s->rec = *r;
 	for (m = 0; m < was.n; m++) {
 		for (k = 0; k < r->n; k++)
 			if (r->unended[k].epoch == was.unended[m].epoch)
 				break;
-		if (k < r->n)
-			ended[k] = s->ended[m];
-		else if (r->version < was.version && s->ended[m] == P_NONE &&
-		    s->rec.n < UNENDED_MAX) /* put back, not ended */
-			s->rec.unended[s->rec.n++] = was.unended[m];
+		if (k == r->n) {
+			if (r->version >= was.version)
+				ended_elsewhere(s, &was.unended[m]);
+			if (r->version >= was.version ||
+			    s->ended[m] != P_NONE || s->rec.n == UNENDED_MAX)
+				continue;
+			/* put back, not ended */
+			k = s->rec.n++;
+			s->rec.unended[k] = was.unended[m];
+		}
+		ended[k] = s->ended[m];
+		s->auth[k] = auth[m];
 	}
 	memcpy(s->ended, ended, sizeof(s->ended));
 	s->rec_known = true;
@@ -415,83 +456,6 @@ fsm_proof_assert(struct fsm_ctx *x)
 	}
 	if (!FSM_GUARD(G_ASSERT_QUIET, watched(x, e)))
 		return;
-	end_epoch(x, (unsigned)(e - s->rec.unended), P_ASSERTED);
+	fsm_end_epoch(x, (unsigned)(e - s->rec.unended), P_ASSERTED);
 	assert_answer(x, T_ASSERT_OK);
-}
-
-/* --------------------------------------------- grants that may be ahead -- */
-
-void
-fsm_grant_sent(struct fsm_ctx *x, uint8_t i, int64_t valid_until)
-{
-	struct fsm_site *t = &x->s->site[i];
-
-	t->grant_open = true;
-	t->grant_valid_ms = valid_until;
-	t->grant_limit_ms = 0;
-}
-
-/* Nothing of it is ahead any more; what it did is read from now on. */
-static void
-settle(struct fsm_ctx *x, struct fsm_site *t)
-{
-	t->grant_open = false;
-	t->granted_ms = x->now;
-}
-
-/*
- * The prober told how a grant ended; without an answer, its limit counts. One
- * that ended without a limit was not sent.
- */
-void
-fsm_grant_answer(struct fsm_ctx *x, uint8_t i, enum sql_end end, int64_t limit)
-{
-	struct fsm_site *t = &x->s->site[i];
-
-	if (end == SE_UNKNOWN) {
-		if (limit > t->grant_limit_ms)
-			t->grant_limit_ms = limit;
-	} else if (end == SE_DONE || limit != 0) {
-		settle(x, t);
-	} else {
-		t->grant_open = false;
-	}
-}
-
-/*
- * Another process is looked at from now on: should the one before it be seen
- * again, its open grant is as one of an earlier leader.
- */
-void
-fsm_grant_forget(struct fsm_ctx *x, uint8_t i)
-{
-	struct fsm_site *t = &x->s->site[i];
-
-	if (t->grant_open && t->grant_valid_ms > x->s->old_grants_ms)
-		x->s->old_grants_ms = t->grant_valid_ms;
-	t->grant_open = false;
-	t->grant_limit_ms = 0;
-	t->lead_clock_ms = 0;
-}
-
-/*
- * A good probe moves the server's clock. A grant of which nothing is known
- * was sent before its deadline, so its limit is no later than the first
- * reading after that deadline plus a grant's life.
- */
-void
-fsm_grant_probe(struct fsm_ctx *x, uint8_t i)
-{
-	struct fsm_site *t = &x->s->site[i];
-
-	if (x->s->lease_held && t->lead_clock_ms == 0 &&
-	    t->p.sent_ms > x->s->old_grants_ms)
-		t->lead_clock_ms = t->p.clock_ms;
-	if (!t->grant_open)
-		return;
-	if (t->grant_limit_ms == 0 && t->p.sent_ms > t->grant_valid_ms)
-		t->grant_limit_ms = t->p.clock_ms + FSM_GRANT_TTL_MS;
-	if (t->grant_limit_ms != 0 &&
-	    t->p.clock_ms >= t->grant_limit_ms + FSM_GRANT_MARGIN_MS)
-		settle(x, t);
 }

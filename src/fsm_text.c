@@ -142,6 +142,11 @@ block_text(unsigned v)
 		return "applying what was received takes long; it goes on";
 	case V_RECORD_FULL:
 		return "too many epochs are not proven ended";
+	case V_OBSERVER_ISOLATED:
+		return "this operator can't reach it, but a replica and its "
+		       "guard or a voter of its lease do";
+	case V_NO_LEASE:
+		return "its guard does not answer, or gets no write lease";
 	case V_STARTING:
 	case V_DELETING:
 	case V_HEALTHY:
@@ -160,6 +165,26 @@ block_text(unsigned v)
 	return "";
 }
 
+/* What the lease of that epoch still waits for. */
+static const char *
+lease_part(const struct fsm_state *s, uint64_t epoch)
+{
+	const struct lease_terms *t;
+	unsigned k;
+
+	for (k = 0; k < s->rec.n; k++) {
+		t = &s->rec.unended[k].terms;
+		if (s->rec.unended[k].epoch != epoch)
+			continue;
+		if (t->guard == 0)
+			return ", and without a guard silence proves nothing";
+		return lease_auth_missing(&s->auth[k], t) > 0 ?
+		    ", promises of voters of its lease are missing" :
+		    ", its lease has not run out yet";
+	}
+	return "";
+}
+
 /* Message of the PromotionBlocked condition: what is missing, what helps. */
 void
 fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
@@ -173,11 +198,11 @@ fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
 		    c, d->site, proc->pod_uid, d->epoch, word, sizeof(word));
 		snprintf(buf, len,
 		    "epoch %llu%s is not proven ended (no fence confirmed, no "
-		    "word of the kubelet that container %s terminated); bring "
-		    "it back, or when it is surely dead: %s",
+		    "word of the kubelet that container %s terminated%s); "
+		    "bring it back, or when it is surely dead: %s",
 		    (unsigned long long)d->epoch,
 		    site_part(c, d->site, " of site ", part),
-		    proc->container_id, word);
+		    proc->container_id, lease_part(s, d->epoch), word);
 		return;
 	}
 	(void)site_part(c, d->site, "site ", part);
@@ -220,6 +245,7 @@ fsm_message(
 		break;
 	case T_ASSERT_OK:
 	case T_ASSERT_REFUSED:
+	case T_REVOKING:
 	case T_MINTED:
 		snprintf(buf, len, "%s: epoch %llu%s", texts[a->text].msg,
 		    (unsigned long long)a->epoch,
@@ -248,86 +274,13 @@ fsm_message(
 	case T_CLONE_FAILED:
 	case T_PERSISTED:
 	case T_ACTION_FAILED:
+	case T_GUARD_ENDED:
+	case T_GUARD_HUNG:
+	case T_GUARD_FENCED:
+	case T_DISK_FULL:
 	case T_MAX:
 		snprintf(buf, len, "%s%s", fsm_text_msg(a->text),
 		    site_part(c, a->site, ": site ", part));
 		break;
 	}
-}
-
-/* ------------------------------------------------ inputs of a decision --- */
-
-struct in {
-	void (*kv)(void *, const char *, const char *);
-	void *arg;
-};
-
-static void
-in_num(struct in *in, const char *key, int64_t v)
-{
-	char buf[24];
-
-	snprintf(buf, sizeof(buf), "%lld", (long long)v);
-	in->kv(in->arg, key, buf);
-}
-
-/* One site in one value: state, flags, process, channel, set relations. */
-static void
-in_site(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
-    uint8_t i)
-{
-	const struct fsm_site *t = &s->site[i];
-	char key[NAME_LEN + 8], val[512];
-
-	snprintf(key, sizeof(key), "site.%s", c->site[i].name);
-	snprintf(val, sizeof(val),
-	    "%s fails=%u%s seen=%lldms ro=%d sro=%d "
-	    "pod=%.8s uuid=%.8s start=%lld clock=%lld repl=%d io=%s sql=%d "
-	    "errno=%u source=%s known=%d empty=%d drained=%d all=%04x "
-	    "exec=%04x grant=%d seenSet=%d open=%d",
-	    site_state_name(t->state), t->fails, t->suspect ? "?" : "",
-	    t->ever ? (long long)(s->now_ms - t->seen_ms) : -1LL,
-	    t->p.read_only, t->p.super_read_only, t->p.pod_uid,
-	    t->p.server_uuid, (long long)t->p.start_ms,
-	    (long long)t->p.clock_ms, t->p.has_repl, io_state_name(t->p.io),
-	    t->p.sql, t->p.sql_errno, site_text(c, t->p.source),
-	    (s->rel.known >> i) & 1, (s->rel.empty >> i) & 1,
-	    (s->rel.drained >> i) & 1, s->rel.all_all[i], s->rel.exec_all[i],
-	    (s->rel.has_grant >> i) & 1, (s->rel.has_seen >> i) & 1,
-	    t->grant_open);
-	in->kv(in->arg, key, val);
-}
-
-void
-fsm_inputs(const struct fsm_conf *c, const struct fsm_state *s,
-    void (*kv)(void *, const char *, const char *), void *arg)
-{
-	struct in in = { kv, arg };
-	char key[32], val[256];
-	unsigned k;
-	uint8_t i;
-
-	kv(arg, "step", fsm_step_name(s->step));
-	kv(arg, "leader", s->lease_held ? "true" : "false");
-	in_num(&in, "leaseLeftMs", s->lease_deadline_ms - s->now_ms);
-	in_num(
-	    &in, "recordVersion", s->rec_known ? (int64_t)s->rec.version : -1);
-	in_num(&in, "recordEpoch", (int64_t)s->rec.epoch);
-	kv(arg, "recordActive", site_text(c, s->rec.active));
-	kv(arg, "cooldown", fsm_cooldown(c, s) ? "true" : "false");
-	for (k = 0; k < s->rec.n; k++) {
-		snprintf(key, sizeof(key), "unended.%llu",
-		    (unsigned long long)s->rec.unended[k].epoch);
-		snprintf(val, sizeof(val),
-		    "%s pod=%.8s container=%.32s "
-		    "start=%lld proof=%s",
-		    site_text(c, s->rec.unended[k].site),
-		    s->rec.unended[k].proc.pod_uid,
-		    s->rec.unended[k].proc.container_id,
-		    (long long)s->rec.unended[k].proc.start_ms,
-		    fsm_proof_name(fsm_proof_of(s, k)));
-		kv(arg, key, val);
-	}
-	for (i = 0; i < c->nsites; i++)
-		in_site(&in, c, s, i);
 }

@@ -181,6 +181,15 @@ healthy(const struct fsm_conf *c, const struct fsm_state *s, uint8_t active,
 	    t->p.lag_s <= c->reader_max_lag_s;
 }
 
+/* Steadier than fsm_fresh: what is shown shall not flicker. */
+static bool
+heard_lately(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	int64_t most = c->lease_ms > 5000 ? c->lease_ms : 5000;
+
+	return s->site[i].g_ms != 0 && s->now_ms - s->site[i].g_ms < most;
+}
+
 static void
 view_site(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_view *v, uint8_t i)
@@ -195,6 +204,11 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
 	w->healthy = healthy(c, s, v->active, i);
 	w->replicating = replicating(s, i);
 	w->conv = s->site[i].conv;
+	w->guard = s->site[i].g.guard != 0 && heard_lately(c, s, i);
+	w->voter =
+	    s->site[i].g.memory > LEASE_OPERATOR && heard_lately(c, s, i);
+	w->disk_full = w->guard && s->site[i].g.disk_full;
+	w->held = w->guard ? s->site[i].g.held : 0;
 	w->diverged = s->site[i].diverged;
 	w->recovering = s->site[i].recovering;
 }
@@ -272,6 +286,66 @@ cond_degraded(const struct fsm_conf *c, const struct fsm_state *s,
 	memcpy(k->message, v->alert, sizeof(k->message));
 }
 
+/* "operator, pdx": who renews that epoch. */
+static void
+voter_names(
+    const struct fsm_conf *c, const struct fsm_epoch *e, char *buf, size_t len)
+{
+	unsigned m;
+
+	buf[0] = '\0';
+	for (m = 0; m < e->terms.n; m++)
+		add_name(buf, len,
+		    e->terms.voter[m] == LEASE_OPERATOR ?
+			"operator" :
+			e->voter_site[m] < c->nsites ?
+			c->site[e->voter_site[m]].name :
+			"removed");
+}
+
+/*
+ * The lease of the newest epoch. No seconds: each change is an API write. That
+ * only the operator renews is a fault before the operator goes.
+ */
+static void
+cond_lease(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_view *v)
+{
+	const struct fsm_epoch *e;
+	uint8_t a = s->rec.active;
+	char names[128];
+	const char *why;
+	struct fsm_cond *k;
+	int n = fsm_newest(s);
+
+	if (!s->rec_known || a >= c->nsites || n == -1) {
+		cond(v, "WriteLease", false, "NoEpoch");
+		return;
+	}
+	e = &s->rec.unended[n];
+	if (e->terms.guard == 0) {
+		k = cond(v, "WriteLease", false, "NoGuard");
+		snprintf(k->message, sizeof(k->message),
+		    "site %s writes without a guard: until it has one, its "
+		    "silence proves nothing",
+		    c->site[a].name);
+		return;
+	}
+	why = !heard_lately(c, s, a) ? "GuardSilent" :
+	    !fsm_lease_held(s, a, e) ? "NotHeld" :
+	    e->terms.n == 1          ? "OperatorOnlyVoter" :
+				       "Held";
+	k = cond(v, "WriteLease", strcmp(why, "Held") == 0, why);
+	voter_names(c, e, names, sizeof(names));
+	snprintf(k->message, sizeof(k->message),
+	    "site %s, epoch %llu: %u of %s renew it for %u.%u s%s",
+	    c->site[a].name, (unsigned long long)e->epoch, e->terms.r, names,
+	    e->terms.lease_ms / 1000, e->terms.lease_ms % 1000 / 100,
+	    e->terms.n > 1 ?
+		"" :
+		"; without the operator its writes stop after that");
+}
+
 static void
 conditions(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, struct fsm_view *v, enum fsm_matrix m)
@@ -298,6 +372,7 @@ conditions(const struct fsm_conf *c, const struct fsm_state *s,
 	clone = s->clone_phase != CL_IDLE && s->clone_phase != CL_DONE;
 	cond(v, "Bootstrapping", clone, fsm_clone_phase_name(s->clone_phase));
 	cond(v, "Updating", false, "NotUpdating");
+	cond_lease(c, s, v);
 }
 
 /* ------------------------------------------------------------ wake-up --- */
@@ -319,8 +394,13 @@ wake(const struct fsm_conf *c, const struct fsm_state *s,
 	for (i = 0; i < c->nsites; i++)
 		if (s->site[i].suspect && s->site[i].state != SS_UNREACHABLE)
 			wait = FSM_SUSPECT_POLL_MS;
-	if (s->step == ST_DRAIN || s->step == ST_STOP_RECEIVER)
+	if (s->step == ST_DRAIN || s->step == ST_STOP_RECEIVER ||
+	    s->step == ST_LEASE)
 		wait = FSM_DRAIN_POLL_MS;
+	if (s->verdict == V_NO_PROOF && wait > FSM_LINK_RETRY_MS)
+		wait = FSM_LINK_RETRY_MS;
+	if (fsm_lease_wake(s) - s->now_ms < wait)
+		wait = fsm_lease_wake(s) - s->now_ms;
 	for (i = 0; i < c->nsites; i++)
 		if (fsm_answers(s, i) && fsm_stale(s, i) &&
 		    s->site[i].extra_ms - s->now_ms < wait)

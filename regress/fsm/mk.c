@@ -106,9 +106,107 @@ mk_group(struct mk *m)
 		m->s.rel.all_all[i] = m->s.rel.exec_all[i] =
 		    m->s.rel.shares[i] = 7;
 	m->s.matrix_said = MX_HEALTHY;
-	m->s.dns_said = 0;
 	m->s.verdict = V_HEALTHY;
 	m->s.subject = 0;
+}
+
+/* Every site has a guard and a voter; a holds the lease of epoch 5. */
+void
+mk_guarded(struct mk *m)
+{
+	struct fsm_epoch *e = &m->s.rec.unended[0];
+	uint8_t i;
+
+	m->c.require_guard = true;
+	m->c.lease_ms = 20000;
+	m->c.check_ms = 5000;
+	for (i = 0; i < m->c.nsites; i++)
+		mk_guard(m, i);
+	m->s.site[0].g.read_only = false;
+	m->s.site[0].g.held = 5;
+	e->terms = (struct lease_terms) { .epoch = 5,
+		.guard = 1000,
+		.incarnation = 1,
+		.lease_ms = 20000,
+		.fence_ms = 1000,
+		.n = 3,
+		.r = 2,
+		.voter = { LEASE_OPERATOR, 101, 102 } };
+	memset(e->voter_site, FSM_NONE, sizeof(e->voter_site));
+	e->voter_site[1] = 1;
+	e->voter_site[2] = 2;
+	m->s.offered = 5;
+	m->s.offer_next_ms = INT64_MAX;
+}
+
+/* Site i's guard and sidecar have just reported that all is well. */
+void
+mk_guard(struct mk *m, uint8_t i)
+{
+	struct fsm_site *t = &m->s.site[i];
+	struct fsm_guard *g = &t->g;
+
+	memset(g, 0, sizeof(*g));
+	memcpy(g->pod_uid, t->p.pod_uid, sizeof(g->pod_uid));
+	memcpy(g->server_uuid, t->p.server_uuid, sizeof(g->server_uuid));
+	g->start_ms = t->p.start_ms;
+	g->memory = 100U + i;
+	g->yes_age_ms = -1;
+	g->mysql_ok = g->running = g->read_only = true;
+	g->guard = 1000U + i;
+	g->incarnation = 1;
+	t->link_up = true;
+	t->g_ms = m->now - 100;
+	t->voter_ms = m->now - 100000;
+}
+
+/* It falls silent: its link is down. */
+void
+mk_silent(struct mk *m, uint8_t i)
+{
+	m->s.site[i].link_up = false;
+	m->s.site[i].voter_ms = 0;
+}
+
+/* A report. */
+void
+mk_says(struct mk *m, uint8_t i, const struct fsm_guard *g)
+{
+	struct fsm_event ev = { .type = E_GUARD, .site = i, .u.guard = g };
+
+	mk_step(m, &ev);
+}
+
+/* All links go on for ms, in steps of 400: reports as they were. */
+void
+mk_pass(struct mk *m, int64_t ms)
+{
+	struct fsm_guard g;
+	int64_t end = m->now + ms;
+	uint8_t i;
+
+	while (m->now < end) {
+		m->now += 400;
+		for (i = 0; i < m->c.nsites; i++) {
+			if (!m->s.site[i].link_up)
+				continue;
+			g = m->s.site[i].g;
+			mk_says(m, i, &g);
+		}
+		m->s.lease_deadline_ms = m->now + 10000;
+	}
+	mk_step(m, NULL);
+}
+
+void
+mk_promise(struct mk *m, uint8_t i, uint64_t voter, uint64_t epoch, int64_t age)
+{
+	struct fsm_event ev = { .type = E_PROMISE, .site = i };
+
+	ev.u.promise.voter = voter;
+	ev.u.promise.epoch = epoch;
+	ev.u.promise.age_ms = age;
+	mk_step(m, &ev);
 }
 
 void

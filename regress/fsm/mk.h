@@ -35,6 +35,12 @@ struct mk {
 
 /* Three candidates a, b, c; a is active, b and c follow it. */
 void mk_group(struct mk *);
+void mk_guarded(struct mk *);
+void mk_guard(struct mk *, uint8_t);
+void mk_silent(struct mk *, uint8_t);
+void mk_says(struct mk *, uint8_t, const struct fsm_guard *);
+void mk_pass(struct mk *, int64_t);
+void mk_promise(struct mk *, uint8_t, uint64_t, uint64_t, int64_t);
 void mk_state(struct mk *, uint8_t, enum site_state);
 /* Site i's sets: 1 above everybody, 0 equal, -1 below, 2 beside. */
 void mk_sets(struct mk *, uint8_t, int);

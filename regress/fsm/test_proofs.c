@@ -212,7 +212,7 @@ test_same_millisecond(void **state)
 	mk_group(&m);
 	m.s.site[1].receiver_off_ms = m.s.site[1].p.sent_ms;
 	m.s.site[1].p.io = IO_NO;
-	assert_int_equal(fsm_prepare(&m.s, 1), ST_STOP_RECEIVER);
+	assert_int_equal(fsm_prepare(&m.c, &m.s, 1), ST_STOP_RECEIVER);
 }
 
 static int

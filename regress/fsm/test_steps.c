@@ -95,7 +95,6 @@ test_failover(void **state)
 	assert_int_equal(v.effective, 1);
 	mk_answer(&m, 1, a, SE_DONE, false);
 	assert_non_null(mk_act(&m, A_EVENT, T_FAILOVER));
-	assert_non_null(mk_act(&m, A_DNS_WANT, -1));
 	fsm_view(&m.c, &m.s, &v);
 	assert_int_equal(v.active, 1);
 }

@@ -247,6 +247,28 @@ test_decision(void **state)
 	free(text);
 }
 
+/* Whether the active site, which does not answer us, is failed over. */
+static void
+test_witnesses(void **state)
+{
+	FILE *f = open_memstream(&text, &text_len);
+	struct fsm_witness w;
+	unsigned k;
+	char buf[64];
+
+	(void)state;
+	for (k = 0; k < WR_MAX * WG_MAX * 2; k++) {
+		w.replica = (enum fsm_w_replica)(k / 2 / WG_MAX);
+		w.guard = (enum fsm_w_guard)(k / 2 % WG_MAX);
+		w.renewed = k % 2 == 0;
+		fprintf(f, "%-50s %s\n", fsm_witness_name(&w, buf, sizeof(buf)),
+		    fsm_isolated(&w) ? "isolated" : "act");
+	}
+	fclose(f);
+	compare("witnesses.txt");
+	free(text);
+}
+
 static const char *const new_is[] = { "read-only", "writable", "unreachable",
 	"unknown" };
 
@@ -306,6 +328,7 @@ main(void)
 		cmocka_unit_test(test_repair),
 		cmocka_unit_test(test_decision),
 		cmocka_unit_test(test_new_group),
+		cmocka_unit_test(test_witnesses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,7 +161,10 @@ carry_out(struct op *o, int k, const struct fsm_out *out)
 			act_log(o, k, a);
 			break;
 		case A_EVENT:
-		case A_DNS_WANT:
+		case A_OFFER:
+		case A_REVOKE:
+		case A_PROMISE_ASK:
+		case A_RENEW:
 		case A_ANNOTATION_DEL:
 		case A_METRIC:
 		case A_MAX:

@@ -1,0 +1,272 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* Guards of the write lease: see test_guards.c. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "guards.h"
+
+static int
+verdict(struct mk *m)
+{
+	struct fsm_decision d;
+
+	fsm_decide(&m->c, &m->s, &d);
+	return d.verdict;
+}
+
+static int
+step(struct mk *m)
+{
+	struct fsm_decision d;
+
+	fsm_decide(&m->c, &m->s, &d);
+	return d.step;
+}
+
+/* a is silent for everybody. */
+static void
+lost(struct mk *m)
+{
+	mk_guarded(m);
+	mk_state(m, 0, SS_UNREACHABLE);
+	mk_silent(m, 0);
+	m->s.site[1].p.io = m->s.site[2].p.io = IO_CONNECTING;
+}
+
+static void
+lost_and_proven(struct mk *m)
+{
+	lost(m);
+	mk_word(m, 0);
+}
+
+static void
+read_only(struct mk *m)
+{
+	mk_guarded(m);
+	mk_state(m, 0, SS_READ_ONLY);
+	m->s.site[0].g.read_only = true;
+}
+
+static const struct fsm_epoch *
+minted(struct mk *m)
+{
+	static const struct fsm_epoch none;
+
+	mk_step(m, NULL);
+	if (mk_act(m, A_RECORD_PUT, -1) == NULL)
+		return &none;
+	return &m->o.put.unended[m->o.put.n - 1];
+}
+
+static int
+g_needed(struct mk *m)
+{
+	lost_and_proven(m);
+	m->s.site[1].g.guard = m->s.site[2].g.guard = 0;
+	return verdict(m);
+}
+
+static int
+g_fresh(struct mk *m)
+{
+	lost_and_proven(m);
+	mk_silent(m, 1);
+	mk_silent(m, 2);
+	return verdict(m);
+}
+
+static int
+g_match(struct mk *m)
+{
+	lost_and_proven(m);
+	m->s.site[1].g.start_ms -= 60000;
+	m->s.site[2].g.running = false;
+	return verdict(m);
+}
+
+static int
+g_held(struct mk *m)
+{
+	read_only(m);
+	m->s.my_epoch = 5;
+	m->s.site[0].g.held = 0;
+	return step(m);
+}
+
+/* Another guard has waited for the end of its own server. */
+static int
+g_word(struct mk *m)
+{
+	lost(m);
+	m->s.site[0].g.guard = 9999;
+	m->s.site[0].g.ended = 1;
+	return verdict(m);
+}
+
+static int
+g_superseded(struct mk *m)
+{
+	lost(m);
+	m->s.site[0].g.guard = 9999;
+	m->s.site[0].g.held = 7;
+	return fsm_proof_of(&m->s, 0);
+}
+
+static int
+g_lease_grants(struct mk *m)
+{
+	lost(m);
+	m->s.site[0].g.held = 0;
+	m->s.site[0].g.revoked = 5;
+	m->s.site[0].g.read_only = true;
+	m->s.site[0].grant_open = true;
+	m->s.site[0].grant_valid_ms = NOW + 5000;
+	return verdict(m);
+}
+
+static int
+g_voters_fresh(struct mk *m)
+{
+	read_only(m);
+	mk_silent(m, 1);
+	return minted(m)->terms.n;
+}
+
+static int
+g_voter_once(struct mk *m)
+{
+	read_only(m);
+	m->s.site[2].g.memory = m->s.site[1].g.memory;
+	return minted(m)->terms.n;
+}
+
+static int
+g_epoch_above(struct mk *m)
+{
+	read_only(m);
+	m->s.site[1].g.promised = 9;
+	return (int)minted(m)->epoch;
+}
+
+/* Granted again; nothing proves yet that the former epoch is over. */
+static int
+g_keep_unended(struct mk *m)
+{
+	read_only(m);
+	m->s.site[0].lead_clock_ms = m->s.site[0].p.clock_ms;
+	(void)minted(m);
+	return m->o.put.n;
+}
+
+static int
+ask(struct mk *m, uint8_t i, uint64_t epoch)
+{
+	struct fsm_event ev = { .type = E_ASK, .site = i };
+
+	ev.u.ask.epoch = epoch;
+	ev.u.ask.guard = m->s.site[i].g.guard;
+	ev.u.ask.incarnation = m->s.site[i].g.incarnation;
+	mk_step(m, &ev);
+	return mk_acts(m, A_RENEW, -1) > 0;
+}
+
+/* An epoch that was minted for b and abandoned. */
+static int
+g_yes_active(struct mk *m)
+{
+	struct fsm_epoch *e = &m->s.rec.unended[1];
+
+	mk_guarded(m);
+	*e = m->s.rec.unended[0];
+	e->epoch = e->terms.epoch = 4;
+	e->site = 1;
+	e->terms.guard = 1001;
+	e->terms.voter[1] = 100;
+	e->voter_site[1] = 0;
+	memcpy(
+	    e->proc.pod_uid, m->s.site[1].p.pod_uid, sizeof(e->proc.pod_uid));
+	memcpy(e->proc.server_uuid, m->s.site[1].p.server_uuid,
+	    sizeof(e->proc.server_uuid));
+	m->s.rec.n = 2;
+	/* a fence is no proof yet */
+	m->s.site[1].lead_clock_ms = m->s.site[1].p.clock_ms;
+	return ask(m, 1, 4);
+}
+
+static int
+g_yes_ended(struct mk *m)
+{
+	mk_guarded(m);
+	m->s.ended[0] = P_ASSERTED;
+	return ask(m, 0, 5);
+}
+
+static int
+g_promise_site(struct mk *m)
+{
+	lost(m);
+	mk_promise(m, 2, 101, 5, 0);
+	return (m->s.auth[0].promised & 2) != 0;
+}
+
+static int
+g_revoke_needed(struct mk *m)
+{
+	mk_guarded(m);
+	mk_step(m, NULL);
+	return mk_acts(m, A_REVOKE, -1) > 0;
+}
+
+static int
+g_no_stray_lease(struct mk *m)
+{
+	lost_and_proven(m);
+	m->s.site[2].g.held = 9;
+	return verdict(m);
+}
+
+static int
+g_isolated(struct mk *m)
+{
+	mk_guarded(m);
+	mk_state(m, 0, SS_UNREACHABLE);
+	return verdict(m);
+}
+
+const struct guard_case lease_cases[] = {
+	{ G_GUARD_NEEDED, g_needed, V_NO_LEASE },
+	{ G_GUARD_FRESH, g_fresh, V_NO_LEASE },
+	{ G_GUARD_MATCH, g_match, V_NO_LEASE },
+	{ G_GUARD_HELD, g_held, ST_LEASE },
+	{ G_GUARD_WORD, g_word, V_NO_PROOF },
+	{ G_SUPERSEDED, g_superseded, P_NONE },
+	{ G_LEASE_GRANTS, g_lease_grants, V_NO_PROOF },
+	{ G_VOTERS_FRESH, g_voters_fresh, 2 },
+	{ G_VOTER_ONCE, g_voter_once, 1 },
+	{ G_EPOCH_ABOVE, g_epoch_above, 10 },
+	{ G_KEEP_UNENDED, g_keep_unended, 2 },
+	{ G_YES_ACTIVE, g_yes_active, 0 },
+	{ G_YES_ENDED, g_yes_ended, 0 },
+	{ G_PROMISE_SITE, g_promise_site, 0 },
+	{ G_REVOKE_NEEDED, g_revoke_needed, 0 },
+	{ G_NO_STRAY_LEASE, g_no_stray_lease, V_FENCING },
+	{ G_ISOLATED, g_isolated, V_OBSERVER_ISOLATED },
+};
+const unsigned lease_ncases = sizeof(lease_cases) / sizeof(lease_cases[0]);

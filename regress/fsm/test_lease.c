@@ -1,0 +1,592 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* The write lease: who renews, who is asked to stop, and when it is over. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mk.h"
+
+static struct mk m;
+
+static int
+verdict(void)
+{
+	struct fsm_decision d;
+
+	fsm_decide(&m.c, &m.s, &d);
+	return d.verdict;
+}
+
+/* a is silent for everybody. */
+static void
+silent(void)
+{
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_silent(&m, 0);
+	m.s.site[1].p.io = m.s.site[2].p.io = IO_CONNECTING;
+}
+
+static int
+ask(uint64_t guard, uint32_t incarnation)
+{
+	struct fsm_event ev = { .type = E_ASK, .site = 0 };
+	const struct fsm_act *a;
+
+	ev.u.ask.epoch = 5;
+	ev.u.ask.guard = guard;
+	ev.u.ask.incarnation = incarnation;
+	ev.u.ask.nonce = 77;
+	mk_step(&m, &ev);
+	if ((a = mk_act(&m, A_RENEW, -1)) == NULL)
+		return 0;
+	assert_int_equal(a->nonce, 77);
+	assert_int_equal(a->epoch, 5);
+	return 1;
+}
+
+static void
+link_event(uint8_t i, bool up)
+{
+	struct fsm_event ev = { .type = E_LINK, .site = i, .u.link_up = up };
+
+	mk_step(&m, &ev);
+}
+
+/* The record as the last put left it. */
+static void
+record_written(void)
+{
+	struct fsm_record put = m.o.put;
+
+	mk_ack(&m, m.s.put.seq, true);
+	mk_written(&m, &put);
+}
+
+/* Silence becomes a proof: promises, then the lease's length. */
+static void
+test_silence(void **state)
+{
+	const struct fsm_act *a;
+	int64_t over;
+
+	(void)state;
+	silent();
+	assert_int_equal(verdict(), V_NO_PROOF);
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_LOG, T_REVOKING));
+	assert_int_equal(mk_acts(&m, A_PROMISE_ASK, -1), 2);
+	assert_null(mk_act(&m, A_REVOKE, -1)); /* nobody would hear it */
+	assert_int_equal(fsm_lease_wake(&m.s), LEASE_FOREVER);
+	mk_promise(&m, 1, 101, 5, 3000);
+	over = NOW - 3000 + 20000 + 1000 + 400;
+	assert_int_equal(fsm_lease_wake(&m.s), over);
+	/* b has promised: only c is asked again, as long as it is needed */
+	mk_pass(&m, 800);
+	assert_null(mk_act(&m, A_PROMISE_ASK, -1));
+	mk_pass(&m, over - m.now - 400);
+	assert_int_equal(verdict(), V_NO_PROOF);
+	m.now = over;
+	m.s.lease_deadline_ms = over + 10000;
+	m.s.site[1].g_ms = m.s.site[2].g_ms = over;
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_LOG, T_EPOCH_ENDED);
+	assert_non_null(a);
+	assert_int_equal(a->proof, P_LEASE);
+	assert_int_equal(verdict(), V_PROMOTE);
+	assert_int_equal(m.s.step, ST_STOP_RECEIVER);
+}
+
+/* Nobody but a leader that has not revoked says yes, and to no other guard. */
+static void
+test_ask(void **state)
+{
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	assert_int_equal(ask(1000, 1), 1);
+	assert_int_equal(m.s.auth[0].yes_ms, NOW);
+	assert_int_equal(ask(1001, 1), 0);
+	assert_int_equal(ask(1000, 2), 0);
+	m.s.lease_held = false;
+	assert_int_equal(ask(1000, 1), 0);
+	m.s.lease_held = true;
+	m.s.lease_deadline_ms = NOW; /* it has run out */
+	assert_int_equal(ask(1000, 1), 0);
+	/* not once the revocation has begun, though it is heard again */
+	silent();
+	mk_step(&m, NULL);
+	assert_true(m.s.auth[0].revoked);
+	link_event(0, true);
+	assert_int_equal(ask(1000, 1), 0);
+}
+
+/* The own yes, and that of the leader before, are as good as any. */
+static void
+test_own_yes(void **state)
+{
+	(void)state;
+	silent();
+	m.s.auth[0].yes_ms = NOW - 1000;
+	mk_step(&m, NULL);
+	mk_promise(&m, 1, 101, 5, 9000);
+	assert_int_equal(m.s.auth[0].newest_ms, NOW - 1000);
+	silent();
+	m.s.lease_since_ms = NOW - 2000;
+	mk_step(&m, NULL);
+	mk_promise(&m, 2, 102, 5, 9000);
+	assert_int_equal(m.s.auth[0].newest_ms, NOW - 2000);
+	/* a new term begins anew */
+	mk_lease(&m, false);
+	assert_false(m.s.auth[0].revoked);
+	assert_int_equal(m.s.auth[0].promised, 0);
+}
+
+/* A promise of an older epoch, of a reader, of nobody's: nothing. */
+static void
+test_promises(void **state)
+{
+	(void)state;
+	silent();
+	mk_step(&m, NULL);
+	mk_promise(&m, 1, 101, 4, 3000);
+	mk_promise(&m, 1, 999, 5, 3000);
+	mk_promise(&m, 1, LEASE_OPERATOR, 5, 3000);
+	mk_promise(&m, 1, 102, 5, 3000);
+	assert_int_equal(m.s.auth[0].promised, 1);
+}
+
+/* A server that hangs: its guard is told, kills it, and says so. */
+static void
+test_hung(void **state)
+{
+	const struct fsm_act *a;
+	struct fsm_guard g;
+
+	(void)state;
+	silent();
+	m.s.site[1].p.io = m.s.site[2].p.io = IO_YES;
+	link_event(0, true);
+	assert_int_equal(m.s.verdict, V_OBSERVER_ISOLATED);
+	g = m.s.site[0].g;
+	g.hung = true;
+	mk_says(&m, 0, &g);
+	assert_int_equal(verdict(), V_NO_PROOF);
+	a = mk_act(&m, A_REVOKE, -1);
+	assert_non_null(a);
+	assert_int_equal(a->site, 0);
+	assert_int_equal(a->epoch, 5);
+	assert_null(mk_act(&m, A_POD_DELETE, -1));
+	g.running = g.hung = false;
+	g.held = 0;
+	g.revoked = 5;
+	g.ended = 1;
+	m.now += 1000;
+	m.s.site[1].g_ms = m.s.site[2].g_ms = m.now;
+	mk_says(&m, 0, &g);
+	a = mk_act(&m, A_LOG, T_EPOCH_ENDED);
+	assert_non_null(a);
+	assert_int_equal(a->proof, P_GUARD);
+	assert_int_equal(verdict(), V_PROMOTE);
+}
+
+/* Fenced, and said so; not before a grant of ours can be ahead no more. */
+static void
+test_guard_fenced(void **state)
+{
+	struct fsm_guard g;
+
+	(void)state;
+	silent();
+	link_event(0, true);
+	m.s.site[0].granted_ms = NOW - 100;
+	g = m.s.site[0].g;
+	g.held = 0;
+	g.revoked = 5;
+	mk_says(&m, 0, &g);
+	assert_int_equal(m.s.ended[0], P_NONE);
+	g.read_only = true;
+	mk_says(&m, 0, &g);
+	assert_int_equal(m.s.ended[0], P_NONE);
+	m.now = NOW - 100 + LEASE_LOOK_MS + 1000 + 400;
+	mk_says(&m, 0, &g);
+	assert_int_equal(m.s.ended[0], P_GUARD_FENCED);
+	assert_int_equal(verdict(), V_PROMOTE);
+}
+
+/* A grant under way when the lease is over: its limit is waited for. */
+static void
+test_grant_in_flight(void **state)
+{
+	int64_t valid;
+
+	(void)state;
+	silent();
+	m.s.auth[0].newest_ms = NOW - 60000;
+	m.s.auth[0].promised = 3;
+	assert_int_equal(fsm_lease_proof(&m.s, 0), P_LEASE);
+	m.s.site[0].grant_open = true;
+	valid = m.s.site[0].grant_valid_ms = NOW + 1000;
+	assert_int_equal(fsm_lease_proof(&m.s, 0), P_NONE);
+	m.s.now_ms = valid + FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS +
+	    LEASE_LOOK_MS + 1000 + 399;
+	assert_int_equal(fsm_lease_proof(&m.s, 0), P_NONE);
+	m.s.now_ms++;
+	assert_int_equal(fsm_lease_proof(&m.s, 0), P_LEASE);
+	/* those of the leader before us, which nobody here knows of */
+	silent();
+	m.s.auth[0].newest_ms = NOW - 60000;
+	m.s.auth[0].promised = 3;
+	m.s.old_grants_ms = NOW - 4000;
+	assert_int_equal(fsm_lease_proof(&m.s, 0), P_NONE);
+	m.s.old_grants_ms = NOW - 5400;
+	assert_int_equal(fsm_lease_proof(&m.s, 0), P_LEASE);
+	/* the longest lease of all counts */
+	m.s.rec.unended[1] = m.s.rec.unended[0];
+	m.s.rec.unended[1].epoch = m.s.rec.unended[1].terms.epoch = 4;
+	m.s.rec.unended[1].terms.lease_ms = 60000;
+	m.s.rec.n = 2;
+	assert_int_equal(fsm_lease_proof(&m.s, 0), P_NONE);
+}
+
+/* Expect a successor; tell how many voters it has. */
+static int
+successor(void)
+{
+	const struct fsm_record *r = &m.o.put;
+
+	if (mk_act(&m, A_RECORD_PUT, -1) == NULL || r->epoch == 5)
+		return 0;
+	assert_int_equal(r->n, 2); /* the former is not ended yet */
+	assert_int_equal(r->unended[1].epoch, 6);
+	assert_int_equal(r->unended[1].terms.prev, 5);
+	assert_int_equal(r->unended[1].terms.guard, 1000);
+	assert_string_equal(r->unended[1].proc.container_id, "ctr-a");
+	assert_int_equal(m.o.put_grant, FSM_NONE);
+	assert_false(m.o.put_promotion);
+	return r->unended[1].terms.n;
+}
+
+/* The former goes when the guard says that it holds the new one. */
+static void
+test_successor(void **state)
+{
+	struct fsm_guard g;
+	struct fsm_view v;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_silent(&m, 2);
+	mk_step(&m, NULL);
+	assert_int_equal(successor(), 2);
+	record_written();
+	assert_int_equal(m.s.verdict, V_HEALTHY);
+	assert_non_null(mk_act(&m, A_OFFER, -1));
+	assert_int_equal(ask(1000, 1), 1); /* the former still is renewed */
+	m.now += 300;
+	g = m.s.site[0].g;
+	g.held = 6;
+	mk_says(&m, 0, &g);
+	assert_int_equal(m.s.ended[0], P_SUPERSEDED);
+	assert_false(m.s.site[0].quelled);
+	assert_int_equal(ask(1000, 1), 0);
+	m.now += 10;
+	m.s.put_next_ms = 0;
+	if (mk_act(&m, A_RECORD_PUT, -1) == NULL)
+		mk_step(&m, NULL);
+	assert_int_equal(m.s.put.seq != 0, 1);
+	assert_int_equal(m.o.put.n == 1 || m.s.put.seq != 0, 1);
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.active, 0);
+	assert_int_equal(v.site[0].held, 6);
+}
+
+static void
+test_successor_causes(void **state)
+{
+	(void)state;
+	/* nothing has changed */
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_step(&m, NULL);
+	assert_null(mk_act(&m, A_RECORD_PUT, -1));
+	/* L was changed in the spec */
+	m.c.lease_ms = 3000;
+	mk_step(&m, NULL);
+	assert_int_equal(successor(), 3);
+	/* a voter has promised */
+	mk_group(&m);
+	mk_guarded(&m);
+	m.s.site[1].g.promised = 5;
+	mk_step(&m, NULL);
+	assert_int_equal(successor(), 3);
+	/* its own revocation had begun, then it was seen again */
+	mk_group(&m);
+	mk_guarded(&m);
+	m.s.auth[0].revoked = true;
+	mk_step(&m, NULL);
+	assert_int_equal(successor(), 3);
+	/* a voter that has just come is waited for */
+	mk_group(&m);
+	mk_guarded(&m);
+	m.s.site[1].g.memory = 555;
+	m.s.rec.unended[0].terms.n = 2;
+	m.s.rec.unended[0].terms.r = 1;
+	m.s.rec.unended[0].terms.voter[1] = 102;
+	m.s.rec.unended[0].voter_site[1] = 2;
+	m.s.site[1].voter_ms = NOW - FSM_SUCC_MS + 1;
+	mk_step(&m, NULL);
+	assert_null(mk_act(&m, A_RECORD_PUT, -1));
+	m.s.site[1].voter_ms--;
+	mk_step(&m, NULL);
+	assert_int_equal(successor(), 3);
+	/* but not while its guard is silent, or holds nothing */
+	mk_group(&m);
+	mk_guarded(&m);
+	m.c.lease_ms = 3000;
+	m.s.site[0].g.held = 0;
+	mk_step(&m, NULL);
+	assert_null(mk_act(&m, A_RECORD_PUT, -1));
+}
+
+/* Granted again: record, offer, the guard's word, and only then the grant. */
+static void
+test_grant_order(void **state)
+{
+	const struct fsm_act *a;
+	struct fsm_guard g;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.site[0].g.held = 0;
+	m.s.site[0].g.revoked = 5;
+	m.s.site[0].g.read_only = true;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_REGRANT);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	assert_null(mk_act(&m, A_OFFER, -1));
+	record_written();
+	a = mk_act(&m, A_OFFER, -1);
+	assert_non_null(a);
+	assert_int_equal(a->epoch, 6);
+	assert_int_equal(m.s.step, ST_LEASE);
+	assert_null(mk_act(&m, A_SQL, SQL_GRANT));
+	mk_pass(&m, 800);
+	assert_null(mk_act(&m, A_SQL, SQL_GRANT));
+	g = m.s.site[0].g;
+	g.held = 6;
+	mk_says(&m, 0, &g);
+	a = mk_act(&m, A_SQL, SQL_GRANT);
+	assert_non_null(a);
+	assert_int_equal(a->epoch, 6);
+}
+
+/* A guard that gets no lease is reported, and tried with another epoch. */
+static void
+test_no_lease(void **state)
+{
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.site[0].g.held = 0;
+	m.s.my_epoch = 5;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.step, ST_LEASE);
+	mk_pass(&m, FSM_LEASE_WAIT_MS + 800);
+	assert_int_equal(m.s.verdict, V_NO_LEASE);
+	assert_int_equal(m.s.step, ST_LEASE);
+	/* two of three voters are gone: that one can't be got any more */
+	mk_silent(&m, 1);
+	mk_silent(&m, 2);
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.step, ST_MINT);
+	assert_int_equal(m.o.put.unended[m.o.put.n - 1].terms.n, 1);
+}
+
+static void
+test_isolated(void **state)
+{
+	struct fsm_view v;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_OBSERVER_ISOLATED);
+	assert_null(mk_act(&m, A_PROMISE_ASK, -1));
+	assert_false(m.s.auth[0].revoked);
+	fsm_view(&m.c, &m.s, &v);
+	assert_string_equal(fsm_verdict_block(v.verdict), "ObserverIsolated");
+	/* the link is down as well, but b has renewed it just now */
+	mk_silent(&m, 0);
+	assert_int_equal(verdict(), V_NO_PROOF);
+	m.s.site[1].g.yes_epoch = 5;
+	m.s.site[1].g.yes_age_ms = 10400;
+	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
+	m.s.site[1].g.yes_age_ms++;
+	assert_int_equal(verdict(), V_NO_PROOF);
+	/* what the replicas say is older than the loss */
+	mk_guarded(&m);
+	m.s.site[0].fail_since_ms = NOW - 500;
+	assert_int_equal(verdict(), V_NO_PROOF);
+}
+
+/* A guard's word is a failed probe that nobody had to wait for. */
+static void
+test_push(void **state)
+{
+	struct fsm_guard g;
+	unsigned k;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	m.s.site[0].counted_ms = NOW - 2000;
+	g = m.s.site[0].g;
+	g.hung = true;
+	mk_says(&m, 0, &g);
+	assert_int_equal(m.s.site[0].fails, 1);
+	assert_non_null(mk_act(&m, A_PROBE_NOW, -1));
+	assert_non_null(mk_act(&m, A_LOG, T_GUARD_HUNG));
+	assert_int_equal(m.s.verdict, V_WAIT_THRESHOLD);
+	for (k = 0; k < 10; k++) {
+		m.now += 400;
+		mk_says(&m, 0, &g);
+	}
+	assert_int_equal(m.s.site[0].state, SS_UNREACHABLE);
+	/* the disk is full: said, no more */
+	mk_group(&m);
+	mk_guarded(&m);
+	g = m.s.site[0].g;
+	g.disk_full = true;
+	mk_says(&m, 0, &g);
+	assert_non_null(mk_act(&m, A_EVENT, T_DISK_FULL));
+	assert_int_equal(m.s.verdict, V_HEALTHY);
+}
+
+static const struct fsm_cond *
+cond_of(const struct fsm_view *v, const char *type)
+{
+	unsigned k;
+
+	for (k = 0; k < v->nconds; k++)
+		if (strcmp(v->cond[k].type, type) == 0)
+			return &v->cond[k];
+	return NULL;
+}
+
+static void
+test_condition(void **state)
+{
+	const struct fsm_cond *k;
+	struct fsm_view v;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	fsm_view(&m.c, &m.s, &v);
+	k = cond_of(&v, "WriteLease");
+	assert_non_null(k);
+	assert_true(k->status);
+	assert_string_equal(k->message,
+	    "site a, epoch 5: 2 of operator, b, c renew it for 20.0 s");
+	m.s.rec.unended[0].terms.n = m.s.rec.unended[0].terms.r = 1;
+	fsm_view(&m.c, &m.s, &v);
+	k = cond_of(&v, "WriteLease");
+	assert_false(k->status);
+	assert_string_equal(k->reason, "OperatorOnlyVoter");
+	mk_group(&m);
+	fsm_view(&m.c, &m.s, &v);
+	assert_string_equal(cond_of(&v, "WriteLease")->reason, "NoGuard");
+}
+
+/* A writer that nobody guards is left alone; one that is fenced is not. */
+static void
+test_unguarded(void **state)
+{
+	(void)state;
+	mk_group(&m);
+	m.c.require_guard = true;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_HEALTHY);
+	mk_state(&m, 0, SS_READ_ONLY);
+	assert_int_equal(verdict(), V_NO_LEASE);
+	/* no lease, so silence proves nothing */
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	assert_null(mk_act(&m, A_PROMISE_ASK, -1));
+	assert_false(m.s.auth[0].revoked);
+}
+
+/* The guard counts runs that begin within the tolerance of a start. */
+static void
+test_restart_at_once(void **state)
+{
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	assert_true(fsm_is_newest(&m.s, 0));
+	m.s.site[0].g.incarnation = 2;
+	assert_false(fsm_is_newest(&m.s, 0));
+	m.s.site[0].g.ended = 1;
+	assert_int_equal(fsm_proof_of(&m.s, 0), P_GUARD);
+	/* the kubelet's news of the container come later or never */
+	mk_group(&m);
+	mk_guarded(&m);
+	snprintf(m.s.site[0].pod[0].container_id, CID_LEN + 1, "ctr-new");
+	assert_true(fsm_is_newest(&m.s, 0));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_ask),
+		cmocka_unit_test(test_own_yes),
+		cmocka_unit_test(test_promises),
+		cmocka_unit_test(test_hung),
+		cmocka_unit_test(test_guard_fenced),
+		cmocka_unit_test(test_grant_in_flight),
+		cmocka_unit_test(test_successor),
+		cmocka_unit_test(test_successor_causes),
+		cmocka_unit_test(test_grant_order),
+		cmocka_unit_test(test_no_lease),
+		cmocka_unit_test(test_isolated),
+		cmocka_unit_test(test_push),
+		cmocka_unit_test(test_condition),
+		cmocka_unit_test(test_unguarded),
+		cmocka_unit_test(test_restart_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,467 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * The write lease of the active process: its terms, who votes, what proves
+ * that it is over, and the messages to guards and voters. The arithmetic is
+ * lease_auth's (lease.h).
+ */
+
+#include <string.h>
+
+#include "fsm_int.h"
+
+/* ------------------------------------------------------ what is known ---- */
+
+/* Site i's sidecar and guard were heard just now. */
+bool
+fsm_fresh(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+	int64_t most = c->lease_ms / 3;
+
+	if (most < FSM_FRESH_MIN_MS)
+		most = FSM_FRESH_MIN_MS;
+	return t->link_up && t->g_ms != 0 && s->now_ms - t->g_ms < most;
+}
+
+/* The server of site i has, or must have, a guard. */
+bool
+fsm_guarded(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+	const struct fsm_epoch *e;
+	unsigned k;
+
+	if (c->require_guard)
+		return true;
+	if (t->g.guard != 0 && fsm_streq(t->g.pod_uid, t->p.pod_uid))
+		return true;
+	for (k = 0; k < s->rec.n; k++) {
+		e = &s->rec.unended[k];
+		if (e->site == i && e->terms.guard != 0 &&
+		    fsm_same_process(&e->proc, &t->p))
+			return true;
+	}
+	return false;
+}
+
+/* The guard's server is the process that the last probe speaks of. */
+static bool
+matches(const struct fsm_site *t)
+{
+	struct fsm_proc proc;
+
+	memset(&proc, 0, sizeof(proc));
+	memcpy(proc.pod_uid, t->g.pod_uid, sizeof(proc.pod_uid));
+	memcpy(proc.server_uuid, t->g.server_uuid, sizeof(proc.server_uuid));
+	proc.start_ms = t->g.start_ms;
+	return t->ever && t->g.running && !t->g.initialising &&
+	    fsm_same_process(&proc, &t->p);
+}
+
+/* Site i's guard can be given the lease of the process that was probed. */
+bool
+fsm_guard_ok(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	return s->site[i].g.guard != 0 &&
+	    FSM_GUARD(G_GUARD_FRESH, fsm_fresh(c, s, i)) &&
+	    FSM_GUARD(G_GUARD_MATCH, matches(&s->site[i]));
+}
+
+static bool
+same_guard(const struct lease_terms *t, const struct fsm_guard *g)
+{
+	return t->guard != 0 && g->guard == t->guard &&
+	    g->incarnation == t->incarnation;
+}
+
+/* Site i's guard is the one of that epoch, and holds it. */
+bool
+fsm_lease_held(const struct fsm_state *s, uint8_t i, const struct fsm_epoch *e)
+{
+	return same_guard(&e->terms, &s->site[i].g) &&
+	    s->site[i].g.held == e->epoch;
+}
+
+/*
+ * A guard holds an epoch that nobody recorded: the record was put back. One
+ * that is older than the newest was recorded, and was proven ended.
+ */
+bool
+fsm_stray_lease(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+	int k = fsm_newest(s);
+
+	if (t->g_ms == 0 || t->g.held <= s->rec.epoch || t->quelled)
+		return false;
+	if (i == s->rec.active && k != -1 &&
+	    same_guard(&s->rec.unended[k].terms, &t->g))
+		return false; /* a successor ends it without a fence */
+	return !t->ever || !t->p.read_only || !fsm_flags_current(s, i) ||
+	    t->p.sent_ms <= t->g_ms;
+}
+
+/* -------------------------------------------------------------- terms ---- */
+
+/* One memory, told by two sites, is a copy of a volume: no voter. */
+static bool
+twice(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	uint8_t j;
+
+	for (j = 0; j < c->nsites; j++)
+		if (j != i && s->site[j].g.memory == s->site[i].g.memory)
+			return true;
+	return false;
+}
+
+static bool
+may_vote(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	return fsm_core(c, i) && s->site[i].g.memory > LEASE_OPERATOR &&
+	    FSM_GUARD(G_VOTERS_FRESH, fsm_fresh(c, s, i)) &&
+	    FSM_GUARD(G_VOTER_ONCE, !twice(c, s, i));
+}
+
+static uint64_t
+above(uint64_t top, uint64_t seen)
+{
+	if (seen >= FSM_EPOCH_MAX)
+		return top;
+	return FSM_GUARD(G_EPOCH_ABOVE, seen <= top) ? top : seen;
+}
+
+/* Above all that the record, a guard or a voter has heard of. */
+static uint64_t
+next_epoch(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	const struct fsm_guard *g;
+	uint64_t top = s->rec.epoch;
+	uint8_t i;
+
+	for (i = 0; i < c->nsites; i++) {
+		g = &s->site[i].g;
+		top = above(top, g->heard);
+		top = above(top, g->promised);
+		top = above(top, g->yes_epoch);
+		top = above(top, g->held);
+		top = above(top, g->revoked);
+	}
+	return top + 1;
+}
+
+/*
+ * A new epoch of site i: its number and, with a guard, its lease. The leader
+ * votes, and every core site's sidecar that answers now, but the own one.
+ */
+bool
+fsm_lease_terms(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i,
+    struct fsm_epoch *e)
+{
+	const struct fsm_guard *g = &s->site[i].g;
+	struct lease_terms *t = &e->terms;
+	uint8_t j;
+
+	memset(t, 0, sizeof(*t));
+	memset(e->voter_site, FSM_NONE, sizeof(e->voter_site));
+	e->epoch = next_epoch(c, s);
+	if (!fsm_guarded(c, s, i))
+		return true;
+	if (!fsm_guard_ok(c, s, i))
+		return false;
+	t->epoch = e->epoch;
+	t->prev = g->held < e->epoch ? g->held : 0;
+	t->guard = g->guard;
+	t->incarnation = g->incarnation;
+	t->lease_ms = c->lease_ms;
+	t->fence_ms = lease_fence_ms(c->lease_ms);
+	t->voter[t->n++] = LEASE_OPERATOR;
+	for (j = 0; j < c->nsites && t->n < LEASE_VOTERS_MAX; j++) {
+		if (j == i || !may_vote(c, s, j))
+			continue;
+		e->voter_site[t->n] = j;
+		t->voter[t->n++] = s->site[j].g.memory;
+	}
+	t->r = lease_quorum(t->n);
+	return lease_terms_valid(t);
+}
+
+/* That voter of e is there, and would say yes. */
+static bool
+votes(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_epoch *e, unsigned m)
+{
+	const struct fsm_site *t;
+	uint8_t j = e->voter_site[m];
+
+	if (e->terms.voter[m] == LEASE_OPERATOR)
+		return true;
+	if (j >= c->nsites)
+		return false;
+	t = &s->site[j];
+	return t->g.memory == e->terms.voter[m] && fsm_fresh(c, s, j) &&
+	    t->g.promised < e->epoch;
+}
+
+/* The guard of that epoch can still get its lease. */
+bool
+fsm_lease_usable(const struct fsm_conf *c, const struct fsm_state *s, int k)
+{
+	const struct fsm_epoch *e = &s->rec.unended[k];
+	const struct fsm_guard *g = &s->site[e->site].g;
+	unsigned m, n = 0;
+
+	if (!same_guard(&e->terms, g) || g->revoked >= e->epoch ||
+	    s->auth[k].revoked)
+		return false;
+	for (m = 0; m < e->terms.n; m++)
+		n += votes(c, s, e, m);
+	return n >= e->terms.r;
+}
+
+/* Something has changed since the newest epoch was minted. */
+static bool
+terms_off(const struct fsm_conf *c, const struct fsm_state *s, int k)
+{
+	const struct fsm_epoch *e = &s->rec.unended[k];
+	unsigned m;
+	uint8_t j;
+
+	if (s->auth[k].revoked || e->terms.lease_ms != c->lease_ms ||
+	    s->site[e->site].g.held > e->epoch)
+		return true;
+	for (m = 0; m < e->terms.n; m++)
+		if (!votes(c, s, e, m))
+			return true;
+	for (j = 0; j < c->nsites; j++)
+		if (j != e->site && may_vote(c, s, j) &&
+		    s->site[j].voter_ms != 0 &&
+		    s->now_ms - s->site[j].voter_ms >= FSM_SUCC_MS &&
+		    lease_voter_of(&e->terms, s->site[j].g.memory) == -1)
+			return true;
+	return false;
+}
+
+/*
+ * The active process needs another epoch: its guard takes it without a fence.
+ * While it is not seen by us, but by others, its lease is kept up like this.
+ */
+bool
+fsm_lease_successor(const struct fsm_ctx *x)
+{
+	const struct fsm_state *s = x->s;
+	const struct fsm_site *t;
+	uint8_t a = s->rec.active;
+	int k = fsm_newest(s);
+
+	if (x->d.verdict != V_HEALTHY && x->d.verdict != V_SPLIT_BRAIN &&
+	    x->d.verdict != V_FENCING && x->d.verdict != V_OBSERVER_ISOLATED)
+		return false;
+	if (a >= x->c->nsites || k == -1 || s->ended[k] != P_NONE ||
+	    s->rec.n >= UNENDED_MAX / 2 || x->now < s->succ_next_ms ||
+	    !fsm_is_newest(s, a) || !fsm_guard_ok(x->c, s, a))
+		return false;
+	t = &s->site[a];
+	return same_guard(&s->rec.unended[k].terms, &t->g) && t->g.held != 0 &&
+	    !t->g.hung && !t->p.read_only && terms_off(x->c, s, k);
+}
+
+/* ------------------------------------------------------------- proofs ---- */
+
+/* The largest L and F of all unended epochs. */
+static void
+longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
+{
+	const struct lease_terms *t;
+	unsigned k;
+
+	*lease = *fence = 0;
+	for (k = 0; k < s->rec.n; k++) {
+		t = &s->rec.unended[k].terms;
+		if (t->guard == 0)
+			continue;
+		if (t->lease_ms > *lease)
+			*lease = t->lease_ms;
+		if (t->fence_ms > *fence)
+			*fence = t->fence_ms;
+	}
+}
+
+/*
+ * No grant can have made the process writable after its lease was lost: its
+ * guard has seen the last one, and has fenced.
+ */
+static bool
+no_grant_ahead(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	uint32_t lease, fence;
+
+	longest(s, &lease, &fence);
+	return FSM_GUARD(G_LEASE_GRANTS,
+	    s->lease_held &&
+		s->now_ms >= lease_auth_late_ms(
+				 fsm_grants_end(s, e->site), lease, fence));
+}
+
+static enum fsm_proof
+guard_word(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	const struct fsm_guard *g = &s->site[e->site].g;
+	const struct lease_terms *t = &e->terms;
+
+	if (g->guard == 0)
+		return P_NONE;
+	if (FSM_GUARD(G_GUARD_WORD, g->guard == t->guard)) {
+		if (g->ended >= t->incarnation)
+			return P_GUARD;
+		if (g->incarnation == t->incarnation &&
+		    g->revoked >= e->epoch && g->read_only && !g->hung &&
+		    no_grant_ahead(s, e))
+			return P_GUARD_FENCED;
+	}
+	if (g->held > e->epoch && FSM_GUARD(G_SUPERSEDED, same_guard(t, g)))
+		return P_SUPERSEDED;
+	return P_NONE;
+}
+
+/* What guard and lease say about unended epoch k. */
+enum fsm_proof
+fsm_lease_proof(const struct fsm_state *s, unsigned k)
+{
+	const struct fsm_epoch *e = &s->rec.unended[k];
+	enum fsm_proof p = P_NONE;
+	uint32_t lease, fence;
+
+	if (e->terms.guard == 0)
+		return P_NONE;
+	if (e->site < SITES_MAX)
+		p = guard_word(s, e);
+	if (p != P_NONE)
+		return p;
+	longest(s, &lease, &fence);
+	if (s->now_ms <
+	    lease_auth_over_ms(&s->auth[k], &e->terms, lease, fence))
+		return P_NONE;
+	return no_grant_ahead(s, e) ? P_LEASE : P_NONE;
+}
+
+/* When the next lease that is being revoked is over; LEASE_FOREVER. */
+int64_t
+fsm_lease_wake(const struct fsm_state *s)
+{
+	int64_t at, late, first = LEASE_FOREVER;
+	uint32_t lease, fence;
+	unsigned k;
+
+	longest(s, &lease, &fence);
+	for (k = 0; k < s->rec.n; k++) {
+		if (s->ended[k] != P_NONE || !s->auth[k].revoked)
+			continue;
+		at = lease_auth_over_ms(
+		    &s->auth[k], &s->rec.unended[k].terms, lease, fence);
+		late = lease_auth_late_ms(
+		    fsm_grants_end(s, s->rec.unended[k].site), lease, fence);
+		if (at < late)
+			at = late;
+		if (at > s->now_ms && at < first)
+			first = at;
+	}
+	return first;
+}
+
+/* What has been proven stays proven, and who falls silent is noticed. */
+void
+fsm_lease_look(struct fsm_ctx *x)
+{
+	struct fsm_state *s = x->s;
+	enum fsm_proof p;
+	unsigned k;
+	uint8_t i;
+
+	for (i = 0; i < x->c->nsites; i++)
+		if (!fsm_fresh(x->c, s, i))
+			s->site[i].voter_ms = 0;
+	for (k = 0; k < s->rec.n; k++)
+		if (s->ended[k] == P_NONE &&
+		    (p = fsm_lease_proof(s, k)) != P_NONE)
+			fsm_end_epoch(x, k, p);
+}
+
+/* ----------------------------------------------------- what was said ----- */
+
+/* A new term: what the leader itself said is another's from here on. */
+void
+fsm_lease_term(struct fsm_state *s)
+{
+	unsigned k;
+
+	for (k = 0; k < UNENDED_MAX; k++)
+		lease_auth_init(&s->auth[k]);
+	s->offered = 0;
+	s->lease_wait_ms = 0;
+}
+
+/* A guard asks whether its epoch goes on. */
+void
+fsm_lease_ask(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
+{
+	struct fsm_state *s = x->s;
+	const struct fsm_epoch *e;
+	struct fsm_act *a;
+	int k, n = fsm_newest(s);
+
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].epoch == ev->u.ask.epoch)
+			break;
+	if (k == s->rec.n || !s->rec_known || !s->lease_held)
+		return;
+	e = &s->rec.unended[k];
+	if (!FSM_GUARD(G_YES_ACTIVE,
+		n != -1 && s->rec.active == i && e->site == i &&
+		    e->terms.guard == s->rec.unended[n].terms.guard &&
+		    e->terms.incarnation ==
+			s->rec.unended[n].terms.incarnation) ||
+	    !FSM_GUARD(G_YES_ENDED, s->ended[k] == P_NONE))
+		return;
+	if (!lease_auth_ask(&s->auth[k], &e->terms, ev->u.ask.guard,
+		ev->u.ask.incarnation, s->lease_deadline_ms, x->now) ||
+	    (a = fsm_emit(x, A_RENEW, i)) == NULL)
+		return;
+	a->epoch = e->epoch;
+	a->nonce = ev->u.ask.nonce;
+}
+
+/* A sidecar promised; its own memory is all that it speaks for. */
+void
+fsm_lease_promise(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
+{
+	struct fsm_state *s = x->s;
+	const struct fsm_epoch *e;
+	unsigned k;
+	int m;
+
+	for (k = 0; k < s->rec.n; k++) {
+		e = &s->rec.unended[k];
+		m = lease_voter_of(&e->terms, ev->u.promise.voter);
+		if (m == -1 || ev->u.promise.epoch < e->epoch ||
+		    !FSM_GUARD(G_PROMISE_SITE, e->voter_site[m] == i))
+			continue;
+		lease_auth_promise(&s->auth[k], &e->terms, ev->u.promise.voter,
+		    ev->u.promise.age_ms, x->now);
+	}
+}

@@ -1,0 +1,122 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* The decision of a group that has no record: adopt what there is, or begin. */
+
+#include "fsm_int.h"
+
+/* Nothing was ever done with it: neither data, nor transactions, nor role. */
+bool
+fsm_empty_site(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	(void)c;
+	return !s->site[i].p.has_repl && !s->site[i].p.user_schemas &&
+	    fsm_rel_bit(s, s->rel.empty, i);
+}
+
+static uint8_t
+best_rank(const struct fsm_conf *c)
+{
+	uint8_t i, best = FSM_NONE;
+
+	for (i = 0; i < c->nsites; i++)
+		if (fsm_may_be_active(c, i) &&
+		    (best == FSM_NONE || fsm_rank(c, i) < fsm_rank(c, best)))
+			best = i;
+	return best;
+}
+
+/* Every core site answers and is read-only: fresh, or one has everything. */
+static void
+adopt_read_only(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_decision *d)
+{
+	uint8_t i, j, best = FSM_NONE;
+	bool fresh = true, all_empty = true;
+
+	for (i = 0; i < c->nsites; i++) {
+		if (!fsm_core(c, i))
+			continue;
+		if (!fsm_known(s, i)) {
+			fsm_verdict(d, V_GTID_UNKNOWN, i);
+			return;
+		}
+		fresh = fresh && fsm_empty_site(c, s, i);
+		all_empty = all_empty && fsm_rel_bit(s, s->rel.empty, i);
+	}
+	if (FSM_GUARD(G_FRESH, fresh)) {
+		fsm_choose(c, s, d, V_BOOTSTRAP, best_rank(c));
+		return;
+	}
+	for (i = 0; i < c->nsites; i++) {
+		if (!fsm_may_be_active(c, i) || !fsm_answers(s, i))
+			continue;
+		for (j = 0; j < c->nsites; j++)
+			if (fsm_core(c, j) &&
+			    !FSM_GUARD(G_SUPERSET, fsm_all_contains(s, i, j)))
+				break;
+		if (j == c->nsites &&
+		    (best == FSM_NONE || fsm_rank(c, i) < fsm_rank(c, best)))
+			best = i;
+	}
+	if (all_empty)
+		fsm_verdict(d, V_DATA_MISSING, FSM_NONE);
+	else if (best == FSM_NONE)
+		fsm_verdict(d, V_DIVERGENCE, FSM_NONE);
+	else
+		fsm_choose(c, s, d, V_ADOPT_GRANT, best);
+}
+
+/* No authority is recorded: adopt what there is, or begin. */
+void
+fsm_decide_new(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_decision *d)
+{
+	uint8_t i, writer = FSM_NONE;
+	unsigned writers = 0, lost = 0, core = 0;
+	bool unsettled = false;
+
+	for (i = 0; i < c->nsites; i++) {
+		if (!fsm_core(c, i))
+			continue;
+		core++;
+		if (s->site[i].state == SS_UNREACHABLE)
+			lost++;
+		else if (s->site[i].state == SS_UNKNOWN || !fsm_answers(s, i))
+			unsettled = true;
+		if (fsm_promotable(c, i) && fsm_may_write(s, i)) {
+			writers++;
+			if (writer == FSM_NONE ||
+			    fsm_rank(c, i) < fsm_rank(c, writer))
+				writer = i;
+			if (s->site[i].state != SS_WRITABLE)
+				unsettled = true;
+		}
+	}
+	if (writers > 1)
+		fsm_verdict(d, V_SPLIT_BRAIN,
+		    fsm_rank(c, writer) < SITES_MAX ? writer : FSM_NONE);
+	else if (lost == core && !fsm_unborn(c, s))
+		fsm_verdict(d, V_TOTAL_LOSS, FSM_NONE);
+	else if (!FSM_GUARD(G_ADOPT_ALL, !unsettled))
+		fsm_verdict(d, V_WAIT_SITES, FSM_NONE);
+	else if (writers == 1)
+		fsm_choose(c, s, d, V_ADOPT, writer);
+	else if (!FSM_GUARD(G_ADOPT_ALL, lost == 0))
+		fsm_verdict(d, V_WAIT_SITES, FSM_NONE);
+	else
+		adopt_read_only(c, s, d);
+}

@@ -1,0 +1,223 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Witnesses: what guards and sidecars say unasked, and whether this operator
+ * is alone in not seeing the active site (bloodraven-fencing(7)).
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fsm_int.h"
+
+/* -------------------------------------------------------- observations --- */
+
+/* The guard's server is, or was, what the last good probe speaks of. */
+static bool
+speaks_of(const struct fsm_site *t, const struct fsm_guard *g)
+{
+	if (!t->ever || g->guard == 0 || g->initialising ||
+	    !fsm_streq(g->pod_uid, t->p.pod_uid))
+		return false;
+	/* A later one has its own start. */
+	return !g->running || g->start_ms == 0 ||
+	    g->start_ms - t->p.start_ms < FSM_START_TOL_MS;
+}
+
+/* What is new in that report, for the log; and what is looked at at once. */
+static void
+news(struct fsm_ctx *x, uint8_t i, const struct fsm_guard *was)
+{
+	struct fsm_site *t = &x->s->site[i];
+	const struct fsm_guard *g = &t->g;
+	bool same =
+	    was->guard == g->guard && was->incarnation == g->incarnation;
+
+	if (g->guard == 0)
+		return;
+	if (was->guard == g->guard && was->ended < g->ended)
+		fsm_tell(x, T_GUARD_ENDED, i);
+	if (g->hung && !(same && was->hung))
+		fsm_tell(x, T_GUARD_HUNG, i);
+	if (g->disk_full && !was->disk_full)
+		fsm_tell(x, T_DISK_FULL, i);
+	if (same && was->held != 0 && g->held == 0 && g->running)
+		fsm_tell(x, T_GUARD_FENCED, i);
+	if (same && was->running == g->running && was->hung == g->hung &&
+	    was->read_only == g->read_only)
+		return;
+	t->extra_ms = x->now;
+	fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
+}
+
+/*
+ * A report. That the server has ended or hangs is taken like a failed probe:
+ * nobody has to wait for the next one.
+ */
+void
+fsm_witness_guard(struct fsm_ctx *x, uint8_t i, const struct fsm_guard *g)
+{
+	struct fsm_site *t = &x->s->site[i];
+	struct fsm_guard was = t->g;
+
+	if (!fsm_fresh(x->c, x->s, i))
+		t->voter_ms = x->now;
+	t->g = *g;
+	t->g_ms = x->now;
+	if (was.memory != g->memory || !fsm_streq(was.pod_uid, g->pod_uid))
+		x->s->offer_next_ms = x->now; /* its address may be new */
+	if (was.memory != g->memory)
+		t->voter_ms = x->now;
+	news(x, i, &was);
+	if (speaks_of(t, g) && (!g->running || g->hung))
+		fsm_health_word(x, i);
+}
+
+void
+fsm_witness_link(struct fsm_ctx *x, uint8_t i, bool up)
+{
+	struct fsm_site *t = &x->s->site[i];
+
+	if (up && !t->link_up) {
+		x->s->offer_next_ms = x->now;
+		t->revoke_next_ms = t->promise_next_ms = x->now;
+	}
+	if (!up)
+		t->voter_ms = 0;
+	t->link_up = up;
+}
+
+/* ------------------------------------------------------ the decision ----- */
+
+#define X(id, name) name,
+static const char *const w_replicas[] = { FSM_W_REPLICAS(X) };
+static const char *const w_guards[] = { FSM_W_GUARDS(X) };
+#undef X
+
+const char *
+fsm_witness_name(const struct fsm_witness *w, char *buf, size_t len)
+{
+	snprintf(buf, len, "replica %s, guard %s, %s", w_replicas[w->replica],
+	    w_guards[w->guard], w->renewed ? "renewed" : "not renewed");
+	return buf;
+}
+
+/*
+ * This operator's probes of the active site fail. Another one sees it: a
+ * replica receives from it, and its guard says that it is well, or, when that
+ * is silent here, a voter has renewed it just now. Both are needed: receivers
+ * notice late, and a guard renews as long as its server answers it.
+ */
+bool
+fsm_isolated(const struct fsm_witness *w)
+{
+	if (w->replica != WR_SEES)
+		return false;
+	switch (w->guard) {
+	case WG_OK:
+		return true;
+	case WG_SILENT:
+		return w->renewed;
+	case WG_HUNG:
+	case WG_ENDED:
+	case WG_FENCED:
+	case WG_MAX:
+		break;
+	}
+	return false;
+}
+
+static enum fsm_w_replica
+replicas(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a)
+{
+	const struct fsm_site *t;
+	enum fsm_w_replica r = WR_NONE;
+	uint8_t j;
+
+	for (j = 0; j < c->nsites; j++) {
+		t = &s->site[j];
+		if (j == a || !fsm_answers(s, j) || !t->p.has_repl ||
+		    t->p.source != a ||
+		    t->p.sent_ms <= s->site[a].fail_since_ms)
+			continue;
+		if (t->p.io == IO_YES)
+			return WR_SEES;
+		r = WR_BLIND;
+	}
+	return r;
+}
+
+static enum fsm_w_guard
+guard_says(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
+    const struct fsm_epoch *e)
+{
+	const struct fsm_guard *g = &s->site[a].g;
+
+	if (!fsm_fresh(c, s, a) || g->guard == 0)
+		return WG_SILENT;
+	if (g->guard != e->terms.guard || !g->running ||
+	    g->incarnation != e->terms.incarnation)
+		return WG_ENDED;
+	if (g->hung)
+		return WG_HUNG;
+	return g->held == 0 ? WG_FENCED : WG_OK;
+}
+
+/* A voter that is heard has renewed an epoch of that process just now. */
+static bool
+renewed(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
+    const struct fsm_epoch *e)
+{
+	const struct fsm_site *t;
+	int64_t most = 2 * (int64_t)c->check_ms + FSM_SEEN_YES_MS;
+	unsigned k;
+	uint8_t j;
+
+	for (j = 0; j < c->nsites; j++) {
+		t = &s->site[j];
+		if (j == a || !fsm_fresh(c, s, j) || t->g.yes_age_ms < 0 ||
+		    t->g.yes_age_ms + (s->now_ms - t->g_ms) > most)
+			continue;
+		for (k = 0; k < s->rec.n; k++)
+			if (s->rec.unended[k].epoch == t->g.yes_epoch &&
+			    s->rec.unended[k].terms.guard == e->terms.guard &&
+			    s->rec.unended[k].terms.incarnation ==
+				e->terms.incarnation)
+				return true;
+	}
+	return false;
+}
+
+/* What is known of the active site beside the own probes. */
+void
+fsm_witnesses(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
+    struct fsm_witness *w)
+{
+	const struct fsm_epoch *e;
+	int k = fsm_newest(s);
+
+	w->replica = replicas(c, s, a);
+	w->guard = WG_SILENT;
+	w->renewed = false;
+	if (k == -1)
+		return;
+	e = &s->rec.unended[k];
+	if (e->terms.guard == 0 || e->site != a)
+		return;
+	w->guard = guard_says(c, s, a, e);
+	w->renewed = renewed(c, s, a, e);
+}
