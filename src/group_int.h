@@ -31,8 +31,8 @@
 #include "parent.h"
 #include "wire.h"
 
-#define FG_LEN     (NS_LEN + 1 + NAME_LEN)
-#define MYSQL_PORT 3306
+#define FG_LEN        (NS_LEN + 1 + NAME_LEN)
+#define MYSQL_PORT    3306
 /* Deadlines of the Lease are passed on when they moved by this. */
 #define LEASE_NEWS_NS 1000000000LL
 
@@ -77,9 +77,9 @@ struct glink {
 	char peer[HOST_LEN + 1];
 	char why[ERR_LEN + 1]; /* it ended */
 	struct wire_link wire;
-	bool trusted;      /* a frame of it opened with its site's keys */
-	int64_t heard_ms;  /* its last frame */
-	int64_t beat_ms;   /* our last W_OPERATOR, and what it said */
+	bool trusted;     /* a frame of it opened with its site's keys */
+	int64_t heard_ms; /* its last frame */
+	int64_t beat_ms;  /* our last W_OPERATOR, and what it said */
 	bool said_leader;
 	uint8_t said_active;
 };
@@ -94,11 +94,11 @@ struct gvoice {
 	char site[NAME_LEN + 1];
 	struct glink *link; /* the trusted one, NULL: none */
 	struct fsm_guard says;
-	uint64_t keys;    /* generation that it has read */
-	uint64_t guard;   /* whose statement was last taken, */
-	uint64_t serial;  /* its number, */
-	int64_t guard_ms; /* and when */
-	uint64_t claimed; /* another site's voter id, for the log */
+	uint64_t keys;     /* generation that it has read */
+	uint64_t guard;    /* whose statement was last taken, */
+	uint64_t serial;   /* its number, */
+	int64_t guard_ms;  /* and when */
+	uint64_t claimed;  /* another site's voter id, for the log */
 	uint64_t said_ask; /* epoch whose promise was asked for, for the log */
 	int64_t m_left_ms;
 	bool said_no;
@@ -173,7 +173,7 @@ struct groups {
 	bool released; /* the Lease is being given up: no more yes */
 	struct m_lease lease;
 	struct m_lease told_lease; /* to all groups */
-	char self[UID_LEN + 1]; /* this process, to sidecars */
+	char self[UID_LEN + 1];    /* this process, to sidecars */
 	struct glink_tree links;
 	struct event *link_timer;
 	int64_t tick_ms;

@@ -121,7 +121,7 @@ say_hello(struct glink *l)
 
 	memset(&h, 0, sizeof(h));
 	h.version = WIRE_VERSION;
-	h.operator = true;
+	h.operator= true;
 	(void)strlcpy(h.group, l->group->fg, sizeof(h.group));
 	/* A later link of this process replaces the one before. */
 	(void)strlcpy(h.pod_uid, l->group->all->self, sizeof(h.pod_uid));
@@ -295,7 +295,7 @@ on_hello(struct glink *l, const struct m_link_rx *m)
 
 	if (wire_heard(&l->wire, m->frame.data, m->frame.len, &h) == -1)
 		refuse(l, "not a hello");
-	else if (h.operator || strcmp(h.group, l->group->fg) != 0 ||
+	else if (h.operator|| strcmp(h.group, l->group->fg) != 0 ||
 	    strcmp(h.site, l->site) != 0 || strcmp(h.pod_uid, l->pod_uid) != 0)
 		refuse(l, "another Pod than expected");
 	else
@@ -341,8 +341,8 @@ groups_link_rx(struct groups *gs, const struct m_link_rx *m)
 	}
 	if (wire_open(&l->wire, pub, n, m->frame.data, m->frame.len, &type,
 		&any) == -1) {
-		refuse(l,
-		    errno == EACCES ? "bad signature" : "malformed frame");
+		refuse(
+		    l, errno == EACCES ? "bad signature" : "malformed frame");
 		return;
 	}
 	l->heard_ms = mono_ms();

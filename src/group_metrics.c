@@ -123,8 +123,7 @@ group_link_gauge(struct group *g, const char *site, bool up)
 {
 	struct metric_sink s = sink_of(g);
 
-	(void)metric_set(
-	    &s, M_LINK_UP, up, ML(g->conf.ns, g->conf.name, site));
+	(void)metric_set(&s, M_LINK_UP, up, ML(g->conf.ns, g->conf.name, site));
 }
 
 void

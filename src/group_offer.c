@@ -254,8 +254,7 @@ act_promise_ask(struct group *g, const struct fsm_act *a)
 		return;
 	v = gvoice_find(g, g->fc.site[a->site].name);
 	if (v == NULL || v->link == NULL ||
-	    !glink_send(v->link, W_PROMISE_ASK, &m) ||
-	    v->said_ask == a->epoch)
+	    !glink_send(v->link, W_PROMISE_ASK, &m) || v->said_ask == a->epoch)
 		return;
 	v->said_ask = a->epoch;
 	log_ev(LL_INFO, "promise asked for", KVS("fg", g->fg),

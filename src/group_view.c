@@ -25,8 +25,8 @@
 
 #include "group_int.h"
 
-#define FNV_BASIS    0xcbf29ce484222325ULL
-#define FNV_PRIME    0x100000001b3ULL
+#define FNV_BASIS 0xcbf29ce484222325ULL
+#define FNV_PRIME 0x100000001b3ULL
 
 static uint64_t
 mix(uint64_t h, const void *p, size_t n)

@@ -87,8 +87,7 @@ fill_guard(struct fsm_guard *f, const struct w_guard *w)
 	f->hung = w->hung;
 	f->read_only = w->read_only;
 	f->disk_full = w->disk_full;
-	(void)strlcpy(
-	    f->server_uuid, w->server_uuid, sizeof(f->server_uuid));
+	(void)strlcpy(f->server_uuid, w->server_uuid, sizeof(f->server_uuid));
 	f->start_ms = w->start_ms;
 	f->held = w->held;
 	f->revoked = w->revoked;
@@ -113,8 +112,8 @@ guard_problem(const struct glink *l, const struct w_guard *w)
 
 /* A record of each change that a decision may hang on. */
 static void
-log_guard(const struct glink *l, const struct fsm_guard *was,
-    const struct w_guard *w)
+log_guard(
+    const struct glink *l, const struct fsm_guard *was, const struct w_guard *w)
 {
 	if (was->guard == w->guard && was->incarnation == w->incarnation &&
 	    was->running == w->running && was->ended == w->ended &&

@@ -83,6 +83,13 @@ parent_key(const struct parent *p)
 	return NULL;
 }
 
+const struct wire_pub *
+group_keys(const struct group *g, const char *site, size_t *n)
+{
+	*n = 0;
+	return NULL;
+}
+
 /* -------------------------------------------------------- what is observed - */
 
 static void
@@ -102,6 +109,8 @@ tell_conf(void)
 	m.cooldown_ms = 300000;
 	m.clone_ms = 3600000;
 	m.max_lag_s = 300;
+	m.lease_ms = 20000;
+	m.check_ms = 5000;
 	strlcpy(m.dns_hostname, "db.example.com", sizeof(m.dns_hostname));
 	m.dns_ttl = 60;
 	m.n_sites = 2;
@@ -175,6 +184,32 @@ tell_probe(const char *site, bool writable)
 	m.read_only = m.super_read_only = !writable;
 	m.lag_s = -1;
 	groups_probe(gs, &m);
+}
+
+/* What a link would bring (test_link.c): site pdx's sidecar is a voter. */
+static void
+tell_guard(const char *site, uint64_t held)
+{
+	static struct fsm_guard f;
+	struct fsm_event link = { .type = E_LINK }, ev = { .type = E_GUARD };
+	struct group *g = groups_find(gs, UID_G);
+	bool a = strcmp(site, "iad") == 0;
+
+	memset(&f, 0, sizeof(f));
+	strlcpy(f.pod_uid, a ? POD_A : POD_B, sizeof(f.pod_uid));
+	f.memory = a ? 0xa : 0xb;
+	f.yes_age_ms = -1;
+	f.mysql_ok = f.running = f.read_only = true;
+	f.guard = a ? 0xaa : 0xbb;
+	f.incarnation = 3;
+	strlcpy(f.server_uuid, a ? UUID_A : UUID_B, sizeof(f.server_uuid));
+	f.start_ms = 1001000;
+	f.held = held;
+	link.site = ev.site = a ? 0 : 1;
+	link.u.link_up = true;
+	ev.u.guard = &f;
+	group_step(g, &link);
+	group_step(g, &ev);
 }
 
 static void
@@ -252,6 +287,8 @@ test_bootstrap(void **state)
 {
 	unsigned puts = nsent[MSG_RECORD_PUT];
 
+	tell_guard("iad", 0);
+	tell_guard("pdx", 0);
 	for (int i = 0; i < 3; i++) {
 		tell_probe("iad", false);
 		tell_probe("pdx", false);
@@ -267,10 +304,25 @@ test_bootstrap(void **state)
 	assert_string_equal(put.unended[0].pod_uid, POD_A);
 	assert_string_equal(put.unended[0].container_id, CID);
 	assert_int_equal(put.unended[0].proc_start_ms, 1001000);
+	/* and the terms of its lease */
+	assert_int_equal(put.unended[0].guard, 0xaa);
+	assert_int_equal(put.unended[0].incarnation, 3);
+	assert_int_equal(put.unended[0].lease_ms, 20000);
+	assert_int_equal(put.unended[0].fence_ms, 1000);
+	assert_int_equal(put.unended[0].quorum, 1);
+	assert_int_equal(put.unended[0].n_voters, 2);
+	assert_int_equal(put.unended[0].voters[0].id, LEASE_OPERATOR);
+	assert_string_equal(put.unended[0].voters[0].site, "");
+	assert_int_equal(put.unended[0].voters[1].id, 0xb);
+	assert_string_equal(put.unended[0].voters[1].site, "pdx");
 	assert_int_equal(nsent[MSG_SQL], 0);
 
 	tell_ack(put.seq);
 	tell_record(1);
+	/* its guard has the lease before it may write */
+	assert_int_equal(nsent[MSG_SQL], 0);
+	assert_int_equal(groups_find(gs, UID_G)->offer.epoch, 1);
+	tell_guard("iad", 1);
 	assert_int_equal(nsent[MSG_SQL], 1);
 	assert_int_equal(sql.kind, SQL_GRANT);
 	assert_string_equal(sql.site, "iad");

@@ -77,9 +77,8 @@ side_rx(struct side *s, const struct m_link_tx *m)
 
 	s->nframes++;
 	if (s->nframes == 1) {
-		assert_int_equal(wire_heard(&s->wire, m->frame.data,
-				     m->frame.len, &h),
-		    0);
+		assert_int_equal(
+		    wire_heard(&s->wire, m->frame.data, m->frame.len, &h), 0);
 		assert_true(h.operator);
 		assert_string_equal(h.group, FG);
 		assert_int_equal(h.id, LEASE_OPERATOR);
@@ -236,8 +235,8 @@ say(int i, uint32_t type, const void *msg)
 	static uint8_t frame[WIRE_FRAME_MAX];
 
 	send_frame(i, frame,
-	    wire_seal(&side[i].wire, &site_key[i], type, msg, frame,
-		sizeof(frame)));
+	    wire_seal(
+		&side[i].wire, &site_key[i], type, msg, frame, sizeof(frame)));
 }
 
 /* A new connection to site i; it says hello as Pod `pod`. */
@@ -266,8 +265,8 @@ connect_as(int i, const char *site, const char *pod)
 	strlcpy(h.pod_uid, pod, sizeof(h.pod_uid));
 	h.nonce.len = WIRE_NONCE_LEN;
 	h.nonce.data[0] = (uint8_t)conn;
-	send_frame(i, frame,
-	    wire_hello(&side[i].wire, &h, frame, sizeof(frame)));
+	send_frame(
+	    i, frame, wire_hello(&side[i].wire, &h, frame, sizeof(frame)));
 }
 
 static void
@@ -547,9 +546,8 @@ test_offer(void **state)
 	assert_int_equal(side[IAD].type, W_OFFER);
 	o = &side[IAD].last.w_offer;
 	assert_int_equal(o->n_authority, 1);
-	assert_int_equal(wire_check(&o->authority[0], &op_key.pub, 1,
-			     W_AUTHORITY, &a),
-	    0);
+	assert_int_equal(
+	    wire_check(&o->authority[0], &op_key.pub, 1, W_AUTHORITY, &a), 0);
 	assert_string_equal(a.group, FG);
 	assert_string_equal(a.site, "iad");
 	assert_string_equal(a.pod_uid, pods[IAD]);
@@ -637,9 +635,8 @@ test_renewal(void **state)
 	assert_int_equal(side[IAD].type, W_YES);
 	y = &side[IAD].last.w_yes;
 	assert_int_equal(y->voter, LEASE_OPERATOR);
-	assert_int_equal(wire_check(&y->renewal[0], &op_key.pub, 1, W_RENEWAL,
-			     &r),
-	    0);
+	assert_int_equal(
+	    wire_check(&y->renewal[0], &op_key.pub, 1, W_RENEWAL, &r), 0);
 	assert_string_equal(r.group, FG);
 	assert_int_equal(r.epoch, EPOCH);
 	assert_int_equal(r.guard, GUARD);
