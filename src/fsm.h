@@ -76,7 +76,6 @@
 #define FSM_CLONE_BACKOFF_MAX_MS 600000
 #define FSM_CLOCK_TOL_MS         300000 /* record from the future */
 /* The lease (fsm_lease.c). */
-#define FSM_FRESH_MIN_MS         1000 /* or a third of L: then it is silent */
 #define FSM_LINK_RETRY_MS        500  /* offer, revoke, ask again */
 #define FSM_OFFER_AGAIN_MS       5000 /* addresses may have changed */
 #define FSM_LEASE_WAIT_MS        5000 /* then NoLease is reported */
@@ -200,9 +199,10 @@ struct fsm_probe {
 
 /*
  * What a site's sidecar and guard said last (wire.def: W_REPORT, W_GUARD): at
- * each change, and so often that it is never older than FSM_FRESH_MIN_MS while
- * all is well. The caller passes a guard's reports on in the order of their
- * serial, and none of another guard than the one that runs there.
+ * each change, and each BR_LINK_BEAT_MS while all is well. The caller passes a
+ * guard's reports on in the order of their serial, and none of another guard
+ * than the one that runs there. A report with guard 0 is of the sidecar alone:
+ * its guard has fallen silent.
  */
 struct fsm_guard {
 	char pod_uid[UID_LEN + 1];
@@ -461,6 +461,7 @@ struct fsm_site {
 	/* guard and sidecar (fsm_lease.c, fsm_witness.c) */
 	struct fsm_guard g; /* what they said last */
 	int64_t g_ms;       /* when; 0: never */
+	int64_t guard_ms;   /* when the guard was among them */
 	bool link_up;
 	int64_t voter_ms; /* heard without a gap since; 0: silent */
 	int64_t revoke_next_ms;

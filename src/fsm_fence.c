@@ -214,7 +214,7 @@ delete_lost(struct fsm_ctx *x)
 	if (!FSM_GUARD(G_POD_DELETE_LOST, t->state == SS_UNREACHABLE))
 		return;
 	/* Its guard can be told: it ends the server, and starts it again. */
-	if (t->g.guard != 0 && fsm_fresh(x->c, s, i))
+	if (fsm_guard_fresh(x->c, s, i))
 		return;
 	for (k = 0; k < s->rec.n; k++)
 		if (s->rec.unended[k].epoch == x->d.epoch)

@@ -26,16 +26,30 @@
 
 /* ------------------------------------------------------ what is known ---- */
 
-/* Site i's sidecar and guard were heard just now. */
+static bool
+just_now(const struct fsm_conf *c, const struct fsm_state *s, int64_t heard)
+{
+	int64_t most = c->lease_ms / 3;
+
+	/* One report may be late. */
+	if (most < 2 * BR_LINK_BEAT_MS(c->check_ms))
+		most = 2 * BR_LINK_BEAT_MS(c->check_ms);
+	return heard != 0 && s->now_ms - heard < most;
+}
+
+/* Site i's sidecar was heard just now. */
 bool
 fsm_fresh(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
-	const struct fsm_site *t = &s->site[i];
-	int64_t most = c->lease_ms / 3;
+	return s->site[i].link_up && just_now(c, s, s->site[i].g_ms);
+}
 
-	if (most < FSM_FRESH_MIN_MS)
-		most = FSM_FRESH_MIN_MS;
-	return t->link_up && t->g_ms != 0 && s->now_ms - t->g_ms < most;
+/* Its guard, too. */
+bool
+fsm_guard_fresh(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	return fsm_fresh(c, s, i) && s->site[i].g.guard != 0 &&
+	    just_now(c, s, s->site[i].guard_ms);
 }
 
 /* The server of site i has, or must have, a guard. */
@@ -78,7 +92,7 @@ bool
 fsm_guard_ok(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
 	return s->site[i].g.guard != 0 &&
-	    FSM_GUARD(G_GUARD_FRESH, fsm_fresh(c, s, i)) &&
+	    FSM_GUARD(G_GUARD_FRESH, fsm_guard_fresh(c, s, i)) &&
 	    FSM_GUARD(G_GUARD_MATCH, matches(&s->site[i]));
 }
 

@@ -190,6 +190,15 @@ heard_lately(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	return s->site[i].g_ms != 0 && s->now_ms - s->site[i].g_ms < most;
 }
 
+static bool
+guard_lately(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	int64_t most = c->lease_ms > 5000 ? c->lease_ms : 5000;
+
+	return s->site[i].g.guard != 0 && s->site[i].guard_ms != 0 &&
+	    s->now_ms - s->site[i].guard_ms < most;
+}
+
 static void
 view_site(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_view *v, uint8_t i)
@@ -204,7 +213,7 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
 	w->healthy = healthy(c, s, v->active, i);
 	w->replicating = replicating(s, i);
 	w->conv = s->site[i].conv;
-	w->guard = s->site[i].g.guard != 0 && heard_lately(c, s, i);
+	w->guard = guard_lately(c, s, i);
 	w->voter =
 	    s->site[i].g.memory > LEASE_OPERATOR && heard_lately(c, s, i);
 	w->disk_full = w->guard && s->site[i].g.disk_full;
@@ -331,7 +340,7 @@ cond_lease(
 		    c->site[a].name);
 		return;
 	}
-	why = !heard_lately(c, s, a) ? "GuardSilent" :
+	why = !guard_lately(c, s, a) ? "GuardSilent" :
 	    !fsm_lease_held(s, a, e) ? "NotHeld" :
 	    e->terms.n == 1          ? "OperatorOnlyVoter" :
 				       "Held";

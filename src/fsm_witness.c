@@ -47,7 +47,7 @@ news(struct fsm_ctx *x, uint8_t i, const struct fsm_guard *was)
 	bool same =
 	    was->guard == g->guard && was->incarnation == g->incarnation;
 
-	if (g->guard == 0)
+	if (t->guard_ms != x->now)
 		return;
 	if (was->guard == g->guard && was->ended < g->ended)
 		fsm_tell(x, T_GUARD_ENDED, i);
@@ -64,6 +64,21 @@ news(struct fsm_ctx *x, uint8_t i, const struct fsm_guard *was)
 	fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
 }
 
+/* The guard is silent: what it said last in this Pod still holds. */
+static void
+keep_word(struct fsm_guard *g, const struct fsm_guard *was)
+{
+	struct fsm_guard car = *g;
+
+	*g = *was;
+	g->memory = car.memory;
+	g->promised = car.promised;
+	g->heard = car.heard > was->heard ? car.heard : was->heard;
+	g->yes_epoch = car.yes_epoch;
+	g->yes_age_ms = car.yes_age_ms;
+	g->mysql_ok = car.mysql_ok;
+}
+
 /*
  * A report. That the server has ended or hangs is taken like a failed probe:
  * nobody has to wait for the next one.
@@ -78,12 +93,16 @@ fsm_witness_guard(struct fsm_ctx *x, uint8_t i, const struct fsm_guard *g)
 		t->voter_ms = x->now;
 	t->g = *g;
 	t->g_ms = x->now;
+	if (g->guard != 0)
+		t->guard_ms = x->now;
+	else if (fsm_streq(was.pod_uid, g->pod_uid))
+		keep_word(&t->g, &was);
 	if (was.memory != g->memory || !fsm_streq(was.pod_uid, g->pod_uid))
 		x->s->offer_next_ms = x->now; /* its address may be new */
 	if (was.memory != g->memory)
 		t->voter_ms = x->now;
 	news(x, i, &was);
-	if (speaks_of(t, g) && (!g->running || g->hung))
+	if (g->guard != 0 && speaks_of(t, g) && (!g->running || g->hung))
 		fsm_health_word(x, i);
 }
 
@@ -167,7 +186,7 @@ guard_says(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
 {
 	const struct fsm_guard *g = &s->site[a].g;
 
-	if (!fsm_fresh(c, s, a) || g->guard == 0)
+	if (!fsm_guard_fresh(c, s, a))
 		return WG_SILENT;
 	if (g->guard != e->terms.guard || !g->running ||
 	    g->incarnation != e->terms.incarnation)

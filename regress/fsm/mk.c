@@ -156,7 +156,7 @@ mk_guard(struct mk *m, uint8_t i)
 	g->guard = 1000U + i;
 	g->incarnation = 1;
 	t->link_up = true;
-	t->g_ms = m->now - 100;
+	t->g_ms = t->guard_ms = m->now - 100;
 	t->voter_ms = m->now - 100000;
 }
 

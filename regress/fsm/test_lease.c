@@ -110,7 +110,8 @@ test_silence(void **state)
 	assert_int_equal(verdict(), V_NO_PROOF);
 	m.now = over;
 	m.s.lease_deadline_ms = over + 10000;
-	m.s.site[1].g_ms = m.s.site[2].g_ms = over;
+	mk_guard(&m, 1);
+	mk_guard(&m, 2);
 	mk_step(&m, NULL);
 	a = mk_act(&m, A_LOG, T_EPOCH_ENDED);
 	assert_non_null(a);
@@ -204,7 +205,8 @@ test_hung(void **state)
 	g.revoked = 5;
 	g.ended = 1;
 	m.now += 1000;
-	m.s.site[1].g_ms = m.s.site[2].g_ms = m.now;
+	mk_guard(&m, 1);
+	mk_guard(&m, 2);
 	mk_says(&m, 0, &g);
 	a = mk_act(&m, A_LOG, T_EPOCH_ENDED);
 	assert_non_null(a);
