@@ -27,8 +27,8 @@
 #define INPUTS_MAX 64 /* 16 sites, 16 epochs, the group's own */
 #define INPUT_LEN  512
 
-static const char *
-site_name(const struct group *g, uint8_t i)
+const char *
+group_site_name(const struct group *g, uint8_t i)
 {
 	return i < g->fc.nsites ? g->fc.site[i].name : "";
 }
@@ -41,7 +41,7 @@ act_sql(struct group *g, const struct fsm_act *a)
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
 	m.seq = a->seq;
-	(void)strlcpy(m.site, site_name(g, a->site), sizeof(m.site));
+	(void)strlcpy(m.site, group_site_name(g, a->site), sizeof(m.site));
 	m.kind = a->kind;
 	m.epoch = a->epoch;
 	m.valid_until_ns = a->valid_until_ms * 1000000;
@@ -62,96 +62,6 @@ act_sql(struct group *g, const struct fsm_act *a)
 	    KVU("seq", m.seq), KVU("epoch", m.epoch),
 	    KVS("source", m.source_host));
 	parent_send(g->parent, PROC_MYSQL, MSG_SQL, &m);
-}
-
-/* --------------------------------------------------------------- record --- */
-
-static void
-fill_terms(const struct group *g, struct m_epoch *m, const struct fsm_epoch *e)
-{
-	const struct lease_terms *t = &e->terms;
-
-	if (t->guard == 0)
-		return;
-	m->prev = t->prev;
-	m->guard = t->guard;
-	m->incarnation = t->incarnation;
-	m->lease_ms = t->lease_ms;
-	m->fence_ms = t->fence_ms;
-	m->quorum = t->r;
-	m->n_voters = t->n;
-	for (unsigned i = 0; i < t->n && i < LEASE_VOTERS_MAX; i++) {
-		m->voters[i].id = t->voter[i];
-		(void)strlcpy(m->voters[i].site, site_name(g, e->voter_site[i]),
-		    sizeof(m->voters[i].site));
-	}
-}
-
-static void
-fill_epoch(const struct group *g, struct m_epoch *m, const struct fsm_epoch *e)
-{
-	/* What was written stays as it was, also of sites that are no more. */
-	for (unsigned i = 0; i < g->rec.n_unended; i++)
-		if (g->rec.unended[i].epoch == e->epoch) {
-			*m = g->rec.unended[i];
-			return;
-		}
-	memset(m, 0, sizeof(*m));
-	m->epoch = e->epoch;
-	(void)strlcpy(m->site, site_name(g, e->site), sizeof(m->site));
-	(void)strlcpy(m->pod_uid, e->proc.pod_uid, sizeof(m->pod_uid));
-	(void)strlcpy(
-	    m->container_id, e->proc.container_id, sizeof(m->container_id));
-	(void)strlcpy(
-	    m->server_uuid, e->proc.server_uuid, sizeof(m->server_uuid));
-	m->proc_start_ms = e->proc.start_ms;
-	fill_terms(g, m, e);
-}
-
-static const char *
-set_of(const struct group *g, uint8_t site, const char *before)
-{
-	if (site < g->fc.nsites && g->site[site].gtid != NULL)
-		return g->site[site].gtid;
-	return before;
-}
-
-static void
-act_record_put(
-    struct group *g, const struct fsm_act *a, const struct fsm_out *out)
-{
-	static struct m_record_put m;
-	const struct fsm_record *r = &out->put;
-
-	memset(&m, 0, sizeof(m));
-	(void)strlcpy(m.group, g->uid, sizeof(m.group));
-	m.seq = a->seq;
-	m.valid_until_ns = a->valid_until_ms * 1000000;
-	m.base_version = r->version;
-	m.epoch = r->epoch;
-	(void)strlcpy(m.active,
-	    r->active == FSM_FOREIGN ? g->rec.active : site_name(g, r->active),
-	    sizeof(m.active));
-	(void)strlcpy(m.server_uuid, r->server_uuid, sizeof(m.server_uuid));
-	m.n_unended = r->n;
-	for (unsigned i = 0; i < r->n; i++)
-		fill_epoch(g, &m.unended[i], &r->unended[i]);
-	m.last_failover_s = r->last_failover_s;
-	(void)strlcpy(m.last_failover_target,
-	    r->last_target == FSM_FOREIGN ? g->rec.last_failover_target :
-					    site_name(g, r->last_target),
-	    sizeof(m.last_failover_target));
-	(void)strlcpy(m.promotion_gtid,
-	    set_of(g, out->put_grant, g->rec.promotion_gtid),
-	    sizeof(m.promotion_gtid));
-	(void)strlcpy(m.seen_gtid, set_of(g, out->put_seen, g->rec.seen_gtid),
-	    sizeof(m.seen_gtid));
-	m.promotion = out->put_promotion;
-	log_ev(LL_INFO, "record write", KVS("fg", g->fg), KVU("seq", m.seq),
-	    KVU("baseVersion", m.base_version), KVU("epoch", m.epoch),
-	    KVS("activeSite", m.active), KVU("unended", m.n_unended),
-	    KVB("promotion", m.promotion));
-	parent_send(g->parent, PROC_KUBE, MSG_RECORD_PUT, &m);
 }
 
 /* ----------------------------------------------------------------- Pods --- */
@@ -177,7 +87,7 @@ act_pod(struct group *g, const struct fsm_act *a)
 	if (name == NULL)
 		return; /* it went meanwhile */
 	log_ev(LL_INFO, a->type == A_POD_DELETE ? "pod delete" : "pod release",
-	    KVS("fg", g->fg), KVS("site", site_name(g, a->site)),
+	    KVS("fg", g->fg), KVS("site", group_site_name(g, a->site)),
 	    KVS("pod", name), KVS("podUID", a->proc.pod_uid),
 	    KVU("seq", a->seq));
 	if (a->type == A_POD_DELETE) {
@@ -268,11 +178,11 @@ act_probe_now(struct group *g, const struct fsm_act *a)
 {
 	struct m_probe_now m;
 
-	if (probed(&g->probe, site_name(g, a->site)) == NULL)
+	if (probed(&g->probe, group_site_name(g, a->site)) == NULL)
 		return;
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
-	(void)strlcpy(m.site, site_name(g, a->site), sizeof(m.site));
+	(void)strlcpy(m.site, group_site_name(g, a->site), sizeof(m.site));
 	parent_send(g->parent, PROC_MYSQL, MSG_PROBE_NOW, &m);
 }
 
@@ -323,9 +233,9 @@ act_log(struct group *g, const struct fsm_act *a)
 	in.n = 0;
 	add_input(&in, "fg", g->fg);
 	if (a->site < g->fc.nsites)
-		add_input(&in, "site", site_name(g, a->site));
+		add_input(&in, "site", group_site_name(g, a->site));
 	if (a->site2 < g->fc.nsites)
-		add_input(&in, "site2", site_name(g, a->site2));
+		add_input(&in, "site2", group_site_name(g, a->site2));
 	(void)snprintf(
 	    epoch, sizeof(epoch), "%llu", (unsigned long long)a->epoch);
 	if (a->epoch != 0)
@@ -338,13 +248,13 @@ act_log(struct group *g, const struct fsm_act *a)
 		fsm_inputs(&g->fc, &g->fs, add_input, &in);
 	}
 	if (a->text == T_FAILOVER) {
-		add_input(&in, "promotedSite", site_name(g, a->site));
+		add_input(&in, "promotedSite", group_site_name(g, a->site));
 		in.kv[in.n++] =
 		    (struct kv)KVS("promotionGtid", g->rec.promotion_gtid);
 	}
 	if (a->text == T_PROMOTING) {
-		add_input(&in, "candidate", site_name(g, a->site));
-		add_input(&in, "oldPrimary", site_name(g, a->site2));
+		add_input(&in, "candidate", group_site_name(g, a->site));
+		add_input(&in, "oldPrimary", group_site_name(g, a->site2));
 	}
 	fsm_message(&g->fc, a, message, sizeof(message));
 	in.kv[in.n] = (struct kv)KVS("message", message);
@@ -396,7 +306,7 @@ group_act(struct group *g, const struct fsm_out *out)
 			break;
 		case A_METRIC:
 			group_count(g, fsm_metric_name(a->metric),
-			    site_name(g, a->site));
+			    group_site_name(g, a->site));
 			break;
 		case A_PROBE_NOW:
 			act_probe_now(g, a);

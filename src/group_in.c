@@ -23,85 +23,14 @@
 
 #include "group_int.h"
 
-/* --------------------------------------------------------------- record --- */
-
-static uint8_t
-site_or_foreign(const struct group *g, const char *name)
+uint8_t
+group_site_or_foreign(const struct group *g, const char *name)
 {
 	int i = group_site(g, name);
 
 	if (name[0] == '\0')
 		return FSM_NONE;
 	return i == -1 ? FSM_FOREIGN : (uint8_t)i;
-}
-
-/*
- * What is no lease at all proves nothing by running out: the epoch then needs
- * another proof.
- */
-static void
-fill_terms(const struct group *g, const struct m_epoch *m, struct fsm_epoch *e)
-{
-	struct lease_terms *t = &e->terms;
-
-	if (m->guard == 0)
-		return;
-	t->epoch = m->epoch;
-	t->prev = m->prev;
-	t->guard = m->guard;
-	t->incarnation = m->incarnation;
-	t->lease_ms = m->lease_ms;
-	t->fence_ms = m->fence_ms;
-	t->n = (uint8_t)m->n_voters;
-	t->r = (uint8_t)m->quorum;
-	for (unsigned i = 0; i < m->n_voters; i++) {
-		t->voter[i] = m->voters[i].id;
-		e->voter_site[i] = site_or_foreign(g, m->voters[i].site);
-	}
-	if (lease_terms_valid(t))
-		return;
-	log_ev(LL_ERROR, "recorded terms of a lease are not valid",
-	    KVS("fg", g->fg), KVU("epoch", m->epoch));
-	memset(t, 0, sizeof(*t));
-}
-
-static void
-fill_record(
-    const struct group *g, const struct m_record *m, struct fsm_record *r)
-{
-	memset(r, 0, sizeof(*r));
-	r->version = m->version;
-	r->epoch = m->epoch;
-	r->active = site_or_foreign(g, m->active);
-	(void)strlcpy(r->server_uuid, m->server_uuid, sizeof(r->server_uuid));
-	r->n = (uint8_t)m->n_unended;
-	for (unsigned i = 0; i < m->n_unended; i++) {
-		const struct m_epoch *e = &m->unended[i];
-
-		r->unended[i].epoch = e->epoch;
-		r->unended[i].site = site_or_foreign(g, e->site);
-		(void)strlcpy(r->unended[i].proc.pod_uid, e->pod_uid,
-		    sizeof(r->unended[i].proc.pod_uid));
-		(void)strlcpy(r->unended[i].proc.container_id, e->container_id,
-		    sizeof(r->unended[i].proc.container_id));
-		(void)strlcpy(r->unended[i].proc.server_uuid, e->server_uuid,
-		    sizeof(r->unended[i].proc.server_uuid));
-		r->unended[i].proc.start_ms = e->proc_start_ms;
-		fill_terms(g, e, &r->unended[i]);
-	}
-	r->last_failover_s = m->last_failover_s;
-	r->last_target = site_or_foreign(g, m->last_failover_target);
-}
-
-void
-group_feed_record(struct group *g, const struct m_record *m)
-{
-	struct fsm_event ev = { .type = E_RECORD };
-	static struct fsm_record r;
-
-	fill_record(g, m, &r);
-	ev.u.record = &r;
-	group_step_rel(g, &ev);
 }
 
 /* Pods of sites that are no more: an epoch of theirs may be unended. */
@@ -119,41 +48,6 @@ group_feed_foreign(struct group *g)
 	return any;
 }
 
-void
-groups_record(struct groups *gs, const struct m_record *m)
-{
-	struct group *g = groups_find(gs, m->group);
-	static struct fsm_record r;
-
-	if (g == NULL)
-		return;
-	if (m->from_annotations && !g->have_rec)
-		log_ev(LL_WARN,
-		    "restored lastFailover from out-of-band "
-		    "annotations",
-		    KVS("fg", g->fg), KVS("target", m->last_failover_target));
-	fill_record(g, m, &r);
-	switch (g->have_conf && g->have_rec ? fsm_reading_of(&g->fs, &r) :
-					      FSM_READ_TAKE) {
-	case FSM_READ_OLD:
-		return;
-	case FSM_READ_KEEP:
-		log_ev(LL_WARN, "record of an older version found",
-		    KVS("fg", g->fg), KVU("version", m->version),
-		    KVU("was", g->rec.version));
-		g->rec.version = m->version;
-		break;
-	case FSM_READ_TAKE:
-		g->rec = *m;
-		g->have_rec = true;
-		break;
-	}
-	if (!g->have_conf)
-		return;
-	group_feed_record(g, m);
-	(void)group_feed_foreign(g);
-}
-
 /* ------------------------------------------------------------------ Pods --- */
 
 void
@@ -162,7 +56,7 @@ group_feed_pod(struct group *g, const struct gpod *p)
 	struct fsm_event ev = { .type = E_POD };
 
 	/* Also of sites that are no more: an epoch of theirs may be unended. */
-	ev.site = site_or_foreign(g, p->site);
+	ev.site = group_site_or_foreign(g, p->site);
 	ev.u.pod = &p->f;
 	group_step(g, &ev);
 }
@@ -293,7 +187,7 @@ parse_assert(const struct group *g, const char *v, struct fsm_event *ev)
 	uid = strsep(&p, "/");
 	if (uid == NULL || p == NULL)
 		return;
-	ev->u.assert_dead.site = site_or_foreign(g, site);
+	ev->u.assert_dead.site = group_site_or_foreign(g, site);
 	if (strlcpy(ev->u.assert_dead.pod_uid, uid,
 		sizeof(ev->u.assert_dead.pod_uid)) > UID_LEN)
 		ev->u.assert_dead.pod_uid[0] = '\0';

@@ -184,12 +184,19 @@ void group_step(struct group *, const struct fsm_event *);
 /* With relations, after something that may have changed them. */
 void group_step_rel(struct group *, struct fsm_event *);
 void group_fill_conf(struct group *);
+void group_feed_lease(struct group *);
+void group_feed_synced(struct group *);
+/* The group may go, when it shall. */
+void group_release(struct group *);
 /* Where the Pods are now: to those that talk to them. */
 void group_send_pods(struct group *, bool force);
 struct group *groups_find(struct groups *, const char *uid);
 int64_t mono_ms(void);
-/* group_in.c: tell the core again what is kept here. */
+/* group_record.c */
 void group_feed_record(struct group *, const struct m_record *);
+void
+act_record_put(struct group *, const struct fsm_act *, const struct fsm_out *);
+/* group_in.c: tell the core again what is kept here. */
 void group_feed_requests(struct group *);
 /* Pods of sites that are configured no more; whether there are any. */
 bool group_feed_foreign(struct group *);
@@ -197,6 +204,10 @@ void group_pod_gone(struct group *, struct gpod *);
 void group_feed_pod(struct group *, const struct gpod *);
 /* The site's index by name, -1 when it is not configured. */
 int group_site(const struct group *, const char *name);
+/* The same for the core: FSM_NONE for no name, FSM_FOREIGN for others. */
+uint8_t group_site_or_foreign(const struct group *, const char *name);
+/* Its name by index, "" when it is not configured. */
+const char *group_site_name(const struct group *, uint8_t);
 int64_t wall_ms(void);
 
 /* group_act.c */

@@ -36,7 +36,7 @@ struct kclient {
 };
 
 /* Borrows the kclient, copies the rest. NULL: bad CA. */
-struct kh *kclient_open(
-    struct kclient *, struct event_base *, const struct m_kube_conf *);
+struct kh *
+kclient_open(struct kclient *, struct event_base *, const struct m_kube_conf *);
 
 #endif /* KUBE_CLIENT_H */

@@ -1,0 +1,190 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * What concerns all groups: leadership, workers that died or came back, the
+ * operator's end.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "group_int.h"
+
+/* A deadline that moved a little is not worth a step of every group. */
+static bool
+little_news(const struct m_lease *was, const struct m_lease *m)
+{
+	int64_t d = m->deadline_ns - was->deadline_ns;
+
+	return was->held && m->held && d >= 0 && d < LEASE_NEWS_NS &&
+	    monotime_now().ns < was->deadline_ns;
+}
+
+void
+groups_lease(struct groups *gs, const struct m_lease *m)
+{
+	struct group *g;
+
+	gs->lease = *m;
+	if (little_news(&gs->told_lease, m))
+		return;
+	gs->told_lease = *m;
+	TAILQ_FOREACH (g, &gs->list, entry) {
+		if (!g->have_conf)
+			continue;
+		group_feed_lease(g);
+		group_release(g);
+	}
+	glinks_beat(gs);
+}
+
+/* What a new kube-watcher did not tell although it has listed all is gone. */
+static void
+sweep(struct groups *gs)
+{
+	struct group *g, *gnext;
+	struct gpod *p, *pnext;
+
+	TAILQ_FOREACH_SAFE (g, &gs->list, entry, gnext) {
+		if (!g->told) {
+			groups_gone(gs, g->uid);
+			continue;
+		}
+		TAILQ_FOREACH_SAFE (p, &g->pods, entry, pnext)
+			if (!p->told)
+				group_pod_gone(g, p);
+	}
+}
+
+void
+groups_kube_died(struct groups *gs)
+{
+	struct group *g;
+	struct gpod *p;
+
+	TAILQ_FOREACH (g, &gs->list, entry) {
+		g->told = false;
+		TAILQ_FOREACH (p, &g->pods, entry)
+			p->told = false;
+	}
+}
+
+void
+groups_synced(struct groups *gs, bool synced)
+{
+	struct group *g;
+
+	if (gs->synced == synced)
+		return;
+	gs->synced = synced;
+	if (synced)
+		sweep(gs);
+	TAILQ_FOREACH (g, &gs->list, entry)
+		group_feed_synced(g);
+}
+
+/* What it was asked and did not answer may have been done. */
+static void
+prober_died(struct group *g)
+{
+	struct fsm_event ev = { .type = E_SQL_DONE };
+
+	ev.u.sql.end = SE_UNKNOWN;
+	for (uint8_t i = 0; i < g->fc.nsites; i++) {
+		const struct fsm_req *r[] = { &g->fs.site[i].sql,
+			&g->fs.site[i].fence };
+
+		for (size_t k = 0; k < PS_NITEMS(r); k++) {
+			if (r[k]->seq == 0)
+				continue;
+			ev.site = i;
+			ev.u.sql.seq = r[k]->seq;
+			ev.u.sql.kind = r[k]->kind;
+			group_step(g, &ev);
+		}
+	}
+}
+
+void
+groups_resend(struct groups *gs, unsigned proc)
+{
+	struct m_creds_ask ask;
+	struct group *g;
+
+	TAILQ_FOREACH (g, &gs->list, entry) {
+		if (proc == PROC_MYSQL) {
+			group_send_probe(g, true);
+			/* Not at its death: what is decided anew must find it. */
+			if (g->have_conf)
+				prober_died(g);
+			memset(&ask, 0, sizeof(ask));
+			(void)strlcpy(ask.group, g->uid, sizeof(ask.group));
+			parent_send(gs->parent, PROC_KUBE, MSG_CREDS_ASK, &ask);
+		} else if (proc == PROC_LINK) {
+			group_send_links(g, true);
+		} else {
+			g->dns.group[0] = '\0';
+			group_publish(g, true);
+			if (proc == PROC_KUBE) {
+				g->released = false;
+				group_release(g);
+			}
+		}
+	}
+}
+
+struct groups *
+groups_new(struct parent *p)
+{
+	struct groups *gs;
+
+	if ((gs = calloc(1, sizeof(*gs))) == NULL)
+		return NULL;
+	gs->parent = p;
+	TAILQ_INIT(&gs->list);
+	glinks_start(gs);
+	return gs;
+}
+
+size_t
+groups_count(const struct groups *gs)
+{
+	return gs->n;
+}
+
+bool
+groups_quiesce(struct groups *gs)
+{
+	struct fsm_event ev = { .type = E_CONF };
+	struct group *g;
+	bool quiet = true;
+
+	if (!gs->quiesce) {
+		gs->quiesce = true;
+		TAILQ_FOREACH (g, &gs->list, entry) {
+			group_fill_conf(g);
+			group_step(g, &ev);
+		}
+	}
+	TAILQ_FOREACH (g, &gs->list, entry)
+		if (g->have_conf && !fsm_quiet(&g->fc, &g->fs))
+			quiet = false;
+	/* What follows is the end of the Lease: yes is said to nobody now. */
+	if (quiet)
+		gs->released = true;
+	return quiet;
+}
