@@ -423,6 +423,10 @@ conn_request(struct http_conn *c, size_t headlen)
 	struct http_req req;
 
 	if (http_parse(c->buf, headlen, &req) == -1) {
+		/* What it may not do says more than that it has a body. */
+		if (req.status == 413 && c->listener->srv == SRV_SIDECAR &&
+		    !req.head && strcmp(req.method, "GET") != 0)
+			req.status = 405;
 		conn_refuse(c, req.status);
 		return;
 	}
