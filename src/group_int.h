@@ -97,7 +97,8 @@ struct gvoice {
 	uint64_t keys;     /* generation that it has read */
 	uint64_t guard;    /* whose statement was last taken, */
 	uint64_t serial;   /* its number, */
-	int64_t guard_ms;  /* and when */
+	int64_t guard_ms;  /* and when; */
+	uint64_t heard;    /* largest epoch that it heard of */
 	uint64_t claimed;  /* another site's voter id, for the log */
 	uint64_t said_ask; /* epoch whose promise was asked for, for the log */
 	int64_t m_left_ms;
@@ -255,7 +256,6 @@ struct gvoice *gvoice_find(struct group *, const char *site);
 /* group_voice.c */
 /* An opened frame; false: nothing that a sidecar says. */
 bool gvoice_frame(struct glink *, uint32_t type, const union wire_any *);
-void gvoice_feed(struct group *, const struct gvoice *);
 void gvoices_feed(struct group *);
 
 /* group_offer.c */

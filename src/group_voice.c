@@ -91,8 +91,6 @@ fill_guard(struct fsm_guard *f, const struct w_guard *w)
 	f->start_ms = w->start_ms;
 	f->held = w->held;
 	f->revoked = w->revoked;
-	if (w->heard > f->heard)
-		f->heard = w->heard;
 }
 
 /* NULL: it is what was expected. */
@@ -133,10 +131,10 @@ log_guard(
 }
 
 /*
- * The guard's statement. One that was seen before is no news: after a while
- * the sidecar repeats a guard that does not speak any more.
+ * The guard's statement, when it is news: one that was seen before is repeated
+ * by a sidecar whose guard does not speak now.
  */
-static void
+static bool
 take_guard(struct glink *l, struct gvoice *v, const struct w_report *r)
 {
 	static struct w_guard w;
@@ -144,10 +142,8 @@ take_guard(struct glink *l, struct gvoice *v, const struct w_report *r)
 	const char *why = NULL;
 	size_t n = 0;
 
-	if (!r->have_guard || r->n_guard != 1) {
-		no_guard(&v->says);
-		return;
-	}
+	if (!r->have_guard || r->n_guard != 1)
+		return false;
 	pub = group_keys(l->group, l->site, &n);
 	if (wire_check(&r->guard[0], pub, n, W_GUARD, &w) == -1)
 		why = "bad statement";
@@ -157,33 +153,35 @@ take_guard(struct glink *l, struct gvoice *v, const struct w_report *r)
 		log_ev(LL_WARN, "guard statement refused",
 		    KVS("fg", l->group->fg), KVS("site", l->site),
 		    KVS("error", why));
-		no_guard(&v->says);
-		return;
+		return false;
 	}
-	if (w.guard == v->guard && w.serial <= v->serial) {
-		if (mono_ms() - v->guard_ms >
-		    BR_LINK_DEAD_MS(l->group->conf.check_ms))
-			no_guard(&v->says);
-		return;
-	}
+	if (w.guard == v->guard && w.serial <= v->serial)
+		return false;
 	log_guard(l, &v->says, &w);
 	v->guard = w.guard;
 	v->serial = w.serial;
 	v->guard_ms = mono_ms();
+	if (v->heard < w.heard)
+		v->heard = w.heard;
 	fill_guard(&v->says, &w);
 	group_lease_gauge(l->group, v, w.held != 0 ? w.left_ms : 0);
+	return true;
 }
 
-void
-gvoice_feed(struct group *g, const struct gvoice *v)
+/* guard: with what it said last, else of the sidecar alone. */
+static void
+feed(struct group *g, const struct gvoice *v, bool guard)
 {
 	struct fsm_event ev = { .type = E_GUARD };
+	struct fsm_guard f = v->says;
 	int i = group_site(g, v->site);
 
 	if (!g->have_conf || i == -1)
 		return;
+	if (!guard)
+		no_guard(&f);
 	ev.site = (uint8_t)i;
-	ev.u.guard = &v->says;
+	ev.u.guard = &f;
 	group_step(g, &ev);
 }
 
@@ -201,7 +199,9 @@ gvoices_feed(struct group *g)
 		ev.site = (uint8_t)i;
 		ev.u.link_up = true;
 		group_step(g, &ev);
-		gvoice_feed(g, v);
+		feed(g, v,
+		    mono_ms() - v->guard_ms <=
+			BR_LINK_BEAT_MS(g->conf.check_ms));
 	}
 }
 
@@ -209,17 +209,18 @@ static void
 on_report(struct glink *l, struct gvoice *v, const struct w_report *r)
 {
 	struct fsm_guard *f = &v->says;
+	bool guard;
 
 	(void)strlcpy(f->pod_uid, l->pod_uid, sizeof(f->pod_uid));
 	f->memory = memory_of(l, v, r->id);
 	f->promised = r->promised;
-	f->heard = r->heard;
 	f->yes_epoch = r->yes_age_ms < 0 ? 0 : r->yes_epoch;
 	f->yes_age_ms = r->yes_age_ms < 0 ? -1 : r->yes_age_ms;
 	f->mysql_ok = r->mysql_ok;
 	v->keys = r->keys;
-	take_guard(l, v, r);
-	gvoice_feed(l->group, v);
+	guard = take_guard(l, v, r);
+	f->heard = r->heard > v->heard ? r->heard : v->heard;
+	feed(l->group, v, guard);
 }
 
 /* ---------------------------------------------------------------- promises - */
