@@ -3,7 +3,8 @@
 
 What the lab's cluster needs and Debian does not have, driven by watches:
 - cluster DNS over UDP and TCP (A records of Services and their Endpoints);
-- a provisioner of node-local volumes for the StorageClass lab-local.
+- a provisioner of node-local volumes for the StorageClass lab-local, and of
+  small file systems of their own, in memory, for lab-small (a full disk).
 Stand-ins for CoreDNS and a CSI driver; only the lab ever sees them."""
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -20,6 +22,8 @@ import urllib.request
 BIND, API, PKI, NODES = sys.argv[1:5]
 DOMAIN = ["cluster", "local"]
 PROVISIONER = "bloodraven-lab/local"
+SMALL = "lab-small"
+SMALL_SIZE = "384m"
 SELECTED = "volume.kubernetes.io/selected-node"
 CTX = ssl.create_default_context(cafile=PKI + "/ca.crt")
 CTX.load_cert_chain(PKI + "/admin.crt", PKI + "/admin.key")
@@ -148,6 +152,19 @@ def dns_udp():
 
 # Volumes
 
+ON_NODE = "/var/lib/lab-volumes/"
+
+
+def on_node(node, *argv):
+    """In the mount namespace of the node's first process."""
+    with open(os.path.join(NODES, node, "pid")) as f:
+        outer = f.read().strip()
+    with open("/proc/%s/task/%s/children" % (outer, outer)) as f:
+        inner = f.read().split()[0]
+    return subprocess.run(["nsenter", "-t", inner, "-m"] + list(argv),
+                          stdin=subprocess.DEVNULL, timeout=20).returncode
+
+
 def volume_of(pvc, node, name):
     m = pvc["metadata"]
     return {
@@ -163,7 +180,7 @@ def volume_of(pvc, node, name):
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim",
                 "namespace": m["namespace"], "name": m["name"],
                 "uid": m["uid"]},
-            "local": {"path": "/var/lib/lab-volumes/" + name},
+            "local": {"path": ON_NODE + name},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{
                 "matchExpressions": [{"key": "kubernetes.io/hostname",
                                       "operator": "In",
@@ -184,6 +201,10 @@ def provision(pvc):
     path = os.path.join(NODES, node, "volumes", name)
     os.makedirs(path, exist_ok=True)
     os.chmod(path, 0o777)  # any uid of a pod, as other provisioners do
+    if pvc["spec"]["storageClassName"] == SMALL and on_node(
+            node, "mountpoint", "-q", ON_NODE + name) != 0:
+        on_node(node, "mount", "-t", "tmpfs", "-o", "mode=777,size="
+                + SMALL_SIZE, "lab-small", ON_NODE + name)
     try:
         call("/api/v1/persistentvolumes", volume_of(pvc, node, name),
              timeout=10)
@@ -201,6 +222,8 @@ def release(pv):
     name = pv["metadata"]["name"]
     node = pv["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"][0][
         "matchExpressions"][0]["values"][0]
+    if pv["spec"]["storageClassName"] == SMALL:
+        on_node(node, "umount", "-l", ON_NODE + name)
     shutil.rmtree(os.path.join(NODES, node, "volumes", name),
                   ignore_errors=True)
     try:
