@@ -9,18 +9,23 @@ sys.path[:0] = [os.path.join(HERE, "lib"), HERE]
 import bloodraven as op  # noqa: E402
 import lab  # noqa: E402
 import runner  # noqa: E402
+import t_blips  # noqa: E402,F401
 import t_bootstrap  # noqa: E402,F401
 import t_crash  # noqa: E402,F401
+import t_fence  # noqa: E402,F401
 import t_manifests  # noqa: E402,F401
 import t_node  # noqa: E402,F401
 import t_operator  # noqa: E402,F401
+import t_partition  # noqa: E402,F401
+import t_sites  # noqa: E402,F401
+import t_takeover  # noqa: E402,F401
 import t_uninstall  # noqa: E402,F401
 
 
 def install():
     runner.progress("installing the operator")
     op.install()
-    op.place(lab.NODES[-1])
+    op.place(lab.NODES[0], lab.NODES[-1])
     op.wait_settled(90)
     op.wait_leader()
 

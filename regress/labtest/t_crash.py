@@ -1,6 +1,5 @@
-"""mysqld and its Pods end in every way that leaves the node alone."""
-import time
-
+"""Containers and Pods end in every way that leaves the node alone; t_fence.py has
+what happens to single processes in them."""
 import api
 import bloodraven as op
 import lab
@@ -35,7 +34,8 @@ def finish(t, g, o, old):
 
 @test("restart", order=20)
 def restart(t):
-    """Killed, restarted by the kubelet: the same site is granted again."""
+    """Guard and mysqld killed, restarted by the kubelet: the same site is granted
+    again."""
     g = t.ready(fast=False)
     active = g.active()
     epoch = g.status()["authority"]["epoch"]
@@ -160,45 +160,3 @@ def persisted(t):
     wait("the other site is read-only", 20, lambda: g.read_only(other))
     if g.active() != active:
         raise Failure("the active site changed")
-
-
-def hung(t, g, active):
-    lab.fault("sigstop", g.ns, g.pod_glob(active))
-    t.finally_(lab.fault, "sigcont", g.ns, g.pod_glob(active))
-
-
-@test("frozen", order=27)
-def frozen(t):
-    """A server that hangs is silent, and silence proves nothing: blocked, until
-    a person deletes its Pod (the guard will need nobody). The operator does
-    not: it can't tell this from a node that is cut off from it alone."""
-    g = t.ready()
-    active = g.active()
-    o = t.oracle(g)
-    hung(t, g, active)
-    wait("the promotion is blocked", 60,
-         lambda: g.blocked("NoProof"), g.short)
-    t0 = time.monotonic()
-    api.delete("pods", g.ns, g.pods(active)[0]["metadata"]["name"], 1)
-    o.wait_acked(90, "writes although the active server hangs")
-    t.fact("writes again after %.1f s" % (time.monotonic() - t0))
-    lab.fault("sigcont", g.ns, g.pod_glob(active), check=False)
-    finish(t, g, o, active)
-
-
-@test("cut-operator", order=28)
-def cut_operator(t):
-    """The operator alone does not reach the primary: it may act only on proof,
-    and never on its own silence."""
-    g = t.ready()
-    active = g.active()
-    o = t.oracle(g)
-    node = op.wait_leader()["spec"]["nodeName"]
-    pods = [p for p in g.pods(active)]
-    fid = lab.fault("cut-pod", g.ns, pods[0]["metadata"]["name"], "in",
-                    "--peer", node).strip().splitlines()[-1]
-    t.finally_(lambda: lab.fault("undo", fid, check=False))
-    wait("the loss is told", 30, lambda: g.is_true("Degraded") or g.blocked()
-         or g.active() != active, g.short)
-    lab.fault("undo", fid, check=False)
-    finish(t, g, o, active)

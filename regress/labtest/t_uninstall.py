@@ -82,7 +82,7 @@ def said_dead(t, g, site):
 
 def back_again():
     op.install()
-    op.place(lab.NODES[-1])
+    op.place(lab.NODES[0], lab.NODES[-1])
     op.wait_settled(90)
     op.wait_leader()
 
@@ -101,7 +101,7 @@ def without_operator(t):
     by_manual(t, FREE_PODS, NS=g.ns, GROUP=g.name)
     wait("the manual's command frees the Pod", 60, lambda: old() is None, old)
     t.ok("drain without an operator, by the manual")
-    op.scale(1)
+    op.scale(2)
     op.wait_settled()
     # The price that the manual names: nobody has the proof any more.
     how = wait("Ready, or NoProof", 150, lambda: (

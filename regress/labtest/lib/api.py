@@ -166,7 +166,7 @@ def evict(ns, pod):
 
 def wait(what, seconds, cond, state=None, interval=0.1):
     """cond() until it is true, and its value; Failure names the last state.
-    An API server that is away counts as "not yet"."""
+    An API server or a database that is away counts as "not yet"."""
     end = time.monotonic() + seconds
     note = ""
     while True:
@@ -174,7 +174,8 @@ def wait(what, seconds, cond, state=None, interval=0.1):
             v = cond()
             if v:
                 return v
-        except (ApiError, Unreachable) as x:
+            note = ""
+        except (ApiError, Unreachable, Failure) as x:
             note = " (%s)" % x
         if time.monotonic() >= end:
             break

@@ -54,12 +54,26 @@ def deployment():
     return ds[0]
 
 
-def place(node, replicas=1):
-    """All operators on one node, away from what is going to be broken."""
+def place(*nodes):
+    """One operator on each of these nodes, away from what is going to be
+    broken."""
     name = deployment()["metadata"]["name"]
+    labels = deployment()["spec"]["selector"]["matchLabels"]
+    host = "kubernetes.io/hostname"
     api.merge("deployments", NS, name, {"spec": {
-        "replicas": replicas, "template": {"spec": {"nodeSelector": {
-            "kubernetes.io/hostname": node}}}}})
+        "replicas": len(nodes), "template": {"spec": {
+            "topologySpreadConstraints": None,
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [{"matchExpressions": [{
+                            "key": host, "operator": "In",
+                            "values": list(nodes)}]}]}},
+                "podAntiAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": None,
+                    "requiredDuringSchedulingIgnoredDuringExecution": [{
+                        "labelSelector": {"matchLabels": labels},
+                        "topologyKey": host}]}}}}}})
 
 
 def scale(n):
@@ -122,6 +136,37 @@ def leader():
 
 def wait_leader(seconds=45):
     return api.wait("an operator leads", seconds, leader, state)
+
+
+def standby():
+    """A Pod that does not lead; None."""
+    lead = leader()
+    for p in pods():
+        if lead and p["metadata"]["uid"] != lead["metadata"]["uid"]:
+            return p
+    return None
+
+
+def lead_at(node):
+    """Makes the operator on that node lead: the others are asked to go."""
+    def there():
+        p = leader()
+        if p is None or p["spec"]["nodeName"] == node:
+            return p
+        if settled():
+            api.delete("pods", NS, p["metadata"]["name"])
+        return None
+    wait_settled(90)
+    api.wait("an operator on %s leads" % node, 90, there, state, interval=0.5)
+    wait_settled(90)
+
+
+def container_id(pod):
+    return lab.container(pod, CONTAINER)["containerID"]
+
+
+def addresses():
+    return [p["status"]["podIP"] for p in pods()]
 
 
 def container_ids():

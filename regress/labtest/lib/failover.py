@@ -11,7 +11,7 @@ def decision_ns(tail):
 
 
 def kill_and_hold(g, active):
-    """Returns when mysqld was killed (boot ns)."""
+    """The guard, and mysqld with it. Returns when (boot ns)."""
     cid = g.container_id(active)
     g.hold(active)
     t = lab.boot_ns()
@@ -20,8 +20,8 @@ def kill_and_hold(g, active):
 
 
 def fail_over(g, o, tail):
-    """mysqld of the active site killed and held down, until the other site is
-    active and takes writes. Returns (old, new, kill time, decision time)."""
+    """The guard of the active site killed, mysqld with it, and held down, until
+    the other site is active and takes writes. Returns (old, new, kill time, decision time)."""
     old = g.active()
     new = g.other(old)
     killed = kill_and_hold(g, old)
@@ -49,9 +49,9 @@ def rejoin(g, o, old, new):
 
 
 def restart_in_place(g, o):
-    """mysqld killed, and restarted by its kubelet."""
+    """mysqld killed, and started again by its guard."""
     active = g.active()
-    g.kill9(active)
+    g.kill_server(active)
     o.wait_acked(60)
     wait("active again", 30, lambda: g.active() == active, g.short)
     o.stop()

@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -14,7 +15,9 @@ IMAGE = os.environ.get("LABTEST_MYSQL_IMAGE", "bloodraven-lab/mysql:9.7")
 # The lab's one image of ours holds the guard and the sidecar, too.
 SIDECAR_IMAGE = os.environ.get("LABTEST_IMAGE", "bloodraven-lab/bloodraven:lab")
 # The "fast profile" of bloodraven-fencing(7): tests wait less.
-FAST = {"pollInterval": "500ms", "failureThreshold": 3}
+FAST = {"pollInterval": "500ms", "failureThreshold": 3,
+        "sidecar": {"leaseTimeout": "3s", "peerCheckInterval": "1s"}}
+DEFAULT_LEASE = {"leaseTimeout": "20s", "peerCheckInterval": "5s"}
 # What keeps a server small; nothing of it changes what is tested.
 SMALL = {"innodb-buffer-pool-size": "32M", "innodb-redo-log-capacity": "32M",
          "innodb-log-buffer-size": "4M", "max-connections": "60"}
@@ -22,19 +25,19 @@ SMALL = {"innodb-buffer-pool-size": "32M", "innodb-redo-log-capacity": "32M",
 
 class Group:
     def __init__(self, ns, name, sites=("a", "b"), fast=True, prefer=None,
-                 spec=None):
+                 spec=None, storage="lab-local"):
         self.ns, self.name = ns, name
         self.sites = list(sites)
         self.prefix = "mysql-" + name
         self.prefer = prefer or self.sites[0]
         self.fast = fast
         self.extra = spec or {}
+        self.storage = storage
         self.op_user, self.op_password = "bloodraven", "op-" + name
         self.app_user, self.app_password = "app", "app-" + name
         self.root_password = "root-" + name
-        self.zones = {s: "zone-" + s for s in self.sites}
-        self.lb = {s: "192.0.2.%d" % (11 + i)
-                   for i, s in enumerate(self.sites)}
+        self.zones = {s: "zone-" + s for s in "abc"}
+        self.lb = {s: "192.0.2.%d" % (11 + i) for i, s in enumerate("abc")}
 
     @property
     def fg(self):
@@ -46,12 +49,7 @@ class Group:
         spec = {
             "image": IMAGE,
             "sidecarImage": SIDECAR_IMAGE,
-            "sites": [{
-                "name": s, "zone": self.zones[s], "lbIP": self.lb[s],
-                "taintNodeSelector": {
-                    "shipstream.io/site.%s" % self.name: s},
-                "storage": {"storageClassName": "lab-local", "size": "1Gi"},
-            } for s in self.sites],
+            "sites": [self.site_spec(s) for s in self.sites],
             "credentials": {"operatorSecret": self.name + "-operator",
                             "appSecret": self.name + "-app"},
             "dns": {"hostname": self.name + ".db.example", "ttl": 5},
@@ -67,6 +65,13 @@ class Group:
                 "kind": "MysqlFailoverGroup",
                 "metadata": {"name": self.name, "namespace": self.ns},
                 "spec": spec}
+
+    def site_spec(self, site):
+        return {"name": site, "zone": self.zones[site], "lbIP": self.lb[site],
+                "taintNodeSelector": {
+                    "shipstream.io/site.%s" % self.name: site},
+                "storage": {"storageClassName": self.storage,
+                            "size": "1Gi"}}
 
     def secret(self, name, **data):
         return {"apiVersion": "v1", "kind": "Secret",
@@ -108,7 +113,17 @@ class Group:
         return self.status().get("activeSite") or ""
 
     def other(self, site):
-        return [s for s in self.sites if s != site][0]
+        return self.others(site)[0]
+
+    def others(self, site):
+        return [s for s in self.sites if s != site]
+
+    def epoch(self):
+        return (self.status().get("authority") or {}).get("epoch") or 0
+
+    def patch(self, **spec):
+        """Fields of the live object's spec."""
+        api.merge("mysqlfailovergroups", self.ns, self.name, {"spec": spec})
 
     def condition(self, kind):
         for c in self.status().get("conditions") or []:
@@ -170,31 +185,46 @@ class Group:
         ps.sort(key=lambda p: p["metadata"]["creationTimestamp"])
         return ps[-1] if ps else None
 
-    def container_id(self, site):
+    def container_id(self, site, name="mysql"):
         p = self.pod(site)
-        c = lab.container(p, "mysql") if p else {}
+        c = lab.container(p, name) if p else {}
         if "running" not in c.get("state", {}):
-            raise Failure("no running mysql at " + site)
+            raise Failure("no running %s at %s" % (name, site))
         return c["containerID"]
+
+    def address(self, site):
+        return self.pod(site)["status"]["podIP"]
+
+    def restarts(self, site, name="mysql"):
+        return lab.container(self.pod(site) or {}, name).get(
+            "restartCount", 0)
 
     def node(self, site):
         return self.pod(site)["spec"]["nodeName"]
 
-    def kill9(self, site):
-        lab.kill9(self.container_id(site))
+    def kill9(self, site, name="mysql"):
+        """The container's first process (mysqld's guard), and all with it."""
+        lab.kill9(self.container_id(site, name))
+
+    def server_pid(self, site):
+        return lab.process(self.container_id(site), "mysqld")
+
+    def kill_server(self, site):
+        """mysqld alone: its guard lives on."""
+        os.kill(self.server_pid(site), signal.SIGKILL)
 
     def pod_glob(self, site):
         return "%s-%s-*" % (self.prefix, site)
 
-    def hold(self, site, create=False):
-        """The next start of this site's mysqld fails, until released. create:
-        no further container is made, so that the kubelet's word about the one
-        that ended stays in the Pod's status."""
+    def hold(self, site, create=False, name="mysql"):
+        """The next start of this site's container (mysqld's guard) fails, until
+        released. create: no further container is made, so that the kubelet's
+        word about the one that ended stays in the Pod's status."""
         lab.fault("hold", *(["--create"] if create else []), self.ns,
-                  self.pod_glob(site))
+                  self.pod_glob(site), name)
 
-    def release(self, site):
-        lab.fault("release", self.ns, self.pod_glob(site))
+    def release(self, site, name="mysql"):
+        lab.fault("release", self.ns, self.pod_glob(site), name)
 
     def claim(self, site):
         return "%s-%s-data" % (self.prefix, site)

@@ -101,6 +101,31 @@ def pids_of(container_id):
     return [pid for _, pid in sorted(found)]
 
 
+# Of the guard's processes: the kernel's names for them.
+NAMES = {"keeper": "guard", "killer": "guard-killer"}
+
+
+def processes(container_id, name):
+    """Of this name ("fault procs" shows them)."""
+    found = []
+    for pid in pids_of(container_id):
+        try:
+            with open("/proc/%d/comm" % pid) as f:
+                if f.read().strip() == NAMES.get(name, name):
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def process(container_id, name):
+    found = processes(container_id, name)
+    if len(found) != 1:
+        raise Failure("%d processes %r in %s" % (
+            len(found), name, container_id))
+    return found[0]
+
+
 def kill9(container_id):
     """A container's first process; the rest of it ends with it."""
     pids = pids_of(container_id)

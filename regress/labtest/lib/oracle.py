@@ -108,6 +108,12 @@ class Oracle:
             argv += ["-s", site]
         self._start(name, node, argv)
 
+    def site_acks(self, site, since=0):
+        """Acknowledgements of the writer that is pinned to a site."""
+        return len([a for a in self.attempts(
+            since, self.file("%s.%d.rec" % (site, self.round)))
+            if a[0] == "A"])
+
     def hammer(self, site, sql):
         """As root, at one site: every acknowledgement is one too many."""
         out = self.file("hammer-%s.rec" % site)
@@ -141,6 +147,45 @@ class Oracle:
                 if w[0] == b"A":
                     last = int(w[3])
         return last
+
+    def attempts(self, since=0, path=None):
+        """(outcome, sent, end, errno) of the writer through -primary."""
+        out = []
+        with open(path or self.primary_file(), "rb") as f:
+            for line in f.read().split(b"\n")[1:-1]:
+                w = line.split(b"\t")
+                if int(w[2]) >= since:
+                    out.append((w[0].decode(), int(w[2]), int(w[3]),
+                                int(w[4])))
+        return out
+
+    def longest_gap(self, since=0):
+        """Between two acknowledgements through -primary, and since the last, in
+        seconds."""
+        last, gap = None, 0
+        for out, _, end, _ in self.attempts(since):
+            if last is None:
+                last = end
+            if out == "A":
+                gap, last = max(gap, end - last), end
+            else:
+                gap = max(gap, end - last)
+        return gap / 1e9
+
+    def calm(self, since=0, bound=1.0):
+        """No write was stopped: none refused, and none late. The bound is what a
+        busy machine needs; each fence refuses writes."""
+        all_ = self.attempts(since)
+        refused = [a for a in all_ if a[0] == "F"]
+        if refused:
+            raise Failure("%d of %d writes refused, the first with error %d"
+                          % (len(refused), len(all_), refused[0][3]))
+        if not all_:
+            raise Failure("no attempt to write since then")
+        gap = self.longest_gap(since)
+        if gap > bound:
+            raise Failure("no write for %.2f s" % gap)
+        return gap
 
     def acks_since(self, boot_ns):
         return self.last_ack() > boot_ns
@@ -191,7 +236,7 @@ class Oracle:
         return self.file(name)
 
     def judge(self, survivor, old=None, new=None, old_table=None,
-              divergent=None, since=None):
+              divergent=None, since=None, until=None):
         """The findings. old_table: the old site is back; divergent: text of the
         operator's report on it ("" is one)."""
         argv = program("judge") + [
@@ -206,6 +251,8 @@ class Oracle:
             argv += ["--divergent", self.file("divergent.gtid")]
         if since:
             argv += ["--from", str(since)]
+        if until:
+            argv += ["--to", str(until)]
         p = subprocess.run(argv + self.records, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, universal_newlines=True)
         if p.returncode not in (0, 1):

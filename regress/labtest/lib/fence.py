@@ -1,0 +1,176 @@
+"""What tests of the write lease share: who is cut off from whom, which process is
+stopped, and what the clients saw of it."""
+import time
+
+import bloodraven as op
+import lab
+from api import Failure, holds, wait
+
+# The fast profile (group.FAST), and what comes on top of it.
+LEASE, CHECK = 3.0, 1.0
+SIDECAR, GUARD = "sidecar", "mysql"     # containers
+LINK_PORT, HTTP_PORT, MYSQL_PORT, DNS_PORT = 8090, 8080, 3306, 53
+DIRECTIONS = ("in", "out")
+
+
+class Cuts:
+    """Packet filters at Pods, taken away together."""
+
+    def __init__(self, t):
+        self.ids = []
+        t.finally_(self.heal)
+
+    def pod(self, ns, name, direction, peers=(), port=None):
+        argv = ["cut-pod", ns, name, direction]
+        for p in peers:
+            argv += ["--peer", p]
+        if port:
+            argv += ["--port", str(port)]
+        self.ids.append(lab.fault(*argv).strip().splitlines()[-1])
+        return self
+
+    def site(self, g, site, direction="both", peers=(), port=None):
+        return self.pod(g.ns, g.pod(site)["metadata"]["name"], direction,
+                        peers, port)
+
+    def heal(self):
+        for i in self.ids:
+            lab.fault("undo", i, check=False)
+        self.ids = []
+
+
+def far_nodes(g, site):
+    """All but the Pod's own, from which its local clients go on."""
+    own = g.node(site)
+    return [n for n in lab.NODES if n != own] + ["control"]
+
+
+def partners(g, site):
+    """Who takes part in the decision, and nobody else: clients still come
+    through, also by -primary."""
+    return op.addresses() + [g.address(s) for s in g.others(site)]
+
+
+class Stopped:
+    """Processes of a site's Pod by SIGSTOP, until go()."""
+
+    def __init__(self, t, g, site):
+        self.g, self.pod = g, g.pod(site)["metadata"]["name"]
+        self.what = []
+        t.finally_(self.go)
+
+    def stop(self, *names, container=GUARD):
+        for n in names:
+            lab.fault("proc-stop", self.g.ns, self.pod, container, n)
+            self.what.append((container, n))
+        return self
+
+    def go(self):
+        for c, n in self.what:
+            lab.fault("proc-cont", self.g.ns, self.pod, c, n, check=False)
+        self.what = []
+
+
+class StoppedContainer:
+    """All of a container: by SIGSTOP one after the other (its first process
+    first), or all at one moment (freeze)."""
+
+    def __init__(self, t, g, site, container, freeze=False):
+        self.argv = (g.ns, g.pod(site)["metadata"]["name"], container)
+        self.back = "thaw" if freeze else "sigcont"
+        t.finally_(self.go)
+        lab.fault("freeze" if freeze else "sigstop", *self.argv)
+
+    def go(self):
+        lab.fault(self.back, *self.argv, check=False)
+
+
+def promoted(g, old, seconds=40):
+    """The other site, once it is the active one and writable."""
+    def there():
+        a = g.active()
+        return a if a and a != old and not g.read_only(a) else None
+    return wait("a promotion", seconds, there, g.short)
+
+
+def not_promoted(g, active, seconds, what="no failover"):
+    holds(what, seconds, lambda: g.active() == active)
+    if g.events("FailoverExecuted"):
+        raise Failure("it failed over: " + g.short())
+
+
+def whole(g, seconds=150):
+    """Every site as it should be."""
+    def state():
+        sites = g.status().get("sites") or []
+        return g.is_true("Ready") and g.active() and not g.blocked() and all(
+            s["name"] == g.active() or s.get("replicating") for s in sites) \
+            and len(sites) == len(g.sites)
+    return wait("%s is whole" % g.name, seconds, state, g.short)
+
+
+def judged(t, g, o, old, new, divergence_only=False):
+    """The old site is back: the oracle's findings. divergence_only: the
+    documented exception, in which both sites acknowledged."""
+    how = g.wait_healthy_follower(old, 150)
+    o.stop()
+    f = o.judge(new, old, new, old_table=old, divergent=g.divergent(old))
+    if divergence_only:
+        f["failures"] = [x for x in f["failures"]
+                         if x != "overlappingWrites"]
+    o.blame(f)
+    f["oldSite"] = how
+    return f
+
+
+def described(f):
+    return "gap %.2f s, %d lost, old site %s" % (
+        f["writeGapSeconds"], f["ackedWritesLost"], f["oldSite"])
+
+
+def survives(t, g, fault, heal=None, seconds=40, linger=2):
+    """A fault at the active site, the promotion of the other one without a
+    human, the return; overlap 0. Returns (old, new, findings)."""
+    old = g.active()
+    o = t.oracle(g)
+    fault()
+    t0 = time.monotonic()
+    new = promoted(g, old, seconds)
+    o.wait_acked(30, "writes at the new site")
+    t.log("%s: %s promoted within %.1f s" % (g.name, new,
+                                             time.monotonic() - t0))
+    # The old site's own clients go on trying meanwhile.
+    holds("the new site stays", linger, lambda: g.active() == new)
+    if heal:
+        heal()
+    f = judged(t, g, o, old, new)
+    return old, new, f
+
+
+def quiet(t, g, o, what, cut, heal, seconds, check=None, bound=1.0):
+    """A fault that stops no write and moves nothing. check: what the operator
+    must say meanwhile."""
+    active = g.active()
+    since = lab.boot_ns()
+    cut()
+    if check:
+        wait("%s is told" % what, seconds, check, g.short)
+    not_promoted(g, active, seconds, "%s: the active site stays" % what)
+    try:
+        gap = o.calm(since, bound)
+    except Failure as x:
+        raise Failure("%s: %s; %s" % (what, x, g.short())) from None
+    heal()
+    o.wait_acked(10)
+    whole(g, 60)
+    try:
+        gap = max(gap, o.calm(since, bound))
+    except Failure as x:
+        raise Failure("after %s: %s" % (what, x)) from None
+    t.log("%s: longest gap %.2f s" % (what, gap))
+    return gap
+
+
+def boot_of(record):
+    """A log record's time on the clock of the oracle."""
+    return lab.wall_to_boot(lab.parse_time(record["time"]))

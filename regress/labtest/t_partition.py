@@ -1,0 +1,251 @@
+"""Every partition of failover.md section 24, in both directions, and what the
+runbook of bloodraven-fencing(7) says of it. Fast profile. Packets are dropped at
+Pods, so that groups do not disturb each other; whole nodes are t_node.py's."""
+import time
+
+import api
+import bloodraven as op
+import fence
+import lab
+from api import Failure, holds, wait
+from runner import test
+
+
+def primary_cut(t, g, direction, peers):
+    """Case A: operators and replica do not reach the primary, whose clients
+    do. Promoted without a human; the old site has fenced itself by then."""
+    cuts = fence.Cuts(t)
+    old = g.active()
+    who = peers(g, old)
+    _, new, f = fence.survives(
+        t, g, lambda: cuts.site(g, old, direction, who), cuts.heal)
+    fence.whole(g)
+    t.ok("primary cut off (%s): %s for %s, %s" % (
+        direction, new, old, fence.described(f)))
+
+
+@test("primary-cut", order=40)
+def primary_cut_both(t):
+    """From all that takes part, while its clients still come through -primary,
+    too; then back, from whole nodes."""
+    g = t.ready()
+    primary_cut(t, g, "both", fence.partners)
+    primary_cut(t, g, "both", fence.far_nodes)
+
+
+@test("primary-cut-oneway", full=True, order=40)
+def primary_cut_oneway(t):
+    g = t.ready()
+    for d in fence.DIRECTIONS:
+        primary_cut(t, g, d, fence.partners)
+
+
+@test("pod-cut", full=True, order=41)
+def pod_cut(t):
+    """From everybody, its own node too (but for the kubelet's probes, nobody
+    would know)."""
+    g = t.ready()
+    primary_cut(t, g, "both", lambda g, s: ())
+
+
+def degraded(g, site):
+    return lambda: g.is_true("Degraded") or g.site(site).get(
+        "state") == "unreachable" or not g.is_true("Ready")
+
+
+def cases(g):
+    """Those that stop no write: (what, site or None for the operators' Pods,
+    peers, port, what is told meanwhile)."""
+    active = g.active()
+    other = g.other(active)
+    ip = g.address
+    return (
+        ("B: the replica isolated", other,
+         op.addresses() + [ip(active)], None, degraded(g, other)),
+        ("C: the replication link cut", other, [ip(active)],
+         fence.MYSQL_PORT, None),
+        ("D: the peers cut from each other", other, [ip(active)], None, None),
+        ("E: the operators see nothing", None,
+         [ip(s) for s in g.sites], None, lambda: not g.is_true("Ready")),
+        ("F: the primary's sidecar loses the operators", active,
+         op.addresses(), fence.LINK_PORT, None),
+        ("G: no DNS in the primary's Pod", active, [], fence.DNS_PORT, None),
+    )
+
+
+def quiet_cases(t, directions):
+    g = t.ready()
+    o = t.oracle(g)
+    hold = 2 * fence.LEASE
+    for i in range(6):
+        for d in directions:
+            what, site, peers, port, told = cases(g)[i]
+            cuts = fence.Cuts(t)
+
+            def cut():
+                if site is not None:
+                    cuts.site(g, site, d, peers, port)
+                    return
+                for p in op.pods():
+                    cuts.pod(op.NS, p["metadata"]["name"], d, peers, port)
+            gap = fence.quiet(t, g, o, "%s (%s)" % (what, d), cut, cuts.heal,
+                              hold, told)
+            t.ok("%s (%s): no write stopped, longest gap %.2f s"
+                 % (what, d, gap))
+    o.stop()
+    o.blame(o.judge(g.active()))
+
+
+@test("quiet-cuts", order=42)
+def quiet_cuts(t):
+    quiet_cases(t, ("both",))
+
+
+@test("quiet-cuts-oneway", full=True, order=42)
+def quiet_cuts_oneway(t):
+    quiet_cases(t, fence.DIRECTIONS)
+
+
+@test("all-cut", order=43)
+def all_cut(t):
+    """Case E at its worst: nobody reaches anybody. The primary fences itself
+    (nobody can renew its lease), nobody is promoted, and it goes on by itself
+    when the cut heals; nothing is lost."""
+    g = t.ready()
+    active = g.active()
+    o = t.oracle(g)
+    cuts = fence.Cuts(t)
+    for s in g.sites:
+        cuts.site(g, s, "both", fence.partners(g, s))
+    wait("the primary fences itself", 20, lambda: g.read_only(active))
+    since = lab.boot_ns()
+    holds("nobody writes", 4, lambda: all(
+        g.read_only(s) for s in g.sites))
+    if o.acks_since(since):
+        raise Failure("a write was acknowledged without a lease")
+    cuts.heal()
+    o.wait_acked(60, "writes after the cut")
+    fence.whole(g)
+    if g.active() != active:
+        t.fact("the other site took over")
+        f = fence.judged(t, g, o, active, g.active())
+    else:
+        o.stop()
+        f = o.blame(o.judge(active))
+        if f["ackedWritesLost"]:
+            raise Failure("%d writes lost" % f["ackedWritesLost"])
+    t.fact("gap %.2f s" % f["writeGapSeconds"])
+
+
+def isolated(g):
+    return lambda: g.blocked("ObserverIsolated")
+
+
+def observer(t, g, o, direction, port):
+    active = g.active()
+    cuts = fence.Cuts(t)
+
+    def cut():
+        for p in op.pods():
+            cuts.pod(op.NS, p["metadata"]["name"], direction,
+                     [g.address(active)], port)
+    what = "operators cut from the primary (%s%s)" % (
+        direction, ", port %d" % port if port else "")
+    gap = fence.quiet(t, g, o, what, cut, cuts.heal, 2.5 * fence.LEASE,
+                      isolated(g))
+    t.ok("%s: ObserverIsolated, no write stopped, longest gap %.2f s"
+         % (what, gap))
+
+
+@test("observer-isolated", order=44)
+def observer_isolated(t):
+    """The operators alone do not reach the primary; replica and voters do: no
+    failover, no write stop. When it really dies then, they act."""
+    g = t.ready()
+    o = t.oracle(g)
+    observer(t, g, o, "both", None)
+    observer(t, g, o, "both", fence.MYSQL_PORT)
+    if not g.events("PromotionBlocked") and not g.events("ObserverIsolated"):
+        raise Failure("no Event tells of it: %s" % [
+            e["reason"] for e in g.events()])
+    o.stop()
+    o.blame(o.judge(g.active()))
+    really_dead(t, g)
+
+
+def really_dead(t, g):
+    old = g.active()
+    cuts = fence.Cuts(t)
+
+    def fault():
+        for p in op.pods():
+            cuts.pod(op.NS, p["metadata"]["name"], "both", [g.address(old)])
+        wait("ObserverIsolated", 20, isolated(g), g.short)
+        t.hold(g, old)
+        g.kill9(old)
+
+    def heal():
+        cuts.heal()
+        g.release(old)
+        api.delete("pods", g.ns, g.pod(old)["metadata"]["name"], 1)
+    _, _, f = fence.survives(t, g, fault, heal)
+    t.ok("isolated, and then the primary died: " + fence.described(f))
+
+
+@test("observer-isolated-oneway", full=True, order=44)
+def observer_isolated_oneway(t):
+    g = t.ready()
+    o = t.oracle(g)
+    for d in fence.DIRECTIONS:
+        for port in (None, fence.MYSQL_PORT):
+            observer(t, g, o, d, port)
+    o.stop()
+    o.blame(o.judge(g.active()))
+
+
+@test("http-cut", full=True, order=45)
+def http_cut(t):
+    """The sidecar's HTTP port carries nothing that a lease needs."""
+    g = t.ready()
+    o = t.oracle(g)
+    active = g.active()
+    for d in ("both",) + fence.DIRECTIONS:
+        cuts = fence.Cuts(t)
+        fence.quiet(t, g, o, "port 8080 (%s)" % d, lambda: cuts.site(
+            g, active, d, [], fence.HTTP_PORT), cuts.heal, 2 * fence.LEASE)
+    o.stop()
+    o.blame(o.judge(active))
+
+
+@test("no-proof", order=46)
+def no_proof(t):
+    """The primary is silent, and its only other voter, too: the promise is
+    missing, so nobody is promoted; the voter's return is the proof."""
+    g = t.ready()
+    old = g.active()
+    other = g.other(old)
+    o = t.oracle(g)
+    tail = op.Tail(g.fg)
+    cuts = fence.Cuts(t)
+    voter = fence.Cuts(t)
+    # Both at once: a voter that is missed is replaced within a second.
+    voter.site(g, other, "both", [], fence.LINK_PORT)
+    cuts.site(g, old, "both", fence.far_nodes(g, old))
+    how = wait("NoProof, or a promotion", 30, lambda: (
+        g.blocked("NoProof") and "NoProof") or (
+        g.active() == other and "promoted"), g.short)
+    if how == "promoted":
+        raise Failure("promoted without the voter's promise: %s" % (
+            tail.seen[-5:],))
+    wait("Event PromotionBlocked", 20, lambda: g.events("PromotionBlocked"))
+    holds("nobody is promoted", fence.LEASE + 3,
+          lambda: g.active() != other and g.read_only(other))
+    t0 = time.monotonic()
+    voter.heal()
+    new = fence.promoted(g, old)
+    o.wait_acked(30)
+    t.fact("promoted %.1f s after the voter's return"
+           % (time.monotonic() - t0))
+    cuts.heal()
+    f = fence.judged(t, g, o, old, new)
+    t.fact(fence.described(f))

@@ -1,0 +1,170 @@
+"""The group changes while it is written to: leaseTimeout, sites, the Lease object,
+the group itself; and three sites, of which two are lost."""
+import api
+import bloodraven as op
+import fence
+import lab
+from api import Failure, wait
+from runner import test
+
+
+@test("lease-timeout", order=52)
+def lease_timeout(t):
+    """leaseTimeout changed on a live group, up and down: a successor epoch for
+    the same process each time, no write stopped."""
+    g = t.ready()
+    o = t.oracle(g)
+    active = g.active()
+    start = g.epoch()
+    for lease, check in (("20s", "5s"), ("3s", "1s")):
+        since, epoch = lab.boot_ns(), g.epoch()
+        g.patch(sidecar={"leaseTimeout": lease, "peerCheckInterval": check})
+        wait("an epoch with leaseTimeout " + lease, 30,
+             lambda: g.epoch() > epoch, g.short)
+        fence.not_promoted(g, active, 4)
+        gap = o.calm(since)
+        t.ok("leaseTimeout %s: epoch %d to %d, longest gap %.2f s" % (
+            lease, epoch, g.epoch(), gap))
+    # What is in force is the new one: cut off, it is over within that.
+    cuts = fence.Cuts(t)
+    o.stop()
+    o.blame(o.judge(active))
+    _, _, f = fence.survives(t, g, lambda: cuts.site(
+        g, active, "both", fence.far_nodes(g, active)), cuts.heal)
+    t.fact("epochs from %d; %s" % (start, fence.described(f)))
+
+
+@test("lease-object", order=53)
+def lease_object(t):
+    """The operators' Lease deleted, twice: the leader makes it again, nobody is
+    fenced, and epochs do not go backwards."""
+    g = t.ready()
+    o = t.oracle(g)
+    active = g.active()
+    for _ in range(2):
+        since, epoch = lab.boot_ns(), g.epoch()
+        api.delete("leases", op.NS, op.LEASE)
+        wait("the Lease is there again", 60, op.leader, op.state)
+        fence.not_promoted(g, active, 2 * fence.LEASE)
+        gap = o.calm(since)
+        if g.epoch() < epoch:
+            raise Failure("epoch %d after %d" % (g.epoch(), epoch))
+        t.log("longest gap %.2f s" % gap)
+    o.stop()
+    o.blame(o.judge(active))
+    epoch = g.epoch()
+    t.hold(g, active)
+    g.kill9(active)
+    fence.promoted(g, active)
+    if g.epoch() <= epoch:
+        raise Failure("promoted with epoch %d after %d" % (g.epoch(), epoch))
+
+
+def keep_volumes(g):
+    """The claims stay when the group goes, as with a person who means it."""
+    for s in g.sites:
+        api.merge("persistentvolumeclaims", g.ns, g.claim(s),
+                  {"metadata": {"ownerReferences": None}})
+
+
+@test("recreated", order=54)
+def recreated(t):
+    """Deleted and made again on its old volumes: the record is empty, the
+    voters remember. No epoch is used twice, no promise refuses for ever."""
+    g = t.ready()
+    old = g.active()
+    o = t.oracle(g)
+    t.hold(g, old)
+    g.kill9(old)
+    fence.promoted(g, old)
+    g.release(old)
+    api.delete("pods", g.ns, g.pod(old)["metadata"]["name"], 1)
+    fence.whole(g)
+    o.stop()
+    epoch = g.epoch()
+    rows = int(g.sql(g.active(), "SELECT COUNT(*) FROM oracle.writes"))
+    keep_volumes(g)
+    api.delete("mysqlfailovergroups", g.ns, g.name)
+    wait("the group is gone", 60, lambda: api.get(
+        "mysqlfailovergroups", g.ns, g.name, missing=True) is None)
+    wait("its Pods are gone", 120, lambda: not [
+        p for s in g.sites for p in g.pods(s)])
+    api.create("mysqlfailovergroups", g.ns, g.manifest())
+    fence.whole(g, 180)
+    if g.epoch() <= epoch:
+        raise Failure("epoch %d, %d was used before" % (g.epoch(), epoch))
+    now = int(g.sql(g.active(), "SELECT COUNT(*) FROM oracle.writes"))
+    if now < rows:
+        raise Failure("%d rows of %d" % (now, rows))
+    t.ok("made again: epoch %d after %d, %d rows" % (g.epoch(), epoch, now))
+    cuts = fence.Cuts(t)
+    old = g.active()
+    _, _, f = fence.survives(t, g, lambda: cuts.site(
+        g, old, "both", fence.far_nodes(g, old)), cuts.heal)
+    t.fact("and cut off: " + fence.described(f))
+
+
+@test("sites-changed", order=55)
+def sites_changed(t):
+    """A site joins and leaves under load: its sidecar becomes a voter, and stops
+    being one."""
+    g = t.ready()
+    o = t.oracle(g)
+    active = g.active()
+    since = lab.boot_ns()
+    two = list(g.sites)
+    g.sites = two + ["c"]
+    g.patch(sites=[g.site_spec(s) for s in g.sites])
+    fence.whole(g, 240)
+    fence.not_promoted(g, active, 2 * fence.LEASE)
+    t.ok("a site joined, longest gap %.2f s" % o.calm(since))
+    since = lab.boot_ns()
+    g.sites = two
+    g.patch(sites=[g.site_spec(s) for s in g.sites])
+    wait("the site is gone", 120, lambda: not g.pods("c"))
+    fence.not_promoted(g, active, 2 * fence.LEASE)
+    fence.whole(g, 60)
+    t.ok("and left, longest gap %.2f s" % o.calm(since))
+    o.stop()
+    o.blame(o.judge(active))
+
+
+@test("three-sites", order=56)
+def three_sites(t):
+    """Two peers down: writes go on. The primary and one peer dead: the third is
+    promoted."""
+    g = t.ready(sites=("a", "b", "c"))
+    fence.whole(g)
+    active = g.active()
+    one, two = g.others(active)
+    o = t.oracle(g)
+    since = lab.boot_ns()
+    cuts = fence.Cuts(t)
+    for s in (one, two):
+        cuts.site(g, s, "both")
+    fence.not_promoted(g, active, 3 * fence.LEASE)
+    t.ok("two peers down, longest gap %.2f s" % o.calm(since))
+    cuts.heal()
+    fence.whole(g)
+    o.calm(since)
+    o.stop()
+    o.blame(o.judge(active))
+    o = t.oracle(g)
+    t.finally_(g.release, one)
+    for name in (fence.GUARD, fence.SIDECAR):
+        t.finally_(g.release, one, name)
+        g.hold(one, name=name)
+    g.kill9(one)
+    g.kill9(one, fence.SIDECAR)
+    cuts.site(g, active, "both", fence.far_nodes(g, active))
+    new = fence.promoted(g, active, 60)
+    if new != two:
+        raise Failure("%s was promoted" % new)
+    o.wait_acked(30)
+    cuts.heal()
+    for name in (fence.GUARD, fence.SIDECAR):
+        g.release(one, name)
+    api.delete("pods", g.ns, g.pod(one)["metadata"]["name"], 1)
+    f = fence.judged(t, g, o, active, new)
+    fence.whole(g)
+    t.ok("primary and one peer lost: " + fence.described(f))

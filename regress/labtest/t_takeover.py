@@ -1,0 +1,93 @@
+"""Two operators: the one that does not lead is warm."""
+import bloodraven as op
+import fence
+import lab
+import takeover
+from api import Failure, holds, wait
+from failover import up_again
+from runner import test
+
+
+@test("takeover", alone=True, order=77)
+def operators(t):
+    """A clean handover, a crash, and a leader that is cut off from the API
+    server: no write stops, and the new one acts."""
+    g = t.ready()
+    o = t.oracle(g)
+    active = g.active()
+    for name, fault in (("clean", takeover.clean), ("crash", takeover.crash)):
+        since = lab.boot_ns()
+        s = takeover.seconds(fault)
+        fence.not_promoted(g, active, fence.LEASE)
+        t.ok("%s: the other operator leads after %.2f s, longest gap %.2f s"
+             % (name, s, o.calm(since)))
+        op.wait_settled(90)
+    since = lab.boot_ns()
+    old = op.wait_leader()
+    cuts = fence.Cuts(t)
+    cuts.pod(op.NS, old["metadata"]["name"], "both", ["control"])
+    wait("the other operator leads", 40, lambda: (op.leader() or old)[
+        "metadata"]["uid"] != old["metadata"]["uid"], op.state)
+    fence.not_promoted(g, active, fence.LEASE)
+    t.ok("leader cut off from the API server, longest gap %.2f s"
+         % o.calm(since))
+    o.stop()
+    o.blame(o.judge(active))
+    # The old one still reaches every site; it must do nothing there.
+    t.hold(g, active)
+    o = t.oracle(g)
+    epoch = g.epoch()
+    g.kill9(active)
+    new = fence.promoted(g, active)
+    o.wait_acked(30)
+    holds("the new site stays", 2 * fence.LEASE, lambda: g.active() == new)
+    if g.epoch() > epoch + 2:
+        raise Failure("%d epochs for one failover" % (g.epoch() - epoch))
+    cuts.heal()
+    up_again(g, active)
+    f = fence.judged(t, g, o, active, new)
+    op.wait_settled(120)
+    t.ok("and failed over meanwhile: " + fence.described(f))
+
+
+@test("takeover-with-primary", alone=True, order=78)
+def with_primary(t):
+    """The leader and the primary die at one moment; the kubelet's word is
+    there for the other operator."""
+    g = t.ready()
+    old = g.active()
+    o = t.oracle(g)
+    t.hold(g, old, create=True)
+    takeover.with_primary(g, old)
+    new = fence.promoted(g, old, 60)
+    o.wait_acked(30)
+    up_again(g, old)
+    f = fence.judged(t, g, o, old, new)
+    op.wait_settled(120)
+    t.fact(fence.described(f))
+
+
+@test("takeover-in-partition", alone=True, order=79)
+def in_partition(t):
+    """The leader is cut off together with the primary's node: the other operator
+    leads when the Lease has run out, and waits for the write lease then."""
+    g = t.group(prefer="b")
+    g.wait_ready()
+    node = g.node("b")
+    op.place(node, lab.NODES[-1])
+    t.finally_(op.place, lab.NODES[0], lab.NODES[-1])
+    op.lead_at(node)
+    fence.whole(g)
+    o = t.oracle(g)
+    t.finally_(lambda: lab.fault("heal", node, check=False))
+    lab.fault("partition", node)
+    new = fence.promoted(g, "b", 90)
+    o.wait_acked(30)
+    holds("the old site's clients go on trying", 3,
+          lambda: g.active() == new)
+    lab.fault("heal", node)
+    f = fence.judged(t, g, o, "b", new)
+    t.fact(fence.described(f))
+    op.place(lab.NODES[0], lab.NODES[-1])
+    op.wait_settled(120)
+    op.wait_leader()
