@@ -797,6 +797,56 @@ def test_lease():
 
 
 @test
+def test_takeover():
+    """With the defaults: 2 s after a clean release, 6 s after a crash. The
+    standby sees all meanwhile, the record too, and writes nothing."""
+    env = {"LEASE_MS": 5000, "RENEW_MS": 3500, "RETRY_MS": 500}
+    a = leader(**env)
+    b = drive(IDENTITY=fresh("op"), **env)
+    b.expect("SYNCED", synced=True)
+    g = make(fresh("g"))
+    uid = g["metadata"]["uid"]
+    b.expect("GROUP_CONF", group=uid)
+    a.expect("GROUP_CONF", group=uid)
+    a.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 1))
+    assert a.expect("ACK", seq=1)["ok"]
+    assert b.expect("RECORD", group=uid, version=1)["active"] == "iad"
+    # Whatever a standby is told, as if it led.
+    tell_status(b, g, "pdx", rev=3)
+    b.send("EVENT", group=uid, warning=True, reason="R", message="m")
+    b.send("ANNOTATION_DEL", group=uid, key=ANN + "assert-dead", value="v")
+    b.send("GROUP_RELEASE", group=uid)
+    settle(b)
+    assert b.stats()["writes"] == 0, b.stats()
+    t0 = time.monotonic()
+    a.send("LEASE_RELEASE", seq=1)
+    b.expect("LEASE", 5, held=True)
+    clean = time.monotonic() - t0
+    a.close()
+    d = drive(IDENTITY=fresh("op"), **env)
+    d.expect("SYNCED", synced=True)
+    settle(d)
+    at = b.mark()
+    b.expect("LEASE", since=at, held=True)
+    b.kill()
+    t0 = time.monotonic()
+    d.expect("LEASE", 8, held=True)
+    crash = time.monotonic() - t0
+    eprint(f"    clean {clean:.3f} s, crash {crash:.3f} s")
+    assert clean < 2 and crash < 6, (clean, crash)
+    # Cut off, it ends by itself when the time is over, not later.
+    c.cut(True)
+    try:
+        lost = d.expect("LEASE", 10, since=d.mark() - 1, held=False)
+    finally:
+        c.cut(False)
+    last = d.last("LEASE", held=True)
+    assert lost["at_ns"] - last["deadline_ns"] < 5 * 10**8, (lost, last)
+    d.expect("LEASE", 20, since=d.mark() - 1, held=True)
+    stop(d)
+
+
+@test
 def test_lease_deleted():
     """The leader hangs, somebody deletes the Lease: a successor leads when
     the leader has surely no time left, whether it knew it or not."""
