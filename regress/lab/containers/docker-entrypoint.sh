@@ -34,11 +34,13 @@ file_env() {
 }
 
 # Asking mysqld itself takes half a second, on the way of every restart: only
-# when an option or a file may have moved something.
+# when an option or a file may have moved something. The guard names the usual
+# socket, so that no configuration moves it.
 moved() {
 	local a
 	for a; do
 		case ${a//_/-} in
+		--socket=/var/run/mysqld/mysqld.sock)	;;
 		--datadir*|--socket*|--defaults*|--no-defaults)	return 0 ;;
 		esac
 	done

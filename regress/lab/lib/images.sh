@@ -110,6 +110,9 @@ make_mysql() {
 	cp "$LAB_DIR/containers/my.cnf" "$r/etc/my.cnf"
 	cp "$LAB_DIR/containers/docker-entrypoint.sh" "$r/usr/local/bin/"
 	chmod 755 "$r/usr/local/bin/docker-entrypoint.sh"
+	# A package's script would have made it a link.
+	mkdir -p "$r/var"
+	ln -s /run "$r/var/run"
 	# The names that the official image has.
 	ln -s mysql "$r/usr/share/mysql-9.7"
 	ln -s ../lib/mysql "$r/usr/lib64/mysql"
