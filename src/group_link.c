@@ -35,10 +35,13 @@
 
 #include "group_int.h"
 
-#define PROVE_MS 5000 /* then a stranger is let go */
-#define TICK_MS  250
+#define PROVE_MS     5000 /* then a stranger is let go */
+#define TICK_MS      250
+/* The channel to guard-link holds a few hundred frames. */
+#define BEATS_MAX    96
+#define BEATS_GAP_MS 20
 /* We ourselves did not run: what came meanwhile is not read yet. */
-#define STALL_MS 1000
+#define STALL_MS     1000
 
 static int
 glink_cmp(const struct glink *a, const struct glink *b)
@@ -357,49 +360,65 @@ groups_link_rx(struct groups *gs, const struct m_link_rx *m)
 
 /* ---------------------------------------------------------------- the beat - */
 
-static void
+static bool
 beat(struct glink *l, int64_t now)
 {
 	const struct group *g = l->group;
 
-	if (!l->wire.heard)
-		return;
-	if (now - l->beat_ms >= BR_LINK_BEAT_MS(g->conf.check_ms) ||
-	    l->said_leader != groups_leading(g->all) ||
-	    l->said_active != g->view.effective)
-		say_operator(l);
+	if (!l->wire.heard ||
+	    (now - l->beat_ms < BR_LINK_BEAT_MS(g->conf.check_ms) &&
+		l->said_leader == groups_leading(g->all) &&
+		l->said_active == g->view.effective))
+		return false;
+	say_operator(l);
+	return true;
+}
+
+/* NULL: it may stay. */
+static const char *
+silent(const struct glink *l, int64_t now)
+{
+	int64_t quiet = now - l->heard_ms;
+
+	if (l->trusted && quiet > BR_LINK_DEAD_MS(l->group->conf.check_ms))
+		return "silent";
+	if (!l->trusted && quiet > PROVE_MS)
+		return "did not prove itself";
+	return NULL;
 }
 
 static void
-tick(struct groups *gs, int64_t now)
+arm(struct groups *gs, int64_t ms)
 {
-	bool stalled = now - gs->tick_ms > STALL_MS;
-	struct glink *l, *next;
-	int64_t quiet;
+	struct timeval tv = { 0, ms * 1000 };
 
-	gs->tick_ms = now;
-	RB_FOREACH_SAFE (l, glink_tree, &gs->links, next) {
-		quiet = now - l->heard_ms;
-		if (!stalled && l->trusted &&
-		    quiet > BR_LINK_DEAD_MS(l->group->conf.check_ms))
-			glink_close(l, "silent");
-		else if (!stalled && !l->trusted && quiet > PROVE_MS)
-			refuse(l, "did not prove itself");
-		else
-			beat(l, now);
-	}
+	evtimer_add(gs->link_timer, &tv);
 }
 
 static void
 tick_cb(evutil_socket_t fd, short what, void *arg)
 {
-	tick(arg, mono_ms());
+	struct groups *gs = arg;
+	struct glink *l, *next;
+	int64_t now = mono_ms();
+	bool stalled = now - gs->tick_ms > STALL_MS;
+	unsigned n = 0;
+
+	gs->tick_ms = now;
+	RB_FOREACH_SAFE (l, glink_tree, &gs->links, next) {
+		const char *why = stalled ? NULL : silent(l, now);
+
+		if (why != NULL)
+			glink_close(l, why);
+		else if (n < BEATS_MAX && beat(l, now))
+			n++;
+	}
+	arm(gs, n < BEATS_MAX ? TICK_MS : BEATS_GAP_MS);
 }
 
 void
 glinks_start(struct groups *gs)
 {
-	struct timeval tv = { 0, TICK_MS * 1000 };
 	uint64_t r[2];
 
 	if (getrandom(r, sizeof(r), 0) != sizeof(r))
@@ -408,19 +427,16 @@ glinks_start(struct groups *gs)
 	    (unsigned long long)r[0], (unsigned long long)r[1]);
 	RB_INIT(&gs->links);
 	gs->tick_ms = mono_ms();
-	gs->link_timer =
-	    event_new(parent_base(gs->parent), -1, EV_PERSIST, tick_cb, gs);
-	if (gs->link_timer == NULL || event_add(gs->link_timer, &tv) == -1)
+	gs->link_timer = evtimer_new(parent_base(gs->parent), tick_cb, gs);
+	if (gs->link_timer == NULL)
 		fatal("link timer");
+	arm(gs, TICK_MS);
 }
 
 void
 glinks_beat(struct groups *gs)
 {
-	struct glink *l, *next;
-
-	RB_FOREACH_SAFE (l, glink_tree, &gs->links, next)
-		beat(l, mono_ms());
+	arm(gs, 0);
 }
 
 /* ------------------------------------------------------------ whom to link - */

@@ -679,6 +679,30 @@ test_deadline(void **state)
 	    0);
 }
 
+/* A beat says who leads; a link on which nothing comes is not up. */
+static void
+test_beat(void **state)
+{
+	struct glink *l;
+
+	link_site(IAD);
+	l = RB_ROOT(&gs->links);
+	l->beat_ms -= 5000;
+	while (side[IAD].n[W_OPERATOR] < 2)
+		event_base_loop(base, EVLOOP_ONCE);
+	tell_lease(false);
+	while (side[IAD].n[W_OPERATOR] < 3)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_false(side[IAD].last.w_operator.leader);
+	assert_true(group()->fs.site[IAD].link_up);
+	l->heard_ms -= 5000;
+	while (closed == 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_string_equal(reason, "silent");
+	assert_false(group()->fs.site[IAD].link_up);
+	assert_true(RB_EMPTY(&gs->links));
+}
+
 static void
 promise(int i, uint64_t id, int64_t age)
 {
@@ -733,6 +757,7 @@ main(void)
 		T(test_revoke),
 		T(test_renewal),
 		T(test_deadline),
+		T(test_beat),
 		T(test_promise),
 		T(test_terms),
 	};
