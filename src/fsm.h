@@ -76,12 +76,13 @@
 #define FSM_CLONE_BACKOFF_MAX_MS 600000
 #define FSM_CLOCK_TOL_MS         300000 /* record from the future */
 /* The lease (fsm_lease.c). */
-#define FSM_LINK_RETRY_MS        500  /* offer, revoke, ask again */
-#define FSM_OFFER_AGAIN_MS       5000 /* addresses may have changed */
-#define FSM_LEASE_WAIT_MS        5000 /* then NoLease is reported */
-#define FSM_SUCC_MS              2000 /* a new voter stays for so long */
-#define FSM_SUCC_GAP_MS          3000 /* successors are so far apart */
-#define FSM_SEEN_YES_MS          500  /* beside two check intervals */
+#define FSM_LINK_RETRY_MS        500   /* offer, revoke, ask again */
+#define FSM_OFFER_AGAIN_MS       5000  /* addresses may have changed */
+#define FSM_LEASE_WAIT_MS        5000  /* then NoLease is reported */
+#define FSM_SUCC_MS              2000  /* a new voter stays for so long */
+#define FSM_SUCC_GAP_MS          3000  /* successors are so far apart */
+#define FSM_SEEN_YES_MS          500   /* beside two check intervals */
+#define FSM_MUTE_MS              60000 /* a voter the guard can't reach */
 /* No guard or voter of ours speaks of such an epoch. */
 #define FSM_EPOCH_MAX            (1ULL << 62)
 
@@ -464,6 +465,7 @@ struct fsm_site {
 	int64_t guard_ms;   /* when the guard was among them */
 	bool link_up;
 	int64_t voter_ms; /* heard without a gap since; 0: silent */
+	int64_t mute_ms;  /* the active guard did not reach it then */
 	int64_t revoke_next_ms;
 	int64_t promise_next_ms;
 };
@@ -520,10 +522,10 @@ struct fsm_state {
 	bool boot;        /* fresh bootstrap in progress */
 	bool dns_ok;
 	/* lease of the active process */
-	uint64_t offered; /* newest epoch that was offered */
+	uint64_t offered; /* newest epoch that was offered, and since */
+	int64_t offered_ms;
 	int64_t offer_next_ms;
 	int64_t lease_wait_ms; /* since when a grant waits for it; 0 */
-	int64_t terms_off_ms;  /* the newest terms need a successor since */
 	int64_t succ_next_ms;
 	/* requests */
 	bool assert_set;

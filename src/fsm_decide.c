@@ -348,6 +348,44 @@ data_intact(const struct fsm_state *s, uint8_t a)
 		fsm_rel_bit(s, s->rel.has_seen, a));
 }
 
+/* Its sidecar has been away for longer than a restart of it takes. */
+static bool
+no_guard(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a)
+{
+	int64_t since = s->site[a].guard_ms;
+
+	if (!fsm_guarded(c, s, a) || fsm_guard_ok(c, s, a))
+		return false;
+	if (since < s->lease_since_ms)
+		since = s->lease_since_ms;
+	return s->now_ms - since >=
+	    c->failure_threshold * c->poll_ms + FSM_LEASE_WAIT_MS;
+}
+
+/*
+ * The active site can't be given a lease. Another one that can, and lacks
+ * nothing, takes its place.
+ */
+static bool
+replace(const struct fsm_conf *c, const struct fsm_state *s,
+    struct fsm_decision *d, uint8_t a)
+{
+	uint8_t j, best = FSM_NONE;
+
+	for (j = 0; j < c->nsites; j++)
+		if (j != a && ahead_of(c, s, j, a) && fsm_answers(s, j) &&
+		    fsm_guard_ok(c, s, j) &&
+		    (best == FSM_NONE || fsm_rank(c, j) < fsm_rank(c, best)))
+			best = j;
+	if (best == FSM_NONE)
+		return false;
+	if (!FSM_GUARD(G_COOLDOWN, !fsm_cooldown(c, s)))
+		fsm_verdict(d, V_COOLDOWN, best);
+	else
+		fsm_choose(c, s, d, V_PROMOTE, best);
+	return true;
+}
+
 static void
 decide_regrant(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_decision *d, uint8_t a)
@@ -396,7 +434,8 @@ decide_regrant(const struct fsm_conf *c, const struct fsm_state *s,
 			fsm_choose(c, s, d, V_PROMOTE, best);
 		return;
 	}
-	fsm_choose(c, s, d, V_REGRANT, a);
+	if (!no_guard(c, s, a) || !replace(c, s, d, a))
+		fsm_choose(c, s, d, V_REGRANT, a);
 }
 
 static void

@@ -140,6 +140,12 @@ bool fsm_lease_terms(const struct fsm_conf *, const struct fsm_state *, uint8_t,
     struct fsm_epoch *);
 bool fsm_lease_usable(const struct fsm_conf *, const struct fsm_state *, int);
 bool fsm_lease_successor(const struct fsm_ctx *);
+bool fsm_same_guard(const struct lease_terms *, const struct fsm_guard *);
+bool fsm_lease_renewed(const struct fsm_conf *, const struct fsm_state *,
+    uint8_t, const struct fsm_epoch *, int64_t);
+void fsm_lease_mute(struct fsm_ctx *);
+
+/* fsm_over.c */
 enum fsm_proof fsm_lease_proof(const struct fsm_state *, unsigned);
 int64_t fsm_lease_wake(const struct fsm_state *);
 void fsm_lease_look(struct fsm_ctx *);

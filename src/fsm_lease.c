@@ -15,9 +15,8 @@
  */
 
 /*
- * The write lease of the active process: its terms, who votes, what proves
- * that it is over, and the messages to guards and voters. The arithmetic is
- * lease_auth's (lease.h).
+ * The write lease of the active process: which guard can be given it, its
+ * terms, who votes, and when other terms are needed.
  */
 
 #include <string.h>
@@ -96,8 +95,8 @@ fsm_guard_ok(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	    FSM_GUARD(G_GUARD_MATCH, matches(&s->site[i]));
 }
 
-static bool
-same_guard(const struct lease_terms *t, const struct fsm_guard *g)
+bool
+fsm_same_guard(const struct lease_terms *t, const struct fsm_guard *g)
 {
 	return t->guard != 0 && g->guard == t->guard &&
 	    g->incarnation == t->incarnation;
@@ -107,7 +106,7 @@ same_guard(const struct lease_terms *t, const struct fsm_guard *g)
 bool
 fsm_lease_held(const struct fsm_state *s, uint8_t i, const struct fsm_epoch *e)
 {
-	return same_guard(&e->terms, &s->site[i].g) &&
+	return fsm_same_guard(&e->terms, &s->site[i].g) &&
 	    s->site[i].g.held == e->epoch;
 }
 
@@ -124,7 +123,7 @@ fsm_stray_lease(const struct fsm_state *s, uint8_t i)
 	if (t->g_ms == 0 || t->g.held <= s->rec.epoch || t->quelled)
 		return false;
 	if (i == s->rec.active && k != -1 &&
-	    same_guard(&s->rec.unended[k].terms, &t->g))
+	    fsm_same_guard(&s->rec.unended[k].terms, &t->g))
 		return false; /* a successor ends it without a fence */
 	return !t->ever || !t->p.read_only || !fsm_flags_current(s, i) ||
 	    t->p.sent_ms <= t->g_ms;
@@ -145,9 +144,17 @@ twice(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 }
 
 static bool
+muted(const struct fsm_state *s, uint8_t i)
+{
+	return s->site[i].mute_ms != 0 &&
+	    s->now_ms - s->site[i].mute_ms < FSM_MUTE_MS;
+}
+
+static bool
 may_vote(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
-	return fsm_core(c, i) && s->site[i].g.memory > LEASE_OPERATOR &&
+	return fsm_core(c, i) && !muted(s, i) &&
+	    s->site[i].g.memory > LEASE_OPERATOR &&
 	    FSM_GUARD(G_VOTERS_FRESH, fsm_fresh(c, s, i)) &&
 	    FSM_GUARD(G_VOTER_ONCE, !twice(c, s, i));
 }
@@ -229,7 +236,7 @@ votes(const struct fsm_conf *c, const struct fsm_state *s,
 		return false;
 	t = &s->site[j];
 	return t->g.memory == e->terms.voter[m] && fsm_fresh(c, s, j) &&
-	    t->g.promised < e->epoch;
+	    t->g.promised < e->epoch && !muted(s, j);
 }
 
 /* The guard of that epoch can still get its lease. */
@@ -240,7 +247,7 @@ fsm_lease_usable(const struct fsm_conf *c, const struct fsm_state *s, int k)
 	const struct fsm_guard *g = &s->site[e->site].g;
 	unsigned m, n = 0;
 
-	if (!same_guard(&e->terms, g) || g->revoked >= e->epoch ||
+	if (!fsm_same_guard(&e->terms, g) || g->revoked >= e->epoch ||
 	    s->auth[k].revoked)
 		return false;
 	for (m = 0; m < e->terms.n; m++)
@@ -291,191 +298,62 @@ fsm_lease_successor(const struct fsm_ctx *x)
 	    !fsm_is_newest(s, a) || !fsm_guard_ok(x->c, s, a))
 		return false;
 	t = &s->site[a];
-	return same_guard(&s->rec.unended[k].terms, &t->g) && t->g.held != 0 &&
-	    !t->g.hung && !t->p.read_only && terms_off(x->c, s, k);
+	return fsm_same_guard(&s->rec.unended[k].terms, &t->g) &&
+	    t->g.held != 0 && !t->g.hung && !t->p.read_only &&
+	    terms_off(x->c, s, k);
 }
 
-/* ------------------------------------------------------------- proofs ---- */
+/* ------------------------------------------------- who can be reached ---- */
 
-/* The largest L and F of all unended epochs. */
-static void
-longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
+/* Site j has renewed an epoch of that process within ms. */
+bool
+fsm_lease_renewed(const struct fsm_conf *c, const struct fsm_state *s,
+    uint8_t j, const struct fsm_epoch *e, int64_t ms)
 {
-	const struct lease_terms *t;
+	const struct fsm_site *t = &s->site[j];
+	const struct lease_terms *u;
 	unsigned k;
 
-	*lease = *fence = 0;
+	if (!fsm_fresh(c, s, j) || t->g.yes_age_ms < 0 ||
+	    t->g.yes_age_ms + (s->now_ms - t->g_ms) > ms)
+		return false;
 	for (k = 0; k < s->rec.n; k++) {
-		t = &s->rec.unended[k].terms;
-		if (t->guard == 0)
-			continue;
-		if (t->lease_ms > *lease)
-			*lease = t->lease_ms;
-		if (t->fence_ms > *fence)
-			*fence = t->fence_ms;
+		u = &s->rec.unended[k].terms;
+		if (u->epoch == t->g.yes_epoch && u->guard == e->terms.guard &&
+		    u->incarnation == e->terms.incarnation)
+			return true;
 	}
+	return false;
 }
 
 /*
- * No grant can have made the process writable after its lease was lost: its
- * guard has seen the last one, and has fenced.
+ * Voters that we hear, but that the active guard does not reach, though it
+ * reaches us: an epoch with them may not have its quorum. They are left out
+ * for a while.
  */
-static bool
-no_grant_ahead(const struct fsm_state *s, const struct fsm_epoch *e)
-{
-	uint32_t lease, fence;
-
-	longest(s, &lease, &fence);
-	return FSM_GUARD(G_LEASE_GRANTS,
-	    s->lease_held &&
-		s->now_ms >= lease_auth_late_ms(
-				 fsm_grants_end(s, e->site), lease, fence));
-}
-
-static enum fsm_proof
-guard_word(const struct fsm_state *s, const struct fsm_epoch *e)
-{
-	const struct fsm_guard *g = &s->site[e->site].g;
-	const struct lease_terms *t = &e->terms;
-
-	if (g->guard == 0)
-		return P_NONE;
-	if (FSM_GUARD(G_GUARD_WORD, g->guard == t->guard)) {
-		if (g->ended >= t->incarnation)
-			return P_GUARD;
-		if (g->incarnation == t->incarnation &&
-		    g->revoked >= e->epoch && g->read_only && !g->hung &&
-		    no_grant_ahead(s, e))
-			return P_GUARD_FENCED;
-	}
-	if (g->held > e->epoch && FSM_GUARD(G_SUPERSEDED, same_guard(t, g)))
-		return P_SUPERSEDED;
-	return P_NONE;
-}
-
-/* What guard and lease say about unended epoch k. */
-enum fsm_proof
-fsm_lease_proof(const struct fsm_state *s, unsigned k)
-{
-	const struct fsm_epoch *e = &s->rec.unended[k];
-	enum fsm_proof p = P_NONE;
-	uint32_t lease, fence;
-
-	if (e->terms.guard == 0)
-		return P_NONE;
-	if (e->site < SITES_MAX)
-		p = guard_word(s, e);
-	if (p != P_NONE)
-		return p;
-	longest(s, &lease, &fence);
-	if (s->now_ms <
-	    lease_auth_over_ms(&s->auth[k], &e->terms, lease, fence))
-		return P_NONE;
-	return no_grant_ahead(s, e) ? P_LEASE : P_NONE;
-}
-
-/* When the next lease that is being revoked is over; LEASE_FOREVER. */
-int64_t
-fsm_lease_wake(const struct fsm_state *s)
-{
-	int64_t at, late, first = LEASE_FOREVER;
-	uint32_t lease, fence;
-	unsigned k;
-
-	longest(s, &lease, &fence);
-	for (k = 0; k < s->rec.n; k++) {
-		if (s->ended[k] != P_NONE || !s->auth[k].revoked)
-			continue;
-		at = lease_auth_over_ms(
-		    &s->auth[k], &s->rec.unended[k].terms, lease, fence);
-		late = lease_auth_late_ms(
-		    fsm_grants_end(s, s->rec.unended[k].site), lease, fence);
-		if (at < late)
-			at = late;
-		if (at > s->now_ms && at < first)
-			first = at;
-	}
-	return first;
-}
-
-/* What has been proven stays proven, and who falls silent is noticed. */
 void
-fsm_lease_look(struct fsm_ctx *x)
-{
-	struct fsm_state *s = x->s;
-	enum fsm_proof p;
-	unsigned k;
-	uint8_t i;
-
-	for (i = 0; i < x->c->nsites; i++)
-		if (!fsm_fresh(x->c, s, i))
-			s->site[i].voter_ms = 0;
-	for (k = 0; k < s->rec.n; k++)
-		if (s->ended[k] == P_NONE &&
-		    (p = fsm_lease_proof(s, k)) != P_NONE)
-			fsm_end_epoch(x, k, p);
-}
-
-/* ----------------------------------------------------- what was said ----- */
-
-/* A new term: what the leader itself said is another's from here on. */
-void
-fsm_lease_term(struct fsm_state *s)
-{
-	unsigned k;
-
-	for (k = 0; k < UNENDED_MAX; k++)
-		lease_auth_init(&s->auth[k]);
-	s->offered = 0;
-	s->lease_wait_ms = 0;
-}
-
-/* A guard asks whether its epoch goes on. */
-void
-fsm_lease_ask(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
+fsm_lease_mute(struct fsm_ctx *x)
 {
 	struct fsm_state *s = x->s;
 	const struct fsm_epoch *e;
-	struct fsm_act *a;
-	int k, n = fsm_newest(s);
+	int64_t most = 2 * (int64_t)x->c->check_ms + FSM_SEEN_YES_MS;
+	int k = fsm_newest(s);
+	unsigned m;
+	uint8_t j;
 
-	for (k = 0; k < s->rec.n; k++)
-		if (s->rec.unended[k].epoch == ev->u.ask.epoch)
-			break;
-	if (k == s->rec.n || !s->rec_known || !s->lease_held)
+	if (most > 2 * (int64_t)x->c->lease_ms / 3)
+		most = 2 * (int64_t)x->c->lease_ms / 3;
+	if (k == -1 || s->rec.unended[k].terms.guard == 0 ||
+	    s->offered != s->rec.epoch || x->now - s->offered_ms < most ||
+	    s->auth[k].yes_ms < x->now - most)
 		return;
 	e = &s->rec.unended[k];
-	if (!FSM_GUARD(G_YES_ACTIVE,
-		n != -1 && s->rec.active == i && e->site == i &&
-		    e->terms.guard == s->rec.unended[n].terms.guard &&
-		    e->terms.incarnation ==
-			s->rec.unended[n].terms.incarnation) ||
-	    !FSM_GUARD(G_YES_ENDED, s->ended[k] == P_NONE))
-		return;
-	if (!lease_auth_ask(&s->auth[k], &e->terms, ev->u.ask.guard,
-		ev->u.ask.incarnation, s->lease_deadline_ms, x->now) ||
-	    (a = fsm_emit(x, A_RENEW, i)) == NULL)
-		return;
-	a->epoch = e->epoch;
-	a->nonce = ev->u.ask.nonce;
-}
-
-/* A sidecar promised; its own memory is all that it speaks for. */
-void
-fsm_lease_promise(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
-{
-	struct fsm_state *s = x->s;
-	const struct fsm_epoch *e;
-	unsigned k;
-	int m;
-
-	for (k = 0; k < s->rec.n; k++) {
-		e = &s->rec.unended[k];
-		m = lease_voter_of(&e->terms, ev->u.promise.voter);
-		if (m == -1 || ev->u.promise.epoch < e->epoch ||
-		    !FSM_GUARD(G_PROMISE_SITE, e->voter_site[m] == i))
+	for (m = 0; m < e->terms.n; m++) {
+		j = e->voter_site[m];
+		if (j >= x->c->nsites || !fsm_fresh(x->c, s, j) ||
+		    x->now - s->site[j].voter_ms < most)
 			continue;
-		lease_auth_promise(&s->auth[k], &e->terms, ev->u.promise.voter,
-		    ev->u.promise.age_ms, x->now);
+		s->site[j].mute_ms =
+		    fsm_lease_renewed(x->c, s, j, e, most) ? 0 : x->now;
 	}
 }

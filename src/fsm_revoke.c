@@ -140,6 +140,8 @@ offer(struct fsm_ctx *x)
 		return;
 	if ((a = fsm_emit(x, A_OFFER, i)) == NULL)
 		return;
+	if (s->offered != e->epoch)
+		s->offered_ms = x->now;
 	a->epoch = s->offered = e->epoch;
 	s->offer_next_ms = x->now +
 	    (fsm_lease_held(s, i, e) ? FSM_OFFER_AGAIN_MS : FSM_LINK_RETRY_MS);

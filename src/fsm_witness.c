@@ -196,38 +196,15 @@ guard_says(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
 	return g->held == 0 ? WG_FENCED : WG_OK;
 }
 
-/* A voter that is heard has renewed an epoch of that process just now. */
-static bool
-renewed(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
-    const struct fsm_epoch *e)
-{
-	const struct fsm_site *t;
-	int64_t most = 2 * (int64_t)c->check_ms + FSM_SEEN_YES_MS;
-	unsigned k;
-	uint8_t j;
-
-	for (j = 0; j < c->nsites; j++) {
-		t = &s->site[j];
-		if (j == a || !fsm_fresh(c, s, j) || t->g.yes_age_ms < 0 ||
-		    t->g.yes_age_ms + (s->now_ms - t->g_ms) > most)
-			continue;
-		for (k = 0; k < s->rec.n; k++)
-			if (s->rec.unended[k].epoch == t->g.yes_epoch &&
-			    s->rec.unended[k].terms.guard == e->terms.guard &&
-			    s->rec.unended[k].terms.incarnation ==
-				e->terms.incarnation)
-				return true;
-	}
-	return false;
-}
-
 /* What is known of the active site beside the own probes. */
 void
 fsm_witnesses(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
     struct fsm_witness *w)
 {
 	const struct fsm_epoch *e;
+	int64_t lately = 2 * (int64_t)c->check_ms + FSM_SEEN_YES_MS;
 	int k = fsm_newest(s);
+	uint8_t j;
 
 	w->replica = replicas(c, s, a);
 	w->guard = WG_SILENT;
@@ -238,5 +215,7 @@ fsm_witnesses(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
 	if (e->terms.guard == 0 || e->site != a)
 		return;
 	w->guard = guard_says(c, s, a, e);
-	w->renewed = renewed(c, s, a, e);
+	for (j = 0; j < c->nsites; j++)
+		if (j != a && fsm_lease_renewed(c, s, j, e, lately))
+			w->renewed = true;
 }

@@ -75,16 +75,6 @@ link_event(uint8_t i, bool up)
 	mk_step(&m, &ev);
 }
 
-/* The record as the last put left it. */
-static void
-record_written(void)
-{
-	struct fsm_record put = m.o.put;
-
-	mk_ack(&m, m.s.put.seq, true);
-	mk_written(&m, &put);
-}
-
 /* Silence becomes a proof: promises, then the lease's length. */
 static void
 test_silence(void **state)
@@ -273,164 +263,6 @@ test_grant_in_flight(void **state)
 	assert_int_equal(fsm_lease_proof(&m.s, 0), P_NONE);
 }
 
-/* Expect a successor; tell how many voters it has. */
-static int
-successor(void)
-{
-	const struct fsm_record *r = &m.o.put;
-
-	if (mk_act(&m, A_RECORD_PUT, -1) == NULL || r->epoch == 5)
-		return 0;
-	assert_int_equal(r->n, 2); /* the former is not ended yet */
-	assert_int_equal(r->unended[1].epoch, 6);
-	assert_int_equal(r->unended[1].terms.prev, 5);
-	assert_int_equal(r->unended[1].terms.guard, 1000);
-	assert_string_equal(r->unended[1].proc.container_id, "ctr-a");
-	assert_int_equal(m.o.put_grant, FSM_NONE);
-	assert_false(m.o.put_promotion);
-	return r->unended[1].terms.n;
-}
-
-/* The former goes when the guard says that it holds the new one. */
-static void
-test_successor(void **state)
-{
-	struct fsm_guard g;
-	struct fsm_view v;
-
-	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	mk_silent(&m, 2);
-	mk_step(&m, NULL);
-	assert_int_equal(successor(), 2);
-	record_written();
-	assert_int_equal(m.s.verdict, V_HEALTHY);
-	assert_non_null(mk_act(&m, A_OFFER, -1));
-	assert_int_equal(ask(1000, 1), 1); /* the former still is renewed */
-	m.now += 300;
-	g = m.s.site[0].g;
-	g.held = 6;
-	mk_says(&m, 0, &g);
-	assert_int_equal(m.s.ended[0], P_SUPERSEDED);
-	assert_false(m.s.site[0].quelled);
-	assert_int_equal(ask(1000, 1), 0);
-	m.now += 10;
-	m.s.put_next_ms = 0;
-	if (mk_act(&m, A_RECORD_PUT, -1) == NULL)
-		mk_step(&m, NULL);
-	assert_int_equal(m.s.put.seq != 0, 1);
-	assert_int_equal(m.o.put.n == 1 || m.s.put.seq != 0, 1);
-	fsm_view(&m.c, &m.s, &v);
-	assert_int_equal(v.active, 0);
-	assert_int_equal(v.site[0].held, 6);
-}
-
-static void
-test_successor_causes(void **state)
-{
-	(void)state;
-	/* nothing has changed */
-	mk_group(&m);
-	mk_guarded(&m);
-	mk_step(&m, NULL);
-	assert_null(mk_act(&m, A_RECORD_PUT, -1));
-	/* L was changed in the spec */
-	m.c.lease_ms = 3000;
-	mk_step(&m, NULL);
-	assert_int_equal(successor(), 3);
-	/* a voter has promised */
-	mk_group(&m);
-	mk_guarded(&m);
-	m.s.site[1].g.promised = 5;
-	mk_step(&m, NULL);
-	assert_int_equal(successor(), 3);
-	/* its own revocation had begun, then it was seen again */
-	mk_group(&m);
-	mk_guarded(&m);
-	m.s.auth[0].revoked = true;
-	mk_step(&m, NULL);
-	assert_int_equal(successor(), 3);
-	/* a voter that has just come is waited for */
-	mk_group(&m);
-	mk_guarded(&m);
-	m.s.site[1].g.memory = 555;
-	m.s.rec.unended[0].terms.n = 2;
-	m.s.rec.unended[0].terms.r = 1;
-	m.s.rec.unended[0].terms.voter[1] = 102;
-	m.s.rec.unended[0].voter_site[1] = 2;
-	m.s.site[1].voter_ms = NOW - FSM_SUCC_MS + 1;
-	mk_step(&m, NULL);
-	assert_null(mk_act(&m, A_RECORD_PUT, -1));
-	m.s.site[1].voter_ms--;
-	mk_step(&m, NULL);
-	assert_int_equal(successor(), 3);
-	/* but not while its guard is silent, or holds nothing */
-	mk_group(&m);
-	mk_guarded(&m);
-	m.c.lease_ms = 3000;
-	m.s.site[0].g.held = 0;
-	mk_step(&m, NULL);
-	assert_null(mk_act(&m, A_RECORD_PUT, -1));
-}
-
-/* Granted again: record, offer, the guard's word, and only then the grant. */
-static void
-test_grant_order(void **state)
-{
-	const struct fsm_act *a;
-	struct fsm_guard g;
-
-	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	mk_state(&m, 0, SS_READ_ONLY);
-	m.s.site[0].g.held = 0;
-	m.s.site[0].g.revoked = 5;
-	m.s.site[0].g.read_only = true;
-	mk_step(&m, NULL);
-	assert_int_equal(m.s.verdict, V_REGRANT);
-	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
-	assert_null(mk_act(&m, A_OFFER, -1));
-	record_written();
-	a = mk_act(&m, A_OFFER, -1);
-	assert_non_null(a);
-	assert_int_equal(a->epoch, 6);
-	assert_int_equal(m.s.step, ST_LEASE);
-	assert_null(mk_act(&m, A_SQL, SQL_GRANT));
-	mk_pass(&m, 800);
-	assert_null(mk_act(&m, A_SQL, SQL_GRANT));
-	g = m.s.site[0].g;
-	g.held = 6;
-	mk_says(&m, 0, &g);
-	a = mk_act(&m, A_SQL, SQL_GRANT);
-	assert_non_null(a);
-	assert_int_equal(a->epoch, 6);
-}
-
-/* A guard that gets no lease is reported, and tried with another epoch. */
-static void
-test_no_lease(void **state)
-{
-	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	mk_state(&m, 0, SS_READ_ONLY);
-	m.s.site[0].g.held = 0;
-	m.s.my_epoch = 5;
-	mk_step(&m, NULL);
-	assert_int_equal(m.s.step, ST_LEASE);
-	mk_pass(&m, FSM_LEASE_WAIT_MS + 800);
-	assert_int_equal(m.s.verdict, V_NO_LEASE);
-	assert_int_equal(m.s.step, ST_LEASE);
-	/* two of three voters are gone: that one can't be got any more */
-	mk_silent(&m, 1);
-	mk_silent(&m, 2);
-	mk_step(&m, NULL);
-	assert_int_equal(m.s.step, ST_MINT);
-	assert_int_equal(m.o.put.unended[m.o.put.n - 1].terms.n, 1);
-}
-
 static void
 test_isolated(void **state)
 {
@@ -493,42 +325,6 @@ test_push(void **state)
 	assert_int_equal(m.s.verdict, V_HEALTHY);
 }
 
-static const struct fsm_cond *
-cond_of(const struct fsm_view *v, const char *type)
-{
-	unsigned k;
-
-	for (k = 0; k < v->nconds; k++)
-		if (strcmp(v->cond[k].type, type) == 0)
-			return &v->cond[k];
-	return NULL;
-}
-
-static void
-test_condition(void **state)
-{
-	const struct fsm_cond *k;
-	struct fsm_view v;
-
-	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	fsm_view(&m.c, &m.s, &v);
-	k = cond_of(&v, "WriteLease");
-	assert_non_null(k);
-	assert_true(k->status);
-	assert_string_equal(k->message,
-	    "site a, epoch 5: 2 of operator, b, c renew it for 20.0 s");
-	m.s.rec.unended[0].terms.n = m.s.rec.unended[0].terms.r = 1;
-	fsm_view(&m.c, &m.s, &v);
-	k = cond_of(&v, "WriteLease");
-	assert_false(k->status);
-	assert_string_equal(k->reason, "OperatorOnlyVoter");
-	mk_group(&m);
-	fsm_view(&m.c, &m.s, &v);
-	assert_string_equal(cond_of(&v, "WriteLease")->reason, "NoGuard");
-}
-
 /* A writer that nobody guards is left alone; one that is fenced is not. */
 static void
 test_unguarded(void **state)
@@ -579,13 +375,8 @@ main(void)
 		cmocka_unit_test(test_hung),
 		cmocka_unit_test(test_guard_fenced),
 		cmocka_unit_test(test_grant_in_flight),
-		cmocka_unit_test(test_successor),
-		cmocka_unit_test(test_successor_causes),
-		cmocka_unit_test(test_grant_order),
-		cmocka_unit_test(test_no_lease),
 		cmocka_unit_test(test_isolated),
 		cmocka_unit_test(test_push),
-		cmocka_unit_test(test_condition),
 		cmocka_unit_test(test_unguarded),
 		cmocka_unit_test(test_restart_at_once),
 	};

@@ -1,0 +1,208 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * When a lease is over, by the word of its guard or by time; what the leader
+ * says yes to, and what it was promised. The arithmetic is lease_auth's.
+ */
+
+#include <string.h>
+
+#include "fsm_int.h"
+
+/* The largest L and F of all unended epochs. */
+static void
+longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
+{
+	const struct lease_terms *t;
+	unsigned k;
+
+	*lease = *fence = 0;
+	for (k = 0; k < s->rec.n; k++) {
+		t = &s->rec.unended[k].terms;
+		if (t->guard == 0)
+			continue;
+		if (t->lease_ms > *lease)
+			*lease = t->lease_ms;
+		if (t->fence_ms > *fence)
+			*fence = t->fence_ms;
+	}
+}
+
+/*
+ * No grant can have made the process writable after its lease was lost: its
+ * guard has seen the last one, and has fenced.
+ */
+static bool
+no_grant_ahead(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	uint32_t lease, fence;
+
+	longest(s, &lease, &fence);
+	return FSM_GUARD(G_LEASE_GRANTS,
+	    s->lease_held &&
+		s->now_ms >= lease_auth_late_ms(
+				 fsm_grants_end(s, e->site), lease, fence));
+}
+
+static enum fsm_proof
+guard_word(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	const struct fsm_guard *g = &s->site[e->site].g;
+	const struct lease_terms *t = &e->terms;
+
+	if (g->guard == 0)
+		return P_NONE;
+	if (FSM_GUARD(G_GUARD_WORD, g->guard == t->guard)) {
+		if (g->ended >= t->incarnation)
+			return P_GUARD;
+		if (g->incarnation == t->incarnation &&
+		    g->revoked >= e->epoch && g->read_only && !g->hung &&
+		    no_grant_ahead(s, e))
+			return P_GUARD_FENCED;
+	}
+	if (g->held > e->epoch && FSM_GUARD(G_SUPERSEDED, fsm_same_guard(t, g)))
+		return P_SUPERSEDED;
+	return P_NONE;
+}
+
+/* What guard and lease say about unended epoch k. */
+enum fsm_proof
+fsm_lease_proof(const struct fsm_state *s, unsigned k)
+{
+	const struct fsm_epoch *e = &s->rec.unended[k];
+	enum fsm_proof p = P_NONE;
+	uint32_t lease, fence;
+
+	if (e->terms.guard == 0)
+		return P_NONE;
+	if (e->site < SITES_MAX)
+		p = guard_word(s, e);
+	if (p != P_NONE)
+		return p;
+	longest(s, &lease, &fence);
+	if (s->now_ms <
+	    lease_auth_over_ms(&s->auth[k], &e->terms, lease, fence))
+		return P_NONE;
+	return no_grant_ahead(s, e) ? P_LEASE : P_NONE;
+}
+
+/* When the next lease that is being revoked is over; LEASE_FOREVER. */
+int64_t
+fsm_lease_wake(const struct fsm_state *s)
+{
+	int64_t at, late, first = LEASE_FOREVER;
+	uint32_t lease, fence;
+	unsigned k;
+
+	longest(s, &lease, &fence);
+	for (k = 0; k < s->rec.n; k++) {
+		if (s->ended[k] != P_NONE || !s->auth[k].revoked)
+			continue;
+		at = lease_auth_over_ms(
+		    &s->auth[k], &s->rec.unended[k].terms, lease, fence);
+		late = lease_auth_late_ms(
+		    fsm_grants_end(s, s->rec.unended[k].site), lease, fence);
+		if (at < late)
+			at = late;
+		if (at > s->now_ms && at < first)
+			first = at;
+	}
+	return first;
+}
+
+/* What has been proven stays proven, and who falls silent is noticed. */
+void
+fsm_lease_look(struct fsm_ctx *x)
+{
+	struct fsm_state *s = x->s;
+	enum fsm_proof p;
+	unsigned k;
+	uint8_t i;
+
+	fsm_lease_mute(x);
+	for (i = 0; i < x->c->nsites; i++)
+		if (!fsm_fresh(x->c, s, i))
+			s->site[i].voter_ms = 0;
+	for (k = 0; k < s->rec.n; k++)
+		if (s->ended[k] == P_NONE &&
+		    (p = fsm_lease_proof(s, k)) != P_NONE)
+			fsm_end_epoch(x, k, p);
+}
+
+/* ----------------------------------------------------- what was said ----- */
+
+/* A new term: what the leader itself said is another's from here on. */
+void
+fsm_lease_term(struct fsm_state *s)
+{
+	unsigned k;
+
+	for (k = 0; k < UNENDED_MAX; k++)
+		lease_auth_init(&s->auth[k]);
+	s->offered = 0;
+	s->lease_wait_ms = 0;
+}
+
+/* A guard asks whether its epoch goes on. */
+void
+fsm_lease_ask(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
+{
+	struct fsm_state *s = x->s;
+	const struct fsm_epoch *e;
+	struct fsm_act *a;
+	int k, n = fsm_newest(s);
+
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].epoch == ev->u.ask.epoch)
+			break;
+	if (k == s->rec.n || !s->rec_known || !s->lease_held)
+		return;
+	e = &s->rec.unended[k];
+	if (!FSM_GUARD(G_YES_ACTIVE,
+		n != -1 && s->rec.active == i && e->site == i &&
+		    e->terms.guard == s->rec.unended[n].terms.guard &&
+		    e->terms.incarnation ==
+			s->rec.unended[n].terms.incarnation) ||
+	    !FSM_GUARD(G_YES_ENDED, s->ended[k] == P_NONE))
+		return;
+	if (!lease_auth_ask(&s->auth[k], &e->terms, ev->u.ask.guard,
+		ev->u.ask.incarnation, s->lease_deadline_ms, x->now) ||
+	    (a = fsm_emit(x, A_RENEW, i)) == NULL)
+		return;
+	a->epoch = e->epoch;
+	a->nonce = ev->u.ask.nonce;
+}
+
+/* A sidecar promised; its own memory is all that it speaks for. */
+void
+fsm_lease_promise(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
+{
+	struct fsm_state *s = x->s;
+	const struct fsm_epoch *e;
+	unsigned k;
+	int m;
+
+	for (k = 0; k < s->rec.n; k++) {
+		e = &s->rec.unended[k];
+		m = lease_voter_of(&e->terms, ev->u.promise.voter);
+		if (m == -1 || ev->u.promise.epoch < e->epoch ||
+		    !FSM_GUARD(G_PROMISE_SITE, e->voter_site[m] == i))
+			continue;
+		lease_auth_promise(&s->auth[k], &e->terms, ev->u.promise.voter,
+		    ev->u.promise.age_ms, x->now);
+	}
+}
