@@ -1,5 +1,7 @@
 """What tests of the write lease share: who is cut off from whom, which process is
 stopped, and what the clients saw of it."""
+import os
+import signal
 import time
 
 import bloodraven as op
@@ -55,20 +57,25 @@ class Stopped:
     """Processes of a site's Pod by SIGSTOP, until go()."""
 
     def __init__(self, t, g, site):
-        self.g, self.pod = g, g.pod(site)["metadata"]["name"]
-        self.what = []
+        self.g, self.site = g, site
+        self.pids = []
         t.finally_(self.go)
 
     def stop(self, *names, container=GUARD):
-        for n in names:
-            lab.fault("proc-stop", self.g.ns, self.pod, container, n)
-            self.what.append((container, n))
+        cid = self.g.container_id(self.site, container)
+        pids = [lab.process(cid, n) for n in names]
+        for pid in pids:    # all within a moment
+            os.kill(pid, signal.SIGSTOP)
+        self.pids += pids
         return self
 
     def go(self):
-        for c, n in self.what:
-            lab.fault("proc-cont", self.g.ns, self.pod, c, n, check=False)
-        self.what = []
+        for pid in self.pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+        self.pids = []
 
 
 class StoppedContainer:
