@@ -167,6 +167,9 @@ got_hello(struct sidecar *sc, struct sc_conn *c, const uint8_t *p, size_t len)
 		conn_refuse(sc, c, "malformed hello");
 		return;
 	}
+	/* The Secret may have come after us. */
+	if (!sc->have_keys && sc_now_ms() - sc->keys_ms >= 1000)
+		sc_keys_read(sc, false);
 	errno = 0;
 	if ((why = judge_hello(sc, c, &h)) != NULL) {
 		conn_refuse(sc, c, why);

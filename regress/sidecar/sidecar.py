@@ -1,0 +1,850 @@
+#!/usr/bin/env python3
+"""sidecar.py BUILD [TEST...]: real sidecars on loopback, played upon.
+
+Site a's sidecar has a (fake) guard, b's is a voter; peer.c plays operators,
+guards, other sites and attackers with the real wire.c. Lines "ok - ..." and
+"not ok - ..." on standard output.
+"""
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+PATIENCE_S = 10.0
+BUILD = sys.argv[1]
+HERE = os.path.dirname(os.path.abspath(__file__))
+NOBODY = 65534
+POD = {"a": "00000000-0000-4000-8000-00000000000a",
+       "b": "00000000-0000-4000-8000-00000000000b",
+       "c": "00000000-0000-4000-8000-00000000000c"}
+failures = 0
+
+
+def report(good, name, detail=""):
+    global failures
+    if not good:
+        failures += 1
+    print(("ok - sidecar: " if good else "not ok - sidecar: ") + name +
+          ("" if good or not detail else ": %s" % (detail,)), flush=True)
+    return good
+
+
+def until(what, cond, limit=PATIENCE_S):
+    end = time.monotonic() + limit
+    while True:
+        value = cond()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(what)
+        time.sleep(0.01)
+
+
+def drop():
+    """Without root, as in a Pod."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} \
+        if os.geteuid() == 0 else {}
+
+
+class Lines:
+    """What a process writes, a line each; waited for with a deadline."""
+
+    def __init__(self, pipe):
+        self.lines, self.pipe = [], pipe
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        for line in self.pipe:
+            self.lines.append(line.rstrip("\n"))
+
+    def find(self, start, after=0):
+        for i in range(after, len(self.lines)):
+            if self.lines[i].startswith(start):
+                return i + 1
+        return 0
+
+
+class Peer:
+    """peer.c with its commands."""
+
+    def __init__(self, *args):
+        self.p = subprocess.Popen([BUILD + "/regress/sidecar/peer", *args],
+                                  stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        self.out, self.err = Lines(self.p.stdout), Lines(self.p.stderr)
+        self.mark = 0
+
+    def tell(self, *words):
+        try:
+            self.p.stdin.write(" ".join(str(w) for w in words) + "\n")
+            self.p.stdin.flush()
+        except BrokenPipeError:
+            pass
+        return self
+
+    def sees(self, start, limit=PATIENCE_S):
+        """A line that begins so, after those that were waited for."""
+        try:
+            self.mark = until("%s in %s %s" % (
+                start, self.out.lines[-5:], self.err.lines[-3:]),
+                lambda: self.out.find(start, self.mark), limit)
+        except TimeoutError:
+            raise TimeoutError("no '%s': %s %s" % (
+                start, self.out.lines[-5:], self.err.lines[-3:]))
+        return dict(w.split("=", 1)
+                    for w in self.out.lines[self.mark - 1].split()
+                    if "=" in w)
+
+    def closed(self, limit=PATIENCE_S):
+        try:
+            until("the end", lambda: self.out.find("closed", self.mark) or
+                  self.p.poll() is not None, limit)
+            return True
+        except TimeoutError:
+            return False
+
+    def end(self):
+        self.p.kill()
+        self.p.wait()
+
+
+class Sidecar:
+    def __init__(self, site, ip, base, **env):
+        self.site, self.ip, self.dir = site, ip, "%s/%s" % (base, site)
+        self.env = {
+            "PATH": "/usr/bin:/bin", "MY_SITE": site, "POD_NAMESPACE": "ns",
+            "FAILOVER_GROUP": "g", "MY_POD_UID": POD[site],
+            "MY_POD_NAME": "pod-" + site, "MYSQL_USER": "op",
+            "MYSQL_PASSWORD": "secret", "PEER_CHECK_INTERVAL": "1s",
+            "LEASE_TIMEOUT": "3s", "LISTEN_ADDR": ip + ":8080",
+            "BLOODRAVEN_LINK_ADDRESS": ip + ":8090",
+            "BLOODRAVEN_RUN_DIR": self.dir + "/run",
+            "BLOODRAVEN_DATA_DIR": self.dir + "/data",
+            "BLOODRAVEN_KEYS_DIR": self.dir + "/keys",
+            "BLOODRAVEN_MYSQL_SOCKET": self.dir + "/mysqld.sock", **env}
+        for d in "", "/run", "/data", "/keys":
+            if not os.path.isdir(self.dir + d):
+                os.mkdir(self.dir + d)
+                os.chmod(self.dir + d, 0o755)
+                if os.geteuid() == 0:
+                    os.chown(self.dir + d, NOBODY, NOBODY)
+        subprocess.run([BUILD + "/regress/sidecar/peer", "keys",
+                        self.dir + "/keys", site], check=True)
+        self.p = None
+
+    def start(self, wait=True, *args):
+        self.p = subprocess.Popen([BUILD + "/bloodraven-sidecar", *args],
+                                  env=self.env, stderr=subprocess.PIPE,
+                                  text=True, cwd="/", **drop())
+        self.log = Lines(self.p.stderr)
+        if wait:
+            until("start of %s: %s" % (self.site, self.log.lines),
+                  lambda: self.says("starting sidecar HTTP server"))
+            until("link of %s" % self.site,
+                  lambda: self.says("keys of the write lease"))
+        return self
+
+    def says(self, msg):
+        for line in self.log.lines:
+            if '"msg":"%s' % msg in line:
+                return json.loads(line)
+        return None
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.p is not None:
+            self.p.send_signal(sig)
+            self.p.wait(10)
+            self.p = None
+
+    def pids(self):
+        pids = [self.p.pid]
+        for _ in range(3):
+            for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+                try:
+                    stat = open("/proc/%d/stat" % pid).read()
+                except OSError:
+                    continue
+                if int(stat.rsplit(")", 1)[1].split()[1]) in pids and \
+                        pid not in pids:
+                    pids.append(pid)
+        return pids
+
+    def worker(self, title):
+        for pid in self.pids():
+            if open("/proc/%d/comm" % pid).read().strip() == title:
+                return pid
+        raise LookupError(title)
+
+    def get(self, path, method="GET", head="", body=b""):
+        s = socket.create_connection((self.ip, 8080), 5)
+        s.sendall(("%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n"
+                   % (method, path, head)).encode() + body)
+        data = b""
+        while True:
+            more = s.recv(65536)
+            if not more:
+                break
+            data += more
+        s.close()
+        head, _, text = data.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        fields = dict(l.lower().split(": ", 1) for l in lines[1:])
+        return int(lines[0].split()[1]), fields, text.decode()
+
+    def metric(self, line):
+        for l in self.get("/metrics")[2].split("\n"):
+            if l.startswith(line + " "):
+                return float(l.rsplit(" ", 1)[1])
+        return None
+
+
+class Stage:
+    """Sidecars of a and b, an operator at both, a guard at a."""
+
+    def __init__(self, base, net, **env):
+        self.base, self.net = base, net
+        self.a = Sidecar("a", net % 1, base, **env).start()
+        self.b = Sidecar("b", net % 2, base, **env).start()
+        self.peers = []
+
+    def peer(self, *args):
+        p = Peer(*args)
+        self.peers.append(p)
+        return p
+
+    def operator(self, ip, pod="op-1"):
+        o = self.peer("operator", ip, pod)
+        o.sees("proved")
+        return o
+
+    def guard(self):
+        g = self.peer("guard", self.a.dir + "/run/guard.sock", "a")
+        g.sees("ready")
+        return g
+
+    def voter_b(self):
+        """b's id, as it tells an operator."""
+        return int(self.op_b.sees("report")["id"])
+
+    def begin(self, epoch=5):
+        """a holds an epoch with b and the operator as voters."""
+        self.op_a, self.op_b = self.operator(self.a.ip), \
+            self.operator(self.b.ip)
+        self.g = self.guard()
+        self.id_b = self.voter_b()
+        self.offer(epoch)
+        return self
+
+    def offer(self, epoch, to=None):
+        for o in to or (self.op_a, self.op_b):
+            o.tell("offer", epoch, "a", POD["a"], 4711, 1, 1000, "1:",
+                   "%d:b:%s" % (self.id_b, self.b.ip))
+        self.g.sees("offer epoch=%d" % epoch)
+
+    def renewed(self, nonce, epoch=5, voters=None, limit=PATIENCE_S):
+        """Ask; who said yes? Asked again as the guard would."""
+        want = voters if voters is not None else {"1", str(self.id_b)}
+        got, n = set(), nonce
+        end = time.monotonic() + limit
+        while not want <= got:
+            self.g.tell("ask", epoch, n)
+            mark = self.g.mark
+            wait = time.monotonic() + 0.5
+            while time.monotonic() < wait and not want <= got:
+                for line in self.g.out.lines[mark:]:
+                    if line.startswith("yes ") and "epoch=%d" % epoch in line:
+                        w = dict(x.split("=") for x in line.split()[1:])
+                        if int(w["nonce"]) >= nonce:
+                            got.add(w["voter"])
+                time.sleep(0.005)
+            if time.monotonic() > end:
+                return got
+            n += 1
+        self.g.mark = len(self.g.out.lines)
+        return got
+
+    def end(self):
+        for p in self.peers:
+            p.end()
+        for s in self.a, self.b:
+            s.stop(signal.SIGKILL)
+
+
+# ------------------------------------------------------------------- tests ---
+
+def t_renewals(st):
+    st.begin()
+    got = st.renewed(100)
+    report(got == {"1", str(st.id_b)}, "leader and voter renew", got)
+    start = time.monotonic()
+    rounds = 200
+    for i in range(rounds):
+        st.renewed(1000 + i)
+    ms = (time.monotonic() - start) / rounds * 1000
+    report(ms < 50, "a renewal takes %.1f ms" % ms)
+    st.g.tell("says", 5, 1, 0)
+    st.op_a.mark = len(st.op_a.out.lines)
+    r = until("the guard's report", lambda: st.op_a.sees("report"))
+    while r.get("held") != "5":
+        r = st.op_a.sees("report")
+    report(True, "the guard's report reaches the operator")
+    st.op_a.tell("revoke", 5)
+    st.g.sees("revoke epoch=5")
+    report(True, "a revocation reaches the guard")
+
+
+def t_promise(st):
+    st.begin()
+    st.renewed(100)
+    st.op_b.tell("promise", 5)
+    p = st.op_b.sees("promise epoch=5")
+    report(int(p["id"]) == st.id_b and 0 <= int(p["age"]) < 5000,
+           "a promise says how old the newest yes is", p)
+    got = st.renewed(200, voters={"1"})
+    st.g.tell("ask", 5, 300)
+    st.renewed(400, voters={"1"})
+    report("%d" % st.id_b not in
+           " ".join(st.g.out.lines[st.g.mark:]), "never again that epoch")
+    st.offer(6)
+    report(st.renewed(500, 6) == {"1", str(st.id_b)},
+           "a successor is renewed")
+
+
+def t_memory(st):
+    st.begin()
+    st.renewed(100)
+    st.op_b.tell("promise", 5)
+    st.op_b.sees("promise epoch=5")
+    st.offer(6)
+    st.renewed(200, 6)
+    # killed, as by the kubelet or the kernel: nothing is flushed
+    for pid in st.b.pids():
+        os.kill(pid, signal.SIGKILL)
+    st.b.p.wait()
+    st.b.start()
+    mem = st.b.says("a voter with its memory")
+    report(mem and mem["id"] == st.id_b and mem["promised"] == 5 and
+           mem["heard"] == 6, "a restarted voter is the same", mem)
+    # No operator has said a word to it yet.
+    got = st.renewed(300, 6)
+    report(got == {"1", str(st.id_b)}, "it renews at once what it may", got)
+    st.op_b = st.operator(st.b.ip)
+    st.op_b.tell("promise", 5)
+    p = st.op_b.sees("promise epoch=5")
+    report(int(p["age"]) < 60000, "age is at most that of its start", p)
+    st.b.stop()
+    os.unlink(st.b.dir + "/data/.bloodraven-promise")
+    st.b.start()
+    new = st.b.says("a new voter, without memory")
+    report(new and new["id"] != st.id_b, "a lost file is another voter", new)
+    st.g.tell("ask", 6, 900)
+    st.renewed(1000, 6, voters={"1"})
+    report(str(new["id"]) not in " ".join(st.g.out.lines),
+           "it renews nothing of the lost one's")
+
+
+def t_restart(st):
+    """The active site's sidecar restarts, with and without an operator."""
+    st.begin()
+    st.renewed(100)
+    st.a.stop(signal.SIGKILL)
+    st.g.closed()
+    st.op_a.closed()
+    start = time.monotonic()
+    st.a.start()
+    st.g = st.guard()
+    st.g.tell("offer", 5, "a", POD["a"], 4711, 1, 1000, "1:",
+              "%d:b" % st.id_b)
+    got = st.renewed(200, voters={str(st.id_b)})
+    took = time.monotonic() - start
+    report(str(st.id_b) in got and took < 2.5,
+           "a restarted sidecar finds its voters without an operator "
+           "(%.2f s)" % took, got)
+    st.op_a = st.operator(st.a.ip)
+    report(st.renewed(300) == {"1", str(st.id_b)}, "and with one")
+    # each worker dies: renewals go on
+    for title in "http", "mysql", "memory", "link":
+        os.kill(st.a.worker(title), signal.SIGKILL)
+        if title == "link":
+            st.g.closed()
+            st.g = until("the guard's socket", lambda: try_guard(st))
+            st.g.tell("offer", 5, "a", POD["a"], 4711, 1, 1000, "1:",
+                      "%d:b" % st.id_b)
+            got = st.renewed(400, voters={str(st.id_b)}, limit=3)
+            report(str(st.id_b) in got, "%s dies: renewals within 3 s" %
+                   title, got)
+        else:
+            got = st.renewed(400, voters={str(st.id_b)}, limit=0.5)
+            report(str(st.id_b) in got, "%s dies: no renewal is missed" %
+                   title, got)
+
+
+def try_guard(st):
+    g = st.peer("guard", st.a.dir + "/run/guard.sock", "a")
+    until("ready", lambda: g.out.find("ready") or g.p.poll() is not None)
+    return g if g.p.poll() is None else None
+
+
+def t_forgery(st):
+    st.begin()
+    st.renewed(100)
+    for what, name in (("replay", "a frame that is sent again"),
+                       ("forge", "a frame with a bad signature"),
+                       ("skip", "a frame with a number left out")):
+        o = st.operator(st.b.ip, "op-" + what)
+        o.tell(what)
+        report(o.closed(), name + " ends the link")
+    # a site that says to be the operator
+    o = st.peer("operator", st.b.ip, "op-x", "c")
+    report(o.closed() and not o.out.find("proved"),
+           "a site's key does not make an operator")
+    o = st.peer("site", "c", st.b.ip)
+    o.sees("proved")
+    o.tell("promise", 99)
+    report(o.closed(), "a site asks no promise")
+    # c shows a's authority as if it were its own
+    o = st.peer("site", "c", st.b.ip)
+    o.sees("proved")
+    o.tell("offer", 5, "a", POD["a"], 4711, 1, 1000, "1:", "%d:b" % st.id_b)
+    o.tell("ask", 5, 1, 4711, 1)
+    # its own, for another guard than it says to be
+    o.tell("offer", 7, "c", POD["c"], 4711, 1, 1000, "1:", "%d:b" % st.id_b)
+    o.tell("ask", 7, 2, 4712, 1)
+    o.tell("ask", 7, 3, 4711, 2)
+    o.tell("ask", 7, 4, 4711, 1)
+    o.sees("yes")
+    report([l for l in o.out.lines if l.startswith("yes")] ==
+           ["yes voter=%d epoch=7 nonce=4" % st.id_b],
+           "only the guard of the terms is renewed", o.out.lines[-4:])
+    report(st.renewed(200, 5) == {"1", str(st.id_b)}, "renewals go on")
+    n = st.b.metric("bloodraven_sidecar_refused_frames_total")
+    report(n and n >= 5, "refused frames are counted", n)
+
+
+class Flood:
+    """Connections from one address, again and again; some say a little."""
+
+    def __init__(self, ip, n, source):
+        self.ip, self.n, self.source = ip, n, source
+        self.stop, self.made = False, 0
+        self.threads = [threading.Thread(target=self.run, args=(i,))
+                        for i in range(4)]
+
+    def run(self, k):
+        held = []
+        junk = [b"", b"\0", b"\x20\x00" + b"x" * 4000, b"\xff\xff",
+                b"\0\x51" + b"\0" * 72 + os.urandom(9), os.urandom(300)]
+        while not self.stop:
+            s = socket.socket()
+            try:
+                s.bind((self.source, 0))
+                s.settimeout(1)
+                s.connect((self.ip, 8090))
+                s.send(junk[self.made % len(junk)])
+                self.made += 1
+            except OSError:
+                pass
+            held.append(s)
+            if len(held) >= self.n // 4:
+                held.pop(0).close()
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *a):
+        self.stop = True
+        for t in self.threads:
+            t.join()
+
+
+def t_flood(st):
+    st.begin()
+    st.renewed(100)
+    with Flood(st.a.ip, 500, st.net % 66) as f, \
+            Flood(st.b.ip, 500, st.net % 66):
+        until("the flood", lambda: f.made > 500)
+        worst, bad = 0.0, 0
+        for i in range(50):
+            t = time.monotonic()
+            if st.renewed(1000 + 10 * i, limit=3) != {"1", str(st.id_b)}:
+                bad += 1
+            worst = max(worst, time.monotonic() - t)
+        report(not bad and worst < 1, "500 connections stop no renewal "
+               "(worst %.0f ms, %d made)" % (worst * 1000, f.made),
+               (bad, worst))
+        t = time.monotonic()
+        st.operator(st.b.ip, "op-2")
+        report(time.monotonic() - t < 2, "a new operator gets in meanwhile")
+        code = st.a.get("/livez")[0]
+        report(code == 200, "http answers meanwhile", code)
+    for s in st.a, st.b:
+        report(s.p.poll() is None and not s.says("worker died"),
+               "%s is whole after it" % s.site)
+
+
+def t_silence(st):
+    st.begin()
+    st.renewed(100)
+    st.op_b.tell("quiet")
+    t = time.monotonic()
+    report(st.op_b.closed(), "an operator that is silent is dropped (%.1f s)" %
+           (time.monotonic() - t))
+    # a stranger that never proves itself
+    s = socket.create_connection((st.b.ip, 8090))
+    s.sendall(b"\0")
+    s.settimeout(8)
+    t = time.monotonic()
+    try:
+        end = s.recv(1)
+    except ConnectionResetError:
+        end = b""
+    report(end == b"" and 4 < time.monotonic() - t < 7,
+           "a stranger has five seconds", time.monotonic() - t)
+    # stopped for a while: its peers' words count, not its own clock
+    st.op_b = st.operator(st.b.ip)
+    pids = st.b.pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)   # the fault, not a wait
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    st.op_b.mark = len(st.op_b.out.lines)
+    st.op_b.sees("report")
+    report(st.renewed(500) == {"1", str(st.id_b)}, "it goes on after a stop")
+
+
+def t_http(st):
+    st.op_a, st.op_b = st.operator(st.a.ip), st.operator(st.b.ip)
+    st.id_b = st.voter_b()
+    a = st.a
+    table = [
+        ("GET", "/livez", 200, "ok"), ("GET", "/peer/ping", 200, "pong"),
+        ("GET", "/health", 503, "mysql unreachable"),
+        ("GET", "/archiver/status", 200, '{"enabled":false}'),
+        ("GET", "/keyring/status", 200, '{"enabled":false}'),
+        ("GET", "/peer/active-site", 204, ""),
+        ("HEAD", "/livez", 200, ""), ("POST", "/livez", 405, None),
+        ("DELETE", "/status", 405, None), ("GET", "/", 404, None),
+        ("GET", "/nothing", 404, None), ("POST", "/nothing", 404, None),
+        ("GET", "/active-site", 404, None), ("GET", "/livez/", 404, None),
+    ]
+    bad = []
+    for method, path, code, text in table:
+        got = a.get(path, method)
+        if got[0] != code or (text is not None and got[2] != text):
+            bad.append((method, path, got))
+    report(not bad, "codes and texts of %d requests" % len(table), bad)
+    got = a.get("/livez", "POST", "Content-Length: 5\r\n", b"hello")
+    report(got[0] == 405 and got[1]["allow"] == "get, head",
+           "405 names what is allowed", got)
+    got = a.get("/peer/active-site")
+    report("content-length" not in got[1] and "content-type" not in got[1],
+           "204 speaks of no content", got[1])
+    got = a.get("/status")
+    report(got[0] == 503 and list(json.loads(got[2])) == ["error"],
+           "/status without mysqld", got)
+    st.g = st.guard()
+    st.offer(5)
+    view = json.loads(until("a view", lambda: a.get("/peer/active-site")[2]))
+    report(view["activeSite"] == "a" and view["epoch"] == 5 and
+           view["observedAt"].endswith("Z"), "/peer/active-site", view)
+    # an older epoch changes nothing, a newer one does
+    st.op_a.tell("offer", 4, "b", POD["b"], 1, 1, 1000, "1:")
+    st.op_a.tell("offer", 6, "b", POD["b"], 1, 1, 1000, "1:")
+    until("the newer view", lambda: json.loads(
+        a.get("/peer/active-site")[2])["epoch"] == 6)
+    report(json.loads(a.get("/peer/active-site")[2])["activeSite"] == "b",
+           "the newest epoch is the view")
+    names = [
+        "self_fenced", "operator_age_seconds", "leader_age_seconds",
+        "view_age_seconds", "fence_attempts_total", "fence_failures_total",
+        "kills_total", "guard_connected", "mysql_up"]
+    text = a.get("/metrics")[2]
+    missing = [n for n in names if "\nbloodraven_sidecar_%s " % n not in text]
+    report(not missing, "/metrics", missing)
+    with open(os.path.join(st.base, "metrics.txt"), "w") as f:
+        f.write(text)
+    report(a.metric('bloodraven_http_requests_total{server="sidecar",'
+                    'handler="livez",method="POST",status="4xx"}') == 1,
+           "requests are counted")
+    st.g.tell("says", 5, 1, 0)
+    until("the lease", lambda: a.metric(
+        "bloodraven_sidecar_lease_left_seconds"))
+    st.g.tell("says", 0, 1, 5)
+    until("the fence", lambda: a.metric(
+        "bloodraven_sidecar_self_fenced") == 1)
+    report(a.metric("bloodraven_sidecar_fence_attempts_total") == 1,
+           "a guard that lost its lease has fenced itself")
+    st.g.tell("says", 0, 2, 5)
+    until("another server", lambda: a.metric(
+        "bloodraven_sidecar_self_fenced") == 0)
+    report(a.says("rearmed") is not None, "another server is not fenced")
+
+
+class Small:
+    """A full file system of its own."""
+
+    def __init__(self, path):
+        self.path = path
+        os.mkdir(path)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=777",
+                        "tmpfs", path], check=True)
+
+    def fill(self):
+        with open(self.path + "/ballast", "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(b"x" * 4096)
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *a):
+        subprocess.run(["umount", "-l", self.path], check=True)
+
+
+def t_disk(st):
+    """The data volume is full."""
+    if os.geteuid() != 0:
+        print("skip - sidecar: full disk (needs root for a file system)")
+        return
+    st.b.stop()
+    with Small(st.base + "/small") as fs:
+        st.b.env["BLOODRAVEN_DATA_DIR"] = fs.path
+        st.b.start()
+        fs.fill()
+        st.begin()
+        st.renewed(100)
+        st.op_b.tell("promise", 5)
+        st.op_b.sees("promise epoch=5")
+        report(True, "a promise is kept on a full disk")
+        for pid in st.b.pids():
+            os.kill(pid, signal.SIGKILL)
+        st.b.p.wait()
+        st.b.start()
+        mem = st.b.says("a voter with its memory")
+        report(mem and mem["promised"] == 5, "and read again", mem)
+        st.b.stop()
+        os.unlink(fs.path + "/.bloodraven-promise")
+        fs.fill()
+        st.b.start()
+        report(st.b.says("no promise file") is not None,
+               "without a file: no voter, but it runs")
+        op = st.operator(st.b.ip)
+        report(op.sees("report")["id"] == "0", "and says so")
+        os.unlink(fs.path + "/ballast")
+        report(until("a file", lambda: st.b.says("a new voter"), 30),
+               "it becomes one when there is room")
+        st.b.stop()
+
+
+class Mysqld:
+    """A real server, thrown away afterwards."""
+    NAME, PORT = "sidecar-a", "23460"
+
+    def run(self, *args, text=""):
+        return subprocess.run([HERE + "/../lab/mysqld", *args], check=True,
+                              input=text, capture_output=True,
+                              text=True).stdout.strip()
+
+    def __enter__(self):
+        subprocess.run([HERE + "/../lab/mysqld", "wipe", self.NAME],
+                       capture_output=True)
+        self.run("start", self.NAME, self.PORT, "--performance_schema=ON",
+                 "--super_read_only=ON")
+        self.sql("SET sql_log_bin=0; SET GLOBAL super_read_only=OFF;"
+                 "CREATE USER op@'%' IDENTIFIED BY 's3cr/et:@pw';"
+                 "GRANT ALL ON *.* TO op@'%'; SET sql_log_bin=1;"
+                 "CREATE DATABASE d; SET GLOBAL super_read_only=ON;")
+        self.socket = self.run("path", self.NAME, "socket")
+        return self
+
+    def sql(self, text):
+        return self.run("sql", self.NAME, text=text)
+
+    def __exit__(self, *a):
+        self.run("wipe", self.NAME)
+
+
+def t_mysql(st):
+    """/health and /status of a real server; one that hangs, one that dies."""
+    with Mysqld() as db:
+        st.a.stop()
+        creds = st.base + "/creds"
+        os.mkdir(creds)
+        for name, text in (("username", "op\n"), ("password", "wrong\n")):
+            open(creds + "/" + name, "w").write(text)
+        st.a.env.update(MYSQL_CREDS_DIR=creds,
+                        BLOODRAVEN_MYSQL_SOCKET=db.socket)
+        st.a.start()
+        until("the refusal", lambda: "denied" in st.a.get("/status")[2])
+        report(st.a.get("/health") [::2] == (503, "mysql unreachable"),
+               "a wrong password")
+        open(creds + "/password", "w").write("s3cr/et:@pw\n")
+        until("the new password", lambda: st.a.get("/health")[0] == 200, 15)
+        report(True, "an account that changed is read again")
+        s = json.loads(st.a.get("/status")[2])
+        gtid = db.sql("SELECT @@gtid_executed").split()[-1]
+        want = {"role": "replica", "read_only": True,
+                "super_read_only": True, "gtid_executed": gtid,
+                "server_id": int(db.PORT), "replica_io_running": False,
+                "replica_sql_running": False, "seconds_behind_source": None,
+                "self_fenced": False}
+        report(gtid and {**want, "uptime": s["uptime"]} == s and
+               0 < s["uptime"] < 600, "/status of a replica", s)
+        db.sql("SET GLOBAL read_only=OFF; CHANGE REPLICATION SOURCE TO "
+               "SOURCE_HOST='127.0.0.1', SOURCE_PORT=1, SOURCE_USER='x',"
+               "SOURCE_AUTO_POSITION=1; START REPLICA;")
+        until("the primary", lambda: json.loads(
+            st.a.get("/status")[2])["role"] == "primary")
+        s = until("the applier", lambda: (lambda s: s if
+                  s["replica_sql_running"] else None)(
+            json.loads(st.a.get("/status")[2])))
+        report(not s["read_only"] and not s["super_read_only"] and
+               not s["replica_io_running"], "/status of a primary", s)
+        st.begin()
+        st.renewed(100)
+        st.op_a.mark = len(st.op_a.out.lines)
+        report(st.op_a.sees("report")["mysql"] == "1",
+               "the operator hears that mysqld answers")
+        db.run("freeze", db.NAME)
+        t = time.monotonic()
+        until("the hang", lambda: st.a.get("/health")[0] == 503)
+        took = time.monotonic() - t
+        report(took < 4.5, "a hung mysqld is unhealthy in %.1f s" % took)
+        report(st.a.get("/livez")[0] == 200 and
+               st.renewed(200, limit=1) == {"1", str(st.id_b)},
+               "it delays neither /livez nor renewals")
+        db.run("thaw", db.NAME)
+        until("its return", lambda: st.a.get("/health")[0] == 200)
+        db.run("kill9", db.NAME)
+        t = time.monotonic()
+        until("its death", lambda: st.a.get("/health")[0] == 503)
+        took = time.monotonic() - t
+        report(took < 0.5, "a dead mysqld at once (%.2f s)" % took)
+        text = "\n".join(st.a.log.lines)
+        report("s3cr" not in text and "wrong" not in text,
+               "no password in the log")
+
+
+def t_conf(st):
+    """What the environment says, and how it is refused."""
+    def run(env, *args):
+        p = subprocess.run([BUILD + "/bloodraven-sidecar", *args],
+                           env=env, capture_output=True, text=True,
+                           timeout=10, **drop())
+        return p.returncode, p.stderr
+
+    base = {k: v for k, v in st.a.env.items()}
+    bad = []
+    for name, value in (("LEASE_TIMEOUT", "soon"),
+                        ("PEER_CHECK_INTERVAL", "5"),
+                        ("MYSQL_DSN", "nonsense"), ("MYSQL_DSN", "@tcp(x)/"),
+                        ("MYSQL_CREDS_DIR", "/nonexistent"),
+                        ("MY_SITE", "x" * 300), ("MYSQL_USER", "")):
+        rc, err = run({**base, name: value})
+        if rc != 1 or name not in err:
+            bad.append((name, value, rc, err))
+    report(not bad, "errors name the variable", bad)
+    report(run(base, "-x")[0] == 1, "no other options")
+    creds = st.base + "/creds"
+    os.mkdir(creds)
+    for name, text in (("username", " \n"), ("password", "x")):
+        open(creds + "/" + name, "w").write(text)
+    rc, err = run({**base, "MYSQL_CREDS_DIR": creds})
+    report(rc == 1 and "username" in err, "an empty user name", err)
+
+    c = Sidecar("c", st.net % 3, st.base, PEER_CHECK_INTERVAL="100ms",
+                LEASE_TIMEOUT="1s", BLOODRAVEN_PITR_ENABLED="1",
+                PEER_ADDRESSES="x:8080", BLOODRAVEN_KEYRING_ENABLED="1")
+    c.start()
+    clamped = [json.loads(l) for l in c.log.lines if "value clamped" in l]
+    report([(r["variable"], r["used"]) for r in clamped] ==
+           [("PEER_CHECK_INTERVAL", "1s"), ("LEASE_TIMEOUT", "3s")],
+           "intervals are clamped", clamped)
+    un = c.says("variables that are not acted on")
+    report(un and set(un["variables"].split()) == {
+        "BLOODRAVEN_PITR_ENABLED", "PEER_ADDRESSES",
+        "BLOODRAVEN_KEYRING_ENABLED"}, "what is not acted on is told", un)
+    text = "\n".join(c.log.lines)
+    report("secret" not in text, "no password in the log")
+    # the same file twice: one voter
+    d = Sidecar("c", st.net % 4, st.base)
+    d.start()
+    report(d.says("no promise file") is not None and
+           "another" in d.says("no promise file")["error"],
+           "two sidecars never speak for one site")
+    report(d.get("/livez")[0] == 200, "the second one lives without a voice")
+    d.stop()
+    c.stop()
+    c = Sidecar("c", st.net % 3, st.base)
+    del c.env["MY_SITE"]
+    c.start(wait=False)
+    until("http", lambda: c.says("starting sidecar HTTP server"))
+    report(c.says("no identity") is not None and c.get("/livez")[0] == 200,
+           "without identity: endpoints only")
+    c.stop()
+
+
+def t_memory_size(st):
+    """All processes, at work: proportional set size."""
+    st.begin()
+    for i in range(50):
+        st.renewed(100 + i)
+    for path in "/metrics", "/status", "/health":
+        st.a.get(path)
+    st.b.stop()     # pages that two share would count half
+    total, each = 0, {}
+    for pid in st.a.pids():
+        for line in open("/proc/%d/smaps_rollup" % pid):
+            if line.startswith("Pss:"):
+                kib = int(line.split()[1])
+                each[open("/proc/%d/comm" % pid).read().strip()] = kib
+                total += kib
+    report(total <= 6 * 1024, "%d KiB of memory in all: %s" % (total, each))
+
+
+TESTS = [t_renewals, t_promise, t_memory, t_restart, t_forgery, t_flood,
+         t_silence, t_disk, t_http, t_mysql, t_conf, t_memory_size]
+
+
+def main():
+    want = sys.argv[2:]
+    seed = random.randrange(1 << 14)
+    for n, test in enumerate(TESTS):
+        name = test.__name__[2:]
+        if want and name not in want:
+            continue
+        with tempfile.TemporaryDirectory(dir="/var/tmp",
+                                         prefix="br-sidecar.") as base:
+            os.chmod(base, 0o755)
+            net = "127.%d.%d.%%d" % (64 + (seed >> 8), (seed + n) & 0xff)
+            st = None
+            try:
+                st = Stage(base, net)
+                test(st)
+            except Exception as e:      # a test that ends badly has failed
+                report(False, name, repr(e))
+                if st is not None:
+                    for s in st.a, st.b:
+                        print("\n".join(s.log.lines[-15:]), file=sys.stderr)
+            finally:
+                if st is not None:
+                    st.end()
+    return failures != 0
+
+
+sys.exit(main())
