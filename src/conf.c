@@ -31,9 +31,12 @@
  * Kubernetes' defaults of leader election are 15, 10 and 2 s. A standby shall
  * take over within 6 s of a crash; three renewals may fail meanwhile.
  */
-#define LEASE_MS 5000
-#define RENEW_MS 3500
-#define RETRY_MS 500
+#define LEASE_MS       5000
+#define RENEW_MS       3500
+#define RETRY_MS       500
+/* Of a lease key; a rotation takes some minutes. */
+#define KEY_AGE_MS     (90LL * 24 * 3600 * 1000)
+#define KEY_AGE_MIN_MS (3600 * 1000)
 
 enum {
 	OPT_LEADER_ELECT = 256,
@@ -44,7 +47,8 @@ enum {
 	OPT_SA_DIR,
 	OPT_LEASE,
 	OPT_RENEW,
-	OPT_RETRY
+	OPT_RETRY,
+	OPT_KEY_AGE
 };
 
 static const struct option options[] = { { "leader-elect", optional_argument,
@@ -58,6 +62,7 @@ static const struct option options[] = { { "leader-elect", optional_argument,
 	{ "lease-duration", required_argument, NULL, OPT_LEASE },
 	{ "lease-renew-deadline", required_argument, NULL, OPT_RENEW },
 	{ "lease-retry-period", required_argument, NULL, OPT_RETRY },
+	{ "lease-key-age", required_argument, NULL, OPT_KEY_AGE },
 	{ NULL, 0, NULL, 0 } };
 
 static int
@@ -85,6 +90,16 @@ set_duration(int64_t *ms, const char *what, const char *value)
 }
 
 static int
+set_key_age(int64_t *ms, const char *value)
+{
+	if (duration_parse(value, ms) == -1 ||
+	    (*ms != 0 && *ms < KEY_AGE_MIN_MS))
+		return complain("--lease-key-age", value,
+		    "neither 0 nor a duration of at least 1h");
+	return 0;
+}
+
+static int
 set_bool(bool *b, const char *what, const char *value)
 {
 	if (value == NULL || strcmp(value, "true") == 0)
@@ -108,7 +123,8 @@ usage(void)
 	    "                  [--lease-duration d] "
 	    "[--lease-renew-deadline d]\n"
 	    "                  [--lease-retry-period d] "
-	    "[--service-account-dir dir]\n");
+	    "[--lease-key-age d]\n"
+	    "                  [--service-account-dir dir]\n");
 }
 
 static int
@@ -146,6 +162,8 @@ option(struct conf *c, int opt)
 	case OPT_RETRY:
 		return set_duration(
 		    &c->retry_ms, "--lease-retry-period", optarg);
+	case OPT_KEY_AGE:
+		return set_key_age(&c->key_age_ms, optarg);
 	default:
 		usage();
 		return -1;
@@ -214,6 +232,7 @@ conf_parse(struct conf *c, int argc, char **argv)
 	c->lease_ms = LEASE_MS;
 	c->renew_ms = RENEW_MS;
 	c->retry_ms = RETRY_MS;
+	c->key_age_ms = KEY_AGE_MS;
 	(void)strlcpy(c->sa_dir, SA_DIR, sizeof(c->sa_dir));
 	(void)strlcpy(c->dns_sa, "bloodraven-dns", sizeof(c->dns_sa));
 	(void)strlcpy(c->metrics_addr, ":8080", sizeof(c->metrics_addr));

@@ -43,6 +43,7 @@ struct conf {
 	char probe_addr[HOST_LEN + 1];
 	char aux_addr[HOST_LEN + 1];
 	int64_t lease_ms, renew_ms, retry_ms;
+	int64_t key_age_ms; /* of a lease key; 0: no limit */
 };
 
 /*

@@ -187,6 +187,7 @@ group_free(struct group *g)
 		free(p);
 	}
 	glink_group_gone(g);
+	group_keys_free(g);
 	for (unsigned i = 0; i < SITES_MAX; i++)
 		site_clear(&g->site[i]);
 	TAILQ_REMOVE(&g->all->list, g, entry);

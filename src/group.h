@@ -26,6 +26,7 @@
 #include "msg.h"
 
 struct parent;
+struct wire_key;
 struct groups;
 
 struct groups *groups_new(struct parent *);
@@ -46,6 +47,12 @@ void groups_dns_state(struct groups *, const struct m_dns_state *);
 void groups_lease(struct groups *, const struct m_lease *);
 /* All watches have listed once: what is absent does not exist. */
 void groups_synced(struct groups *, bool synced);
+
+/* Keys of the write lease (group_keys.c). */
+void groups_keys_start(struct groups *, int64_t age_s);
+void groups_keys(struct groups *, struct m_keys *);
+/* That signs; NULL: not known yet. */
+const struct wire_key *groups_key(const struct groups *);
 
 /* Links to sidecars (group_link.c). */
 void groups_link_up(struct groups *, const struct m_link_up *);

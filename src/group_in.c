@@ -262,6 +262,8 @@ groups_annotation(struct groups *gs, const struct m_annotation *m)
 	} else if (strcmp(m->key, FSM_ANN_OVERRIDE) == 0) {
 		(void)strlcpy(g->override, m->value, sizeof(g->override));
 		feed_override(g);
+	} else if (strcmp(m->key, BR_ANN "rotate-lease-keys") == 0) {
+		group_keys_rotate(g, m->value);
 	} else if (strcmp(m->key, BR_ANN "planned-failover") == 0) {
 		refuse(g, m, "PlannedFailoverRejected");
 	} else if (strcmp(m->key, BR_ANN "reclone-site") == 0) {

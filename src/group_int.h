@@ -148,6 +148,7 @@ struct group {
 	TAILQ_HEAD(, gvoice) voices;
 	struct goffer offer;
 	struct gasked asked;
+	struct gkeys *keys; /* group_keys.c; NULL: none was told */
 	uint64_t links_hash;
 	uint64_t said_revoke; /* for the log: epoch and whether it went */
 	int64_t refused_ms;
@@ -175,6 +176,7 @@ struct groups {
 	struct m_lease lease;
 	struct m_lease told_lease; /* to all groups */
 	char self[UID_LEN + 1];    /* this process, to sidecars */
+	struct gkeyring *keyring; /* group_keys.c */
 	struct glink_tree links;
 	struct event *link_timer;
 	int64_t tick_ms;
@@ -239,6 +241,9 @@ uint64_t group_hash(const void *, size_t);
  */
 const struct wire_pub *
 group_keys(const struct group *, const char *site, size_t *n);
+/* Annotation rotate-lease-keys; "" when it is taken back. */
+void group_keys_rotate(struct group *, const char *token);
+void group_keys_free(struct group *);
 
 /* group_link.c */
 void glinks_start(struct groups *);

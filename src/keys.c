@@ -309,6 +309,12 @@ rotates(const struct keys_group *g)
 	return false;
 }
 
+bool
+keys_quiet(const struct keys_group *g, int64_t now_ms)
+{
+	return keys_spread(g, now_ms) && !rotates(g);
+}
+
 enum keys_do
 keys_site_next(const struct keys_group *g, unsigned i,
     const struct keys_ring *op, uint64_t trust, const struct keys_want *w,

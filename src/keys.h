@@ -116,6 +116,8 @@ void
 keys_observe(struct keys_group *, const struct keys_ring *op, int64_t now_ms);
 /* Have all Pods read what they need, for long enough? */
 bool keys_spread(const struct keys_group *, int64_t now_ms);
+/* The same, and nothing of a rotation is under way. */
+bool keys_quiet(const struct keys_group *, int64_t now_ms);
 /*
  * The text that each site's "trust" shall be; the same for all of them and
  * for each leader. Returns its length, or -1 with ERANGE.

@@ -209,6 +209,10 @@ new_token(struct kube *k, const struct m_kube_token *m)
 	kwatch_kick(k->w_groups);
 	if (k->w_pods != NULL)
 		kwatch_kick(k->w_pods);
+	if (k->w_keys != NULL)
+		kwatch_kick(k->w_keys);
+	if (k->w_op_key != NULL)
+		kwatch_kick(k->w_op_key);
 	for (int i = 0; i < KW_MAX; i++)
 		if (k->w_owned[i] != NULL)
 			kwatch_kick(k->w_owned[i]);
@@ -283,6 +287,10 @@ kube_message(struct kube *k, uint32_t type, const void *msg)
 		kleader_release(k);
 		return;
 	}
+	if (type == MSG_KEY_PUT) {
+		kkeys_put(k, msg);
+		return;
+	}
 	if (type == MSG_CREDS_ASK && uid[0] == '\0') {
 		ktoken_ask(k);
 		return;
@@ -344,6 +352,7 @@ kube_free(struct kube *k)
 
 	while ((g = RB_MIN(kgroups, &k->groups)) != NULL)
 		kgroup_free(g);
+	kkeys_stop(k);
 	kwatch_free(k->w_groups);
 	if (k->w_pods != NULL)
 		kwatch_free(k->w_pods);

@@ -24,6 +24,7 @@
  *	kube_write.c	status and record: one writer for both
  *	kube_pods.c	Pods: facts to the parent, labels, deletion
  *	kube_secrets.c	Secrets that groups name → CREDS
+ *	kube_keys.c	Secrets with keys of the write lease ↔ KEYS, KEY_PUT
  *	kube_events.c	Events, repeats counted
  *	kube_misc.c	finalizers, annotations, dns-writer's token, discovery
  *
@@ -96,6 +97,9 @@ struct kann {
 	bool seen;
 };
 #define KANNS_MAX 16
+
+struct kkey; /* one of our Secrets (kube_keys.c) */
+TAILQ_HEAD(kkeyq, kkey);
 
 /* One chain of requests with its retry; at most one is in flight. */
 struct klane {
@@ -173,6 +177,9 @@ struct kgroup {
 	char creds_problem[ERR_LEN + 1];
 	uint64_t creds_told;
 
+	/* kube_keys.c */
+	struct kkeyq keys;
+
 	/* kube_misc.c */
 	struct klane fin;
 	bool fin_running;
@@ -211,6 +218,9 @@ struct kube {
 	struct kgroups groups;
 	unsigned ngroups;
 	struct kwatch *w_groups, *w_pods, *w_owned[KW_MAX];
+	struct kwatch *w_keys, *w_op_key;
+	struct kkey *op_key;
+	uint32_t key_mark, op_key_mark;
 	struct kown_ctx {
 		struct kube *k;
 		enum kowned kind;
@@ -361,6 +371,31 @@ void kcreds_spec(struct kgroup *);
 void kcreds_ask(struct kgroup *);
 /* Say what is wrong with them in an Event (a new leader). */
 void kcreds_event(struct kgroup *);
+
+/* ----------------------------------------------------------- kube_keys.c - */
+
+void kkeys_init(struct kgroup *);
+void kkeys_free(struct kgroup *);
+/* The spec changed: its sites may be others. */
+void kkeys_spec(struct kgroup *);
+/* Are the Secrets there that the group's Pods mount? */
+bool kkeys_ready(const struct kgroup *);
+void kkeys_put(struct kube *, const struct m_key_put *);
+/* We lead now. */
+void kkeys_lead(struct kube *);
+void kkeys_start(struct kube *);
+void kkeys_stop(struct kube *);
+
+/* kube_keys_text.c: pure. */
+struct kkey_place {
+	const char *ns, *name;
+	const char *group, *site; /* NULL: the operator's */
+	const char *rv;           /* version that it replaces, "": new */
+};
+/* m->group is set: whose it should be. */
+void kkeys_decode(yyjson_val *, struct m_keys *);
+yyjson_mut_val *kkeys_render(yyjson_mut_doc *, const struct kkey_place *,
+    const struct m_key_put *);
 
 /* --------------------------------------------------------- kube_events.c - */
 

@@ -109,7 +109,7 @@ static bool
 may_run(const struct kgroup *g)
 {
 	return g->doc != NULL && !g->deleting && g->creds_valid &&
-	    kube_may_write(g->k);
+	    kkeys_ready(g) && kube_may_write(g->k);
 }
 
 static void

@@ -81,6 +81,7 @@ kgroup_new(struct kube *k, const char *uid, const char *ns, const char *name)
 	kstatus_init(g);
 	kpods_init(g);
 	kcreds_init(g);
+	kkeys_init(g);
 	kmisc_init(g);
 	RB_INSERT(kgroups, &k->groups, g);
 	k->ngroups++;
@@ -100,6 +101,7 @@ kgroup_free(struct kgroup *g)
 	kstatus_free(g);
 	kpods_free(g);
 	kcreds_free(g);
+	kkeys_free(g);
 	kmisc_free(g);
 	yyjson_doc_free(g->doc);
 	free(g);
@@ -246,6 +248,7 @@ adopt(struct kgroup *g, yyjson_val *obj)
 		g->spec.aux_addr = g->k->conf.aux_addr;
 	kapply_spec(g);
 	kcreds_spec(g);
+	kkeys_spec(g);
 }
 
 static void
@@ -396,6 +399,7 @@ on_listed(void *arg)
 			kgroup_gone(g);
 	if (k->w_pods == NULL) {
 		kpods_start(k);
+		kkeys_start(k);
 		kowned_start(k);
 	}
 	kube_check_synced(k);

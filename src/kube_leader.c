@@ -93,6 +93,7 @@ lead(struct kube *k)
 		if (!g->valid)
 			kevent_emit(g, true, "InvalidSpec", g->problem);
 	}
+	kkeys_lead(k);
 	/* Pods that a predecessor left waiting, of groups that are no more. */
 	if (k->w_pods != NULL)
 		kwatch_relist(k->w_pods);

@@ -207,6 +207,7 @@ kobj_render(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
 #define KANN_SERVER_ID BR_ANN "server-id"
 #define KLABEL_GROUP   "shipstream.io/failover-group"
 #define KLABEL_SITE    "shipstream.io/site"
+#define KLABEL_KEYS    "shipstream.io/lease-key" /* our Secrets */
 #define KLABEL_ROLE    "shipstream.io/role"
 #define KLABEL_HEALTHY "shipstream.io/healthy"
 #define KHASH_LEN      16

@@ -74,6 +74,12 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 		    KVS("type", msg_name(type)), KVS("error", strerror(errno)));
 }
 
+const struct wire_key *
+parent_key(const struct parent *p)
+{
+	return groups_key(p->groups);
+}
+
 /* ------------------------------------------------------------- workers --- */
 
 static void
@@ -328,6 +334,9 @@ parent_dispatch(
 	case MSG_LINK_RX:
 		groups_link_rx(p->groups, msg);
 		break;
+	case MSG_KEYS:
+		groups_keys(p->groups, msg);
+		break;
 	case MSG_TOKEN_ASK:
 		on_token_ask(p, from);
 		break;
@@ -358,7 +367,6 @@ parent_dispatch(
 	case MSG_LINK_TX:
 	case MSG_LINK_TRUST:
 	case MSG_LINK_CLOSE:
-	case MSG_KEYS:
 	case MSG_KEY_PUT:
 	/* of bloodraven-sidecar(8) */
 	case MSG_SC_MEMORY_CONF:
@@ -464,6 +472,7 @@ parent_run(const struct conf *c)
 		fatal("event_base_new");
 	if ((p.groups = groups_new(&p)) == NULL)
 		fatal("groups");
+	groups_keys_start(p.groups, c->key_age_ms / 1000);
 	pc.level = c->level;
 	pc.arg = &p;
 	log_ev(LL_INFO, "starting bloodraven manager",
