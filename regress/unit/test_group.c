@@ -83,13 +83,6 @@ parent_key(const struct parent *p)
 	return NULL;
 }
 
-const struct wire_pub *
-group_keys(const struct group *g, const char *site, size_t *n)
-{
-	*n = 0;
-	return NULL;
-}
-
 /* -------------------------------------------------------- what is observed - */
 
 static void
@@ -254,6 +247,7 @@ setup(void **state)
 	log_init("test_group", LL_ERROR, STDERR_FILENO);
 	base = event_base_new();
 	gs = groups_new(NULL);
+	groups_keys_start(gs, 0);
 	tell_conf();
 	strlcpy(creds.group, UID_G, sizeof(creds.group));
 	creds.valid = true;

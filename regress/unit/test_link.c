@@ -51,6 +51,9 @@ static const char *const pods[NSITES] = {
 
 /* ------------------------------------------------------- a played parent --- */
 
+/* The operator's, two sites', a stranger's. */
+static const uint8_t seeds[4][WIRE_KEY_LEN] = { { 1 }, { 2 }, { 3 }, { 4 } };
+
 static struct event_base *base;
 static struct groups *gs;
 static struct wire_key op_key, site_key[NSITES], other_key;
@@ -121,17 +124,6 @@ parent_key(const struct parent *p)
 	return have_key ? &op_key : NULL;
 }
 
-const struct wire_pub *
-group_keys(const struct group *g, const char *site, size_t *n)
-{
-	*n = 1;
-	for (int i = 0; i < NSITES; i++)
-		if (strcmp(site, names[i]) == 0)
-			return &site_key[i].pub;
-	*n = 0;
-	return NULL;
-}
-
 /* ------------------------------------------------------ what is observed --- */
 
 static void
@@ -153,6 +145,23 @@ tell_conf(void)
 	for (unsigned i = 0; i < NSITES; i++)
 		strlcpy(m.sites[i].name, names[i], sizeof(m.sites[i].name));
 	groups_conf(gs, &m);
+}
+
+static void
+tell_keys(void)
+{
+	static struct m_keys m;
+	char hex[WIRE_HEX_LEN + 1];
+
+	for (int i = 0; i < NSITES; i++) {
+		memset(&m, 0, sizeof(m));
+		strlcpy(m.group, UID_G, sizeof(m.group));
+		strlcpy(m.site, names[i], sizeof(m.site));
+		m.generation = m.since = 1;
+		wire_hex(seeds[1 + i], hex);
+		secret_set(&m.seed, hex, WIRE_HEX_LEN);
+		groups_keys(gs, &m);
+	}
 }
 
 static void
@@ -337,20 +346,20 @@ act(enum fsm_act_type type, uint8_t site)
 static int
 setup(void **state)
 {
-	const uint8_t seed[4][WIRE_KEY_LEN] = { { 1 }, { 2 }, { 3 }, { 4 } };
-
 	log_init("test_link", LL_ERROR, STDERR_FILENO);
 	assert_int_equal(wire_init(), 0);
-	wire_key_from_seed(&op_key, seed[0]);
-	wire_key_from_seed(&site_key[IAD], seed[1]);
-	wire_key_from_seed(&site_key[PDX], seed[2]);
-	wire_key_from_seed(&other_key, seed[3]);
+	wire_key_from_seed(&op_key, seeds[0]);
+	wire_key_from_seed(&site_key[IAD], seeds[1]);
+	wire_key_from_seed(&site_key[PDX], seeds[2]);
+	wire_key_from_seed(&other_key, seeds[3]);
 	memset(side, 0, sizeof(side));
 	have_key = true;
 	trusted = closed = 0;
 	base = event_base_new();
 	gs = groups_new(NULL);
+	groups_keys_start(gs, 0);
 	tell_conf();
+	tell_keys();
 	tell_pod(IAD, "10.0.0.1");
 	tell_pod(PDX, "10.0.0.2");
 	tell_record();
