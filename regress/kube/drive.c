@@ -178,6 +178,11 @@ get_field(yyjson_val *v, const struct codec_field *f, char *p)
 			errx(1, "%s: too long", f->name);
 		break;
 	case CT_BYTES:
+		if (yyjson_get_len(v) > f->param)
+			errx(1, "%s: too long", f->name);
+		*(uint32_t *)to = (uint32_t)yyjson_get_len(v);
+		memcpy(p + f->off + sizeof(uint32_t), yyjson_get_str(v),
+		    yyjson_get_len(v));
 		break;
 	case CT_SECRET:
 		if (secret_set(to, yyjson_get_str(v), yyjson_get_len(v)) == -1)

@@ -2,12 +2,13 @@
 
 test_api.py PROGRAM WORKDIR K8SBIN ETCD [TEST...]
 """
+import base64
 import signal
 import sys
 import time
 import traceback
 
-from cluster import (Answer, Cluster, Drive, b64, eprint, wait_for)
+from cluster import (Answer, Cluster, Drive, b64, eprint, key_put, wait_for)
 
 NS = "db"
 GROUPS = f"/apis/shipstream.io/v1alpha1/namespaces/{NS}/mysqlfailovergroups"
@@ -320,6 +321,85 @@ def test_secrets():
     c.create(sec, secret(fresh("foreign"), x="y"))
     settle(d)
     assert d.count("CREDS", since=at) == 0
+    stop(d)
+
+
+def lease_secret(name, site="iad"):
+    return f"/api/v1/namespaces/{NS}/secrets/mysql-{name}-{site}-lease"
+
+
+def text(path, key):
+    return base64.b64decode(c.get(path)["data"][key]).decode()
+
+
+@test
+def test_keys():
+    """Secrets with lease keys: made before anything else, written by
+    compare-and-swap, told when somebody else changes or deletes them."""
+    d = leader(keys=False)
+    op = "/api/v1/namespaces/br/secrets/bloodraven-lease-keys"
+    d.expect("KEYS", group="", generation=0)
+    d.send("KEY_PUT", **key_put("", "", trust=""))
+    m = d.expect("KEYS", group="", generation=1)
+    assert m["seed"] == "5a" * 32 and m["other"] == "" and m["since"] == 1, m
+    assert "trust" not in c.get(op)["data"]
+    name = fresh("g")
+    g = make(name)
+    uid = g["metadata"]["uid"]
+    for s in ("iad", "pdx"):
+        d.expect("KEYS", group=uid, site=s, generation=0, seed="")
+    d.expect("CREDS", group=uid, valid=True)
+    settle(d)
+    assert objects(name) == {}, "no Pod before its Secret"
+    d.send("KEY_PUT", **key_put(uid, "iad"))
+    d.expect("KEYS", group=uid, site="iad", generation=1, problem="")
+    settle(d)
+    assert objects(name) == {}, "no Pod before its Secret"
+    d.send("KEY_PUT", **key_put(uid, "pdx"))
+    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    path = lease_secret(name)
+    o = c.get(path)
+    assert o["metadata"]["ownerReferences"][0]["uid"] == uid
+    assert text(path, "seed") == "5a" * 32 + "\n"
+    assert text(path, "generation") == "1"
+    assert text(path, "trust") == "operator " + "01" * 32 + "\n"
+    # A next seed; what others wrote beside it stays.
+    c.merge(path, {"metadata": {"annotations": {"mine": "yes"}}})
+    d.send("KEY_PUT", **key_put(uid, "iad", 1, 2, other="6b" * 32, since=1,
+                                done=77))
+    m = d.expect("KEYS", group=uid, site="iad", generation=2)
+    assert m["other"] == "6b" * 32 and m["since"] == 1 and m["done"] == 77, m
+    assert text(path, "seed") == "5a" * 32 + "\n" + "6b" * 32 + "\n"
+    assert c.get(path)["metadata"]["annotations"]["mine"] == "yes"
+    # Decided on what is no more: not written, but told again.
+    at = d.mark()
+    d.send("KEY_PUT", **key_put(uid, "iad", 1, 9))
+    d.expect("KEYS", since=at, group=uid, site="iad", generation=2)
+    assert text(path, "generation") == "2"
+    # Somebody spoils it, somebody deletes it.
+    c.merge(path, {"data": {"seed": b64("nothing")}})
+    m = d.expect("KEYS", group=uid, site="iad", seed="", generation=2)
+    assert m["problem"].startswith("seed: "), m
+    d.send("KEY_PUT", **key_put(uid, "iad", 2, 3))
+    d.expect("KEYS", group=uid, site="iad", generation=3, problem="")
+    at = d.mark()
+    c.delete(path)
+    d.expect("KEYS", since=at, group=uid, site="iad", generation=0)
+    d.send("KEY_PUT", **key_put(uid, "iad", 0, 4))
+    d.expect("KEYS", since=at, group=uid, site="iad", generation=4)
+    # A standby is told the same and writes nothing.
+    s = drive(IDENTITY=fresh("op"), keys=False)
+    s.expect("SYNCED", 10, synced=True)
+    s.expect("KEYS", group=uid, site="iad", generation=4)
+    s.expect("KEYS", group="", generation=1)
+    s.send("KEY_PUT", **key_put(uid, "iad", 4, 5))
+    at = s.mark()
+    c.merge(op, {"metadata": {"annotations": {
+        ANN + "rotate-lease-keys": "now"}}})
+    m = s.expect("KEYS", since=at, group="", generation=1)
+    assert m["asked"] != 0, m
+    assert text(path, "generation") == "4"
+    s.close()
     stop(d)
 
 
