@@ -298,7 +298,8 @@ take_record(struct fsm_state *s, const struct fsm_record *r)
 	unsigned k, m;
 
 	memcpy(auth, s->auth, sizeof(auth));
-	fsm_lease_term(s);
+	for (k = 0; k < UNENDED_MAX; k++)
+		lease_auth_init(&s->auth[k]);
 	s->rec = *r;
 	for (m = 0; m < was.n; m++) {
 		for (k = 0; k < r->n; k++)

@@ -270,6 +270,12 @@ test_mute(void **state)
 	mk_step(&m, NULL);
 	assert_int_equal(successor(), 2);
 	assert_int_equal(m.o.put.unended[1].terms.voter[1], 102);
+	/* reading the record anew is no new offer */
+	assert_int_equal(m.s.offered, 5);
+	mk_ack(&m, m.s.put.seq, false);
+	m.s.put_maybe = false;
+	mk_read(&m, &m.s.rec);
+	assert_int_equal(m.s.offered, 5);
 	/* a guard that does not ask at all says nothing of its voters */
 	mk_group(&m);
 	mk_guarded(&m);

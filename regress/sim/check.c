@@ -21,6 +21,23 @@
 
 #include "sim.h"
 
+/* An unended epoch is for the server that runs there, and has a lease. */
+static bool
+recorded_guard(int i)
+{
+	const struct lease_guard *l = &w->site[i].guard.l;
+	const struct lease_terms *t;
+	int k;
+
+	for (k = 0; k < w->api.rec.n; k++) {
+		t = &w->api.rec.unended[k].terms;
+		if (t->guard == l->id && t->incarnation == l->incarnation &&
+		    lease_terms_valid(t))
+			return true;
+	}
+	return false;
+}
+
 /* A grant took effect at site i. */
 void
 check_grant(int i)
@@ -45,6 +62,9 @@ check_grant(int i)
 		    w->c.site[i].name);
 	if (w->api.rec.active != i)
 		fail("grant to %s, which is not recorded", w->c.site[i].name);
+	if (!w->bare && !recorded_guard(i))
+		fail("grant to %s, whose guard is not recorded",
+		    w->c.site[i].name);
 }
 
 /*

@@ -62,7 +62,8 @@ wipe(int i)
 
 	if (w->uuids == UUIDS)
 		return;
-	proc_die(i, "volume lost");
+	ctr_die(i, "volume lost");
+	car_die(i);
 	w->gone.n[v->uuid] = v->e.n[v->uuid];
 	memset(v, 0, sizeof(*v));
 	v->uuid = w->uuids++;
@@ -76,7 +77,8 @@ rollback(int i)
 	struct volume *v = &w->site[i].v;
 	int u;
 
-	proc_die(i, "older volume");
+	ctr_die(i, "older volume");
+	car_die(i);
 	for (u = 0; u < w->uuids; u++)
 		if (v->e.n[u] > 0) {
 			w->gone.n[u] = w->acked.n[u];
@@ -104,7 +106,7 @@ power(int i, bool off)
 {
 	w->site[i].node_off = off;
 	if (off)
-		proc_die(i, "power cut");
+		ctr_die(i, "power cut");
 	else
 		w->site[i].restart_at = w->now + 3000 + rnd(3000);
 }
@@ -166,6 +168,56 @@ demote(int i)
 	for (o = 0; o < OPS; o++)
 		if (w->op[o].up)
 			op_restart_core(o);
+}
+
+/* All of it stands still but its clock; the guard is the first to notice. */
+static void
+freeze_ctr(int i, bool on)
+{
+	struct site *s = &w->site[i];
+
+	if (on && !s->ctr)
+		return;
+	s->guard.frozen = on && s->guard.there;
+	s->p.frozen = on && s->p.alive;
+	if (!on)
+		guard_run(i);
+}
+
+/* Fewer or more seconds, while everything runs. */
+static void
+lease_ms(bool on)
+{
+	w->c.lease_ms = on ? 6000 : 20000;
+	w->c.check_ms = on ? 2000 : 5000;
+	op_conf();
+}
+
+/* Its volumes stay, and with them what their sidecars remember. */
+static void
+recreate(void)
+{
+	struct fsm_record *r = &w->api.rec;
+	int i, k;
+
+	memset(&w->api.grant, 0, sizeof(w->api.grant));
+	memset(&w->api.seen, 0, sizeof(w->api.seen));
+	memset(r, 0, sizeof(*r));
+	r->active = r->last_target = FSM_NONE;
+	for (i = 0; i < w->nsites; i++) {
+		ctr_die(i, "group deleted");
+		car_die(i);
+		for (k = 0; k < PODS; k++) {
+			if (!w->site[i].pod[k].used)
+				continue;
+			w->site[i].pod[k].used = false;
+			w->site[i].pod[k].api.gone = true;
+		}
+		w->site[i].cur = -1;
+	}
+	for (k = 0; k < OPS; k++)
+		if (w->op[k].up)
+			op_restart_core(k);
 }
 
 /* The API server's data is restored, or somebody wiped the status. */
@@ -240,13 +292,51 @@ on_site(int line, int i, bool on)
 		if (on)
 			proc_die(i, "killed");
 		break;
+	case F_KILL_CTR:
+		if (on)
+			ctr_die(i, "container killed");
+		break;
+	case F_CUT_LINK:
+		s->cut_link = on;
+		break;
+	case F_CUT_SQL:
+		s->cut_sql = on;
+		break;
+	case F_CUT_PEERS:
+		for (j = 0; j < w->nsites; j++)
+			s->cut_car[j] = w->site[j].cut_car[i] = on;
+		break;
+	case F_KEEPER:
+		s->guard.stopped = on && s->guard.there;
+		break;
+	case F_FREEZE_CTR:
+		freeze_ctr(i, on);
+		break;
+	case F_STUCK:
+		s->stuck = on;
+		break;
+	case F_CAR_DEAD:
+		s->car.held = on;
+		if (on)
+			car_die(i);
+		break;
+	case F_CAR_RESTART:
+		if (on)
+			car_die(i);
+		break;
+	case F_MEM_LOST:
+		if (on) {
+			car_die(i);
+			s->v.mem_id = s->v.mem_promised = s->v.mem_heard = 0;
+		}
+		break;
 	case F_HOLD:
 		s->held = on;
 		if (on)
 			proc_die(i, "killed and held down");
 		break;
 	case F_FREEZE:
-		s->p.frozen = on && s->p.alive;
+		s->p.frozen = (on && s->p.alive) || s->guard.frozen;
 		break;
 	case F_POWER:
 		power(i, on);
@@ -305,7 +395,7 @@ on_site(int line, int i, bool on)
 		if (on)
 			kubelet_confused(i);
 		else /* in the end it starts another container */
-			proc_die(i, "kubelet replaces the container");
+			ctr_die(i, "kubelet replaces the container");
 		break;
 	case F_ROLLBACK:
 		if (on)
@@ -334,6 +424,10 @@ on_site(int line, int i, bool on)
 	case F_CHECK_BLOCK:
 	case F_REC_WIPE:
 	case F_REC_OLD:
+	case F_SLOW_NET:
+	case F_OPS_DOWN:
+	case F_LEASE_MS:
+	case F_RECREATE:
 	case F_MAX:
 		break;
 	}
@@ -380,8 +474,33 @@ on_rest(const struct script *l, bool on)
 		if (on)
 			record_back(l->fault == F_REC_OLD);
 		break;
+	case F_SLOW_NET:
+		w->slow_net = on;
+		break;
+	case F_OPS_DOWN:
+		w->ops_down = on;
+		for (k = 0; on && k < OPS; k++)
+			op_crash(k);
+		break;
+	case F_LEASE_MS:
+		lease_ms(on);
+		break;
+	case F_RECREATE:
+		if (on)
+			recreate();
+		break;
 	case F_NONE:
 	case F_KILL:
+	case F_KILL_CTR:
+	case F_CUT_LINK:
+	case F_CUT_SQL:
+	case F_CUT_PEERS:
+	case F_KEEPER:
+	case F_FREEZE_CTR:
+	case F_STUCK:
+	case F_CAR_DEAD:
+	case F_CAR_RESTART:
+	case F_MEM_LOST:
 	case F_HOLD:
 	case F_FREEZE:
 	case F_POWER:

@@ -117,6 +117,8 @@ act_log(const struct op *o, int k, const struct fsm_act *a)
 {
 	char buf[1024];
 
+	if (a->text == T_EPOCH_ENDED && o->holds)
+		w->ended[a->proof]++;
 	if (!w->trace || !o->holds)
 		return;
 	fsm_message(&o->c, a, buf, sizeof(buf));
@@ -160,11 +162,13 @@ carry_out(struct op *o, int k, const struct fsm_out *out)
 		case A_LOG:
 			act_log(o, k, a);
 			break;
-		case A_EVENT:
 		case A_OFFER:
 		case A_REVOKE:
 		case A_PROMISE_ASK:
 		case A_RENEW:
+			op_sends(k, a);
+			break;
+		case A_EVENT:
 		case A_ANNOTATION_DEL:
 		case A_METRIC:
 		case A_MAX:
@@ -270,6 +274,28 @@ op_pods(int k)
 	op_event(k, &fe, false);
 }
 
+static void
+forget_links(struct op *o)
+{
+	memset(o->link, 0, sizeof(o->link));
+	memset(o->link_down_at, 0, sizeof(o->link_down_at));
+}
+
+/* Other numbers in the spec: the state stays. */
+void
+op_conf(void)
+{
+	struct fsm_event fe = { .type = E_CONF };
+	int k;
+
+	for (k = 0; k < OPS; k++) {
+		if (!w->op[k].up)
+			continue;
+		w->op[k].c = w->c;
+		op_event(k, &fe, false);
+	}
+}
+
 /* Another spec in a running operator: a new state, told what is known. */
 void
 op_restart_core(int k)
@@ -280,6 +306,7 @@ op_restart_core(int k)
 
 	o->c = w->c;
 	o->rec_known = false;
+	forget_links(o);
 	memset(o->known, 0, sizeof(o->known));
 	fsm_init(&o->s, w->now);
 	o->s.seq = seq;
@@ -302,6 +329,7 @@ op_start(int k)
 	o->life++;
 	o->holds = false;
 	o->wake = 0;
+	forget_links(o);
 	o->c = w->c;
 	o->rec_known = false;
 	memset(o->known, 0, sizeof(o->known));
@@ -417,6 +445,10 @@ op_in(const struct ev *q)
 		fe.type = E_TICK;
 		op_event(q->op, &fe, false);
 		break;
+	case K_MSG_OP:
+		msg_op(q);
+		break;
+	case K_MSG_CAR:
 	case K_PROBE_AT:
 	case K_SQL_AT:
 	case K_GRANT_AT:

@@ -230,7 +230,8 @@ dispatch(const struct ev *e)
 		pod_at(e);
 		break;
 	case K_LEASE:
-		if (w->op[e->op].back_at != 0 && w->now >= w->op[e->op].back_at)
+		if (w->op[e->op].back_at != 0 && !w->ops_down &&
+		    w->now >= w->op[e->op].back_at)
 			op_start(e->op);
 		op_lease(e->op);
 		again(K_LEASE, e->op, 0, 2000);
@@ -242,6 +243,9 @@ dispatch(const struct ev *e)
 	case K_SCRIPT:
 		strike((int)e->script);
 		break;
+	case K_MSG_CAR:
+		msg_car(e);
+		break;
 	case K_PROBE:
 	case K_PROBE_IN:
 	case K_SQL_IN:
@@ -249,6 +253,7 @@ dispatch(const struct ev *e)
 	case K_REC_IN:
 	case K_POD_IN:
 	case K_LOST_IN:
+	case K_MSG_OP:
 	case K_WAKE:
 		op_in(e);
 		break;
@@ -300,6 +305,15 @@ configure(uint64_t seed)
 	c->max_lag_s = 30;
 	c->reader_max_lag_s = 30;
 	c->creds = true;
+	w->bare = w->sc != NULL ? (w->sc->how & H_BARE) != 0 : rnd(5) == 0;
+	c->require_guard = !w->bare;
+	c->lease_ms = 20000;
+	c->check_ms = 5000;
+	if (w->sc != NULL ? (w->sc->how & H_FAST) != 0 : rnd(4) == 0) {
+		c->lease_ms = 3000;
+		c->check_ms = 1000;
+		c->poll_ms = 500;
+	}
 	for (i = 0; i < w->nsites; i++) {
 		snprintf(
 		    c->site[i].name, sizeof(c->site[i].name), "%s", names[i]);
@@ -331,6 +345,10 @@ begin(void)
 		    fsm_verdict_name(w->op[0].view.verdict));
 	w->ready_at = w->now;
 	w->api.backup = w->api.rec;
+	if (w->sc != NULL && (w->sc->how & H_STEADY) != 0) {
+		w->steady = api_active();
+		w->steady_proc = w->site[w->steady].p.id;
+	}
 	trace("--- ready");
 }
 
@@ -402,17 +420,19 @@ campaign(uint64_t from, uint64_t to, const struct scenario *only,
     bool random_only, bool stop)
 {
 	unsigned long runs = 0, promotions = 0, grants = 0, clones = 0;
+	unsigned long ended[P_MAX] = { 0 };
+	const struct scenario *sc;
 	uint64_t seed;
 	int i, failed = 0;
 
-	for (i = 0; i < nscenarios && !random_only; i++) {
-		if (only != NULL && only != &scenarios[i])
+	for (i = 0; (sc = scenario_at(i)) != NULL && !random_only; i++) {
+		if (only != NULL && only != sc)
 			continue;
 		for (seed = only != NULL ? from : 1;
 		    seed <= (only != NULL ? to : SCENARIO_SEEDS); seed++) {
 			runs++;
-			if (!run(seed, &scenarios[i]))
-				failed += report(seed, &scenarios[i]);
+			if (!run(seed, sc))
+				failed += report(seed, sc);
 			if (failed > 0 && stop)
 				return failed;
 		}
@@ -424,13 +444,19 @@ campaign(uint64_t from, uint64_t to, const struct scenario *only,
 		promotions += w->promotions;
 		grants += w->grants;
 		clones += w->clones;
+		for (i = 0; i < P_MAX; i++)
+			ended[i] += w->ended[i];
 		if (failed > 0 && stop)
 			return failed;
 	}
 	printf("{\"sim\":\"end\",\"runs\":%lu,\"failed\":%d,"
 	       "\"randomPromotions\":%lu,\"randomGrants\":%lu,"
-	       "\"randomClones\":%lu}\n",
-	    runs, failed, promotions, grants, clones);
+	       "\"randomClones\":%lu,\"randomEnded\":{\"lease\":%lu,"
+	       "\"guard\":%lu,\"guardFenced\":%lu,\"superseded\":%lu,"
+	       "\"terminated\":%lu}}\n",
+	    runs, failed, promotions, grants, clones, ended[P_LEASE],
+	    ended[P_GUARD], ended[P_GUARD_FENCED], ended[P_SUPERSEDED],
+	    ended[P_TERMINATED]);
 	return failed;
 }
 
@@ -487,7 +513,7 @@ static const struct option opts[] = { { "seeds", required_argument, NULL, 's' },
 int
 main(int argc, char **argv)
 {
-	const struct scenario *only = NULL;
+	const struct scenario *only = NULL, *sc;
 	unsigned long long from = 1, to = 300;
 	bool random_only = false;
 	int ch, i;
@@ -505,9 +531,9 @@ main(int argc, char **argv)
 			random_only = true;
 			break;
 		case 'c':
-			for (i = 0; i < nscenarios; i++)
-				if (strcmp(scenarios[i].name, optarg) == 0)
-					only = &scenarios[i];
+			for (i = 0; (sc = scenario_at(i)) != NULL; i++)
+				if (strcmp(sc->name, optarg) == 0)
+					only = sc;
 			if (only == NULL)
 				return 2;
 			break;
@@ -515,8 +541,8 @@ main(int argc, char **argv)
 			want_trace = true;
 			break;
 		case 'l':
-			for (i = 0; i < nscenarios; i++)
-				puts(scenarios[i].name);
+			for (i = 0; (sc = scenario_at(i)) != NULL; i++)
+				puts(sc->name);
 			return 0;
 		default:
 			return 2;

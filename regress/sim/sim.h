@@ -42,6 +42,8 @@ struct gset {
 
 struct volume {
 	int uuid;
+	/* the sidecar's file; id 0: there is none */
+	uint64_t mem_id, mem_promised, mem_heard;
 	struct gset e, r; /* executed, received */
 	bool has_repl;
 	uint8_t source;
@@ -60,6 +62,34 @@ struct process {
 	uint32_t sql_errno;
 };
 
+#define ROUNDS 16
+
+/* PID 1 of the MySQL container, on its node's own clock. */
+struct guard {
+	bool there;
+	bool stopped; /* SIGSTOP of the keeper; the killer goes on */
+	bool frozen;  /* the whole container, with its mysqld */
+	struct lease_guard l;
+	uint32_t ended;
+	int64_t ends[3]; /* times of the last ends */
+	uint64_t round;
+	int64_t sent[ROUNDS]; /* when round n was asked */
+	int64_t ask_at, look_at;
+	int64_t beat_at; /* its next word is due, simulated time */
+	struct fsm_guard said;
+};
+
+struct car {
+	bool up;
+	bool held; /* may not start */
+	unsigned life;
+	int64_t back_at;
+	int64_t beat_at;
+	struct lease_voter v;
+	struct fsm_guard word; /* the guard's last */
+	int64_t word_at;
+};
+
 struct pod {
 	bool used;
 	struct fsm_pod api;  /* the object */
@@ -71,15 +101,21 @@ struct site {
 	struct volume v;
 	struct process p;
 	struct pod pod[PODS];
-	int cur;            /* Pod of the process */
+	int cur;  /* Pod of the process */
+	bool ctr; /* its container runs */
+	struct guard guard;
+	struct car car;
+	int rate;           /* of its clock, parts in a thousand too fast */
 	int64_t clock_off;  /* node's clock - simulated time */
 	int64_t restart_at; /* 0: not waiting for one */
 	int64_t rogue_at;
 	/* faults */
-	bool node_off, cut_api, held;
+	bool node_off, cut_api, held, stuck;
+	bool cut_link; /* operators reach mysqld, not the sidecar */
+	bool cut_sql;  /* the other way round */
 	bool slow_applier, bad_applier;
 	bool cut_on_grant, cut_done;
-	bool cut_site[SITES_MAX];
+	bool cut_site[SITES_MAX], cut_car[SITES_MAX];
 	/* a CLONE that runs into it */
 	int64_t clone_end;
 	uint8_t clone_from;
@@ -98,7 +134,9 @@ struct op {
 	bool holds;
 	int64_t lease_until;
 	int64_t wake;
-	int64_t watch_from; /* what it was told of Pods */
+	int64_t watch_from;   /* what it was told of Pods */
+	bool link[SITES_MAX]; /* as its core was told */
+	int64_t link_down_at[SITES_MAX];
 	/* faults */
 	bool cut_api, cut_site[SITES_MAX];
 	/* its copies of sets */
@@ -130,10 +168,35 @@ enum ev_kind {
 	K_POD_AT,
 	K_POD_IN,
 	K_LOST_IN,
+	K_MSG_OP,
+	K_MSG_CAR,
 	K_WAKE,
 	K_LEASE,
 	K_WORLD,
 	K_SCRIPT
+};
+
+/* Between Pods: what link.c carries. */
+enum msg {
+	M_REPORT, /* sidecar to operator */
+	M_PROMISE,
+	M_ASK_OP,
+	M_OFFER, /* operator to sidecar */
+	M_REVOKE,
+	M_PROMISE_ASK,
+	M_RENEW,
+	M_ASK, /* sidecar to sidecar */
+	M_YES
+};
+
+struct link_msg {
+	enum msg kind;
+	uint8_t from; /* site */
+	uint64_t epoch, guard, nonce, voter;
+	uint32_t incarnation;
+	int64_t age;
+	struct lease_terms terms;
+	struct fsm_guard says;
 };
 
 struct ev {
@@ -154,6 +217,7 @@ struct ev {
 	struct fsm_pod pod;
 	int64_t limit;
 	unsigned proc;
+	struct link_msg msg;
 };
 
 /* Faults: id, name, what undoes them by itself. */
@@ -183,13 +247,27 @@ struct ev {
 	X(F_CUT_DONE, "cut-operators-after-the-grant")      \
 	X(F_CONFUSED, "kubelet-loses-track")                \
 	X(F_ROLLBACK, "kill-and-older-volume")              \
+	X(F_KILL_CTR, "container-killed")                   \
+	X(F_CUT_LINK, "cut-links-to-operators")             \
+	X(F_CUT_PEERS, "cut-sidecars-from-each-other")      \
+	X(F_KEEPER, "keeper-stopped")                       \
+	X(F_FREEZE_CTR, "container-frozen")                 \
+	X(F_STUCK, "fence-blocks")                          \
+	X(F_CAR_DEAD, "sidecar-dead")                       \
+	X(F_CAR_RESTART, "sidecar-restarts")                \
+	X(F_MEM_LOST, "voter-memory-lost")                  \
+	X(F_SLOW_NET, "slow-network")                       \
+	X(F_CUT_SQL, "cut-operators-from-mysqld")           \
+	X(F_OPS_DOWN, "operators-down")                     \
 	X(F_ASSERT, "assert-dead")                          \
 	X(F_CHECK_ACTIVE, "expect-active")                  \
 	X(F_CHECK_BLOCK, "expect-blocked")                  \
 	X(F_OVERRIDE, "override-applier-error")             \
 	X(F_DEMOTE, "spec-makes-it-dr-only")                \
 	X(F_REC_WIPE, "record-wiped")                       \
-	X(F_REC_OLD, "record-restored")
+	X(F_REC_OLD, "record-restored")                     \
+	X(F_LEASE_MS, "lease-timeout-changed")              \
+	X(F_RECREATE, "group-recreated-on-its-volumes")
 #define X(id, name) id,
 enum fault { FAULTS(X) F_MAX };
 #undef X
@@ -212,7 +290,11 @@ struct scenario {
 	int secs; /* until everything is healed */
 	struct script line[12];
 	const char *end; /* final block that is right, or NULL */
+	unsigned how;
 };
+#define H_BARE   1 /* servers without a guard */
+#define H_STEADY 2 /* no write is stopped in it */
+#define H_FAST   4 /* L 3 s, checks 1 s, poll 0.5 s */
 
 struct world {
 	int64_t now;
@@ -225,14 +307,18 @@ struct world {
 	struct api api;
 	int uuids;
 	unsigned procs, pods, cids;
-	bool lossy, stall;
+	bool lossy, stall, slow_net, ops_down;
+	bool bare;
+	int steady; /* site whose writes must go on, -1: none */
+	unsigned steady_proc;
 	bool wiped, overridden, rogued;
 	bool unknown_word; /* a kubelet could not tell */
 	struct gset acked;
 	struct gset gone; /* lost with a volume */
 	int64_t ready_at;
 	int64_t healed_at;
-	unsigned promotions, regrants, grants, clones;
+	unsigned promotions, regrants, grants, clones, leases, kills;
+	unsigned ended[P_MAX]; /* epochs, by proof */
 	int64_t last_promotion;
 	const struct scenario *sc;
 	struct script plan[32];
@@ -260,20 +346,58 @@ void uuid_text(int, char *);
 /* world.c */
 void world_init(void);
 void world_tick(void);
-void proc_start(int);
+void ctr_start(int);
+void ctr_die(int, const char *);
 void proc_die(int, const char *);
-void kubelet_confused(int);
+bool proc_answers(int);
 bool op_reaches(const struct op *, int);
+bool sql_reaches(const struct op *, int);
 void check_writers(const char *);
 bool process_is(int, const struct fsm_act *);
+int64_t node_clock(int);
+int64_t measured_start(int);
+
+/* kubelet.c */
+void kubelet(int, int);
+void kubelet_report(int, int, int64_t);
+void kubelet_confused(int);
+void kubelet_word(int, bool);
+int pod_new(int);
+void pod_changed(int, int);
+
+/* server.c */
+void reply(const struct ev *, struct ev *, int64_t);
 void probe_at(const struct ev *);
 void sql_at(const struct ev *);
 void grant_at(const struct ev *);
+
+/* api.c */
 void put_at(const struct ev *);
 void pod_at(const struct ev *);
-void pod_changed(int, int);
-int64_t node_clock(int);
-int64_t measured_start(int);
+
+/* guard.c */
+int64_t boot_clock(int);
+uint64_t random_id(void);
+void guard_start(int);
+void guard_started(int);
+void guard_ended(int);
+void guard_run(int);
+void guard_look_all(void);
+void guard_offer(int, const struct lease_terms *);
+void guard_yes(int, uint64_t epoch, uint64_t nonce, uint64_t voter);
+void guard_says(int, struct fsm_guard *);
+
+/* links.c */
+void car_start(int);
+void car_die(int);
+void car_tick(int);
+void car_report(int);
+bool car_link(const struct op *, int);
+void op_links(int);
+void op_sends(int, const struct fsm_act *);
+void ask_voters(int, const struct lease_hold *, uint64_t nonce);
+void msg_op(const struct ev *);
+void msg_car(const struct ev *);
 
 /* operator.c */
 void op_start(int);
@@ -282,6 +406,7 @@ void op_lease(int);
 void op_in(const struct ev *);
 void op_pods(int);
 void op_restart_core(int);
+void op_conf(void);
 
 /* faults.c */
 void plan_random(void);
@@ -297,7 +422,10 @@ void check_promotion(int);
 void check_end(void);
 
 /* scenarios.c */
-extern const struct scenario scenarios[];
-extern const int nscenarios;
+const struct scenario *scenario_at(int); /* NULL: there are no more */
+
+/* scenarios_lease.c */
+extern const struct scenario lease_scenarios[];
+extern const int lease_nscenarios;
 
 #endif /* SIM_H */

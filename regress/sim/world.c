@@ -14,7 +14,7 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-/* The world: servers, volumes, kubelets, the API server. */
+/* The world: servers, volumes, replication, and what their nodes do. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,142 +38,6 @@ measured_start(int i)
 	return now - (now / 1000 - start / 1000) * 1000;
 }
 
-/* ---------------------------------------------------------------- Pods --- */
-
-static void
-kubelet_report(int i, int k, int64_t delay)
-{
-	struct pod *p = &w->site[i].pod[k];
-
-	if (p->used && p->sync_at == 0)
-		p->sync_at = w->now + delay;
-}
-
-static int
-new_pod(int i)
-{
-	struct site *s = &w->site[i];
-	struct pod *p;
-	int k;
-
-	for (k = 0; k < PODS && s->pod[k].used; k++)
-		;
-	if (k == PODS)
-		return -1;
-	p = &s->pod[k];
-	memset(p, 0, sizeof(*p));
-	p->used = true;
-	snprintf(
-	    p->real.pod_uid, sizeof(p->real.pod_uid), "pod-%04u", ++w->pods);
-	p->real.finalizer = true;
-	p->real.ctr_state = CTR_WAITING;
-	p->api = p->real;
-	return k;
-}
-
-/* The object changed: every operator that watches hears of it. */
-void
-pod_changed(int i, int k)
-{
-	struct ev e;
-	int o;
-
-	for (o = 0; o < OPS; o++) {
-		if (!w->op[o].up || w->op[o].cut_api || w->api.down)
-			continue;
-		memset(&e, 0, sizeof(e));
-		e.kind = K_POD_IN;
-		e.op = (uint8_t)o;
-		e.site = (uint8_t)i;
-		e.life = w->op[o].life;
-		e.pod = w->site[i].pod[k].api;
-		push(&e, 20 + rnd(200));
-	}
-}
-
-static void
-pod_gone(int i, int k)
-{
-	struct site *s = &w->site[i];
-
-	s->pod[k].api.gone = true;
-	pod_changed(i, k);
-	s->pod[k].used = false;
-	if (s->cur == k)
-		s->cur = -1;
-}
-
-/* The kubelet writes its status, hears of deletions, starts containers. */
-static void
-kubelet(int i, int k)
-{
-	struct site *s = &w->site[i];
-	struct pod *p = &s->pod[k];
-	bool fin, del;
-
-	if (!p->used || s->node_off || s->cut_api || w->api.down)
-		return;
-	if (p->api.deleting && s->cur == k && s->p.alive) {
-		proc_die(i, "Pod deleted");
-		return;
-	}
-	if (p->sync_at != 0 && w->now >= p->sync_at) {
-		p->sync_at = 0;
-		fin = p->api.finalizer;
-		del = p->api.deleting;
-		p->api = p->real;
-		p->api.finalizer = fin;
-		p->api.deleting = del;
-		pod_changed(i, k);
-	}
-	if (p->api.deleting && !p->api.finalizer && p->sync_at == 0 &&
-	    p->api.ctr_state != CTR_RUNNING)
-		pod_gone(i, k);
-}
-
-/*
- * Only the last two are kept. One that nobody could read before it is dropped
- * leaves a human to say what is dead.
- */
-static void
-add_word(struct pod *p, int64_t finished, bool unknown)
-{
-	struct fsm_pod *r = &p->real;
-	int k;
-
-	if (r->nwords == 2) {
-		for (k = 0; k < p->api.nwords; k++)
-			if (strcmp(p->api.word[k].container_id,
-				r->word[1].container_id) == 0)
-				break;
-		w->unknown_word = w->unknown_word || k == p->api.nwords;
-		r->nwords = 1;
-	}
-	memmove(&r->word[1], &r->word[0], sizeof(r->word[0]));
-	memset(&r->word[0], 0, sizeof(r->word[0]));
-	memcpy(
-	    r->word[0].container_id, r->container_id, sizeof(r->container_id));
-	r->word[0].started_ms = r->started_ms;
-	r->word[0].finished_ms = finished / 1000 * 1000;
-	r->word[0].unknown = unknown;
-	r->nwords++;
-}
-
-/* A kubelet that lost track of a container that runs on. */
-void
-kubelet_confused(int i)
-{
-	struct site *s = &w->site[i];
-	struct fsm_pod *r;
-
-	if (!s->p.alive || s->cur == -1)
-		return;
-	r = &s->pod[s->cur].real;
-	add_word(&s->pod[s->cur], node_clock(i) + 2000, true);
-	r->ctr_state = CTR_TERMINATED;
-	kubelet_report(i, s->cur, 100);
-}
-
 /* ----------------------------------------------------------- processes --- */
 
 void
@@ -181,9 +45,11 @@ check_writers(const char *why)
 {
 	int i, n = 0, a = -1, b = -1;
 
+	/* A frozen container does nothing, and wakes up with its guard. */
 	for (i = 0; i < w->nsites; i++)
 		if (w->site[i].p.alive && !w->site[i].p.ro &&
-		    !w->site[i].p.rogue && !w->site[i].p.offline) {
+		    !w->site[i].p.rogue && !w->site[i].p.offline &&
+		    !w->site[i].guard.frozen) {
 			n++;
 			b = a;
 			a = i;
@@ -193,19 +59,11 @@ check_writers(const char *why)
 		    w->c.site[b].name, why);
 }
 
-void
+static void
 proc_start(int i)
 {
 	struct site *s = &w->site[i];
-	struct fsm_pod *r;
 
-	if (s->cur == -1 && (s->cur = new_pod(i)) == -1)
-		return;
-	if (s->pod[s->cur].api.deleting) {
-		s->cur = new_pod(i);
-		if (s->cur == -1)
-			return;
-	}
 	s->restart_at = 0;
 	memset(&s->p, 0, sizeof(s->p));
 	s->p.alive = true;
@@ -213,44 +71,50 @@ proc_start(int i)
 	s->p.id = ++w->procs;
 	s->p.ro = s->p.sro = true;
 	s->p.sql = false; /* skip_replica_start */
+	if (s->guard.there)
+		guard_started(i);
+	trace("%s: process %u starts in %s %s", w->c.site[i].name, s->p.id,
+	    s->pod[s->cur].real.pod_uid, s->pod[s->cur].real.container_id);
+}
+
+void
+ctr_start(int i)
+{
+	struct site *s = &w->site[i];
+	struct fsm_pod *r;
+
+	if (s->cur == -1 && (s->cur = pod_new(i)) == -1)
+		return;
+	if (s->pod[s->cur].api.deleting) {
+		s->cur = pod_new(i);
+		if (s->cur == -1)
+			return;
+	}
 	r = &s->pod[s->cur].real;
 	r->ctr_state = CTR_RUNNING;
 	snprintf(r->container_id, sizeof(r->container_id), "ctr-%u", ++w->cids);
 	r->started_ms = node_clock(i) / 1000 * 1000;
 	kubelet_report(i, s->cur, 100 + rnd(900));
-	trace("%s: process %u starts in %s %s", w->c.site[i].name, s->p.id,
-	    r->pod_uid, r->container_id);
+	s->ctr = true;
+	if (!w->bare)
+		guard_start(i);
+	proc_start(i);
 }
 
-void
-proc_die(int i, const char *why)
+/* Its clients, its sessions and the prober's connection are gone. */
+static void
+proc_gone(int i, const char *why)
 {
 	struct site *s = &w->site[i];
-	struct fsm_pod *r;
 	struct ev e;
-	bool unknown;
 	int o;
 
-	if (!s->p.alive)
-		return;
 	trace("%s: process %u dies: %s", w->c.site[i].name, s->p.id, why);
 	s->p.alive = false;
 	s->p.frozen = false;
 	s->clone_end = 0;
-	s->restart_at = w->now + 700 + rnd(2500);
-	if (s->cur != -1) {
-		r = &s->pod[s->cur].real;
-		/* After a power cut the kubelet may only find that it is gone */
-		unknown = s->node_off && chance(50);
-		/* nor do whole seconds tell of a life as short as that */
-		w->unknown_word =
-		    w->unknown_word || unknown || w->now - s->p.start < 2000;
-		add_word(&s->pod[s->cur], node_clock(i), unknown);
-		r->ctr_state = CTR_TERMINATED;
-		kubelet_report(i, s->cur, 100 + rnd(1400));
-	}
 	for (o = 0; o < OPS; o++) {
-		if (!w->op[o].up || s->node_off || !op_reaches(&w->op[o], i))
+		if (!w->op[o].up || s->node_off || !sql_reaches(&w->op[o], i))
 			continue;
 		memset(&e, 0, sizeof(e));
 		e.kind = K_LOST_IN;
@@ -261,10 +125,74 @@ proc_die(int i, const char *why)
 	}
 }
 
+void
+ctr_die(int i, const char *why)
+{
+	struct site *s = &w->site[i];
+	bool unknown;
+
+	if (s->p.alive)
+		proc_gone(i, why);
+	if (!s->ctr)
+		return;
+	s->ctr = false;
+	s->guard.there = false;
+	s->restart_at = w->now + 700 + rnd(2500);
+	if (s->cur == -1)
+		return;
+	/* After a power cut the kubelet may only find that it is gone */
+	unknown = s->node_off && chance(50);
+	/* nor do whole seconds tell of a life as short as that */
+	w->unknown_word =
+	    w->unknown_word || unknown || w->now - s->p.start < 2000;
+	kubelet_word(i, unknown);
+}
+
+/*
+ * mysqld ends. Its guard waits for it and starts it again at once, but three
+ * times within a minute is the kubelet's affair; without a guard it was the
+ * container's first process.
+ */
+void
+proc_die(int i, const char *why)
+{
+	struct site *s = &w->site[i];
+	struct guard *g = &s->guard;
+
+	if (!s->p.alive)
+		return;
+	if (!g->there) {
+		ctr_die(i, why);
+		return;
+	}
+	proc_gone(i, why);
+	guard_ended(i);
+	if (g->ends[2] != 0 && w->now - g->ends[2] < 60000) {
+		ctr_die(i, "ends too often");
+		return;
+	}
+	s->restart_at = w->now + 500 + rnd(2000);
+}
+
+/* It answers a query on its local socket. */
+bool
+proc_answers(int i)
+{
+	const struct process *p = &w->site[i].p;
+
+	return p->alive && !p->frozen && w->now - p->start >= 400;
+}
+
 bool
 op_reaches(const struct op *o, int i)
 {
 	return !w->site[i].node_off && !o->cut_site[i];
+}
+
+bool
+sql_reaches(const struct op *o, int i)
+{
+	return op_reaches(o, i) && !w->site[i].cut_sql;
 }
 
 /* The statement is for the process that runs there. */
@@ -343,6 +271,35 @@ clone_done(int i)
 	proc_die(i, "restart after CLONE");
 }
 
+/* The server is started again, by its guard or with its container. */
+static void
+restart(int i)
+{
+	struct site *s = &w->site[i];
+
+	if (s->restart_at == 0 || w->now < s->restart_at || s->held ||
+	    s->node_off || s->guard.frozen || s->guard.stopped)
+		return;
+	if (s->guard.there)
+		proc_start(i);
+	else if (s->cur == -1 || !s->pod[s->cur].api.deleting ||
+	    s->pod[s->cur].sync_at == 0)
+		ctr_start(i);
+}
+
+/* What is said of a run in which no write is stopped. */
+static void
+steady(void)
+{
+	const struct process *p;
+
+	if (w->steady == -1 || w->healed_at != 0)
+		return;
+	p = &w->site[w->steady].p;
+	if (!p->alive || p->ro || p->id != w->steady_proc)
+		fail("writes of %s were stopped", w->c.site[w->steady].name);
+}
+
 /* Ten times a second. */
 void
 world_tick(void)
@@ -352,11 +309,8 @@ world_tick(void)
 
 	for (i = 0; i < w->nsites; i++) {
 		s = &w->site[i];
-		if (s->restart_at != 0 && w->now >= s->restart_at && !s->held &&
-		    !s->node_off &&
-		    (s->cur == -1 || !s->pod[s->cur].api.deleting ||
-			s->pod[s->cur].sync_at == 0))
-			proc_start(i);
+		restart(i);
+		guard_run(i);
 		if (s->clone_end != 0 && w->now >= s->clone_end && s->p.alive &&
 		    !s->p.frozen)
 			clone_done(i);
@@ -364,7 +318,12 @@ world_tick(void)
 		clients(i);
 		for (k = 0; k < PODS; k++)
 			kubelet(i, k);
+		car_tick(i);
 	}
+	for (k = 0; k < OPS; k++)
+		op_links(k);
+	check_writers("time");
+	steady();
 }
 
 void
@@ -374,364 +333,13 @@ world_init(void)
 
 	w->api.rec.active = w->api.rec.last_target = FSM_NONE;
 	w->api.holder = -1;
+	w->steady = -1;
 	for (i = 0; i < w->nsites; i++) {
 		w->site[i].v.uuid = w->uuids++;
 		w->site[i].cur = -1;
 		w->site[i].clock_off = (int64_t)rnd(4000) - 2000;
+		w->site[i].rate = (int)rnd(17) - 8;
+		w->site[i].car.back_at = 1 + rnd(3000);
 		w->site[i].restart_at = 1 + rnd(3000);
 	}
-}
-
-/* -------------------------------------------------------------- probes --- */
-
-static void
-reply(const struct ev *q, struct ev *e, int64_t delay)
-{
-	e->op = q->op;
-	e->site = q->site;
-	e->life = q->life;
-	push(e, delay);
-}
-
-void
-probe_at(const struct ev *q)
-{
-	struct site *s = &w->site[q->site];
-	struct fsm_probe *p;
-	struct ev e;
-
-	memset(&e, 0, sizeof(e));
-	e.kind = K_PROBE_IN;
-	p = &e.probe;
-	p->sent_ms = q->probe.sent_ms;
-	p->source = FSM_NONE;
-	if (!op_reaches(&w->op[q->op], q->site) || s->p.frozen ||
-	    (s->p.alive && w->now - s->p.start < 400)) {
-		p->err = PE_TIMEOUT;
-		reply(q, &e, 1000);
-		return;
-	}
-	if (!s->p.alive) {
-		p->err = PE_REFUSED;
-		reply(q, &e, 1);
-		return;
-	}
-	p->ok = true;
-	memcpy(p->pod_uid, s->pod[s->cur].real.pod_uid, sizeof(p->pod_uid));
-	uuid_text(s->v.uuid, p->server_uuid);
-	p->start_ms = measured_start(q->site);
-	p->clock_ms = node_clock(q->site);
-	p->read_only = s->p.ro;
-	p->super_read_only = s->p.sro;
-	p->offline_mode = s->p.offline;
-	p->user_schemas = s->v.schemas;
-	p->has_repl = s->v.has_repl;
-	if (s->v.has_repl) {
-		p->io = !s->p.io ? IO_NO :
-		    w->site[s->v.source].p.alive && !s->cut_site[s->v.source] ?
-				   IO_YES :
-				   IO_CONNECTING;
-		p->sql = s->p.sql;
-		p->sql_errno = s->p.sql_errno;
-		p->source = s->v.source;
-	}
-	e.e = s->v.e;
-	e.r = s->v.has_repl ? s->v.r : (struct gset) { { 0 } };
-	reply(q, &e, 1 + rnd(10));
-}
-
-/* ----------------------------------------------------------------- SQL --- */
-
-static void
-answer(const struct ev *q, enum sql_end end, int64_t limit)
-{
-	struct site *s = &w->site[q->site];
-	struct ev e;
-
-	if (w->lossy && chance(60)) {
-		if (chance(50))
-			return; /* nobody will answer */
-		end = SE_UNKNOWN;
-	}
-	memset(&e, 0, sizeof(e));
-	e.kind = K_SQL_IN;
-	e.fe.type = E_SQL_DONE;
-	e.fe.site = q->site;
-	e.fe.u.sql.seq = q->act.seq;
-	e.fe.u.sql.kind = q->act.kind;
-	e.fe.u.sql.end = (uint8_t)end;
-	e.fe.u.sql.grant_limit_ms = limit;
-	if (end == SE_DONE && s->p.alive && !s->p.frozen && s->cur != -1) {
-		memcpy(e.fe.u.sql.pod_uid, s->pod[s->cur].real.pod_uid,
-		    sizeof(e.fe.u.sql.pod_uid));
-		uuid_text(s->v.uuid, e.fe.u.sql.server_uuid);
-		e.fe.u.sql.start_ms = measured_start(q->site);
-		e.fe.u.sql.clock_ms = node_clock(q->site);
-		/* reading back fails */
-		e.fe.u.sql.flags_read = !s->cut_done && chance(70);
-		e.fe.u.sql.read_only = s->p.ro;
-		e.fe.u.sql.super_read_only = s->p.sro;
-	}
-	reply(q, &e, end == SE_UNKNOWN ? 3000 : 1 + rnd(5));
-}
-
-static void
-set_source(int i, uint8_t source)
-{
-	struct volume *v = &w->site[i].v;
-	struct gset all;
-
-	if (v->has_repl && !gs_contains(&v->e, &v->r) &&
-	    !gs_contains(&w->site[source].v.e, &v->r))
-		fail("%s: received transactions dropped by a new source",
-		    w->c.site[i].name);
-	gs_union(&all, &v->e, &v->r);
-	/* a rogue writer may write on after it was looked at */
-	if (!w->site[i].p.rogue && !gs_contains(&w->site[source].v.e, &all))
-		fail("%s pointed at %s, which lacks its transactions",
-		    w->c.site[i].name, w->c.site[source].name);
-	v->r = v->e;
-	v->has_repl = true;
-	v->source = source;
-	w->site[i].p.io = w->site[i].p.sql = true;
-	w->site[i].p.sql_errno = 0;
-}
-
-static void
-clone_start(const struct ev *q)
-{
-	struct site *s = &w->site[q->site];
-
-	if (!gs_empty(&s->v.e) && s->v.schemas)
-		fail("%s is cloned over though it has data",
-		    w->c.site[q->site].name);
-	/* fenced since it was looked at, it is the right donor all the same */
-	if (q->act.source != w->api.rec.active)
-		fail("%s is cloned from %s, which is not the active site",
-		    w->c.site[q->site].name,
-		    w->c.site[q->act.source % w->nsites].name);
-	s->p.offline = true;
-	s->clone_from = q->act.source;
-	s->clone_end = w->now + 2000 + rnd(4000);
-}
-
-static enum sql_end
-execute(const struct ev *q)
-{
-	struct site *s = &w->site[q->site];
-
-	switch ((enum sql_kind)q->act.kind) {
-	case SQL_FENCE:
-		s->p.ro = s->p.sro = true;
-		s->p.rogue = false;
-		break;
-	case SQL_STOP_RECEIVER:
-		s->p.io = false;
-		break;
-	case SQL_START_APPLIER:
-		s->p.sql = s->v.has_repl;
-		s->p.sql_errno = 0;
-		break;
-	case SQL_RESET_REPLICA:
-		if (!gs_contains(&s->v.e, &s->v.r) && !q->act.drop_received)
-			fail("%s: received transactions dropped",
-			    w->c.site[q->site].name);
-		memset(&s->v.r, 0, sizeof(s->v.r));
-		s->v.has_repl = s->p.io = s->p.sql = false;
-		break;
-	case SQL_SET_SOURCE:
-		set_source(q->site, q->act.source);
-		break;
-	case SQL_START_REPLICA:
-		s->p.io = s->p.sql = s->v.has_repl;
-		s->p.sql_errno = 0;
-		break;
-	case SQL_STOP_REPLICA:
-		s->p.io = s->p.sql = false;
-		break;
-	case SQL_CLONE:
-		clone_start(q);
-		return SE_UNKNOWN;
-	case SQL_EVICT:
-	case SQL_RESET_PERSIST:
-	case SQL_GRANT:
-	case SQL_MAX:
-		break;
-	}
-	return SE_DONE;
-}
-
-/* The prober has the request: last checks, then the statement itself. */
-void
-sql_at(const struct ev *q)
-{
-	struct site *s = &w->site[q->site];
-	struct ev e = *q;
-	int o;
-
-	if (!op_reaches(&w->op[q->op], q->site) || s->p.frozen) {
-		/* no connection: nothing was sent */
-		answer(q, chance(50) ? SE_FAILED : SE_UNKNOWN, 0);
-		return;
-	}
-	if (!s->p.alive || w->now >= q->act.valid_until_ms ||
-	    !process_is(q->site, &q->act)) {
-		answer(q, SE_REFUSED, 0);
-		return;
-	}
-	trace("%s: %s (epoch %llu)", w->c.site[q->site].name,
-	    sql_kind_name(q->act.kind), (unsigned long long)q->act.epoch);
-	if (q->act.kind == SQL_GRANT) {
-		e.kind = K_GRANT_AT;
-		e.limit = node_clock(q->site) + q->act.grant_ttl_ms;
-		e.proc = s->p.id;
-		if (s->cut_on_grant)
-			for (o = 0; o < OPS; o++)
-				w->op[o].cut_site[q->site] = true;
-		push(&e, w->stall ? rnd(6000) : 1 + rnd(4));
-		return;
-	}
-	if (q->act.kind == SQL_CLONE) {
-		(void)execute(q);
-		/* its answer is the end of the connection */
-		e.kind = K_SQL_IN;
-		memset(&e.fe, 0, sizeof(e.fe));
-		e.fe.type = E_SQL_DONE;
-		e.fe.site = q->site;
-		e.fe.u.sql.seq = q->act.seq;
-		e.fe.u.sql.kind = SQL_CLONE;
-		e.fe.u.sql.end = SE_UNKNOWN;
-		push(&e, s->clone_end - w->now + 50);
-		return;
-	}
-	answer(q, execute(q), 0);
-}
-
-/*
- * A grant arrives, perhaps late and over a connection whose other end is cut
- * off by now. The server looks at its own clock.
- */
-void
-grant_at(const struct ev *q)
-{
-	struct site *s = &w->site[q->site];
-	struct ev e = *q;
-	int o;
-
-	if (!s->p.alive || s->p.id != q->proc)
-		return; /* the session died with its process */
-	if (s->p.frozen) {
-		push(&e, 100); /* waits in the socket */
-		return;
-	}
-	if (node_clock(q->site) < q->limit) {
-		trace("%s: writable (epoch %llu)", w->c.site[q->site].name,
-		    (unsigned long long)q->act.epoch);
-		s->p.ro = s->p.sro = false;
-		w->grants++;
-		check_grant(q->site);
-		check_writers("grant");
-	}
-	if (op_reaches(&w->op[q->op], q->site))
-		answer(q, SE_DONE, q->limit);
-	for (o = 0; s->cut_done && o < OPS; o++)
-		w->op[o].cut_site[q->site] = true;
-}
-
-/* ---------------------------------------------------------- API server --- */
-
-static void
-ack(const struct ev *q, bool ok, bool unknown)
-{
-	struct ev e;
-
-	memset(&e, 0, sizeof(e));
-	e.kind = K_ACK_IN;
-	e.fe.type = E_ACK;
-	e.fe.u.ack.seq = q->act.seq;
-	e.fe.u.ack.ok = ok;
-	e.fe.u.ack.unknown = unknown;
-	reply(q, &e, 2 + rnd(20));
-}
-
-static void
-tell_record(void)
-{
-	struct ev e;
-	int o;
-
-	for (o = 0; o < OPS; o++) {
-		if (!w->op[o].up || w->op[o].cut_api || w->api.down)
-			continue;
-		memset(&e, 0, sizeof(e));
-		e.kind = K_REC_IN;
-		e.op = (uint8_t)o;
-		e.life = w->op[o].life;
-		e.rec = w->api.rec;
-		e.grant = w->api.grant;
-		e.seen = w->api.seen;
-		push(&e, 2 + rnd(30));
-	}
-}
-
-void
-put_at(const struct ev *q)
-{
-	struct op *o = &w->op[q->op];
-
-	if (w->api.down || o->cut_api) {
-		ack(q, false, true);
-		return;
-	}
-	if (w->api.deny || q->rec.version != w->api.rec.version ||
-	    w->now >= q->act.valid_until_ms) {
-		ack(q, false, false);
-		tell_record();
-		return;
-	}
-	w->api.rec = q->rec;
-	w->api.rec.version++;
-	if (q->put_grant != FSM_NONE)
-		w->api.grant = q->grant;
-	if (q->put_seen != FSM_NONE)
-		w->api.seen = q->seen;
-	trace("record v%llu: active %s epoch %llu, %u unended%s",
-	    (unsigned long long)w->api.rec.version,
-	    w->api.rec.active < w->nsites ? w->c.site[w->api.rec.active].name :
-					    "-",
-	    (unsigned long long)w->api.rec.epoch, w->api.rec.n,
-	    q->promotion ? ", promotion" : "");
-	if (q->promotion)
-		check_promotion(q->rec.active);
-	if (w->lossy && chance(50))
-		ack(q, false, true);
-	else
-		ack(q, true, false);
-	tell_record();
-}
-
-void
-pod_at(const struct ev *q)
-{
-	struct pod *p;
-	int k;
-
-	if (w->api.down || w->op[q->op].cut_api) {
-		ack(q, false, true);
-		return;
-	}
-	for (k = 0; k < PODS; k++) {
-		p = &w->site[q->site].pod[k];
-		if (!p->used ||
-		    strcmp(p->api.pod_uid, q->act.proc.pod_uid) != 0)
-			continue;
-		trace("%s: %s %s", w->c.site[q->site].name,
-		    fsm_act_name(q->act.type), p->api.pod_uid);
-		if (q->act.type == A_POD_DELETE)
-			p->api.deleting = true;
-		else
-			p->api.finalizer = false;
-		pod_changed(q->site, k);
-	}
-	ack(q, true, false);
 }

@@ -1,0 +1,203 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * Named runs of groups whose servers have guards. Times are seconds after the
+ * group became ready; a lease is 20 s, F 1 s, the margin 0.4 s, unless H_FAST.
+ */
+
+#include <stddef.h>
+
+#include "sim.h"
+
+#define C               ROLE_CANDIDATE
+#define D               ROLE_DR_ONLY
+#define R               ROLE_READER
+#define ACTIVE(t, name) { t, 0, F_CHECK_ACTIVE, 0, name }
+#define BLOCK(t, why)   { t, 0, F_CHECK_BLOCK, 0, why }
+
+const struct scenario lease_scenarios[] = {
+	/* silence ends by itself: L + F + margin, and no human */
+	{ "lease-node-power-cut", 2, { C, C }, 70,
+	    { { 5, 60, F_POWER, S_ACTIVE, NULL }, BLOCK(20, "NoProof"),
+		ACTIVE(33, "pdx") },
+	    NULL, 0 },
+	{ "lease-node-partition", 2, { C, C }, 70,
+	    { { 5, 60, F_ISOLATE, S_ACTIVE, NULL }, BLOCK(20, "NoProof"),
+		ACTIVE(33, "pdx") },
+	    NULL, 0 },
+	{ "lease-node-partition-fast", 2, { C, C }, 60,
+	    { { 5, 50, F_ISOLATE, S_ACTIVE, NULL }, ACTIVE(11, "pdx") }, NULL,
+	    H_FAST },
+	{ "lease-node-partition-three", 3, { C, C, C }, 70,
+	    { { 5, 60, F_ISOLATE, S_ACTIVE, NULL }, ACTIVE(33, "pdx") }, NULL,
+	    0 },
+	{ "lease-short-partition", 2, { C, C }, 60,
+	    { { 5, 12, F_ISOLATE, S_ACTIVE, NULL }, ACTIVE(40, "iad") }, NULL,
+	    0 },
+	/* its fence can't be confirmed: killed after F */
+	{ "lease-partition-fence-blocks", 2, { C, C }, 90,
+	    { { 4, 70, F_STUCK, S_ACTIVE, NULL },
+		{ 5, 60, F_ISOLATE, S_ACTIVE, NULL }, ACTIVE(33, "pdx") },
+	    NULL, 0 },
+	{ "lease-leader-cut-off-too", 2, { C, C }, 90,
+	    { { 5, 60, F_OP_CUT_API, S_LEADER, NULL },
+		{ 5, 60, F_ISOLATE, S_ACTIVE, NULL }, ACTIVE(50, "pdx") },
+	    NULL, 0 },
+	{ "hung", 2, { C, C }, 60,
+	    { { 5, 40, F_FREEZE, S_ACTIVE, NULL }, ACTIVE(14, "pdx") }, NULL,
+	    0 },
+	{ "hung-fast", 2, { C, C }, 60,
+	    { { 5, 40, F_FREEZE, S_ACTIVE, NULL }, ACTIVE(9, "pdx") }, NULL,
+	    H_FAST },
+	{ "hung-three", 3, { C, C, C }, 60,
+	    { { 5, 40, F_FREEZE, S_ACTIVE, NULL }, ACTIVE(14, "pdx") }, NULL,
+	    0 },
+	{ "container-killed-thrice", 2, { C, C }, 90,
+	    { { 5, 0, F_KILL_CTR, S_ACTIVE, NULL },
+		{ 15, 0, F_KILL_CTR, S_ACTIVE, NULL },
+		{ 25, 0, F_KILL_CTR, S_ACTIVE, NULL }, ACTIVE(40, "iad") },
+	    NULL, 0 },
+	/* the operators alone can't see it */
+	{ "observer-isolated", 2, { C, C }, 70,
+	    { { 5, 50, F_CUT_OP, S_ACTIVE, NULL },
+		BLOCK(30, "ObserverIsolated"), ACTIVE(68, "iad") },
+	    NULL, H_STEADY },
+	{ "observer-isolated-sql-only", 2, { C, C }, 70,
+	    { { 5, 50, F_CUT_SQL, S_ACTIVE, NULL },
+		BLOCK(30, "ObserverIsolated"), ACTIVE(68, "iad") },
+	    NULL, H_STEADY },
+	{ "observer-isolated-fast", 3, { C, C, C }, 70,
+	    { { 5, 50, F_CUT_SQL, S_ACTIVE, NULL },
+		BLOCK(30, "ObserverIsolated"), ACTIVE(68, "iad") },
+	    NULL, H_STEADY | H_FAST },
+	/* blips */
+	{ "sidecar-restarts", 2, { C, C }, 60,
+	    { { 5, 0, F_CAR_RESTART, S_ACTIVE, NULL },
+		{ 15, 0, F_CAR_RESTART, S_OTHER, NULL },
+		{ 25, 0, F_CAR_RESTART, S_ACTIVE, NULL },
+		{ 25, 0, F_CAR_RESTART, S_OTHER, NULL }, ACTIVE(58, "iad") },
+	    NULL, H_STEADY },
+	{ "peer-away", 2, { C, C }, 90,
+	    { { 5, 70, F_POWER, S_OTHER, NULL }, ACTIVE(60, "iad") }, NULL,
+	    H_STEADY },
+	{ "peer-away-three-fast", 3, { C, C, C }, 90,
+	    { { 5, 70, F_POWER, S_OTHER, NULL }, ACTIVE(60, "iad") }, NULL,
+	    H_STEADY | H_FAST },
+	{ "peer-evicted", 3, { C, C, C }, 60,
+	    { { 5, 0, F_POD_DELETE, S_OTHER, NULL }, ACTIVE(40, "iad") }, NULL,
+	    H_STEADY },
+	{ "peer-forgets", 2, { C, C }, 120,
+	    { { 5, 0, F_MEM_LOST, S_OTHER, NULL },
+		{ 30, 70, F_ISOLATE, S_ACTIVE, NULL }, ACTIVE(60, "pdx") },
+	    NULL, 0 },
+	{ "two-peers-down", 3, { C, C, C }, 120,
+	    { { 5, 100, F_POWER, 1, NULL }, { 5, 100, F_POWER, 2, NULL },
+		ACTIVE(100, "iad") },
+	    NULL, H_STEADY },
+	{ "two-peers-down-fast", 3, { C, C, C }, 120,
+	    { { 5, 100, F_POWER, 1, NULL }, { 6, 100, F_POWER, 2, NULL },
+		ACTIVE(100, "iad") },
+	    NULL, H_STEADY | H_FAST },
+	/* three sites, one left */
+	{ "primary-and-peer-dead", 3, { C, C, C }, 120,
+	    { { 5, 100, F_POWER, 0, NULL }, { 5, 100, F_POWER, 1, NULL },
+		ACTIVE(34, "fra") },
+	    NULL, 0 },
+	{ "peer-dead-then-primary", 3, { C, C, C }, 150,
+	    { { 5, 130, F_POWER, 1, NULL }, { 40, 100, F_POWER, 0, NULL },
+		ACTIVE(70, "fra") },
+	    NULL, 0 },
+	{ "lease-timeout-changed", 3, { C, C, C }, 90,
+	    { { 5, 40, F_LEASE_MS, 0, NULL }, ACTIVE(80, "iad") }, NULL,
+	    H_STEADY },
+	{ "lease-timeout-changed-then-partition", 2, { C, C }, 120,
+	    { { 5, 90, F_LEASE_MS, 0, NULL },
+		{ 20, 80, F_ISOLATE, S_ACTIVE, NULL }, ACTIVE(36, "pdx") },
+	    NULL, 0 },
+	/* other epochs, the same memories: nobody refuses for ever */
+	{ "group-recreated", 2, { C, C }, 120,
+	    { { 5, 30, F_POWER, S_ACTIVE, NULL }, ACTIVE(33, "pdx"),
+		{ 60, 0, F_RECREATE, 0, NULL }, ACTIVE(90, "pdx") },
+	    NULL, 0 },
+	/* nobody but the peers renews */
+	{ "operators-away", 2, { C, C }, 120,
+	    { { 5, 80, F_OPS_DOWN, 0, NULL }, ACTIVE(110, "iad") }, NULL,
+	    H_STEADY },
+	{ "operators-away-fast", 3, { C, C, C }, 120,
+	    { { 5, 80, F_OPS_DOWN, 0, NULL }, ACTIVE(110, "iad") }, NULL,
+	    H_STEADY | H_FAST },
+	{ "operators-and-peer-away", 2, { C, C }, 150,
+	    { { 5, 80, F_OPS_DOWN, 0, NULL }, { 10, 70, F_POWER, 1, NULL },
+		ACTIVE(120, "iad") },
+	    NULL, 0 },
+	{ "api-away", 2, { C, C }, 90,
+	    { { 5, 60, F_API_DOWN, 0, NULL }, ACTIVE(85, "iad") }, NULL,
+	    H_STEADY },
+	{ "operator-restarts", 2, { C, C }, 90,
+	    { { 5, 0, F_OP_CRASH, S_LEADER, NULL },
+		{ 25, 0, F_OP_CRASH, S_LEADER, NULL }, ACTIVE(60, "iad") },
+	    NULL, H_STEADY },
+	{ "operator-restarts-fast", 2, { C, C }, 90,
+	    { { 5, 0, F_OP_CRASH, S_LEADER, NULL },
+		{ 25, 0, F_OP_CRASH, S_LEADER, NULL }, ACTIVE(60, "iad") },
+	    NULL, H_STEADY | H_FAST },
+	{ "slow-network", 3, { C, C, C }, 90,
+	    { { 5, 60, F_SLOW_NET, 0, NULL }, ACTIVE(60, "iad") }, NULL,
+	    H_STEADY },
+	{ "slow-network-fast", 2, { C, C }, 90,
+	    { { 5, 60, F_SLOW_NET, 0, NULL }, ACTIVE(60, "iad") }, NULL,
+	    H_STEADY | H_FAST },
+	{ "links-cut", 2, { C, C }, 90,
+	    { { 5, 60, F_CUT_LINK, S_ACTIVE, NULL }, ACTIVE(60, "iad") }, NULL,
+	    H_STEADY },
+	{ "peers-cut", 3, { C, C, C }, 120,
+	    { { 5, 90, F_CUT_PEERS, S_ACTIVE, NULL }, ACTIVE(90, "iad") }, NULL,
+	    H_STEADY },
+	/* nobody renews it, and it can't be granted again: another one is */
+	{ "links-and-peers-cut", 2, { C, C }, 150,
+	    { { 5, 90, F_CUT_PEERS, S_ACTIVE, NULL },
+		{ 5, 90, F_CUT_LINK, S_ACTIVE, NULL }, ACTIVE(60, "pdx") },
+	    NULL, 0 },
+	{ "sidecar-dead", 2, { C, C }, 150,
+	    { { 5, 90, F_CAR_DEAD, S_ACTIVE, NULL }, ACTIVE(60, "pdx") }, NULL,
+	    0 },
+	{ "keeper-stopped", 2, { C, C }, 120,
+	    { { 5, 90, F_KEEPER, S_ACTIVE, NULL }, ACTIVE(60, "pdx") }, NULL,
+	    0 },
+	{ "container-frozen", 2, { C, C }, 120,
+	    { { 5, 70, F_FREEZE_CTR, S_ACTIVE, NULL }, ACTIVE(50, "pdx") },
+	    NULL, 0 },
+	/* a grant that is under way as the lease is lost */
+	{ "lease-cut-as-grant-is-sent", 2, { C, C }, 120,
+	    { { 4, 80, F_CUT_ON_GRANT, 0, NULL }, { 5, 15, F_DENY, 0, NULL },
+		{ 6, 0, F_FENCE, S_ACTIVE, NULL },
+		{ 7, 40, F_LOSSY, 0, NULL } },
+	    NULL, 0 },
+	{ "lease-late-grant", 2, { C, C }, 120,
+	    { { 4, 60, F_STALL, 0, NULL }, { 5, 0, F_KILL, S_ACTIVE, NULL },
+		{ 7, 60, F_ISOLATE, 0, NULL } },
+	    NULL, 0 },
+	{ "lease-late-grant-fast", 2, { C, C }, 120,
+	    { { 4, 60, F_STALL, 0, NULL }, { 5, 0, F_KILL, S_ACTIVE, NULL },
+		{ 7, 60, F_ISOLATE, 0, NULL } },
+	    NULL, H_FAST },
+	/* dr-only sites vote, readers do not */
+	{ "roles", 4, { C, C, D, R }, 120,
+	    { { 5, 90, F_POWER, 0, NULL }, ACTIVE(34, "pdx") }, NULL, 0 },
+};
+const int lease_nscenarios =
+    sizeof(lease_scenarios) / sizeof(lease_scenarios[0]);
