@@ -245,6 +245,8 @@ groups_keys(struct groups *gs, struct m_keys *m)
 			if (m->generation != 0)
 				trust_told(k, (unsigned)i, m);
 			k->due_ms = 0;
+			if (g->have_conf)
+				group_send_links(g, false);
 		}
 	}
 	secret_wipe(&m->seed);
@@ -263,6 +265,15 @@ group_keys_rotate(struct group *g, const char *token)
 }
 
 /* --------------------------------------------------------------- looking --- */
+
+static bool
+holds_epoch(const struct group *g, const char *site)
+{
+	for (unsigned i = 0; g->have_rec && i < g->rec.n_unended; i++)
+		if (strcmp(g->rec.unended[i].site, site) == 0)
+			return true;
+	return false;
+}
 
 /* What API, links and reports say of a site's Pods now. */
 static void
@@ -284,7 +295,13 @@ look_site(struct group *g, unsigned i, int64_t now)
 		k->more[i].linked_ms = now;
 	if (s->linked)
 		s->reported = v->keys;
-	s->live = runs && now - k->more[i].linked_ms < KEYS_AWAY_MS;
+	/*
+	 * One that holds an epoch shows what the operator signed to peers that
+	 * it may reach while we can't: nothing is taken from it.
+	 */
+	s->live = runs &&
+	    (now - k->more[i].linked_ms < KEYS_AWAY_MS ||
+		holds_epoch(g, s->name));
 	s->wanted = pod || group_site(g, s->name) != -1;
 }
 

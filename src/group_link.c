@@ -441,14 +441,19 @@ glinks_beat(struct groups *gs)
 
 /* ------------------------------------------------------------ whom to link - */
 
-/* Every site that has a Pod, also one that is configured no more. */
+/*
+ * Every site that has a Pod, also one that is configured no more; not before
+ * there is a key by which to know it.
+ */
 static void
 add_site(struct group *g, const char *site, struct m_link_sites *m)
 {
 	const struct gpod *p = group_site_pod(g, site);
 	struct m_link_site *s;
+	size_t n = 0;
 
-	if (p == NULL || m->n_sites == SITES_MAX)
+	(void)group_keys(g, site, &n);
+	if (p == NULL || n == 0 || m->n_sites == SITES_MAX)
 		return;
 	for (unsigned i = 0; i < m->n_sites; i++)
 		if (strcmp(m->sites[i].name, site) == 0)

@@ -353,15 +353,18 @@ setup(void **state)
 	wire_key_from_seed(&site_key[PDX], seeds[2]);
 	wire_key_from_seed(&other_key, seeds[3]);
 	memset(side, 0, sizeof(side));
+	memset(&sites, 0, sizeof(sites));
 	have_key = true;
 	trusted = closed = 0;
 	base = event_base_new();
 	gs = groups_new(NULL);
 	groups_keys_start(gs, 0);
 	tell_conf();
-	tell_keys();
 	tell_pod(IAD, "10.0.0.1");
 	tell_pod(PDX, "10.0.0.2");
+	/* Nobody could prove to be there. */
+	assert_int_equal(sites.n_sites, 0);
+	tell_keys();
 	tell_record();
 	groups_synced(gs, true);
 	tell_lease(true);
