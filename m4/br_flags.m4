@@ -32,7 +32,7 @@ AC_DEFUN([BR_COMPILER_FLAGS], [
 	    -fcf-protection -ftrivial-auto-var-init=zero
 	    -fPIE], [BR_TRY_CFLAG(flag)])
 	m4_foreach_w([flag], [-pie -Wl,-z,relro -Wl,-z,now
-	    -Wl,-z,noexecstack -Wl,--as-needed], [BR_TRY_LDFLAG(flag)])
+	    -Wl,-z,noexecstack -Wl,--as-needed], [BR_TRY_LDFLAG(m4_defn([flag]))])
 	AS_IF([test "$enable_werror" = yes], [BR_CFLAGS="$BR_CFLAGS -Werror"])
 	AS_IF([test "$enable_sanitizers" = yes],
 	    [BR_CFLAGS="$BR_CFLAGS -fsanitize=address,undefined -fno-omit-frame-pointer"
