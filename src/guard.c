@@ -218,6 +218,21 @@ reap(struct guard *g, int64_t now)
 		finish(g, code);
 }
 
+static void
+log_lease(struct guard *g, int64_t now)
+{
+	uint64_t held = lease_guard_held(&g->lease, now);
+
+	if (held != 0 && !g->was_held)
+		log_ev(LL_INFO, "leaseHeld", KVU("epoch", held),
+		    KVI("leftMs", lease_guard_deadline(&g->lease) - now));
+	if (held == 0 && g->was_held)
+		log_ev(LL_WARN, "leaseLost", KVU("revoked", g->lease.revoked),
+		    KVI("lateMs", now - g->lease.lost_ms),
+		    KVB("sidecar", g->link.fd != -1));
+	g->was_held = held != 0;
+}
+
 /* ----------------------------------------------------------------- stop --- */
 
 static void
@@ -236,27 +251,50 @@ stop(struct guard *g, int sig, int64_t now)
 
 /*
  * Fenced first: what a client was told is committed is in the binary log when
- * the server ends, and the operator has its proof at once. Bounded: a server
- * that can't be fenced is ended by the signal, or by its lease.
+ * the server ends, and the operator has its proof at once. Then its epochs are
+ * given up, and the flags are read once more: true. Bounded: a server that
+ * can't be fenced is ended by the signal, or by its lease.
  */
+static bool
+stop_fenced(struct guard *g, int64_t now)
+{
+	struct lease_guard *l = &g->lease;
+
+	g->sql.fence = true;
+	if (!g->sql.seen.both || l->local_ms <= g->stop_ms)
+		return false;
+	if (!g->given_up) {
+		g->given_up = true;
+		g->sql.probe_ms = now;
+		lease_guard_revoke(l, l->heard, now);
+		log_lease(g, now);
+		g->say = true;
+		return false;
+	}
+	return l->kill_ms == LEASE_FOREVER;
+}
+
 static void
 stop_turn(struct guard *g, int64_t now)
 {
-	const char *how = "fenced";
+	bool fenced;
 
 	if (g->stop == 0 || g->stop_sent)
 		return;
-	g->sql.fence = true;
-	if (g->lease.read_only && g->lease.local_ms > g->stop_ms)
-		/* Confirmed: not another epoch for this process. */
-		lease_guard_revoke(&g->lease, g->lease.heard, now);
-	else if (now < g->stop_ms + GUARD_STOP_MS && g->child != 0)
+	fenced = stop_fenced(g, now);
+	if (!fenced && now < g->stop_ms + GUARD_STOP_MS && g->child != 0)
 		return;
-	else
-		how = "not fenced in time";
-	log_ev(LL_INFO, "stopSent", KVI("signal", g->stop), KVS("how", how));
+	log_ev(
+	    LL_INFO, "stopSent", KVI("signal", g->stop), KVB("fenced", fenced));
 	guard_child_signal(g, g->stop);
 	g->stop_sent = true;
+	/*
+	 * A server that shuts down has no listening socket and ends every
+	 * session: no grant can reach it, and it answers nobody. Without this
+	 * it would be killed in the middle of an orderly end.
+	 */
+	if (fenced)
+		g->lease.late = false;
 	g->say = true;
 }
 
@@ -289,6 +327,19 @@ signals(struct guard *g, int64_t now)
 
 /* ---------------------------------------------------------------- lease --- */
 
+/*
+ * A fence is both flags. But where none is due, read_only alone is let be:
+ * the operator clears super_read_only to have a server cloned over
+ * (mysql_clone.c), and no client passes read_only.
+ */
+static bool
+is_fenced(const struct guard *g)
+{
+	bool due = g->lease.held || g->lease.kill_ms != LEASE_FOREVER;
+
+	return due ? g->sql.seen.both : g->sql.seen.read_only;
+}
+
 /* What mysqld said, to the machine; first boot is left alone until its end. */
 static void
 hear_server(struct guard *g, int64_t now)
@@ -308,23 +359,7 @@ hear_server(struct guard *g, int64_t now)
 		    KVS("serverUUID", g->sql.seen.server_uuid),
 		    KVB("readOnly", g->sql.seen.read_only));
 	}
-	lease_guard_local(
-	    &g->lease, g->sql.sent_ms, g->sql.seen.read_only, now);
-}
-
-static void
-log_lease(struct guard *g, int64_t now)
-{
-	uint64_t held = lease_guard_held(&g->lease, now);
-
-	if (held != 0 && !g->was_held)
-		log_ev(LL_INFO, "leaseHeld", KVU("epoch", held),
-		    KVI("leftMs", lease_guard_deadline(&g->lease) - now));
-	if (held == 0 && g->was_held)
-		log_ev(LL_WARN, "leaseLost", KVU("revoked", g->lease.revoked),
-		    KVI("lateMs", now - g->lease.lost_ms),
-		    KVB("sidecar", g->link.fd != -1));
-	g->was_held = held != 0;
+	lease_guard_local(&g->lease, g->sql.sent_ms, is_fenced(g), now);
 }
 
 static void
@@ -459,11 +494,15 @@ await(struct guard *g, int64_t wake)
 static int
 run(struct guard *g)
 {
-	int64_t now = guard_now();
+	int64_t now = guard_now(), wake;
 
 	start(g, now);
-	while (!g->finished)
-		await(g, turn(g, now = guard_now()));
+	for (;;) {
+		wake = turn(g, guard_now());
+		if (g->finished)
+			break;
+		await(g, wake);
+	}
 	/* The end is a proof: it is told before PID 1 goes. */
 	now = guard_now();
 	if (g->cmd == GC_SERVER) {

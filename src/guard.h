@@ -164,7 +164,9 @@ struct guard_conn {
 
 /* What a probe said. */
 struct guard_seen {
-	bool read_only, network;
+	bool read_only; /* at least that flag */
+	bool both;      /* super_read_only, too */
+	bool network;
 	char server_uuid[UID_LEN + 1];
 	int64_t start_ms;
 };
@@ -258,7 +260,7 @@ struct guard {
 	bool first;  /* it initialises the data directory */
 	bool init;   /* and is still at it */
 	int stop;    /* signal that was asked for; 0 */
-	bool stop_sent;
+	bool stop_sent, given_up;
 	int64_t stop_ms;
 	bool killed; /* by us, this incarnation */
 	bool finished;

@@ -120,6 +120,26 @@ is_for_us(const struct guard *g, const struct w_authority *a)
 	    strcmp(a->pod_uid, g->pod_uid) == 0 && a->guard == g->lease.id;
 }
 
+/*
+ * The same terms: signed with the operator's next key, before voters forget
+ * the one before, or to be asked for in another rhythm.
+ */
+static void
+said_again(struct guard *g, const struct w_signed *raw,
+    const struct w_authority *a, const struct lease_terms *t)
+{
+	struct guard_offer *o = offer_of(g, a->epoch);
+	struct lease_terms was;
+
+	if (o == NULL || wire_terms(&o->a, &was) == -1 ||
+	    memcmp(&was, t, sizeof(was)) != 0)
+		return;
+	if (o->a.check_ms != a->check_ms)
+		g->ask_ms = guard_now();
+	o->a = *a;
+	o->raw = *raw;
+}
+
 static void
 on_offer(struct guard *g, const struct w_signed *raw, int64_t now)
 {
@@ -140,6 +160,8 @@ on_offer(struct guard *g, const struct w_signed *raw, int64_t now)
 		log_ev(LL_WARN, "authorityRefused", KVU("epoch", a.epoch),
 		    KVU("incarnation", a.incarnation),
 		    KVU("revoked", g->lease.revoked));
+	if (r == LO_KNOWN)
+		said_again(g, raw, &a, &t);
 	if (r != LO_TAKEN || (o = offer_place(g, a.epoch)) == NULL)
 		return;
 	o->a = a;
@@ -236,9 +258,8 @@ guard_lease_ask(struct guard *g, int64_t now)
 	const struct guard_offer *o;
 	uint32_t check_ms = GUARD_BEAT_MS;
 
-	/* A server that is ending asks for nothing any more. */
-	if (g->cmd != GC_SERVER || g->stop != 0 || g->init || now < g->ask_ms ||
-	    g->link.fd == -1 || !lease_guard_may_ask(&g->lease, now))
+	if (g->given_up || g->init || now < g->ask_ms || g->link.fd == -1 ||
+	    !lease_guard_may_ask(&g->lease, now))
 		return;
 	if ((o = offer_of(g, g->lease.cur.t.epoch)) != NULL)
 		check_ms = o->a.check_ms;
@@ -281,7 +302,7 @@ fill(struct guard *g, struct w_guard *r, int64_t now)
 	r->exit_code = g->ended_code;
 	r->initialising = g->init;
 	r->hung = guard_sql_hung(&g->sql, now);
-	r->read_only = l->running && l->read_only;
+	r->read_only = l->running && g->sql.seen.both;
 	if (g->sql.known) {
 		snprintf(r->server_uuid, sizeof(r->server_uuid), "%s",
 		    g->sql.seen.server_uuid);

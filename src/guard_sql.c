@@ -157,7 +157,8 @@ on_row(struct guard_sql *s, struct guard_conn *k)
 	/* The answer to an earlier question is no news. */
 	if (k->c.sent_ms < s->sent_ms)
 		return;
-	n->read_only = is_one(v[COL_RO]) && is_one(v[COL_SRO]);
+	n->read_only = is_one(v[COL_RO]);
+	n->both = n->read_only && is_one(v[COL_SRO]);
 	n->network = !is_one(v[COL_NONET]);
 	snprintf(n->server_uuid, sizeof(n->server_uuid), "%s", v[COL_UUID]);
 	if (ident && v[COL_CLOCK] != NULL && v[COL_UPTIME] != NULL) {
