@@ -26,15 +26,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BR_API_GROUP     "shipstream.io"
-#define BR_API_VERSION   "v1alpha1"
-#define BR_ANN           "bloodraven.shipstream.io/"
-#define BR_FINALIZER     "shipstream.io/graceful-shutdown" /* on groups */
-#define BR_POD_FINALIZER "bloodraven.shipstream.io/fence"  /* on Pods */
-#define BR_FIELD_MANAGER "bloodraven"
-#define BR_LEASE         "bloodraven.shipstream.io"
+#define BR_API_GROUP           "shipstream.io"
+#define BR_API_VERSION         "v1alpha1"
+#define BR_ANN                 "bloodraven.shipstream.io/"
+#define BR_FINALIZER           "shipstream.io/graceful-shutdown" /* on groups */
+#define BR_POD_FINALIZER       "bloodraven.shipstream.io/fence"  /* on Pods */
+#define BR_FIELD_MANAGER       "bloodraven"
+#define BR_LEASE               "bloodraven.shipstream.io"
 
-#define BR_LINK_PORT     8090 /* of a sidecar: the link (link.c) */
+#define BR_LINK_PORT           8090 /* of a sidecar: the link (link.c) */
 /*
  * Who says nothing new on a link says so this often (W_REPORT, W_OPERATOR),
  * by the group's peerCheckInterval; the other end closes a link on which it
@@ -42,27 +42,27 @@
  */
 #define BR_LINK_BEAT_MS(check) ((check) < 2000 ? 500 : 1000)
 #define BR_LINK_DEAD_MS(check) (2 * BR_LINK_BEAT_MS(check) + 500)
-#define SITES_MAX        16 /* api.md 1.1: 2..16 items */
-#define SITES_MIN        2
-#define GROUPS_MAX       1024 /* roadmap 11 */
-#define UID_LEN          36   /* a Kubernetes UID, a server_uuid */
-#define NAME_LEN         253  /* DNS subdomain */
-#define NS_LEN           63   /* DNS label */
-#define IP_LEN           45   /* INET6_ADDRSTRLEN - 1 */
-#define CID_LEN          127  /* "containerd://" and 64 hex digits */
-#define USER_LEN         96   /* 32 characters of utf8mb3 */
-#define HOST_LEN         255  /* MySQL's limit of a host name */
+#define SITES_MAX              16 /* api.md 1.1: 2..16 items */
+#define SITES_MIN              2
+#define GROUPS_MAX             1024 /* roadmap 11 */
+#define UID_LEN                36   /* a Kubernetes UID, a server_uuid */
+#define NAME_LEN               253  /* DNS subdomain */
+#define NS_LEN                 63   /* DNS label */
+#define IP_LEN                 45   /* INET6_ADDRSTRLEN - 1 */
+#define CID_LEN                127  /* "containerd://" and 64 hex digits */
+#define USER_LEN               96   /* 32 characters of utf8mb3 */
+#define HOST_LEN               255  /* MySQL's limit of a host name */
 /*
  * Text of one GTID set. A star's set is some hundred bytes; a fragmented one
  * beyond this is refused with a report (never treated as empty).
  */
-#define GTID_LEN         16383
-#define ERR_LEN          511  /* an error text of a server or the API */
-#define MSGTEXT_LEN      1023 /* an Event's message (Kubernetes' limit) */
-#define UNENDED_MAX      16   /* epochs that are not proven ended */
-#define CONDS_MAX        12
-#define LABELS_LEN       511 /* Prometheus label text of one series */
-#define WORDS_MAX        4   /* terminated containers told of one Pod */
+#define GTID_LEN               16383
+#define ERR_LEN                511  /* an error text of a server or the API */
+#define MSGTEXT_LEN            1023 /* an Event's message (Kubernetes' limit) */
+#define UNENDED_MAX            16   /* epochs that are not proven ended */
+#define CONDS_MAX              12
+#define LABELS_LEN             511 /* Prometheus label text of one series */
+#define WORDS_MAX              4   /* terminated containers told of one Pod */
 
 #define BR_ROLES(X)                            \
 	X(ROLE_CANDIDATE, "primary-candidate") \

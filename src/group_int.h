@@ -176,7 +176,7 @@ struct groups {
 	struct m_lease lease;
 	struct m_lease told_lease; /* to all groups */
 	char self[UID_LEN + 1];    /* this process, to sidecars */
-	struct gkeyring *keyring; /* group_keys.c */
+	struct gkeyring *keyring;  /* group_keys.c */
 	struct glink_tree links;
 	struct event *link_timer;
 	int64_t tick_ms;

@@ -394,8 +394,8 @@ struct kkey_place {
 };
 /* m->group is set: whose it should be. */
 void kkeys_decode(yyjson_val *, struct m_keys *);
-yyjson_mut_val *kkeys_render(yyjson_mut_doc *, const struct kkey_place *,
-    const struct m_key_put *);
+yyjson_mut_val *kkeys_render(
+    yyjson_mut_doc *, const struct kkey_place *, const struct m_key_put *);
 
 /* --------------------------------------------------------- kube_events.c - */
 
