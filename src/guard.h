@@ -48,6 +48,7 @@
 #define GUARD_CREDS_DIR   "/etc/mysql/creds/operator"
 #define GUARD_KEYS_DIR    "/etc/bloodraven/keys"
 #define GUARD_MYSQLD_SOCK "/var/run/mysqld/mysqld.sock"
+#define GUARD_MYSQLX_SOCK "/var/run/mysqld/mysqlx.sock"
 #define GUARD_SOCK        "/run/bloodraven/guard.sock"
 #define GUARD_ENTRYPOINT  "docker-entrypoint.sh"
 #define GUARD_LOCK        ".bloodraven-lock"

@@ -62,6 +62,18 @@ become_server(const struct guard *g, const char *const argv[], pid_t parent)
 	_exit(errno == ENOENT ? EXIT_NO_FILE : EXIT_NO_EXEC);
 }
 
+/*
+ * A server that was killed left its sockets' locks, which name its pid. Their
+ * folder outlives the container, and in the next one that pid may be taken by
+ * another: a server would then refuse to start. Here none runs any more.
+ */
+static void
+forget_sockets(void)
+{
+	(void)unlink(GUARD_MYSQLD_SOCK ".lock");
+	(void)unlink(GUARD_MYSQLX_SOCK ".lock");
+}
+
 int
 guard_child_start(struct guard *g, int64_t now)
 {
@@ -73,6 +85,8 @@ guard_child_start(struct guard *g, int64_t now)
 		log_warn("arguments");
 		return -1;
 	}
+	if (server)
+		forget_sockets();
 	/* No child may exist that the killer does not know. */
 	pid = fork();
 	if (pid == -1) {
