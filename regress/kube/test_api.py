@@ -1076,7 +1076,7 @@ def test_bookmarks_and_silence():
     # A server that saw no change of the kind since its start sends none.
     c.merge(f"{GROUPS}/{g['metadata']['name']}",
             {"metadata": {"annotations": {"other/key": "x"}}})
-    t = wait_for("a bookmark and two more watches", 40, lambda: (
+    t = wait_for("a bookmark and two more watches", 120, lambda: (
         t := d.stats())["bookmarks"] > s["bookmarks"] and
         t["watches"] > s["watches"] + 1 and t)
     assert t["lists"] == s["lists"], (s, t)
