@@ -50,6 +50,7 @@ void groups_synced(struct groups *, bool synced);
 
 /* Keys of the write lease (group_keys.c). */
 void groups_keys_start(struct groups *, int64_t age_s);
+void groups_keys_stop(struct groups *);
 void groups_keys(struct groups *, struct m_keys *);
 /* That signs; NULL: not known yet. */
 const struct wire_key *groups_key(const struct groups *);

@@ -576,3 +576,16 @@ groups_keys_start(struct groups *gs, int64_t age_s)
 	gs->keyring = kr;
 	arm(gs, TICK_MS);
 }
+
+/* At the end: no seed stays in memory. */
+void
+groups_keys_stop(struct groups *gs)
+{
+	struct group *g;
+
+	TAILQ_FOREACH (g, &gs->list, entry)
+		group_keys_free(g);
+	event_free(gs->keyring->timer);
+	freezero(gs->keyring, sizeof(*gs->keyring));
+	gs->keyring = NULL;
+}

@@ -386,17 +386,6 @@ void kkeys_lead(struct kube *);
 void kkeys_start(struct kube *);
 void kkeys_stop(struct kube *);
 
-/* kube_keys_text.c: pure. */
-struct kkey_place {
-	const char *ns, *name;
-	const char *group, *site; /* NULL: the operator's */
-	const char *rv;           /* version that it replaces, "": new */
-};
-/* m->group is set: whose it should be. */
-void kkeys_decode(yyjson_val *, struct m_keys *);
-yyjson_mut_val *kkeys_render(
-    yyjson_mut_doc *, const struct kkey_place *, const struct m_key_put *);
-
 /* --------------------------------------------------------- kube_events.c - */
 
 void kevent_emit(

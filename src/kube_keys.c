@@ -38,7 +38,7 @@
 struct kkey {
 	struct kube *k; /* first: see struct kcall */
 	TAILQ_ENTRY(kkey) link;
-	struct kgroup *g;        /* NULL: the operator's */
+	struct kgroup *g;     /* NULL: the operator's */
 	char name[NAME_SIZE]; /* of the Secret */
 	char site[NAME_LEN + 1];
 	char rv[RV_LEN + 1]; /* empty: there is none */

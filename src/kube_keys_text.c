@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kube.h"
+#include "kube_json.h"
 #include "kube_render.h"
 
 #define ANN_SINCE   BR_ANN "lease-key-since"

@@ -333,6 +333,19 @@ int klease_decode(yyjson_val *, struct klease *);
 /* TokenRequest for dns-writer's ServiceAccount, default audience. */
 yyjson_mut_val *ktoken_request(yyjson_mut_doc *, int64_t seconds);
 
+/* ---------------------------------------------------------- lease keys - */
+
+/* One Secret's place (kube_keys.c). */
+struct kkey_place {
+	const char *ns, *name;
+	const char *group, *site; /* NULL: the operator's */
+	const char *rv;           /* version that it replaces, "": new */
+};
+/* m->group is set: whose it should be. */
+void kkeys_decode(yyjson_val *, struct m_keys *);
+yyjson_mut_val *kkeys_render(
+    yyjson_mut_doc *, const struct kkey_place *, const struct m_key_put *);
+
 /* ----------------------------------------------------------------- text - */
 
 /* RFC 3339 → Unix µs. -1 with EBADMSG. */

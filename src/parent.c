@@ -488,6 +488,7 @@ parent_run(const struct conf *c)
 	ps_sandbox_parent(p.ps, readdirs);
 	event_base_dispatch(p.base);
 	ps_shutdown(p.ps, order, SHUTDOWN_MS);
+	groups_keys_stop(p.groups);
 	log_ev(LL_INFO, "bloodraven manager stopped");
 	return 0;
 }

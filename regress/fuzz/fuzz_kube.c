@@ -41,6 +41,7 @@ decode(yyjson_val *v)
 	static struct m_record record;
 	static struct m_pod pod;
 	static struct m_creds creds;
+	static struct m_keys keys;
 	struct klease lease;
 	char why[ERR_LEN + 1];
 	const char *group;
@@ -57,6 +58,11 @@ decode(yyjson_val *v)
 	(void)krecord_decode(v, NULL, 0, &record, why);
 	(void)kpod_decode(v, &pod, &group);
 	(void)klease_decode(v, &lease);
+	memset(&keys, 0, sizeof(keys));
+	strlcpy(keys.group, "u", sizeof(keys.group));
+	kkeys_decode(v, &keys);
+	FUZZ_CHECK(keys.seed.len == 0 || keys.seed.len == 64);
+	FUZZ_CHECK(keys.other.len == 0 || keys.seed.len == 64);
 }
 
 static int
@@ -121,6 +127,12 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t size)
 		"\"finishedAt\":\"2026-01-01T00:00:00Z\"}}}]}}",
 		"{\"spec\":{\"holderIdentity\":\"x\",\"leaseDurationSeconds\""
 		":15,\"renewTime\":\"2026-01-01T00:00:00.000000Z\"}}",
+		"{\"metadata\":{\"resourceVersion\":\"7\",\"annotations\":{"
+		"\"bloodraven.shipstream.io/lease-key-since\":\"7\"},"
+		"\"ownerReferences\":[{\"uid\":\"u\"}]},\"data\":{"
+		"\"generation\":\"Nwo=\",\"trust\":\"b3BlcmF0b3I=\",\"seed\":"
+		"\"NWE1YTVhNWE1YTVhNWE1YTVhNWE1YTVhNWE1YTVhNWE1YTVhNWE1YTVhNWE1"
+		"YTVhNWE1YTVhNWE1YTVhNWE1YTVhNWEK\"}}",
 	};
 
 	if (i >= sizeof(seeds) / sizeof(seeds[0]) || strlen(seeds[i]) > size)

@@ -148,6 +148,9 @@ static int
 teardown(void **state)
 {
 	groups_gone(gs, UID_G);
+	event_free(gs->link_timer);
+	groups_keys_stop(gs);
+	free(gs);
 	event_base_free(base);
 	nput = 0;
 	return 0;

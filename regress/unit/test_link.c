@@ -376,6 +376,7 @@ teardown(void **state)
 {
 	groups_gone(gs, UID_G);
 	event_free(gs->link_timer);
+	groups_keys_stop(gs);
 	free(gs);
 	event_base_free(base);
 	return 0;
