@@ -38,6 +38,17 @@
 static const char not_applied[] = "received transactions are not applied yet";
 static const char replica_sql[] = "SHOW REPLICA STATUS";
 
+/* The default channel's coordinator; none without parallel workers. */
+static const char applier_sql[] =
+    "SELECT t.PROCESSLIST_ID"
+    " FROM performance_schema.replication_applier_status_by_coordinator c"
+    " JOIN performance_schema.threads t ON t.THREAD_ID=c.THREAD_ID"
+    " WHERE c.CHANNEL_NAME=''";
+static const char applier_end_sql[] =
+    "SELECT SERVICE_STATE,SLEEP(0.005)"
+    " FROM performance_schema.replication_applier_status_by_coordinator"
+    " WHERE CHANNEL_NAME=''";
+
 /* Sessions that are nobody's clients, and such as may not be killed. */
 static const char evict_sql[] =
     "SELECT ID FROM information_schema.PROCESSLIST"
@@ -188,28 +199,87 @@ grant(struct maction *a)
 	free(sql);
 }
 
+/* -------------------------------------------------------- kill applier --- */
+
+#define KILL_STEPS 4
+
+/*
+ * Where a transaction stopped arriving in its middle, STOP REPLICA waits for
+ * the rest for a minute (SLAVE_WAIT_GROUP_DONE), although nothing of it will
+ * ever come. A coordinator that is killed, and not asked to stop, ends at
+ * once; its workers roll the part back. For when all that arrived whole is
+ * applied. Takes KILL_STEPS steps from base on. False: there is none any more.
+ */
+static bool
+kill_applier(struct maction *a, unsigned base)
+{
+	char **row, *sql;
+
+	switch (a->step - base) {
+	case 0:
+		maction_read(a, applier_sql);
+		return true;
+	case 1:
+		row = mconn_row(a->conn, 0);
+		if (row == NULL || row[0] == NULL)
+			break;
+		if (asprintf(&sql, "KILL %lu",
+			(unsigned long)mysql_num(row[0])) == -1)
+			fatal("asprintf");
+		maction_change(a, sql, false);
+		free(sql);
+		return true;
+	case 2:
+		maction_read(a, applier_end_sql);
+		return true;
+	default:
+		/* Asked to stop before it has ended, it would wait, too. */
+		if (!answer_is(a, "ON"))
+			break;
+		a->step--;
+		maction_read(a, applier_end_sql);
+		return true;
+	}
+	a->step = base + KILL_STEPS;
+	return false;
+}
+
 /* -------------------------------------------------------- reset replica --- */
+
+enum {
+	RR_LOOK,
+	RR_KILL,
+	RR_STOP = RR_KILL + KILL_STEPS,
+	RR_LOOK_AGAIN,
+	RR_COMPARE,
+	RR_RESET
+};
 
 static void
 reset_replica(struct maction *a)
 {
 	char *sql;
 
-	switch (a->step) {
-	case 0:
-		maction_read(a, replica_sql);
-		break;
-	case 1:
+	if (a->step == RR_KILL) {
 		mkind_take_threads(a);
-		if (!a->has_repl)
+		if (!a->has_repl) {
 			maction_done(a);
-		else
-			maction_change(a, "STOP REPLICA", false);
-		break;
-	case 2:
+			return;
+		}
+	}
+	if (a->step >= RR_KILL && a->step < RR_STOP && kill_applier(a, RR_KILL))
+		return;
+	switch (a->step) {
+	case RR_LOOK:
 		maction_read(a, replica_sql);
 		break;
-	case 3:
+	case RR_STOP:
+		maction_change(a, "STOP REPLICA", false);
+		break;
+	case RR_LOOK_AGAIN:
+		maction_read(a, replica_sql);
+		break;
+	case RR_COMPARE:
 		if (!take_replica(a))
 			break;
 		if (asprintf(&sql,
@@ -220,7 +290,7 @@ reset_replica(struct maction *a)
 		maction_read(a, sql);
 		free(sql);
 		break;
-	case 4:
+	case RR_RESET:
 		/* Or a human said that what was received may go. */
 		if (answer_is(a, "1") || a->req.drop_received) {
 			/* Other channels hold what is somebody else's. */
@@ -287,7 +357,8 @@ enum {
 	SS_STOP_RECEIVER,
 	SS_LOOK_AGAIN,
 	SS_WAIT,
-	SS_STOP,
+	SS_KILL,
+	SS_STOP = SS_KILL + KILL_STEPS,
 	SS_CHANGE,
 	SS_START,
 	SS_STARTED,
@@ -312,6 +383,12 @@ set_source(struct maction *a)
 		if (!a->has_repl)
 			a->step = SS_CHANGE;
 	}
+	if (a->step == SS_KILL && !answer_is(a, "0")) {
+		set_source_back(a);
+		return;
+	}
+	if (a->step >= SS_KILL && a->step < SS_STOP && kill_applier(a, SS_KILL))
+		return;
 	switch (a->step) {
 	case SS_LOOK:
 	case SS_LOOK_AGAIN:
@@ -325,11 +402,7 @@ set_source(struct maction *a)
 			wait_applied(a);
 		break;
 	case SS_STOP:
-		if (answer_is(a, "0")) {
-			maction_change(a, "STOP REPLICA", false);
-			break;
-		}
-		set_source_back(a);
+		maction_change(a, "STOP REPLICA", false);
 		break;
 	case SS_CHANGE:
 		change_source(a);
@@ -472,6 +545,13 @@ mkind_error(struct maction *a)
 	    (err == ER_NO_SUCH_THREAD || err == ER_KILL_DENIED_ERROR)) {
 		a->step++;
 		evict(a);
+		return true;
+	}
+	if ((a->req.kind == SQL_RESET_REPLICA ||
+		a->req.kind == SQL_SET_SOURCE) &&
+	    err == ER_NO_SUCH_THREAD) {
+		a->step++;
+		mkind_next(a);
 		return true;
 	}
 	if (a->req.kind == SQL_SET_SOURCE && a->step == SS_CHANGE &&
