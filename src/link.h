@@ -192,10 +192,28 @@ void link_accepted(
 struct link_conn *
 link_connect(struct link *, struct link_site *, const char *ip, uint32_t port);
 struct link_conn *link_find(struct link *, uint64_t id);
-/* One frame. Afterwards, and after link_trust, the connection may be gone. */
-void link_send(struct link_conn *, const uint8_t *, size_t);
+/* Afterwards the connection may be gone. */
 void link_trust(struct link_conn *);
 /* error NULL: the parent wants it so, and is not told. */
 void link_close(struct link_conn *, const char *error);
+
+/* For link_io.c. */
+bool link_strange(const struct link_conn *);
+void link_up(struct link_conn *);
+void link_connected(struct link_conn *);
+/* Close, with errno as the reason. */
+void link_failed(struct link_conn *);
+/* Wait for what there is to do. */
+void link_want(struct link_conn *);
+/* Read no more for a while; 0: until it is trusted, or its time is over. */
+void link_pause(struct link_conn *, int64_t ms);
+
+/* ----------------------------------------------------------- link_io.c --- */
+
+/* One frame. Afterwards the connection may be gone. */
+void link_send(struct link_conn *, const uint8_t *, size_t);
+/* libevent's callbacks of ev and pause. */
+void link_conn_event(int, short, void *);
+void link_conn_resume(int, short, void *);
 
 #endif /* LINK_H */

@@ -35,8 +35,6 @@
 
 #include "link.h"
 
-static void conn_event(evutil_socket_t, short, void *);
-static void conn_resume(evutil_socket_t, short, void *);
 static void conn_deadline(evutil_socket_t, short, void *);
 
 static int
@@ -73,8 +71,8 @@ link_find(struct link *l, uint64_t id)
 
 /* ------------------------------------------------------------------- end --- */
 
-static bool
-strange(const struct link_conn *c)
+bool
+link_strange(const struct link_conn *c)
 {
 	return c->kind == LK_IN && !c->trusted;
 }
@@ -85,7 +83,7 @@ conn_free(struct link_conn *c)
 	struct link *l = c->link;
 
 	RB_REMOVE(link_tree, &l->conns, c);
-	if (strange(c)) {
+	if (link_strange(c)) {
 		TAILQ_REMOVE(&l->strangers, c, entry);
 		l->nstrangers--;
 	} else if (c->kind == LK_IN)
@@ -127,8 +125,8 @@ link_free(struct link *l)
 		conn_free(c);
 }
 
-static void
-conn_failed(struct link_conn *c)
+void
+link_failed(struct link_conn *c)
 {
 	link_close(c, strerror(errno));
 }
@@ -143,8 +141,8 @@ set_timer(struct event *timer, int64_t ms)
 	event_add(timer, &tv);
 }
 
-static void
-conn_want(struct link_conn *c)
+void
+link_want(struct link_conn *c)
 {
 	short what = EV_PERSIST;
 
@@ -153,17 +151,16 @@ conn_want(struct link_conn *c)
 	if (!c->connecting && !c->paused)
 		what |= EV_READ;
 	event_del(c->ev);
-	event_assign(c->ev, c->link->base, c->fd, what, conn_event, c);
+	event_assign(c->ev, c->link->base, c->fd, what, link_conn_event, c);
 	if (what != EV_PERSIST)
 		event_add(c->ev, NULL);
 }
 
-/* Read no more for a while; 0: until it is trusted, or its time is over. */
-static void
-conn_pause(struct link_conn *c, int64_t ms)
+void
+link_pause(struct link_conn *c, int64_t ms)
 {
 	c->paused = true;
-	conn_want(c);
+	link_want(c);
 	if (ms > 0)
 		set_timer(c->pause, ms);
 }
@@ -192,16 +189,16 @@ conn_new(struct link *l, enum link_kind kind, int fd)
 	c->trusted = kind == LK_LOCAL;
 	link_rate_init(
 	    &c->rate, LINK_PEER_BURST, LINK_PEER_RATE, monotime_now());
-	if ((c->ev = event_new(l->base, fd, 0, conn_event, c)) == NULL ||
+	if ((c->ev = event_new(l->base, fd, 0, link_conn_event, c)) == NULL ||
 	    (c->timer = evtimer_new(l->base, conn_deadline, c)) == NULL ||
-	    (c->pause = evtimer_new(l->base, conn_resume, c)) == NULL)
+	    (c->pause = evtimer_new(l->base, link_conn_resume, c)) == NULL)
 		fatalx("event_new");
 	RB_INSERT(link_tree, &l->conns, c);
 	return c;
 }
 
-static void
-conn_up(struct link_conn *c)
+void
+link_up(struct link_conn *c)
 {
 	c->told = true;
 	c->link->ops->up(c->link->arg, c);
@@ -259,7 +256,7 @@ new_stranger(struct link *l, int fd, const struct sockaddr_storage *ss)
 	TAILQ_INSERT_TAIL(&l->strangers, c, entry);
 	l->nstrangers++;
 	set_timer(c->timer, LINK_PROVE_MS);
-	conn_want(c);
+	link_want(c);
 }
 
 void
@@ -279,8 +276,8 @@ link_accepted(struct link *l, enum link_kind kind, int fd,
 	c = conn_new(l, LK_LOCAL, fd);
 	l->nlocal++;
 	strlcpy(c->peer, "guard", sizeof(c->peer));
-	conn_up(c);
-	conn_want(c);
+	link_up(c);
+	link_want(c);
 }
 
 void
@@ -359,12 +356,12 @@ link_connect(
 	c->connecting = true;
 	net_format(&ss, c->peer);
 	set_timer(c->timer, LINK_CONNECT_MS);
-	conn_want(c);
+	link_want(c);
 	return c;
 }
 
-static void
-connected(struct link_conn *c)
+void
+link_connected(struct link_conn *c)
 {
 	socklen_t len = sizeof(int);
 	int err = 0;
@@ -373,219 +370,11 @@ connected(struct link_conn *c)
 	    err != 0) {
 		if (err != 0)
 			errno = err;
-		conn_failed(c);
+		link_failed(c);
 		return;
 	}
 	c->connecting = false;
 	set_timer(c->timer, LINK_PROVE_MS);
-	conn_want(c);
-	conn_up(c);
-}
-
-/* ---------------------------------------------------------------- sending --- */
-
-/* Returns what is left, or -1. */
-static ssize_t
-try_send(struct link_conn *c, const uint8_t *p, size_t len)
-{
-	ssize_t n = 0;
-
-	if (len > 0)
-		n = send(c->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n == -1 && errno != EAGAIN && errno != EINTR)
-		return -1;
-	return (ssize_t)len - (n > 0 ? n : 0);
-}
-
-static bool
-keep(struct link_conn *c, const uint8_t *p, size_t len)
-{
-	uint8_t *buf;
-
-	if (len > LINK_TX_MAX - c->wlen)
-		return false;
-	if (len > c->wsize - c->wlen) {
-		if ((buf = realloc(c->wbuf, c->wlen + len)) == NULL)
-			fatal("realloc");
-		c->wbuf = buf;
-		c->wsize = c->wlen + len;
-	}
-	memcpy(c->wbuf + c->wlen, p, len);
-	c->wlen += len;
-	return true;
-}
-
-/* Afterwards c may be gone. */
-void
-link_send(struct link_conn *c, const uint8_t *data, size_t len)
-{
-	uint8_t buf[LINK_HEAD + LINK_FRAME_MAX];
-	ssize_t left;
-
-	if (len == 0 || len > LINK_FRAME_MAX || c->connecting)
-		return;
-	buf[0] = (uint8_t)(len >> 8);
-	buf[1] = (uint8_t)len;
-	memcpy(buf + LINK_HEAD, data, len);
-	len += LINK_HEAD;
-	left = (ssize_t)len;
-	if (c->wlen == 0 && (left = try_send(c, buf, len)) == -1) {
-		conn_failed(c);
-		return;
-	}
-	if (left > 0 && !keep(c, buf + len - (size_t)left, (size_t)left)) {
-		link_close(c, "does not read");
-		return;
-	}
-	if (left > 0)
-		conn_want(c);
-}
-
-static int
-conn_flush(struct link_conn *c)
-{
-	ssize_t left = try_send(c, c->wbuf, c->wlen);
-
-	if (left == -1) {
-		conn_failed(c);
-		return -1;
-	}
-	memmove(c->wbuf, c->wbuf + c->wlen - (size_t)left, (size_t)left);
-	c->wlen = (size_t)left;
-	if (left == 0) {
-		free(c->wbuf);
-		c->wbuf = NULL;
-		c->wsize = 0;
-		conn_want(c);
-	}
-	return 0;
-}
-
-/* -------------------------------------------------------------- receiving --- */
-
-/* May one more frame go to the parent now? Else it is paused, 0: for good. */
-static bool
-may_pass(struct link_conn *c)
-{
-	struct link *l = c->link;
-	struct monotime now = monotime_now();
-	size_t queued = l->ops->queued(l->arg);
-	struct link_rate *r = strange(c) ? &l->strange : &c->rate;
-
-	if (!c->trusted && c->frames >= LINK_PROVE_FRAMES) {
-		conn_pause(c, 0);
-		return false;
-	}
-	if (queued >= (strange(c) ? LINK_QUEUE_STRANGE : LINK_QUEUE_ALL)) {
-		conn_pause(c, LINK_PAUSE_MS);
-		return false;
-	}
-	if (!link_rate_take(r, now)) {
-		conn_pause(c, link_rate_wait(r, now));
-		return false;
-	}
-	if (!c->trusted)
-		c->frames++;
-	return true;
-}
-
-static void
-pass(struct link_conn *c, const uint8_t *frame, size_t len)
-{
-	if (!c->told)
-		conn_up(c);
-	c->link->ops->rx(c->link->arg, c, frame, len);
-}
-
-/* Keep what is not consumed yet. */
-static void
-stash(struct link_conn *c, const uint8_t *p, size_t len)
-{
-	uint8_t *buf = NULL;
-
-	if (len > 0) {
-		if ((buf = malloc(len)) == NULL)
-			fatal("malloc");
-		memcpy(buf, p, len);
-	}
-	free(c->rbuf);
-	c->rbuf = buf;
-	c->rlen = len;
-}
-
-/* Whole frames of buf, a turn's share of them; what is left is kept. */
-static int
-consume(struct link_conn *c, const uint8_t *buf, size_t have)
-{
-	size_t len, off = 0;
-	unsigned turn = 0;
-	int rc;
-
-	while ((rc = link_frame(buf + off, have - off, &len)) == 1) {
-		if (turn++ == LINK_TURN) {
-			conn_pause(c, 1);
-			break;
-		}
-		if (!may_pass(c))
-			break;
-		pass(c, buf + off + LINK_HEAD, len);
-		off += LINK_HEAD + len;
-	}
-	if (rc == -1) {
-		link_close(c, "not a frame");
-		return -1;
-	}
-	stash(c, buf + off, have - off);
-	return 0;
-}
-
-static void
-conn_read(struct link_conn *c)
-{
-	/* rbuf never holds two frames' worth: a paused one is not read. */
-	static uint8_t buf[2 * (LINK_HEAD + LINK_FRAME_MAX)];
-	ssize_t n;
-
-	memcpy(buf, c->rbuf != NULL ? c->rbuf : buf, c->rlen);
-	n = read(c->fd, buf + c->rlen, sizeof(buf) - c->rlen);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n == -1) {
-		conn_failed(c);
-		return;
-	}
-	if (n == 0) {
-		link_close(c, "closed by the peer");
-		return;
-	}
-	(void)consume(c, buf, c->rlen + (size_t)n);
-}
-
-static void
-conn_resume(evutil_socket_t fd, short what, void *arg)
-{
-	static uint8_t buf[2 * (LINK_HEAD + LINK_FRAME_MAX)];
-	struct link_conn *c = arg;
-	size_t have = c->rlen;
-
-	c->paused = false;
-	if (have > 0)
-		memcpy(buf, c->rbuf, have);
-	if (consume(c, buf, have) == 0 && !c->paused)
-		conn_want(c);
-}
-
-static void
-conn_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct link_conn *c = arg;
-
-	if (c->connecting) {
-		connected(c);
-		return;
-	}
-	if ((what & EV_WRITE) != 0 && conn_flush(c) == -1)
-		return;
-	if ((what & EV_READ) != 0)
-		conn_read(c);
+	link_want(c);
+	link_up(c);
 }

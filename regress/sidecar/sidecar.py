@@ -151,6 +151,9 @@ class Sidecar:
                   lambda: self.says("starting sidecar HTTP server"))
             until("link of %s" % self.site,
                   lambda: self.says("keys of the write lease"))
+            until("memory of %s" % self.site,
+                  lambda: self.says("a new voter") or
+                  self.says("a voter with") or self.says("no promise file"))
         return self
 
     def says(self, msg):
@@ -164,6 +167,15 @@ class Sidecar:
             self.p.send_signal(sig)
             self.p.wait(10)
             self.p = None
+
+    def crash(self):
+        """All at once, as by the kernel: nothing is flushed."""
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass    # it followed its parent
+        self.p.wait(10)
 
     def pids(self):
         pids = [self.p.pid]
@@ -326,10 +338,7 @@ def t_memory(st):
     st.op_b.sees("promise epoch=5")
     st.offer(6)
     st.renewed(200, 6)
-    # killed, as by the kubelet or the kernel: nothing is flushed
-    for pid in st.b.pids():
-        os.kill(pid, signal.SIGKILL)
-    st.b.p.wait()
+    st.b.crash()
     st.b.start()
     mem = st.b.says("a voter with its memory")
     report(mem and mem["id"] == st.id_b and mem["promised"] == 5 and
@@ -631,9 +640,7 @@ def t_disk(st):
         st.op_b.tell("promise", 5)
         st.op_b.sees("promise epoch=5")
         report(True, "a promise is kept on a full disk")
-        for pid in st.b.pids():
-            os.kill(pid, signal.SIGKILL)
-        st.b.p.wait()
+        st.b.crash()
         st.b.start()
         mem = st.b.says("a voter with its memory")
         report(mem and mem["promised"] == 5, "and read again", mem)
