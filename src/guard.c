@@ -24,17 +24,13 @@
  * traced (PR_SET_DUMPABLE), and as PID 1 it can't be killed from inside.
  */
 
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,76 +45,6 @@ guard_now(void)
 }
 
 /* --------------------------------------------------------------- set-up --- */
-
-/*
- * Lines must never hold up the keeper, so they are written without blocking;
- * but O_NONBLOCK belongs to the open file, and that one is mysqld's as well.
- * So it is opened once more. Where that can't be (a socket, or a pipe of
- * another user) mysqld's is left as it is: then a reader that stops can stop
- * the keeper, and the killer acts.
- */
-static void
-open_log(void)
-{
-	int fl, fd;
-
-	fd = open("/proc/self/fd/2",
-	    O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd != -1 && fd != STDERR_FILENO) {
-		log_init("guard", LL_INFO, fd);
-		return;
-	}
-	fl = fcntl(STDERR_FILENO, F_GETFL);
-	log_init("guard", LL_INFO, STDERR_FILENO);
-	if (fl != -1)
-		(void)fcntl(STDERR_FILENO, F_SETFL, fl);
-}
-
-static const char *
-env(const char *name, const char *other)
-{
-	const char *v = getenv(name);
-
-	return v != NULL && v[0] != '\0' ? v : other;
-}
-
-static int
-configure(struct guard *g, char *const argv[])
-{
-	const char *ns = env("POD_NAMESPACE", ""),
-		   *name = env("FAILOVER_GROUP", "");
-	int n;
-
-	g->argv = argv;
-	g->cmd = guard_cmd_of(argv);
-	g->entrypoint = env("BLOODRAVEN_ENTRYPOINT", GUARD_ENTRYPOINT);
-	g->site = env("MY_SITE", "");
-	g->pod_uid = env("MY_POD_UID", "");
-	n = snprintf(g->group, sizeof(g->group), "%s/%s", ns, name);
-	if (n < 0 || (size_t)n >= sizeof(g->group) ||
-	    strlen(g->site) > NAME_LEN || strlen(g->pod_uid) > UID_LEN) {
-		log_warnx("environment: a name is too long");
-		return -1;
-	}
-	if (g->cmd == GC_SERVER &&
-	    (ns[0] == '\0' || name[0] == '\0' || g->site[0] == '\0' ||
-		g->pod_uid[0] == '\0'))
-		log_warnx("POD_NAMESPACE, FAILOVER_GROUP, MY_SITE or "
-			  "MY_POD_UID is missing: no lease for this server");
-	return 0;
-}
-
-static int
-open_signals(struct guard *g)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	if (sigprocmask(SIG_BLOCK, &all, &g->sigmask) == -1)
-		return -1;
-	g->sigfd = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
-	return g->sigfd == -1 ? -1 : 0;
-}
 
 static int
 set_up(struct guard *g)
@@ -145,17 +71,6 @@ set_up(struct guard *g)
 	}
 	guard_keys_turn(g, now);
 	return 0;
-}
-
-/* Nothing that it needs must be read from a disk when the disk hangs. */
-static void
-settle(void)
-{
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) == -1)
-		log_ev(LL_WARN, "memoryNotLocked",
-		    KVS("error", strerror(errno)),
-		    KVS("needs", "RLIMIT_MEMLOCK of 4 MiB or CAP_IPC_LOCK"));
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 /* ----------------------------------------------------------- the server --- */
@@ -189,8 +104,10 @@ server_ended(struct guard *g, int code, int64_t now)
 	g->ended = g->lease.incarnation;
 	g->ended_code = code;
 	g->was_held = false;
-	/* Nobody heard of a server in there that could be initialised again. */
-	cut = g->first && guard_boot_marked(GUARD_DATA_DIR);
+	/* An initialisation that failed is the kubelet's to repeat. */
+	cut = g->first &&
+	    (guard_boot_marked(GUARD_DATA_DIR) ||
+		access(GUARD_DATA_DIR "/mysql", F_OK) == -1);
 	if (!cut)
 		g->first = g->init = false;
 	guard_child_sweep(g);
@@ -519,7 +436,7 @@ main(int argc, char *argv[])
 {
 	struct guard *g = &guard;
 
-	open_log();
+	guard_setup_log();
 	if (argc == 3 && strcmp(argv[1], "-i") == 0)
 		return guard_install(argv[2]);
 	if (argc < 2 || strcmp(argv[1], "-h") == 0) {
@@ -531,16 +448,16 @@ main(int argc, char *argv[])
 	(void)umask(022);
 	if (wire_init() == -1)
 		fatalx("libsodium can't work here");
-	if (open_signals(g) == -1)
+	if (guard_setup_signals(g) == -1)
 		fatal("signals");
-	if (configure(g, argv + 1) == -1)
+	if (guard_setup_conf(g, argv + 1) == -1)
 		return 1;
 	if (g->cmd == GC_SERVER &&
 	    guard_boot(g, GUARD_DATA_DIR, GUARD_CONF_FILE) == -1)
 		return 1;
 	if (set_up(g) == -1)
 		return 1;
-	settle();
+	guard_setup_done();
 	log_ev(LL_INFO, "guardStarts", KVS("group", g->group),
 	    KVS("site", g->site), KVU("guard", g->lease.id),
 	    KVI("pid", getpid()), KVB("firstBoot", g->first),

@@ -287,6 +287,14 @@ int64_t guard_now(void);
 /* -i: this program to that path, atomically. Exit status. */
 int guard_install(const char *path);
 
+void guard_setup_log(void);
+/* -1: logged. */
+int guard_setup_conf(struct guard *, char *const argv[]);
+/* All signals come by sigfd from here on. -1 with errno. */
+int guard_setup_signals(struct guard *);
+/* Set-up is over. */
+void guard_setup_done(void);
+
 /*
  * Before the first start: lock, what a cut-short initialisation left, which
  * kind of boot this is. -1: logged, the container must end.
