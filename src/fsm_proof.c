@@ -357,6 +357,29 @@ replaced(const struct fsm_state *s, const struct fsm_epoch *e)
 	    !fsm_same_process(&e->proc, &s->site[e->site].p);
 }
 
+/* Its guard says that it runs, or a voter renewed its lease. */
+static bool
+leased_since(
+    const struct fsm_state *s, const struct fsm_epoch *e, int64_t since)
+{
+	const struct fsm_site *t;
+	uint8_t i;
+
+	if (e->terms.guard == 0)
+		return false;
+	for (i = 0; i < SITES_MAX; i++) {
+		t = &s->site[i];
+		if (i == e->site && t->guard_ms > since && t->g.running &&
+		    fsm_same_guard(&e->terms, &t->g))
+			return true;
+		if (t->g_ms != 0 && t->g.yes_age_ms >= 0 &&
+		    t->g.yes_epoch == e->epoch &&
+		    t->g_ms - t->g.yes_age_ms > since)
+			return true;
+	}
+	return false;
+}
+
 /* This operator or the kubelet saw it. */
 static bool
 seen_itself(const struct fsm_state *s, const struct fsm_epoch *e, int64_t since)
@@ -384,7 +407,7 @@ seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
 	int64_t since = x->now - FSM_ASSERT_QUIET_MS;
 	uint8_t i;
 
-	if (seen_itself(s, e, since))
+	if (seen_itself(s, e, since) || leased_since(s, e, since))
 		return true;
 	/* A replica names a host, not a process. */
 	if (replaced(s, e))

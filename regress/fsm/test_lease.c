@@ -364,6 +364,32 @@ test_restart_at_once(void **state)
 	assert_true(fsm_is_newest(&m.s, 0));
 }
 
+/* A human's word is refused while its guard or its lease speaks against it. */
+static void
+test_assert(void **state)
+{
+	struct fsm_event ev = { .type = E_ASSERT_DEAD };
+	unsigned k;
+
+	(void)state;
+	for (k = 0; k < 3; k++) {
+		silent();
+		m.s.site[0].seen_ms = NOW - FSM_ASSERT_QUIET_MS - 1;
+		m.s.site[0].fail_since_ms = NOW - FSM_ASSERT_QUIET_MS;
+		if (k != 0)
+			m.s.site[0].guard_ms = NOW - FSM_ASSERT_QUIET_MS;
+		m.s.site[1].g.yes_epoch = 5;
+		m.s.site[1].g.yes_age_ms = k == 1 ? 59000 : 70000;
+		ev.u.assert_dead.site = 0;
+		ev.u.assert_dead.epoch = 5;
+		snprintf(ev.u.assert_dead.pod_uid, UID_LEN + 1, "pod-a");
+		mk_step(&m, &ev);
+		assert_int_equal(m.s.ended[0], k < 2 ? P_NONE : P_ASSERTED);
+		assert_non_null(mk_act(
+		    &m, A_EVENT, k < 2 ? T_ASSERT_REFUSED : T_ASSERT_OK));
+	}
+}
+
 int
 main(void)
 {
@@ -379,6 +405,7 @@ main(void)
 		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_unguarded),
 		cmocka_unit_test(test_restart_at_once),
+		cmocka_unit_test(test_assert),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

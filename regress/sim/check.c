@@ -40,7 +40,7 @@ recorded_guard(int i)
 
 /* A grant took effect at site i. */
 void
-check_grant(int i)
+check_grant(int i, uint64_t epoch)
 {
 	struct site *s = &w->site[i];
 	const struct op *o = &w->op[w->api.holder];
@@ -62,9 +62,16 @@ check_grant(int i)
 		    w->c.site[i].name);
 	if (w->api.rec.active != i)
 		fail("grant to %s, which is not recorded", w->c.site[i].name);
-	if (!w->bare && !recorded_guard(i))
+	if (w->bare)
+		return;
+	if (!recorded_guard(i))
 		fail("grant to %s, whose guard is not recorded",
 		    w->c.site[i].name);
+	/* it may have lost it since the grant was sent */
+	if (s->guard.l.revoked < epoch &&
+	    lease_guard_held(&s->guard.l, boot_clock(i)) < epoch)
+		fail("grant to %s, whose guard never held epoch %llu",
+		    w->c.site[i].name, (unsigned long long)epoch);
 }
 
 /*

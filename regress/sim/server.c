@@ -270,7 +270,7 @@ grant_at(const struct ev *q)
 			return;
 		s->p.ro = s->p.sro = false;
 		w->grants++;
-		check_grant(q->site);
+		check_grant(q->site, q->act.epoch);
 		check_writers("grant");
 	}
 	if (sql_reaches(&w->op[q->op], q->site))
