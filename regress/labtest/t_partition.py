@@ -19,7 +19,6 @@ def primary_cut(t, g, direction, peers):
     who = peers(g, old)
     _, new, f = fence.survives(
         t, g, lambda: cuts.site(g, old, direction, who), cuts.heal)
-    fence.whole(g)
     t.ok("primary cut off (%s): %s for %s, %s" % (
         direction, new, old, fence.described(f)))
 
@@ -27,25 +26,22 @@ def primary_cut(t, g, direction, peers):
 @test("primary-cut", order=40)
 def primary_cut_both(t):
     """From all that takes part, while its clients still come through -primary,
-    too; then back, from whole nodes."""
-    g = t.ready()
-    primary_cut(t, g, "both", fence.partners)
-    primary_cut(t, g, "both", fence.far_nodes)
+    too."""
+    primary_cut(t, t.ready(), "both", fence.partners)
 
 
 @test("primary-cut-oneway", full=True, order=40)
 def primary_cut_oneway(t):
-    g = t.ready()
-    for d in fence.DIRECTIONS:
+    for d, g in zip(fence.DIRECTIONS, t.ready("cut-in", "cut-out")):
         primary_cut(t, g, d, fence.partners)
 
 
 @test("pod-cut", full=True, order=41)
 def pod_cut(t):
-    """From everybody, its own node too (but for the kubelet's probes, nobody
-    would know)."""
-    g = t.ready()
-    primary_cut(t, g, "both", lambda g, s: ())
+    """From all other nodes, and from everybody."""
+    far, all_ = t.ready("cut-far", "cut-all")
+    primary_cut(t, far, "both", fence.far_nodes)
+    primary_cut(t, all_, "both", lambda g, s: ())
 
 
 def degraded(g, site):

@@ -41,16 +41,19 @@ class Cuts:
         self.ids = []
 
 
-def far_nodes(g, site):
-    """All but the Pod's own, from which its local clients go on."""
-    own = g.node(site)
-    return [n for n in lab.NODES if n != own] + ["control"]
-
-
 def partners(g, site):
     """Who takes part in the decision, and nobody else: clients still come
     through, also by -primary."""
     return op.addresses() + [g.address(s) for s in g.others(site)]
+
+
+def far_nodes(g, site):
+    """All but the Pod's own node, from which its local clients go on; and the
+    partners that happen to run there, too."""
+    own = g.node(site)
+    here = ".".join(g.address(site).split(".")[:3]) + "."
+    return [n for n in lab.NODES if n != own] + ["control"] + [
+        ip for ip in partners(g, site) if ip.startswith(here)]
 
 
 class Stopped:
