@@ -82,6 +82,8 @@ struct glink {
 	int64_t beat_ms;  /* our last W_OPERATOR, and what it said */
 	bool said_leader;
 	uint8_t said_active;
+	uint64_t bad;   /* statements of a guard that were refused, */
+	int64_t bad_ms; /* and when that was logged */
 };
 RB_HEAD(glink_tree, glink);
 
@@ -109,7 +111,8 @@ struct gvoice {
 struct goffer {
 	uint64_t epoch;
 	uint64_t hash;    /* of the addresses that were told */
-	unsigned sent_to; /* how many, and one; 0: never */
+	unsigned sent_to; /* frames, and one; 0: never */
+	bool due;         /* there was no room for it */
 };
 
 /* The question that the core is judging just now. */
@@ -132,6 +135,7 @@ struct group {
 	bool released;
 	bool foreign; /* Pods of sites that are configured no more */
 	bool creds;
+	uint32_t resend; /* bit per worker: it is to be told all again */
 	struct m_group_conf conf;
 	struct fsm_conf fc;
 	struct fsm_state fs;
@@ -180,6 +184,9 @@ struct groups {
 	struct glink_tree links;
 	struct event *link_timer;
 	int64_t tick_ms;
+	int room;       /* frames that guard-link can take until its timer */
+	bool hurry;     /* that timer is set to the next portion */
+	bool resending; /* group_all.c: a portion is to come */
 };
 
 /* group.c: run one event through the core and carry out what it decides. */
@@ -249,6 +256,11 @@ void group_keys_free(struct group *);
 void glinks_start(struct groups *);
 /* Leadership changed: say so now. */
 void glinks_beat(struct groups *);
+/*
+ * Whether guard-link's queue has room for what can wait. False: the timer
+ * comes back to it soon (groups_offer_due).
+ */
+bool glinks_room(struct groups *);
 /* Whom guard-link shall hold a connection to. */
 void group_send_links(struct group *, bool force);
 void glink_group_gone(struct group *);
@@ -274,6 +286,7 @@ void act_promise_ask(struct group *, const struct fsm_act *);
 void act_renew(struct group *, const struct fsm_act *);
 void group_offer_refresh(struct group *);
 void group_offer_again(struct group *);
+void groups_offer_due(struct groups *);
 void glink_offer(struct glink *);
 
 /* group_metrics.c */

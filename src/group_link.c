@@ -35,13 +35,13 @@
 
 #include "group_int.h"
 
-#define PROVE_MS     5000 /* then a stranger is let go */
-#define TICK_MS      250
-/* The channel to guard-link holds a few hundred frames. */
-#define BEATS_MAX    96
-#define BEATS_GAP_MS 20
+#define PROVE_MS      5000 /* then a stranger is let go */
+#define TICK_MS       250
+/* The channel to guard-link holds a few hundred frames: in portions. */
+#define FRAMES_MAX    96
+#define FRAMES_GAP_MS 20
 /* We ourselves did not run: what came meanwhile is not read yet. */
-#define STALL_MS     1000
+#define STALL_MS      1000
 
 static int
 glink_cmp(const struct glink *a, const struct glink *b)
@@ -99,6 +99,7 @@ tx(struct glink *l, struct m_link_tx *m, int n)
 	}
 	m->conn = l->conn;
 	m->frame.len = (uint32_t)n;
+	l->group->all->room--;
 	parent_send(l->group->parent, PROC_LINK, MSG_LINK_TX, m);
 	return true;
 }
@@ -360,7 +361,7 @@ groups_link_rx(struct groups *gs, const struct m_link_rx *m)
 
 /* ---------------------------------------------------------------- the beat - */
 
-static bool
+static void
 beat(struct glink *l, int64_t now)
 {
 	const struct group *g = l->group;
@@ -369,9 +370,8 @@ beat(struct glink *l, int64_t now)
 	    (now - l->beat_ms < BR_LINK_BEAT_MS(g->conf.check_ms) &&
 		l->said_leader == groups_leading(g->all) &&
 		l->said_active == g->view.effective))
-		return false;
+		return;
 	say_operator(l);
-	return true;
 }
 
 /* NULL: it may stay. */
@@ -396,24 +396,45 @@ arm(struct groups *gs, int64_t ms)
 }
 
 static void
-tick_cb(evutil_socket_t fd, short what, void *arg)
+tick(struct groups *gs, int64_t now)
 {
-	struct groups *gs = arg;
 	struct glink *l, *next;
-	int64_t now = mono_ms();
 	bool stalled = now - gs->tick_ms > STALL_MS;
-	unsigned n = 0;
 
 	gs->tick_ms = now;
+	gs->room = FRAMES_MAX;
+	gs->hurry = false;
+	/* A site waits for its lease; a beat can be late. */
+	groups_offer_due(gs);
 	RB_FOREACH_SAFE (l, glink_tree, &gs->links, next) {
 		const char *why = stalled ? NULL : silent(l, now);
 
 		if (why != NULL)
 			glink_close(l, why);
-		else if (n < BEATS_MAX && beat(l, now))
-			n++;
+		else if (gs->room > 0)
+			beat(l, now);
 	}
-	arm(gs, n < BEATS_MAX ? TICK_MS : BEATS_GAP_MS);
+	if (gs->room <= 0)
+		gs->hurry = true;
+	arm(gs, gs->hurry ? FRAMES_GAP_MS : TICK_MS);
+}
+
+static void
+tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	tick(arg, mono_ms());
+}
+
+bool
+glinks_room(struct groups *gs)
+{
+	if (gs->room > 0)
+		return true;
+	/* Once: a timer that is set anew and anew never comes. */
+	if (!gs->hurry)
+		arm(gs, FRAMES_GAP_MS);
+	gs->hurry = true;
+	return false;
 }
 
 void
@@ -426,6 +447,7 @@ glinks_start(struct groups *gs)
 	(void)snprintf(gs->self, sizeof(gs->self), "%016llx%016llx",
 	    (unsigned long long)r[0], (unsigned long long)r[1]);
 	RB_INIT(&gs->links);
+	gs->room = FRAMES_MAX;
 	gs->tick_ms = mono_ms();
 	gs->link_timer = evtimer_new(parent_base(gs->parent), tick_cb, gs);
 	if (gs->link_timer == NULL)
@@ -436,6 +458,7 @@ glinks_start(struct groups *gs)
 void
 glinks_beat(struct groups *gs)
 {
+	gs->hurry = true;
 	arm(gs, 0);
 }
 

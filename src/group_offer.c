@@ -131,39 +131,93 @@ offer_hash(struct group *g, const struct m_epoch *e)
 	    (uint64_t)g->conf.check_ms;
 }
 
-/* The epoch on offer, NULL: none, or it is over for this leader. */
-static const struct m_epoch *
-on_offer(const struct group *g)
+/* It is not over for this leader. */
+static bool
+stands(const struct group *g, uint64_t epoch)
 {
 	const struct fsm_state *s = &g->fs;
 
-	if (g->offer.epoch == 0 || !groups_leading(g->all))
-		return NULL;
 	for (unsigned k = 0; k < s->rec.n; k++)
-		if (s->rec.unended[k].epoch == g->offer.epoch &&
+		if (s->rec.unended[k].epoch == epoch &&
 		    (s->ended[k] != P_NONE || s->auth[k].revoked))
-			return NULL;
+			return false;
+	return true;
+}
+
+/* The epoch on offer, NULL: none. */
+static const struct m_epoch *
+on_offer(const struct group *g)
+{
+	if (g->offer.epoch == 0 || !groups_leading(g->all) ||
+	    !stands(g, g->offer.epoch))
+		return NULL;
 	return group_epoch(g, g->offer.epoch);
 }
 
-/* To the guard's sidecar and to each voter's that is linked. */
-static void
-offer_all(struct group *g)
+/*
+ * The i-th unended epoch, when its terms are to be told: the one on offer, or
+ * one of the same process before it. That is in force until the newer one has
+ * its quorum, and must not be left with a signature that voters forget, nor
+ * with addresses where they are no more. NULL: nobody is to hear of it.
+ */
+static const struct m_epoch *
+to_tell(const struct group *g, unsigned i)
 {
-	const struct m_epoch *e = on_offer(g);
+	const struct m_epoch *e = on_offer(g), *o = &g->rec.unended[i];
+
+	if (e == NULL || o->epoch > e->epoch || o->guard != e->guard ||
+	    o->incarnation != e->incarnation || strcmp(o->site, e->site) != 0 ||
+	    strcmp(o->pod_uid, e->pod_uid) != 0 || !stands(g, o->epoch))
+		return NULL;
+	return o;
+}
+
+/* To the guard's sidecar and to each voter's that is linked; how many. */
+static unsigned
+offer_one(struct group *g, const struct m_epoch *e)
+{
 	static struct w_offer o;
 	struct gvoice *v;
 	unsigned n = 0;
-	uint64_t h;
 
-	if (e == NULL || !make_offer(g, e, &o))
-		return;
+	if (!make_offer(g, e, &o))
+		return 0;
 	TAILQ_FOREACH (v, &g->voices, entry)
 		if (v->link != NULL && concerns(e, v->site) &&
 		    glink_send(v->link, W_OFFER, &o))
 			n++;
+	return n;
+}
+
+static uint64_t
+hash_all(struct group *g)
+{
+	const struct m_epoch *e;
+	uint64_t h = 0;
+
+	for (unsigned i = 0; i < g->rec.n_unended; i++)
+		if ((e = to_tell(g, i)) != NULL)
+			h = h * 31 + offer_hash(g, e);
+	return h;
+}
+
+static void
+offer_all(struct group *g)
+{
+	const struct m_epoch *e = on_offer(g), *o;
+	unsigned n = 0, epochs = 0;
+	uint64_t h;
+
+	g->offer.due = e != NULL && !glinks_room(g->all);
+	if (e == NULL || g->offer.due || parent_key(g->parent) == NULL)
+		return;
+	for (unsigned i = 0; i < g->rec.n_unended; i++)
+		if ((o = to_tell(g, i)) != NULL) {
+			n += offer_one(g, o);
+			epochs++;
+		}
 	/* The core repeats it; what is the same is not news. */
-	h = offer_hash(g, e);
+	h = hash_all(g);
 	if (g->offer.hash == h && g->offer.sent_to == n + 1)
 		return;
 	g->offer.hash = h;
@@ -172,8 +226,8 @@ offer_all(struct group *g)
 	    KVU("epoch", e->epoch), KVU("prev", e->prev),
 	    KVU("guard", e->guard), KVU("incarnation", e->incarnation),
 	    KVU("voters", e->n_voters), KVU("quorum", e->quorum),
-	    KVMS("lease", e->lease_ms), KVU("addresses", o.n_addrs),
-	    KVU("sentTo", n));
+	    KVMS("lease", e->lease_ms), KVU("epochs", epochs),
+	    KVU("frames", n));
 }
 
 void
@@ -188,28 +242,46 @@ act_offer(struct group *g, const struct fsm_act *a)
 void
 group_offer_refresh(struct group *g)
 {
-	const struct m_epoch *e = on_offer(g);
-
-	if (e != NULL && g->offer.hash != offer_hash(g, e))
+	if (on_offer(g) != NULL && g->offer.hash != hash_all(g))
 		offer_all(g);
 }
 
-/* With another key of ours it is said again. */
+/* With another key of ours all is said again. */
 void
 group_offer_again(struct group *g)
 {
 	offer_all(g);
 }
 
+/* Those that had to wait, as far as there is room now. */
+void
+groups_offer_due(struct groups *gs)
+{
+	struct group *g;
+
+	TAILQ_FOREACH (g, &gs->list, entry)
+		if (g->offer.due)
+			offer_all(g);
+}
+
 /* A sidecar that is linked anew may have forgotten everything. */
 void
 glink_offer(struct glink *l)
 {
-	const struct m_epoch *e = on_offer(l->group);
+	struct group *g = l->group;
+	const struct m_epoch *e;
 	static struct w_offer o;
 
-	if (e != NULL && concerns(e, l->site) && make_offer(l->group, e, &o))
-		(void)glink_send(l, W_OFFER, &o);
+	if (on_offer(g) == NULL)
+		return;
+	if (!glinks_room(g->all)) {
+		g->offer.due = true;
+		return;
+	}
+	for (unsigned i = 0; i < g->rec.n_unended; i++)
+		if ((e = to_tell(g, i)) != NULL && concerns(e, l->site) &&
+		    make_offer(g, e, &o))
+			(void)glink_send(l, W_OFFER, &o);
 }
 
 /* -------------------------------------------------------------- revocation - */

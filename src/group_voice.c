@@ -24,6 +24,9 @@
 
 #include "group_int.h"
 
+/* A refused statement comes again with each report. */
+#define BAD_LOG_MS 60000
+
 /*
  * Is this voter known to be another site's? Its promise file may have been
  * copied with its volume, and who answers for a name is whose key signs.
@@ -130,6 +133,19 @@ log_guard(
 	    KVB("diskFull", w->disk_full), KVB("killer", w->killer));
 }
 
+static void
+refused(struct glink *l, const char *why)
+{
+	int64_t now = mono_ms();
+
+	l->bad++;
+	if (l->bad > 1 && now - l->bad_ms < BAD_LOG_MS)
+		return;
+	l->bad_ms = now;
+	log_ev(LL_WARN, "guard statement refused", KVS("fg", l->group->fg),
+	    KVS("site", l->site), KVS("error", why), KVU("soFar", l->bad));
+}
+
 /*
  * The guard's statement, when it is news: one that was seen before is repeated
  * by a sidecar whose guard does not speak now.
@@ -150,9 +166,7 @@ take_guard(struct glink *l, struct gvoice *v, const struct w_report *r)
 	else
 		why = guard_problem(l, &w);
 	if (why != NULL) {
-		log_ev(LL_WARN, "guard statement refused",
-		    KVS("fg", l->group->fg), KVS("site", l->site),
-		    KVS("error", why));
+		refused(l, why);
 		return false;
 	}
 	if (w.guard == v->guard && w.serial <= v->serial)

@@ -179,16 +179,17 @@ tell_pod(int i, const char *ip)
 	groups_pod(gs, &m);
 }
 
+/* Epoch 7, and the ones after it, of the same process. */
 static void
-tell_record(void)
+tell_epochs(unsigned n)
 {
 	static struct m_record m;
 	struct m_epoch *e = &m.unended[0];
 
 	memset(&m, 0, sizeof(m));
 	strlcpy(m.group, UID_G, sizeof(m.group));
-	m.version = 3;
-	m.epoch = EPOCH;
+	m.version = 2 + n;
+	m.epoch = EPOCH + n - 1;
 	strlcpy(m.active, "iad", sizeof(m.active));
 	strlcpy(m.server_uuid, UUID, sizeof(m.server_uuid));
 	m.n_unended = 1;
@@ -206,6 +207,11 @@ tell_record(void)
 	e->voters[0].id = LEASE_OPERATOR;
 	e->voters[1].id = MEM_B;
 	strlcpy(e->voters[1].site, "pdx", sizeof(e->voters[1].site));
+	for (m.n_unended = 1; m.n_unended < n; m.n_unended++) {
+		m.unended[m.n_unended] = *e;
+		m.unended[m.n_unended].epoch = EPOCH + m.n_unended;
+		m.unended[m.n_unended].prev = EPOCH;
+	}
 	groups_record(gs, &m);
 }
 
@@ -331,7 +337,7 @@ link_site(int i)
 }
 
 static void
-act(enum fsm_act_type type, uint8_t site)
+act_epoch(enum fsm_act_type type, uint8_t site, uint64_t epoch)
 {
 	struct fsm_out out;
 
@@ -339,8 +345,14 @@ act(enum fsm_act_type type, uint8_t site)
 	out.n = 1;
 	out.act[0].type = (uint8_t)type;
 	out.act[0].site = site;
-	out.act[0].epoch = EPOCH;
+	out.act[0].epoch = epoch;
 	group_act(group(), &out);
+}
+
+static void
+act(enum fsm_act_type type, uint8_t site)
+{
+	act_epoch(type, site, EPOCH);
 }
 
 static int
@@ -365,7 +377,7 @@ setup(void **state)
 	/* Nobody could prove to be there. */
 	assert_int_equal(sites.n_sites, 0);
 	tell_keys();
-	tell_record();
+	tell_epochs(1);
 	groups_synced(gs, true);
 	tell_lease(true);
 	return 0;
@@ -531,6 +543,33 @@ test_guard_forged(void **state)
 	assert_int_equal(f->guard, GUARD);
 }
 
+/* It comes with each report, but is not worth a line each time. */
+static void
+test_guard_refused(void **state)
+{
+	FILE *f = tmpfile();
+	char line[4096];
+	struct w_guard w;
+	unsigned n = 0;
+
+	assert_non_null(f);
+	link_site(IAD);
+	log_init("test_link", LL_WARN, fileno(f));
+	fill_statement(IAD, 10, &w);
+	for (int k = 0; k < 100; k++)
+		say_guard(IAD, &w, &other_key);
+	group()->voices.tqh_first->link->bad_ms -= 60000;
+	say_guard(IAD, &w, &other_key);
+	log_init("test_link", LL_ERROR, STDERR_FILENO);
+	rewind(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strstr(line, "guard statement refused") != NULL)
+			n++;
+	assert_int_equal(n, 2);
+	assert_int_equal(group()->voices.tqh_first->link->bad, 101);
+	fclose(f);
+}
+
 /* A volume's copy brings the promise file of another site along. */
 static void
 test_copied_memory(void **state)
@@ -594,6 +633,69 @@ test_offer(void **state)
 	assert_int_equal(side[IAD].n[W_OFFER], 2);
 	assert_int_equal(side[PDX].n[W_OFFER], 0);
 	assert_false(side[PDX].last.w_operator.leader);
+}
+
+static uint64_t
+offered(const struct side *s, const struct wire_key *key)
+{
+	static struct w_authority a;
+
+	assert_int_equal(s->type, W_OFFER);
+	assert_int_equal(wire_check(&s->last.w_offer.authority[0], &key->pub, 1,
+			     W_AUTHORITY, &a),
+	    0);
+	return a.epoch;
+}
+
+/*
+ * Until the successor has its quorum the epoch before it is in force: what is
+ * told of one is told of both, the newest last.
+ */
+static void
+test_offer_both(void **state)
+{
+	struct wire_key was = op_key;
+
+	link_site(IAD);
+	act(A_OFFER, IAD);
+	assert_int_equal(side[IAD].n[W_OFFER], 1);
+	tell_epochs(2);
+	act_epoch(A_OFFER, IAD, EPOCH + 1);
+	assert_int_equal(side[IAD].n[W_OFFER], 3);
+	assert_int_equal(offered(&side[IAD], &op_key), EPOCH + 1);
+	/* to a voter that is linked anew, and with another key */
+	link_site(PDX);
+	assert_int_equal(side[PDX].n[W_OFFER], 2);
+	op_key = other_key;
+	group_offer_again(group());
+	assert_int_equal(side[IAD].n[W_OFFER], 5);
+	assert_int_equal(side[PDX].n[W_OFFER], 4);
+	assert_int_equal(offered(&side[PDX], &other_key), EPOCH + 1);
+	/* what is revoked is not told any more */
+	group()->fs.auth[0].revoked = true;
+	group_offer_again(group());
+	assert_int_equal(side[IAD].n[W_OFFER], 6);
+	op_key = was;
+}
+
+/* Several hundred groups at once are more than guard-link's queue holds. */
+static void
+test_portions(void **state)
+{
+	link_site(IAD);
+	link_site(PDX);
+	gs->room = 0;
+	act(A_OFFER, IAD);
+	assert_int_equal(side[IAD].n[W_OFFER], 0);
+	assert_true(group()->offer.due);
+	/* one that is linked meanwhile does not go before it */
+	link_site(IAD);
+	assert_int_equal(side[IAD].n[W_OFFER], 0);
+	event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(side[IAD].n[W_OFFER], 1);
+	assert_int_equal(side[PDX].n[W_OFFER], 1);
+	assert_false(group()->offer.due);
+	assert_true(gs->room > 0);
 }
 
 static void
@@ -766,7 +868,10 @@ main(void)
 		T(test_guard),
 		T(test_guard_forged),
 		T(test_copied_memory),
+		T(test_guard_refused),
 		T(test_offer),
+		T(test_offer_both),
+		T(test_portions),
 		T(test_revoke),
 		T(test_renewal),
 		T(test_deadline),
