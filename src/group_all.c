@@ -19,10 +19,16 @@
  * operator's end.
  */
 
+#include <event2/event.h>
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "group_int.h"
+
+/* A worker's queue holds 256 frames (ps_send): so many groups, then others. */
+#define RESEND_MAX    24
+#define RESEND_GAP_MS 20
 
 /* A deadline that moved a little is not worth a step of every group. */
 static bool
@@ -119,32 +125,80 @@ prober_died(struct group *g)
 	}
 }
 
+/* A worker that was started again knows nothing: all of this group to it. */
+static void
+resend(struct group *g, unsigned proc)
+{
+	struct m_creds_ask ask;
+
+	if (proc == PROC_MYSQL) {
+		group_send_probe(g, true);
+		/*
+		 * Not at its death: what is decided anew must find it. What was
+		 * decided since is refused by it, or taken for unknown here.
+		 */
+		if (g->have_conf)
+			prober_died(g);
+		memset(&ask, 0, sizeof(ask));
+		(void)strlcpy(ask.group, g->uid, sizeof(ask.group));
+		parent_send(g->parent, PROC_KUBE, MSG_CREDS_ASK, &ask);
+	} else if (proc == PROC_LINK) {
+		group_send_links(g, true);
+	} else {
+		g->dns.group[0] = '\0';
+		group_publish(g, true);
+		if (proc == PROC_KUBE) {
+			g->released = false;
+			group_release(g);
+		}
+	}
+}
+
+static void resend_some(struct groups *);
+
+static void
+resend_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct groups *gs = arg;
+
+	gs->resending = false;
+	resend_some(gs);
+}
+
+static void
+resend_some(struct groups *gs)
+{
+	struct timeval tv = { 0, RESEND_GAP_MS * 1000 };
+	struct group *g;
+	unsigned n = 0, proc;
+
+	TAILQ_FOREACH (g, &gs->list, entry) {
+		if (g->resend == 0)
+			continue;
+		if (n++ == RESEND_MAX)
+			break;
+		for (proc = 1; proc < 32; proc++)
+			if (g->resend & 1u << proc)
+				resend(g, proc);
+		g->resend = 0;
+	}
+	if (g == NULL)
+		return;
+	if (event_base_once(parent_base(gs->parent), -1, EV_TIMEOUT, resend_cb,
+		gs, &tv) == -1)
+		fatalx("event_base_once");
+	gs->resending = true;
+}
+
 void
 groups_resend(struct groups *gs, unsigned proc)
 {
-	struct m_creds_ask ask;
 	struct group *g;
 
-	TAILQ_FOREACH (g, &gs->list, entry) {
-		if (proc == PROC_MYSQL) {
-			group_send_probe(g, true);
-			/* Not at its death: what is decided anew must find it. */
-			if (g->have_conf)
-				prober_died(g);
-			memset(&ask, 0, sizeof(ask));
-			(void)strlcpy(ask.group, g->uid, sizeof(ask.group));
-			parent_send(gs->parent, PROC_KUBE, MSG_CREDS_ASK, &ask);
-		} else if (proc == PROC_LINK) {
-			group_send_links(g, true);
-		} else {
-			g->dns.group[0] = '\0';
-			group_publish(g, true);
-			if (proc == PROC_KUBE) {
-				g->released = false;
-				group_release(g);
-			}
-		}
-	}
+	TAILQ_FOREACH (g, &gs->list, entry)
+		g->resend |= 1u << proc;
+	if (!gs->resending)
+		resend_some(gs);
 }
 
 struct groups *

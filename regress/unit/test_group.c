@@ -375,6 +375,35 @@ test_prober_died(void **state)
 	assert_int_equal(nsent[MSG_CREDS_ASK], 1);
 }
 
+/* Hundreds of groups are told to a new worker in portions. */
+static void
+test_resend(void **state)
+{
+	static struct m_group_conf m;
+	struct group *g = groups_find(gs, UID_G);
+	unsigned n = 0;
+
+	m = g->conf;
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(m.group, sizeof(m.group), "group-%u", i);
+		snprintf(m.name, sizeof(m.name), "orders-%u", i);
+		groups_conf(gs, &m);
+	}
+	nsent[MSG_PROBE_GROUP] = 0;
+	groups_resend(gs, PROC_MYSQL);
+	assert_in_range(nsent[MSG_PROBE_GROUP], 1, 64);
+	while (nsent[MSG_PROBE_GROUP] < 301) {
+		n = nsent[MSG_PROBE_GROUP];
+		event_base_loop(base, EVLOOP_ONCE);
+		assert_in_range(nsent[MSG_PROBE_GROUP], n, n + 64);
+	}
+	assert_int_equal(nsent[MSG_PROBE_GROUP], 301);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(m.group, sizeof(m.group), "group-%u", i);
+		groups_gone(gs, m.group);
+	}
+}
+
 /* What a new kube-watcher does not tell is gone. */
 static void
 test_sweep(void **state)
@@ -413,6 +442,7 @@ main(void)
 		cmocka_unit_test(test_bootstrap),
 		cmocka_unit_test(test_older_record),
 		cmocka_unit_test(test_prober_died),
+		cmocka_unit_test(test_resend),
 		cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_lease_lost),
 	};
