@@ -123,6 +123,30 @@ sc_keys_read(struct sidecar *sc, bool at_start)
 	explicit_bzero(&new, sizeof(new));
 }
 
+bool
+sc_keys_again(struct sidecar *sc)
+{
+	if (errno != EACCES || sc_now_ms() - sc->keys_ms < SC_KEYS_MIN_MS)
+		return false;
+	sc_keys_read(sc, false);
+	return true;
+}
+
+int
+sc_check(struct sidecar *sc, const struct w_signed *s, const char *site,
+    uint32_t type, void *out)
+{
+	const struct wire_pub *pub;
+	size_t n;
+
+	do {
+		pub = wire_trust_find(&sc->keys.trust, site, &n);
+		if (wire_check(s, pub, n, type, out) == 0)
+			return 0;
+	} while (sc_keys_again(sc));
+	return -1;
+}
+
 /* The account, when it is in files: they change without us. */
 static int
 send_account(struct sidecar *sc, struct ps *ps)

@@ -42,6 +42,7 @@ struct event_base;
 #define SC_PEERS        32    /* voters of two epochs */
 #define SC_PENDING      16    /* promises that wait for the disk */
 #define SC_KEYS_MS      10000 /* keys and account are read again */
+#define SC_KEYS_MIN_MS  1000  /* at most so often, whoever is refused */
 #define SC_RETRY_MS     1000  /* a promise that the disk refused */
 #define SC_REPORT_MS    100 /* the guard's answer to a beat, else without it */
 #define SC_QUIET_LOG    10000 /* refused frames: a line at most so often */
@@ -171,6 +172,14 @@ void sc_changed(struct sidecar *);
 void sc_state_send(struct sidecar *);
 /* Read the keys; when they can't be read, the old ones stay. */
 void sc_keys_read(struct sidecar *, bool at_start);
+/*
+ * A signature was refused (errno EACCES): its key may be newer than our file
+ * of keys was. True: it was read again, so try again.
+ */
+bool sc_keys_again(struct sidecar *);
+/* wire_check by the keys of a site (empty: the operator's), with that. */
+int sc_check(struct sidecar *, const struct w_signed *, const char *site,
+    uint32_t type, void *out);
 int sc_run(const struct sc_conf *);
 
 /* ---------------------------------------------------- sidecar_link.c --- */

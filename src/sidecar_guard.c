@@ -55,16 +55,14 @@ static const struct w_authority *
 authority(struct sidecar *sc, const struct w_signed *s)
 {
 	static struct w_authority a;
-	const struct wire_pub *pub;
-	size_t n, i;
+	size_t i;
 
 	/* Our guard shows the same one with each question. */
 	for (i = 0; i < PS_NITEMS(sc->known); i++)
 		if (sc->known[i].a.epoch != 0 &&
 		    memcmp(&sc->known[i].s, s, sizeof(*s)) == 0)
 			return &sc->known[i].a;
-	pub = wire_trust_find(&sc->keys.trust, "", &n);
-	if (wire_check(s, pub, n, W_AUTHORITY, &a) == -1)
+	if (sc_check(sc, s, "", W_AUTHORITY, &a) == -1)
 		return NULL;
 	errno = EPERM;
 	if (strcmp(a.group, sc->conf.group) != 0 || a.epoch == 0)
@@ -180,14 +178,11 @@ bool
 sc_revocation(struct sidecar *sc, const struct w_revocation *m)
 {
 	static struct w_revoke r;
-	const struct wire_pub *pub;
-	size_t n;
 
 	errno = EBADMSG;
 	if (m->n_revoke != 1)
 		return false;
-	pub = wire_trust_find(&sc->keys.trust, "", &n);
-	if (wire_check(&m->revoke[0], pub, n, W_REVOKE, &r) == -1)
+	if (sc_check(sc, &m->revoke[0], "", W_REVOKE, &r) == -1)
 		return false;
 	errno = EPERM;
 	if (strcmp(r.group, sc->conf.group) != 0)

@@ -130,12 +130,6 @@ say_hello(struct sidecar *sc, struct sc_conn *c)
 
 /* ------------------------------------------------------------------- hello --- */
 
-static const struct wire_pub *
-keys_of(const struct sidecar *sc, const struct sc_conn *c, size_t *n)
-{
-	return wire_trust_find(&sc->keys.trust, c->operator? "" : c->site, n);
-}
-
 /* NULL, or what is wrong with what it says to be. */
 static const char *
 judge_hello(
@@ -168,7 +162,7 @@ got_hello(struct sidecar *sc, struct sc_conn *c, const uint8_t *p, size_t len)
 		return;
 	}
 	/* The Secret may have come after us. */
-	if (!sc->have_keys && sc_now_ms() - sc->keys_ms >= 1000)
+	if (!sc->have_keys && sc_now_ms() - sc->keys_ms >= SC_KEYS_MIN_MS)
 		sc_keys_read(sc, false);
 	errno = 0;
 	if ((why = judge_hello(sc, c, &h)) != NULL) {
@@ -274,21 +268,30 @@ from_peer(struct sidecar *sc, struct sc_conn *c, uint32_t type,
 	return false;
 }
 
+/* A signature that was refused has changed nothing in c->wl. */
+static int
+open_frame(struct sidecar *sc, struct sc_conn *c, const uint8_t *p, size_t len,
+    uint32_t *type, union wire_any *any)
+{
+	const struct wire_pub *pub;
+	size_t n;
+
+	do {
+		pub = wire_trust_find(
+		    &sc->keys.trust, c->operator? "" : c->site, &n);
+		if (wire_open(&c->wl, pub, n, p, len, type, any) == 0)
+			return 0;
+	} while (sc_keys_again(sc));
+	return -1;
+}
+
 static void
 got_frame(struct sidecar *sc, struct sc_conn *c, const uint8_t *p, size_t len)
 {
 	static union wire_any any;
-	const struct wire_pub *pub;
 	uint32_t type;
-	size_t n;
 
-	pub = keys_of(sc, c, &n);
-	if (wire_open(&c->wl, pub, n, p, len, &type, &any) == -1) {
-		/* Its key may be newer than our file of keys was. */
-		if (errno == EACCES && sc_now_ms() - sc->keys_ms >= 1000) {
-			sc_keys_read(sc, false);
-			errno = EACCES;
-		}
+	if (open_frame(sc, c, p, len, &type, &any) == -1) {
 		conn_refuse(sc, c, "frame");
 		return;
 	}

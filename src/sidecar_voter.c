@@ -204,17 +204,8 @@ static bool
 good_authority(struct sidecar *sc, const struct sc_conn *c,
     const struct w_ask *ask, struct w_authority *a)
 {
-	const struct wire_pub *pub;
-	size_t n;
-
-	pub = wire_trust_find(&sc->keys.trust, "", &n);
-	if (wire_check(&ask->authority[0], pub, n, W_AUTHORITY, a) == -1) {
-		/* The operator's key may be newer than our file was. */
-		if (errno == EACCES && sc_now_ms() - sc->keys_ms >= 1000)
-			sc_keys_read(sc, false);
-		return false;
-	}
-	return strcmp(a->group, sc->conf.group) == 0 &&
+	return sc_check(sc, &ask->authority[0], "", W_AUTHORITY, a) == 0 &&
+	    strcmp(a->group, sc->conf.group) == 0 &&
 	    strcmp(a->site, c->site) == 0 && a->epoch == ask->epoch;
 }
 

@@ -17,7 +17,8 @@
 /*
  * One end of a link, or the guard, with the real wire.c, for sidecar.py:
  *
- *	peer keys DIR SITE		make that site's Secret
+ *	peer keys DIR SITE [KEY]	make that site's Secret; KEY is another
+ *					one of the operator's
  *	peer operator ADDR POD [KEY]	an operator; proves itself, beats
  *	peer site NAME ADDR		another site's sidecar that asks
  *	peer voter NAME ADDR ID		one that listens, and says yes
@@ -105,7 +106,7 @@ write_file(const char *dir, const char *name, const char *text)
 }
 
 static size_t
-trust_text(char *text, size_t size)
+trust_text(char *text, size_t size, const char *op)
 {
 	static const char *const names[] = { "a", "b", "c" };
 	char hex[WIRE_HEX_LEN + 1];
@@ -115,6 +116,11 @@ trust_text(char *text, size_t size)
 	key_of("", &k);
 	wire_hex(k.pub.b, hex);
 	n = snprintf(text, size, "operator %s\n", hex);
+	if (op != NULL) {
+		key_of(op, &k);
+		wire_hex(k.pub.b, hex);
+		n += snprintf(text + n, size - (size_t)n, "operator %s\n", hex);
+	}
 	for (size_t i = 0; i < PS_NITEMS(names); i++) {
 		key_of(names[i], &k);
 		wire_hex(k.pub.b, hex);
@@ -125,7 +131,7 @@ trust_text(char *text, size_t size)
 }
 
 static int
-make_keys(const char *dir, const char *site)
+make_keys(const char *dir, const char *site, const char *op)
 {
 	char text[1024], hex[WIRE_HEX_LEN + 1];
 	struct wire_key k;
@@ -133,8 +139,8 @@ make_keys(const char *dir, const char *site)
 	key_of(site, &k);
 	wire_hex(k.secret, hex); /* its first half is the seed */
 	write_file(dir, "seed", hex);
-	write_file(dir, "generation", "1\n");
-	(void)trust_text(text, sizeof(text));
+	write_file(dir, "generation", op == NULL ? "1\n" : "2\n");
+	(void)trust_text(text, sizeof(text), op);
 	write_file(dir, "trust", text);
 	return 0;
 }
@@ -447,6 +453,7 @@ add_voter(struct w_authority *a, char *s)
 static void
 cmd_offer(char **w, unsigned n)
 {
+	const struct wire_key *by = &key;
 	struct wire_key k;
 
 	memset(&terms, 0, sizeof(terms));
@@ -463,9 +470,12 @@ cmd_offer(char **w, unsigned n)
 	for (unsigned i = 7; i < n; i++)
 		add_voter(&terms, w[i]);
 	terms.quorum = lease_quorum((uint8_t)terms.n_voters);
-	key_of("", &k);
+	if (role != R_OPERATOR) {
+		key_of("", &k);
+		by = &k;
+	}
 	offer.n_authority = 1;
-	if (wire_sign(W_AUTHORITY, &terms, &k, &offer.authority[0]) == -1)
+	if (wire_sign(W_AUTHORITY, &terms, by, &offer.authority[0]) == -1)
 		err(1, "authority");
 	/* Whoever else is told to make one only shows it in its questions. */
 	if (role == R_OPERATOR)
@@ -669,10 +679,10 @@ main(int argc, char **argv)
 	if (argc < 3 || wire_init() == -1)
 		errx(2, "see the head of peer.c");
 	setvbuf(stdin, NULL, _IONBF, 0);
-	if (strcmp(argv[1], "keys") == 0 && argc == 4)
-		return make_keys(argv[2], argv[3]);
-	if (wire_trust_parse(text, trust_text(text, sizeof(text)), &trust, why,
-		sizeof(why)) == -1)
+	if (strcmp(argv[1], "keys") == 0 && (argc == 4 || argc == 5))
+		return make_keys(argv[2], argv[3], argv[4]);
+	if (wire_trust_parse(text, trust_text(text, sizeof(text), "next"),
+		&trust, why, sizeof(why)) == -1)
 		errx(1, "%s", why);
 	if (strcmp(argv[1], "operator") == 0 && (argc == 4 || argc == 5)) {
 		role = R_OPERATOR;

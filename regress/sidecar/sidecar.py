@@ -439,6 +439,29 @@ def t_forgery(st):
     report(n and n >= 5, "refused frames are counted", n)
 
 
+def t_rotation(st):
+    """Its key is newer than the sidecar's file of keys was."""
+    start = time.monotonic()
+    st.begin()
+    st.renewed(100)
+    # It is read at most once a second, and was at its start.
+    until("a second", lambda: time.monotonic() - start > 1.1)
+    for s in st.a, st.b:
+        subprocess.run([BUILD + "/regress/sidecar/peer", "keys",
+                        s.dir + "/keys", s.site, "next"], check=True)
+    st.op_a = st.peer("operator", st.a.ip, "op-2", "next")
+    st.op_a.sees("proved")
+    st.op_b = st.peer("operator", st.b.ip, "op-2", "next")
+    st.op_b.sees("proved")
+    report(not st.a.says("link refused") and not st.b.says("link refused"),
+           "the operator's next key is believed at its first frame")
+    mark = st.g.mark
+    st.offer(5)
+    report(st.g.out.find("badoffer", mark) == 0 and
+           st.renewed(200) == {"1", str(st.id_b)},
+           "the same epoch, signed by it, is renewed")
+
+
 class Flood:
     """Connections from one address, again and again; some say a little."""
 
@@ -824,8 +847,8 @@ def t_memory_size(st):
     report(total <= 6 * 1024, "%d KiB of memory in all: %s" % (total, each))
 
 
-TESTS = [t_renewals, t_promise, t_memory, t_restart, t_forgery, t_flood,
-         t_silence, t_disk, t_http, t_mysql, t_conf, t_memory_size]
+TESTS = [t_renewals, t_promise, t_memory, t_restart, t_forgery, t_rotation,
+         t_flood, t_silence, t_disk, t_http, t_mysql, t_conf, t_memory_size]
 
 
 def main():
