@@ -203,5 +203,6 @@ size_t walltime_format(int64_t sec, long nsec, char[static WALLTIME_LEN]);
 
 /* The set-up is over: give back what only it needed (memory.c). */
 void memory_settle(void);
+void memory_settle_on(struct event_base *);
 
 #endif /* PRIVSEP_INTERNAL_H */

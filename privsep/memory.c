@@ -25,7 +25,11 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "internal.h"
+
+#define AGAIN_S 30 /* first connections and lists are done by then */
 
 /*
  * Pages of programs and libraries come back from the page cache when they
@@ -59,4 +63,24 @@ memory_settle(void)
 {
 	(void)malloc_trim(0);
 	(void)dl_iterate_phdr(drop_text, NULL);
+}
+
+static void
+again_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	memory_settle();
+}
+
+/* Now, and once more when the process has done each thing once. */
+void
+memory_settle_on(struct event_base *base)
+{
+	const struct timeval tv = { .tv_sec = AGAIN_S };
+
+	memory_settle();
+	if (event_base_once(base, -1, EV_TIMEOUT, again_cb, NULL, &tv) == -1)
+		log_warnx("no memory is given back later");
 }

@@ -192,7 +192,7 @@ ps_start(const struct ps_conf *conf, struct event_base *base)
 void
 ps_sandbox_parent(struct ps *ps, const char *const *readdirs)
 {
-	memory_settle();
+	memory_settle_on(ps->base);
 	if (sandbox_disabled(ps->conf))
 		return;
 	if (sandbox_parent(readdirs) == -1)

@@ -352,7 +352,7 @@ worker_run(struct ps_worker *w)
 	}
 	wait_go(w);
 	close_sandbox(w);
-	memory_settle();
+	memory_settle_on(w->base);
 	w->phase = PS_RUN;
 	send_own(w, PS_READY, ps_empty_desc(), &ready);
 	if (chan_attach(&w->chan, w->base) == -1)
