@@ -49,13 +49,20 @@ krender_guard(const struct kbuild *b, yyjson_mut_val *ctrs)
 	return kpart_mount(b, v, "bloodraven", KRUN_DIR, false);
 }
 
-/* Every other site's sidecar, in the order of the spec. */
+/*
+ * Every other site's sidecar, in the order of the spec, for who reads it in the
+ * Pod. Not hashed: ours takes addresses from signed offers, and a site that is
+ * added or removed must not make all others restart.
+ */
 static bool
 add_peers(const struct kbuild *b, yyjson_mut_val *env)
 {
-	yyjson_mut_val *e = yyjson_mut_arr_add_obj(b->doc, env), *v;
+	yyjson_mut_val *e, *v;
 	struct kbuf buf = { 0 };
 
+	if (b->hash)
+		return true;
+	e = yyjson_mut_arr_add_obj(b->doc, env);
 	for (unsigned i = 0; i < b->k->nsites; i++) {
 		const struct ksite *s = &b->k->sites[i];
 

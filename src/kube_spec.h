@@ -216,7 +216,8 @@ kobj_render(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
  * SHA-256, first 16 hex digits, over the site's rendered Pod template and its
  * my.cnf: whatever would change what runs. Without the hash itself, and
  * without what spec.sidecar says: its times come to a guard signed, with the
- * epoch, and changing them must not restart a server (resources.md 3.5).
+ * epoch, and changing them must not restart a server (resources.md 3.5). Nor
+ * the other sites' addresses. It is no interface: only equality counts.
  * Returns -1 with ENOMEM.
  */
 int kspec_hash(const struct kspec *, unsigned site, char[static KHASH_LEN + 1]);
