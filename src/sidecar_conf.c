@@ -240,14 +240,14 @@ places(struct sc_conf *c)
 }
 
 /*
- * Variables of the reference that say how its sidecar finds others, or that
- * belong to parts that are not built: told once, not refused.
+ * Variables of the reference that belong to parts that are not built: told
+ * once, not refused. PEER_ADDRESSES and BLOODRAVEN_ADDRESS, by which its
+ * sidecar finds others, are not among them: our own operator sets them.
  */
 static void
 note_unused(struct sc_conf *c)
 {
-	static const char *const names[] = { "PEER_ADDRESSES", "PEER_ADDRESS",
-		"BLOODRAVEN_ADDRESS", "BLOODRAVEN_PITR_",
+	static const char *const names[] = { "PEER_ADDRESS", "BLOODRAVEN_PITR_",
 		"BLOODRAVEN_KEYRING_" };
 	char name[128];
 	size_t i, n;

@@ -807,8 +807,7 @@ def t_conf(st):
            "intervals are clamped", clamped)
     un = c.says("variables that are not acted on")
     report(un and set(un["variables"].split()) == {
-        "BLOODRAVEN_PITR_ENABLED", "PEER_ADDRESSES",
-        "BLOODRAVEN_KEYRING_ENABLED"}, "what is not acted on is told", un)
+        "BLOODRAVEN_PITR_ENABLED", "BLOODRAVEN_KEYRING_ENABLED"}, "what is not acted on is told", un)
     text = "\n".join(c.log.lines)
     report("secret" not in text, "no password in the log")
     # the same file twice: one voter
