@@ -24,6 +24,7 @@
  *
  *	offer EPOCH PREV L CHECK [other]   terms for this process (or another)
  *	revoke EPOCH
+ *	sign 0|1                           with which of the operator's keys
  *	yes none|operator|b|forged|replay  how questions are answered
  *	forge offer|revoke|garbage EPOCH   signed by the site's own key
  *	flood N                            forged answers
@@ -51,7 +52,11 @@
 
 enum mode { M_NONE, M_OPERATOR, M_B, M_FORGED, M_REPLAY };
 
-static struct wire_key op, site_a, site_b;
+static struct wire_key op[2], site_a, site_b;
+static unsigned signer; /* op[] that signs offers */
+/* What the authority in the guard's last question says. */
+static struct w_authority shown;
+static int shown_key = -1; /* op[] that signed it */
 static struct w_guard said;
 static struct w_yes first_yes; /* to be replayed */
 static enum mode mode;
@@ -72,7 +77,9 @@ make_keys(void)
 	uint8_t seed[WIRE_KEY_LEN];
 
 	memset(seed, 0x11, sizeof(seed));
-	wire_key_from_seed(&op, seed);
+	wire_key_from_seed(&op[0], seed);
+	memset(seed, 0x44, sizeof(seed));
+	wire_key_from_seed(&op[1], seed);
 	memset(seed, 0x22, sizeof(seed));
 	wire_key_from_seed(&site_a, seed);
 	memset(seed, 0x33, sizeof(seed));
@@ -94,18 +101,20 @@ write_file(const char *dir, const char *name, const char *text)
 static int
 keys(const char *dir)
 {
-	char text[512], hex[3][WIRE_HEX_LEN + 1], seed[WIRE_HEX_LEN + 2];
+	char text[512], hex[4][WIRE_HEX_LEN + 1], seed[WIRE_HEX_LEN + 2];
 
-	wire_hex(op.pub.b, hex[0]);
+	wire_hex(op[0].pub.b, hex[0]);
 	wire_hex(site_a.pub.b, hex[1]);
 	wire_hex(site_b.pub.b, hex[2]);
+	wire_hex(op[1].pub.b, hex[3]);
 	memset(seed, '2', WIRE_HEX_LEN);
 	seed[WIRE_HEX_LEN] = '\n';
 	seed[WIRE_HEX_LEN + 1] = '\0';
 	write_file(dir, "seed", seed);
 	write_file(dir, "generation", "1\n");
-	snprintf(text, sizeof(text), "operator %s\nsite a %s\nsite b %s\n",
-	    hex[0], hex[1], hex[2]);
+	snprintf(text, sizeof(text),
+	    "operator %s\nsite a %s\nsite b %s\noperator %s\n", hex[0], hex[1],
+	    hex[2], hex[3]);
 	write_file(dir, "trust", text);
 	return 0;
 }
@@ -157,12 +166,13 @@ write_state(void)
 	    " serial=%" PRIu64 " inc=%u running=%d ended=%u exit=%" PRId64
 	    " init=%d hung=%d ro=%d uuid=%s start=%" PRId64 " held=%" PRIu64
 	    " left=%" PRId64 " revoked=%" PRIu64 " heard=%" PRIu64
-	    " full=%d killer=%d\n",
+	    " full=%d killer=%d shown=%" PRIu64 " check=%u key=%d\n",
 	    now_ms(), conn != -1, conns, reports, asks, last_yes_ms, said.guard,
 	    said.serial, said.incarnation, said.running, said.ended,
 	    said.exit_code, said.initialising, said.hung, said.read_only,
 	    said.server_uuid, said.start_ms, said.held, said.left_ms,
-	    said.revoked, said.heard, said.disk_full, said.killer);
+	    said.revoked, said.heard, said.disk_full, said.killer, shown.epoch,
+	    shown.check_ms, shown_key);
 	if (fclose(f) == EOF || rename(tmp, state_path) == -1)
 		err(1, "%s", state_path);
 }
@@ -248,9 +258,11 @@ command(const char *line)
 	if (sscanf(line,
 		"offer %" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNu32 " %31s",
 		&e, &prev, &l, &check, word) >= 4)
-		offer(e, prev, l, check, word[0] != '\0', &op);
+		offer(e, prev, l, check, word[0] != '\0', &op[signer]);
 	else if (sscanf(line, "revoke %" SCNu64, &e) == 1)
-		say_revoke(e, &op);
+		say_revoke(e, &op[0]);
+	else if (sscanf(line, "sign %" SCNu64, &e) == 1)
+		signer = e != 0;
 	else if (sscanf(line, "yes %31s", word) == 1)
 		set_mode(word);
 	else if (sscanf(line, "forge offer %" SCNu64, &e) == 1)
@@ -271,6 +283,16 @@ command(const char *line)
 /* --------------------------------------------------------------- guard --- */
 
 static void
+look_at(const struct w_signed *s)
+{
+	for (shown_key = 1; shown_key >= 0; shown_key--)
+		if (wire_check(s, &op[shown_key].pub, 1, W_AUTHORITY, &shown) ==
+		    0)
+			return;
+	errx(1, "the guard shows what no operator signed");
+}
+
+static void
 on_ask(const struct w_ask *q)
 {
 	struct w_renewal r = { .group = GROUP,
@@ -279,9 +301,12 @@ on_ask(const struct w_ask *q)
 		.incarnation = q->incarnation,
 		.nonce = q->nonce };
 	static struct w_yes y;
-	const struct wire_key *key = &op;
+	const struct wire_key *key = &op[0];
 
 	asks++;
+	if (q->n_authority != 1)
+		errx(1, "a question without authority");
+	look_at(&q->authority[0]);
 	if (mode == M_NONE)
 		return;
 	memset(&y, 0, sizeof(y));
