@@ -251,6 +251,8 @@ group_keys(const struct group *, const char *site, size_t *n);
 /* Annotation rotate-lease-keys; "" when it is taken back. */
 void group_keys_rotate(struct group *, const char *token);
 void group_keys_free(struct group *);
+/* Status-server came back: ages of keys are to be set anew. */
+void group_keys_forget(struct group *);
 
 /* group_link.c */
 void glinks_start(struct groups *);
@@ -300,6 +302,9 @@ void group_measure_step(struct group *);
 void group_dns_flipped(struct group *, const char *site);
 void group_link_gauge(struct group *, const char *site, bool up);
 void group_lease_gauge(struct group *, struct gvoice *, int64_t left_ms);
+/* Of a site's key; "": of the operator's. */
+void groups_key_age(
+    struct groups *, struct group *, const char *site, int64_t age_s);
 void group_count_renewal(struct group *, const char *site, bool yes);
 void group_gauges(struct group *, bool force);
 void group_gauges_del(struct group *);

@@ -35,6 +35,8 @@
 #define IDLE_MS     10000 /* a group in which nothing is under way */
 #define ANSWER_MS   10000 /* then a KEY_PUT counts as lost */
 #define WAIT_LOG_MS 600000
+/* Rotations are days apart: the gauge of a key's age moves this rarely. */
+#define AGE_STEP_S  3600
 
 /* A Secret's seeds beside its ring. */
 struct seeds {
@@ -46,6 +48,7 @@ struct seeds {
 struct gkey_site {
 	struct seeds seeds;
 	int64_t linked_ms; /* when it was last, or its Pod appeared */
+	int64_t m_age;     /* of its key, as last told, and one; 0: never */
 };
 
 struct gkeys {
@@ -63,6 +66,7 @@ struct gkeyring {
 	struct wire_key key; /* of the first seed */
 	uint64_t asked;
 	int64_t age_s;
+	int64_t m_age; /* as in gkey_site */
 	struct event *timer;
 };
 
@@ -348,6 +352,42 @@ log_waiting(struct group *g, int64_t now)
 	}
 }
 
+/* ------------------------------------------------------------------- age --- */
+
+static void
+tell_age(struct groups *gs, struct group *g, const char *site,
+    const struct keys_ring *r, int64_t *last)
+{
+	int64_t age = wall_ms() / 1000 - r->made_s;
+
+	if (!r->exists || r->made_s == 0)
+		return;
+	age = age > 0 ? age - age % AGE_STEP_S : 0;
+	if (*last == age + 1)
+		return;
+	*last = age + 1;
+	groups_key_age(gs, g, site, age);
+}
+
+static void
+tell_ages(struct group *g)
+{
+	struct gkeys *k = g->keys;
+
+	for (unsigned i = 0; i < k->kg.n; i++)
+		if (k->site[i].wanted)
+			tell_age(g->all, g, k->site[i].name, &k->site[i].ring,
+			    &k->more[i].m_age);
+}
+
+void
+group_keys_forget(struct group *g)
+{
+	g->all->keyring->m_age = 0;
+	for (unsigned i = 0; g->keys != NULL && i < g->keys->kg.n; i++)
+		g->keys->more[i].m_age = 0;
+}
+
 /* --------------------------------------------------------------- writing --- */
 
 static void
@@ -540,6 +580,7 @@ tick(struct groups *gs, int64_t now)
 		if (g->keys == NULL || now >= g->keys->due_ms ||
 		    kr->ring.n == 2) {
 			look(g, now);
+			tell_ages(g);
 			g->keys->due_ms = now + IDLE_MS;
 			if (lead)
 				group_key_step(g, kr->age_s, now);
@@ -548,6 +589,7 @@ tick(struct groups *gs, int64_t now)
 		}
 		spread &= keys_spread(&g->keys->kg, now);
 	}
+	tell_age(gs, NULL, "", &kr->ring, &kr->m_age);
 	if (lead && gs->synced)
 		op_step(gs, spread, &w, now);
 }

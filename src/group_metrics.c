@@ -147,6 +147,25 @@ group_count_renewal(struct group *g, const char *site, bool yes)
 	    ML(g->conf.ns, g->conf.name, site, yes ? "yes" : "no"));
 }
 
+static void
+parent_sink_send(void *arg, const struct m_metric *m)
+{
+	struct groups *gs = arg;
+
+	parent_send(gs->parent, PROC_HTTP, MSG_METRIC, m);
+}
+
+void
+groups_key_age(
+    struct groups *gs, struct group *g, const char *site, int64_t age_s)
+{
+	struct metric_sink s = { parent_sink_send, gs };
+
+	(void)metric_set(&s, M_KEY_AGE, age_s,
+	    ML(g != NULL ? g->conf.ns : "", g != NULL ? g->conf.name : "",
+		site));
+}
+
 /* A gauge, when it is not what was last sent; -2: never sent. */
 static void
 gauge(struct group *g, enum metric m, int64_t value, int64_t *last,
@@ -251,6 +270,7 @@ forget_sent(struct group *g)
 		s->m_state = s->m_conv = s->m_io = s->m_sql = -2;
 		s->m_lag = s->m_divergent = -2;
 	}
+	group_keys_forget(g);
 	g->m_epoch = g->m_unended = -2;
 	g->m_block = V_MAX;
 }

@@ -30,6 +30,7 @@
 
 #include "group_int.h"
 #include "keys.h"
+#include "metrics.h"
 
 #define UID_G "11111111-2222-3333-4444-555555555555"
 
@@ -37,11 +38,19 @@ static struct event_base *base;
 static struct groups *gs;
 static struct m_key_put put[8]; /* sent and not looked at */
 static unsigned nput;
+static struct m_metric age[8];
+static unsigned nage;
 static const char *const names[] = { "iad", "pdx" };
 
 void
 parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 {
+	const struct m_metric *m = msg;
+
+	if (type == MSG_METRIC && m->family == M_KEY_AGE) {
+		assert_true(nage < PS_NITEMS(age));
+		age[nage++] = *m;
+	}
 	if (type != MSG_KEY_PUT)
 		return;
 	assert_int_equal(proc, PROC_KUBE);
@@ -135,6 +144,7 @@ tell_absent(const char *site)
 static int
 setup(void **state)
 {
+	nage = 0;
 	base = event_base_new();
 	gs = groups_new(NULL);
 	groups_keys_start(gs, 0);
@@ -292,6 +302,36 @@ test_made_again(void **state)
 	assert_non_null(groups_key(gs));
 }
 
+/* Told when it changes, and to a new status-server. */
+static void
+test_age(void **state)
+{
+	static struct m_key_put p;
+	unsigned n = 0;
+
+	make_all();
+	p = put[1];
+	/* what made_s says, not when we heard of it */
+	p.made_s -= 2 * 86400 + 7;
+	tell_put(&p);
+	nage = 0;
+	run();
+	assert_int_equal(nage, 1);
+	assert_non_null(strstr(age[0].labels, "site=\"pdx\""));
+	assert_int_equal(age[0].value / METRIC_UNIT, 2 * 86400);
+	tell_put(&p);
+	run();
+	assert_int_equal(nage, 1);
+	nage = 0;
+	group_keys_forget(group());
+	tell_put(&p);
+	run();
+	assert_int_equal(nage, 3);
+	for (unsigned i = 0; i < nage; i++)
+		n += strstr(age[i].labels, "site=\"\"") != NULL;
+	assert_int_equal(n, 1);
+}
+
 /* A first seed of another leader: its word counts, ours is forgotten. */
 static void
 test_other_leader(void **state)
@@ -326,6 +366,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_made_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_age, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_other_leader, setup, teardown),
 	};
