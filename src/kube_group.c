@@ -421,12 +421,7 @@ kgroups_start(struct kube *k)
 		.arg = k,
 	};
 
-	if (k->conf.watch_namespace[0] == '\0')
-		(void)strlcpy(
-		    path, KGROUPS "/mysqlfailovergroups", sizeof(path));
-	else
-		(void)snprintf(path, sizeof(path),
-		    KGROUPS "/namespaces/%s/mysqlfailovergroups",
-		    k->conf.watch_namespace);
+	kh_collection(
+	    path, KGROUPS, k->conf.watch_namespace, "mysqlfailovergroups");
 	k->w_groups = kwatch_new(k->kh, k->base, &c);
 }

@@ -145,6 +145,9 @@ void backoff_reset(struct backoff *);
 #define KH_RESOURCE_LEN 63
 /* "pods" of "/api/v1/namespaces/x/pods/y?…"; the last segment of others. */
 void kh_resource(const char *path, char[static KH_RESOURCE_LEN + 1]);
+/* The path of a collection, of one namespace or of all (""). */
+void kh_collection(char[static KH_PATH_MAX], const char *api, const char *ns,
+    const char *plural);
 
 /* Percent-encode for a query or a path segment; -1 with ERANGE. */
 int kh_escape(char *, size_t, const char *);

@@ -72,6 +72,15 @@ kh_escape(char *out, size_t size, const char *s)
 }
 
 void
+kh_collection(char path[static KH_PATH_MAX], const char *api, const char *ns,
+    const char *plural)
+{
+	(void)snprintf(path, KH_PATH_MAX, "%s/%s%s%s%s", api,
+	    ns[0] != '\0' ? "namespaces/" : "", ns, ns[0] != '\0' ? "/" : "",
+	    plural);
+}
+
+void
 kh_resource(const char *path, char out[static KH_RESOURCE_LEN + 1])
 {
 	static const char ns[] = "/namespaces/";

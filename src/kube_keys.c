@@ -479,15 +479,10 @@ kkeys_start(struct kube *k)
 		.arg = k,
 	};
 
-	if (k->conf.watch_namespace[0] == '\0')
-		(void)strlcpy(path, "/api/v1/secrets", sizeof(path));
-	else
-		(void)snprintf(path, sizeof(path),
-		    "/api/v1/namespaces/%s/secrets", k->conf.watch_namespace);
+	kh_collection(path, "/api/v1", k->conf.watch_namespace, "secrets");
 	k->w_keys = kwatch_new(k->kh, k->base, &c);
 	k->op_key = entry_new(k, NULL, "");
-	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets",
-	    k->conf.namespace);
+	kh_collection(path, "/api/v1", k->conf.namespace, "secrets");
 	c.query = "fieldSelector=metadata.name%3D" OP_SECRET;
 	c.limit = 1;
 	c.begin = on_op_begin;

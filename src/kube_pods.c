@@ -408,11 +408,7 @@ kpods_start(struct kube *k)
 		.arg = k,
 	};
 
-	if (k->conf.watch_namespace[0] == '\0')
-		(void)strlcpy(path, "/api/v1/pods", sizeof(path));
-	else
-		(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods",
-		    k->conf.watch_namespace);
+	kh_collection(path, "/api/v1", k->conf.watch_namespace, "pods");
 	klane_init(&k->orphans, k, on_orphans, k, ORPHAN_MIN_MS, ORPHAN_MAX_MS);
 	k->w_pods = kwatch_new(k->kh, k->base, &c);
 }

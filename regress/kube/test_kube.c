@@ -338,12 +338,17 @@ test_resource(void **state)
 		{ "/version", "version" },
 	};
 	char out[KH_RESOURCE_LEN + 1];
+	static char path[KH_PATH_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < PS_NITEMS(t); i++) {
 		kh_resource(t[i][0], out);
 		assert_string_equal(out, t[i][1]);
 	}
+	kh_collection(path, "/api/v1", "", "pods");
+	assert_string_equal(path, "/api/v1/pods");
+	kh_collection(path, "/apis/a.io/v1", "ns", "things");
+	assert_string_equal(path, "/apis/a.io/v1/namespaces/ns/things");
 }
 
 int
