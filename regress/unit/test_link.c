@@ -20,58 +20,27 @@
  * an offer, a revocation and a yes look like at the other end.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "test_link.h"
 
-#include <cmocka.h>
-#include <event2/event.h>
-
-#include "group_int.h"
-
-#define UID_G "11111111-1111-1111-1111-111111111111"
-#define UUID  "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
-#define FG    "db/orders"
-#define EPOCH 7
-#define GUARD 0xabcdef01
-#define MEM_A 0x1111
-#define MEM_B 0x2222
-
-enum { IAD, PDX, NSITES };
 static const char *const names[NSITES] = { "iad", "pdx" };
-static const char *const pods[NSITES] = {
-	"00000000-0000-0000-0000-00000000000a",
-	"00000000-0000-0000-0000-00000000000b"
-};
+const char *const pods[NSITES] = { "00000000-0000-0000-0000-00000000000a",
+	"00000000-0000-0000-0000-00000000000b" };
 
 /* ------------------------------------------------------- a played parent --- */
 
 /* The operator's, two sites', a stranger's. */
 static const uint8_t seeds[4][WIRE_KEY_LEN] = { { 1 }, { 2 }, { 3 }, { 4 } };
 
-static struct event_base *base;
-static struct groups *gs;
-static struct wire_key op_key, site_key[NSITES], other_key;
+struct event_base *base;
+struct groups *gs;
+struct wire_key op_key, other_key;
+static struct wire_key site_key[NSITES];
 static bool have_key = true;
 static struct m_link_sites sites;
 static uint64_t trusted, closed; /* last connection */
 static char reason[64];
 
-/* Frames to the connection that a played sidecar has. */
-struct side {
-	uint64_t conn;
-	struct wire_link wire;
-	unsigned nframes;
-	uint32_t type; /* of the last one */
-	union wire_any last;
-	unsigned n[WIRE_AFTER_LAST];
-};
-static struct side side[NSITES];
+struct side side[NSITES];
 
 static void
 side_rx(struct side *s, const struct m_link_tx *m)
@@ -164,7 +133,7 @@ tell_keys(void)
 	}
 }
 
-static void
+void
 tell_pod(int i, const char *ip)
 {
 	static struct m_pod m;
@@ -180,7 +149,7 @@ tell_pod(int i, const char *ip)
 }
 
 /* Epoch 7, and the ones after it, of the same process. */
-static void
+void
 tell_epochs(unsigned n)
 {
 	static struct m_record m;
@@ -215,7 +184,7 @@ tell_epochs(unsigned n)
 	groups_record(gs, &m);
 }
 
-static void
+void
 tell_lease(bool held)
 {
 	struct m_lease m = { .held = held };
@@ -224,7 +193,7 @@ tell_lease(bool held)
 	groups_lease(gs, &m);
 }
 
-static struct group *
+struct group *
 group(void)
 {
 	return groups_find(gs, UID_G);
@@ -244,7 +213,7 @@ send_frame(int i, const uint8_t *frame, int n)
 	groups_link_rx(gs, &m);
 }
 
-static void
+void
 say(int i, uint32_t type, const void *msg)
 {
 	static uint8_t frame[WIRE_FRAME_MAX];
@@ -325,7 +294,7 @@ say_guard(int i, const struct w_guard *w, const struct wire_key *key)
 	say(i, W_REPORT, &r);
 }
 
-static void
+void
 link_site(int i)
 {
 	static struct w_report r;
@@ -336,7 +305,7 @@ link_site(int i)
 	assert_int_equal(trusted, side[i].conn);
 }
 
-static void
+void
 act_epoch(enum fsm_act_type type, uint8_t site, uint64_t epoch)
 {
 	struct fsm_out out;
@@ -349,7 +318,7 @@ act_epoch(enum fsm_act_type type, uint8_t site, uint64_t epoch)
 	group_act(group(), &out);
 }
 
-static void
+void
 act(enum fsm_act_type type, uint8_t site)
 {
 	act_epoch(type, site, EPOCH);
@@ -584,214 +553,6 @@ test_copied_memory(void **state)
 	assert_int_equal(g->fs.site[IAD].g.memory, 0);
 	link_site(PDX);
 	assert_int_equal(g->fs.site[PDX].g.memory, MEM_B);
-}
-
-static void
-test_offer(void **state)
-{
-	static struct w_authority a;
-	const struct w_offer *o;
-	struct lease_terms t;
-
-	link_site(IAD);
-	act(A_OFFER, IAD);
-	assert_int_equal(side[IAD].type, W_OFFER);
-	o = &side[IAD].last.w_offer;
-	assert_int_equal(o->n_authority, 1);
-	assert_int_equal(
-	    wire_check(&o->authority[0], &op_key.pub, 1, W_AUTHORITY, &a), 0);
-	assert_string_equal(a.group, FG);
-	assert_string_equal(a.site, "iad");
-	assert_string_equal(a.pod_uid, pods[IAD]);
-	assert_int_equal(a.check_ms, 5000);
-	assert_int_equal(wire_terms(&a, &t), 0);
-	assert_true(lease_terms_valid(&t));
-	assert_int_equal(t.guard, GUARD);
-	assert_int_equal(t.incarnation, 2);
-	assert_int_equal(t.lease_ms, 20000);
-	assert_int_equal(t.n, 2);
-	assert_int_equal(t.voter[1], MEM_B);
-	assert_string_equal(a.voters[0].site, "");
-	assert_string_equal(a.voters[1].site, "pdx");
-	assert_int_equal(o->n_addrs, 1);
-	assert_int_equal(o->addrs[0].id, MEM_B);
-	assert_string_equal(o->addrs[0].ip, "10.0.0.2");
-	assert_int_equal(o->addrs[0].port, BR_LINK_PORT);
-	/* who comes anew hears it, and who moves is told to all */
-	link_site(PDX);
-	assert_int_equal(side[PDX].n[W_OFFER], 1);
-	tell_pod(PDX, "10.0.0.9");
-	assert_int_equal(side[IAD].n[W_OFFER], 2);
-	assert_int_equal(side[PDX].n[W_OFFER], 2);
-	assert_string_equal(side[IAD].last.w_offer.addrs[0].ip, "10.0.0.9");
-	tell_pod(PDX, "10.0.0.9");
-	assert_int_equal(side[IAD].n[W_OFFER], 2);
-	/* never after the Lease */
-	tell_lease(false);
-	act(A_OFFER, IAD);
-	link_site(PDX);
-	assert_int_equal(side[IAD].n[W_OFFER], 2);
-	assert_int_equal(side[PDX].n[W_OFFER], 0);
-	assert_false(side[PDX].last.w_operator.leader);
-}
-
-static uint64_t
-offered(const struct side *s, const struct wire_key *key)
-{
-	static struct w_authority a;
-
-	assert_int_equal(s->type, W_OFFER);
-	assert_int_equal(wire_check(&s->last.w_offer.authority[0], &key->pub, 1,
-			     W_AUTHORITY, &a),
-	    0);
-	return a.epoch;
-}
-
-/*
- * Until the successor has its quorum the epoch before it is in force: what is
- * told of one is told of both, the newest last.
- */
-static void
-test_offer_both(void **state)
-{
-	struct wire_key was = op_key;
-
-	link_site(IAD);
-	act(A_OFFER, IAD);
-	assert_int_equal(side[IAD].n[W_OFFER], 1);
-	tell_epochs(2);
-	act_epoch(A_OFFER, IAD, EPOCH + 1);
-	assert_int_equal(side[IAD].n[W_OFFER], 3);
-	assert_int_equal(offered(&side[IAD], &op_key), EPOCH + 1);
-	/* to a voter that is linked anew, and with another key */
-	link_site(PDX);
-	assert_int_equal(side[PDX].n[W_OFFER], 2);
-	op_key = other_key;
-	group_offer_again(group());
-	assert_int_equal(side[IAD].n[W_OFFER], 5);
-	assert_int_equal(side[PDX].n[W_OFFER], 4);
-	assert_int_equal(offered(&side[PDX], &other_key), EPOCH + 1);
-	/* what is revoked is not told any more */
-	group()->fs.auth[0].revoked = true;
-	group_offer_again(group());
-	assert_int_equal(side[IAD].n[W_OFFER], 6);
-	op_key = was;
-}
-
-/* Several hundred groups at once are more than guard-link's queue holds. */
-static void
-test_portions(void **state)
-{
-	link_site(IAD);
-	link_site(PDX);
-	gs->room = 0;
-	act(A_OFFER, IAD);
-	assert_int_equal(side[IAD].n[W_OFFER], 0);
-	assert_true(group()->offer.due);
-	/* one that is linked meanwhile does not go before it */
-	link_site(IAD);
-	assert_int_equal(side[IAD].n[W_OFFER], 0);
-	event_base_loop(base, EVLOOP_ONCE);
-	assert_int_equal(side[IAD].n[W_OFFER], 1);
-	assert_int_equal(side[PDX].n[W_OFFER], 1);
-	assert_false(group()->offer.due);
-	assert_true(gs->room > 0);
-}
-
-static void
-test_revoke(void **state)
-{
-	static struct w_revoke r;
-
-	link_site(IAD);
-	link_site(PDX);
-	act(A_OFFER, IAD);
-	act(A_REVOKE, IAD);
-	assert_int_equal(side[IAD].type, W_REVOCATION);
-	assert_int_equal(side[PDX].n[W_REVOCATION], 0);
-	assert_int_equal(wire_check(&side[IAD].last.w_revocation.revoke[0],
-			     &op_key.pub, 1, W_REVOKE, &r),
-	    0);
-	assert_string_equal(r.group, FG);
-	assert_int_equal(r.epoch, EPOCH);
-	/* what is over is offered no more */
-	link_site(PDX);
-	assert_int_equal(side[PDX].n[W_OFFER], 0);
-	act(A_PROMISE_ASK, PDX);
-	assert_int_equal(side[PDX].type, W_PROMISE_ASK);
-	assert_int_equal(side[PDX].last.w_promise_ask.epoch, EPOCH);
-	assert_int_equal(side[IAD].n[W_PROMISE_ASK], 0);
-}
-
-static void
-ask(int i, uint64_t epoch, uint64_t nonce)
-{
-	static struct w_ask a;
-
-	memset(&a, 0, sizeof(a));
-	a.epoch = epoch;
-	a.guard = GUARD;
-	a.incarnation = 2;
-	a.nonce = nonce;
-	a.n_authority = 1;
-	say(i, W_ASK, &a);
-}
-
-static void
-test_renewal(void **state)
-{
-	static struct w_renewal r;
-	const struct w_yes *y;
-
-	link_site(IAD);
-	link_site(PDX);
-	ask(IAD, EPOCH, 4711);
-	/* within the same call */
-	assert_int_equal(side[IAD].type, W_YES);
-	y = &side[IAD].last.w_yes;
-	assert_int_equal(y->voter, LEASE_OPERATOR);
-	assert_int_equal(
-	    wire_check(&y->renewal[0], &op_key.pub, 1, W_RENEWAL, &r), 0);
-	assert_string_equal(r.group, FG);
-	assert_int_equal(r.epoch, EPOCH);
-	assert_int_equal(r.guard, GUARD);
-	assert_int_equal(r.incarnation, 2);
-	assert_int_equal(r.nonce, 4711);
-	assert_int_equal(r.voter, LEASE_OPERATOR);
-	/* another epoch, another site: silence */
-	ask(IAD, EPOCH + 1, 1);
-	ask(PDX, EPOCH, 2);
-	assert_int_equal(side[IAD].n[W_YES], 1);
-	assert_int_equal(side[PDX].n[W_YES], 0);
-	/* a standby is silent, and one that gives the Lease up */
-	tell_lease(false);
-	ask(IAD, EPOCH, 3);
-	assert_int_equal(side[IAD].n[W_YES], 1);
-	tell_lease(true);
-	ask(IAD, EPOCH, 4);
-	assert_int_equal(side[IAD].n[W_YES], 2);
-	while (!groups_quiesce(gs))
-		;
-	ask(IAD, EPOCH, 5);
-	assert_int_equal(side[IAD].n[W_YES], 2);
-}
-
-/* The deadline passes without a word from kube-watcher. */
-static void
-test_deadline(void **state)
-{
-	struct m_lease m = { .held = true };
-
-	link_site(IAD);
-	m.deadline_ns = monotime_now().ns;
-	groups_lease(gs, &m);
-	ask(IAD, EPOCH, 1);
-	act(A_OFFER, IAD);
-	act(A_REVOKE, IAD);
-	act(A_PROMISE_ASK, PDX);
-	assert_int_equal(side[IAD].n[W_YES] + side[IAD].n[W_OFFER] +
-		side[IAD].n[W_REVOCATION] + side[IAD].n[W_PROMISE_ASK],
-	    0);
 }
 
 /* A beat says who leads; a link on which nothing comes is not up. */
