@@ -53,6 +53,7 @@
 #define GUARD_ENTRYPOINT  "docker-entrypoint.sh"
 #define GUARD_LOCK        ".bloodraven-lock"
 #define GUARD_MARK        ".bloodraven-initialising"
+#define GUARD_AUTO        "mysqld-auto.cnf" /* SET PERSIST */
 
 #define GUARD_LOCK_MS     60000 /* another Pod of the volume may be ending */
 #define GUARD_LOCK_FD     9     /* stays open in mysqld */
@@ -76,6 +77,7 @@
 #define GUARD_DISK_MS     1000
 #define GUARD_DISK_MIN    (1024 * 1024) /* free bytes: below is full */
 #define GUARD_CHECK_MIN   100
+#define GUARD_ASK_AGAIN   5 /* times as often until there is a quorum */
 #define GUARD_FRAME_MAX   8192
 #define GUARD_BURST       16 /* frames in one turn: a flood must not hold up */
 
@@ -108,7 +110,7 @@ bool guard_ends_add(struct guard_ends *, int code, int64_t now);
 int guard_exit_code(int wstatus);
 
 /* Questions under way: which nonce was sent when. */
-#define GUARD_NONCES 16
+#define GUARD_NONCES 64
 struct guard_nonces {
 	struct {
 		uint64_t nonce, epoch;
@@ -306,6 +308,20 @@ bool guard_boot_marked(const char *datadir);
 int guard_wipe(int dirfd);
 /* 1: there are some that are not ours; 0; -1 with errno. */
 int guard_foreign(int dirfd);
+
+/*
+ * Before each start of an initialised server: nothing that was persisted may
+ * make it writable. -1: logged, it must not be started.
+ */
+int guard_auto_clean(const char *datadir);
+/*
+ * The file's text without the entries of both flags, in place. Returns how
+ * many there were, -1: it is not JSON (the text is spoilt then); off: one of
+ * them may not be ON.
+ */
+int guard_auto_strip(char *text, size_t *len, bool *off);
+/* Whether it may have any. */
+bool guard_auto_named(const char *text, size_t len);
 
 /* Start the server (or the command). -1: logged. */
 int guard_child_start(struct guard *, int64_t now);

@@ -252,6 +252,16 @@ ask_for(struct guard *g, uint64_t epoch, int64_t now)
 	guard_link_send(&g->link, W_ASK, &q);
 }
 
+/* The last round brought no quorum: a link was just made anew, say. */
+static bool
+unanswered(const struct guard *g, uint32_t check_ms, int64_t now)
+{
+	int64_t end = lease_guard_deadline(&g->lease);
+
+	return end == LEASE_NEVER ||
+	    now - (end - g->lease.cur.t.lease_ms) > (int64_t)check_ms;
+}
+
 void
 guard_lease_ask(struct guard *g, int64_t now)
 {
@@ -269,6 +279,8 @@ guard_lease_ask(struct guard *g, int64_t now)
 	if (check_ms > g->lease.cur.t.lease_ms / 2)
 		check_ms = g->lease.cur.t.lease_ms / 2;
 	g->ask_ms = now + check_ms;
+	if (unanswered(g, check_ms, now))
+		g->ask_ms = now + check_ms / GUARD_ASK_AGAIN;
 	ask_for(g, g->lease.cur.t.epoch, now);
 	ask_for(g, g->lease.next.t.epoch, now);
 }
