@@ -467,6 +467,7 @@ main(int argc, char **argv)
 		T(t_clone_without_lease),
 		T(t_dies_in_flight),
 		T(t_group_goes),
+		T(t_partial),
 		T(t_too_big),
 	};
 

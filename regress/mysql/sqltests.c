@@ -316,6 +316,7 @@ t_follow(void **state)
 	/* Drained: the whole of a promotion. */
 	h_set_source(port_b, port_a, SE_DONE);
 	h_until_replicating(port_b);
+	h_until(SRV_B, "SELECT COUNT(*) FROM app.t", "4");
 	printf("    a promotion:\n");
 	h_expect(port_b, SQL_STOP_RECEIVER, SE_DONE);
 	d = h_timed("reset-replica", port_b, SQL_RESET_REPLICA);

@@ -15,7 +15,7 @@
  */
 
 /*
- * Tests of sqltests.c, in the order in which probertest.c runs them.
+ * Tests of sqltests.c and partial.c, in the order in which probertest.c runs them.
  */
 
 #ifndef TESTS_H
@@ -32,6 +32,7 @@ void t_clone_hangs(void **);
 void t_clone_without_lease(void **);
 void t_dies_in_flight(void **);
 void t_group_goes(void **);
+void t_partial(void **);
 void t_too_big(void **);
 
 #endif /* TESTS_H */
