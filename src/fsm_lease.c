@@ -348,6 +348,9 @@ fsm_lease_mute(struct fsm_ctx *x)
 	    s->auth[k].yes_ms < x->now - most)
 		return;
 	e = &s->rec.unended[k];
+	/* The leader alone suffices, and it may be the next to go. */
+	if (e->terms.n <= 2)
+		return;
 	for (m = 0; m < e->terms.n; m++) {
 		j = e->voter_site[m];
 		if (j >= x->c->nsites || !fsm_fresh(x->c, s, j) ||
