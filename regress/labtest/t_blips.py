@@ -61,7 +61,7 @@ def blip_peer(t):
     old = g.pod(other)
     wait("the eviction is granted", 30,
          lambda: api.evict(g.ns, old["metadata"]["name"]))
-    wait("a new Pod", 120, lambda: g.pod(other)["metadata"]["uid"]
+    wait("a new Pod", 120, lambda: (g.pod(other) or old)["metadata"]["uid"]
          != old["metadata"]["uid"])
     after(t, g, o, "the other site's Pod evicted", since)
     since = lab.boot_ns()
@@ -73,7 +73,7 @@ def blip_peer(t):
     o.calm(since)
     for name in (fence.GUARD, fence.SIDECAR):
         g.release(other, name)
-    api.delete("pods", g.ns, g.pod(other)["metadata"]["name"], 1)
+    fence.new_pod(g, other)
     after(t, g, o, "the other site gone", since)
     o.stop()
     o.blame(o.judge(active))

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 
-import api
 import attack
 import bloodraven as op
 import fence
@@ -191,10 +190,12 @@ def server_restart(t):
     active = g.active()
     restarts = g.restarts(active)
     o = t.oracle(g)
+    pid = g.server_pid(active)
     try:
         g.sql(active, "RESTART")
     except Failure:
         pass    # the connection ends with the server
+    wait("another server", 30, lambda: g.server_pid(active) != pid)
     o.wait_acked(60, "writes after RESTART")
     finish(t, g, o, active)
     if g.restarts(active) != restarts:
@@ -212,8 +213,7 @@ def server_held(t):
 
     def heal():
         lab.fault("release-server", g.ns, pod)
-        # For the old Pod its kubelet has a long back-off by now.
-        api.delete("pods", g.ns, pod, 1)
+        fence.new_pod(g, old)
     _, _, f = fence.survives(
         t, g, lambda: lab.fault("hold-server", g.ns, pod), heal)
     t.fact(fence.described(f))
@@ -234,7 +234,7 @@ def no_sidecar(t):
 
     def heal():
         lab.fault("release", g.ns, pod, fence.SIDECAR)
-        api.delete("pods", g.ns, g.pod(old)["metadata"]["name"], 1)
+        fence.new_pod(g, old)
     _, _, f = fence.survives(t, g, fault, heal)
     t.fact(fence.described(f))
 
@@ -252,7 +252,7 @@ def sidecar_looping(t):
     holds("for a while", fence.LEASE + 3, lambda: True)
     o.wait_acked(40, "writes, at whichever site")
     lab.fault("release", g.ns, pod, fence.SIDECAR)
-    api.delete("pods", g.ns, g.pod(old)["metadata"]["name"], 1)
+    fence.new_pod(g, old)
     finish(t, g, o, old)
 
 
@@ -314,7 +314,8 @@ def full_voter(t, g):
         # The promise comes from the full disk; the promotion needs room.
         tail.wait("the lease's end", 30, "epoch ended")
         lab.fault("unfill", g.ns, g.claim(other))
-    _, _, f = fence.survives(t, g, fault, cuts.heal)
+    # MySQL's receiver looks for room once a minute, and does not stop before.
+    _, _, f = fence.survives(t, g, fault, cuts.heal, seconds=120)
     t.ok("full disk at the voter: " + fence.described(f))
 
 

@@ -3,11 +3,11 @@ runbook of bloodraven-fencing(7) says of it. Fast profile. Packets are dropped a
 Pods, so that groups do not disturb each other; whole nodes are t_node.py's."""
 import time
 
-import api
 import bloodraven as op
 import fence
 import lab
 from api import Failure, holds, wait
+from failover import up_again
 from runner import test
 
 
@@ -182,8 +182,7 @@ def really_dead(t, g):
 
     def heal():
         cuts.heal()
-        g.release(old)
-        api.delete("pods", g.ns, g.pod(old)["metadata"]["name"], 1)
+        up_again(g, old)
     _, _, f = fence.survives(t, g, fault, heal)
     t.ok("isolated, and then the primary died: " + fence.described(f))
 

@@ -1,5 +1,5 @@
 """One failover or restart, measured; shared by the demo and the bench."""
-import api
+import fence
 import lab
 from api import Failure, wait
 
@@ -33,9 +33,7 @@ def fail_over(g, o, tail):
 def up_again(g, site):
     """In a new Pod: for the old one its kubelet has a long back-off by now."""
     g.release(site)
-    p = g.pod(site)
-    if p is not None:
-        api.delete("pods", g.ns, p["metadata"]["name"], 1)
+    fence.new_pod(g, site)
 
 
 def rejoin(g, o, old, new):

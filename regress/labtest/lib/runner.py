@@ -95,8 +95,8 @@ class T:
         return gs if len(gs) > 1 else gs[0]
 
     def oracle(self, g, node=None, **kw):
-        o = Oracle(g, os.path.join(self.dir, "oracle-" + g.name),
-                   node or lab.NODES[-1])
+        o = Oracle(g, os.path.join(self.dir, "oracle-%s-%d" % (
+            g.name, len(self.oracles))), node or lab.NODES[-1])
         self.oracles.append(o)
         o.start(**kw)
         self.log("oracle of %s writes" % g.name)
