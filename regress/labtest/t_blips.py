@@ -50,7 +50,7 @@ def blip_sidecar(t):
     o.blame(o.judge(active))
 
 
-@test("blip-peer", order=51)
+@test("blip-peer", full=True, order=51)
 def blip_peer(t):
     """The other site's Pod: evicted, then gone and held down."""
     g = t.ready()
@@ -79,7 +79,7 @@ def blip_peer(t):
     o.blame(o.judge(active))
 
 
-@test("blip-api", alone=True, order=73)
+@test("blip-api", alone=True, full=True, order=73)
 def blip_api(t):
     """The API server away for 30 s: the operator loses its Lease and renews
     nobody; the peer alone suffices."""
@@ -99,7 +99,7 @@ def blip_api(t):
     o.blame(o.judge(active))
 
 
-@test("blip-operators", alone=True, order=74)
+@test("blip-operators", alone=True, full=True, order=74)
 def blip_operators(t):
     """Both operators killed; both gone for longer than a lease."""
     g = t.ready()
@@ -146,7 +146,7 @@ def blip_slow(t):
     o.blame(o.judge(active))
 
 
-@test("blip-node", alone=True, order=76)
+@test("blip-node", alone=True, full=True, order=76)
 def blip_node(t):
     """The other site's node without power, and back."""
     g = t.group(prefer="b")

@@ -188,7 +188,7 @@ def new_volume(t):
            % (o.hammer_attempts(other), f["writeGapSeconds"]))
 
 
-@test("empty-volume", order=13)
+@test("empty-volume", full=True, order=13)
 def empty_volume(t):
     """The active site comes back with nothing: it is never a primary."""
     g = t.ready()

@@ -89,7 +89,7 @@ def pod_deleted(t):
     finish(t, g, o, active)
 
 
-@test("pod-killed", order=23)
+@test("pod-killed", full=True, order=23)
 def pod_killed(t):
     """Deleted with the shortest grace while it is written to."""
     g = t.ready()
@@ -104,7 +104,7 @@ def pod_killed(t):
     finish(t, g, o, active)
 
 
-@test("pod-moved", order=24)
+@test("pod-moved", full=True, order=24)
 def pod_moved(t):
     """Evicted from its node as by a drain, and back on it: another Pod, another
     address, the same volume."""
@@ -125,7 +125,7 @@ def pod_moved(t):
     finish(t, g, o, active)
 
 
-@test("replica-killed", order=25)
+@test("replica-killed", full=True, order=25)
 def replica_killed(t):
     g = t.ready()
     active = g.active()
@@ -144,7 +144,7 @@ def replica_killed(t):
         raise Failure("a replica's loss did harm: %s" % f)
 
 
-@test("persisted", order=26)
+@test("persisted", full=True, order=26)
 def persisted(t):
     """SET PERSIST read_only = OFF by a human beats my.cnf at the next start: it
     is found and taken away, and such a server writes only by a grant."""

@@ -36,7 +36,7 @@ def hung(t):
     t.fact(fence.described(f))
 
 
-@test("frozen", order=28)
+@test("frozen", full=True, order=28)
 def frozen(t):
     """Guard and mysqld are stopped: silence, and so the lease's length. Let go
     one after the other, the guard first: it finds its deadline passed."""
@@ -83,7 +83,7 @@ def keeper_stopped(t):
     t.fact(fence.described(f))
 
 
-@test("killer-stopped", order=30)
+@test("killer-stopped", full=True, order=30)
 def killer_stopped(t):
     """The keeper makes another one; a partition that comes at the same moment
     finds the keeper alone."""
@@ -100,7 +100,7 @@ def killer_stopped(t):
     t.fact(fence.described(f))
 
 
-@test("killer-stopped-alone", order=31)
+@test("killer-stopped-alone", full=True, order=31)
 def killer_stopped_alone(t):
     """Stopped, then killed: the keeper makes another one, and no write stops."""
     g = t.ready()
@@ -118,7 +118,7 @@ def killer_stopped_alone(t):
     o.blame(o.judge(active))
 
 
-@test("guard-killed", order=31)
+@test("guard-killed", full=True, order=31)
 def guard_killed(t):
     """Its death is mysqld's, by the kernel. Nothing is lost by a restart."""
     g = t.ready()
@@ -183,7 +183,7 @@ def server_killed(t):
             raise Failure("the kubelet had to restart the container")
 
 
-@test("server-restart", order=21)
+@test("server-restart", full=True, order=21)
 def server_restart(t):
     """RESTART from a session: exit code 16, and read-only again at the start."""
     g = t.ready()
@@ -202,7 +202,7 @@ def server_restart(t):
         raise Failure("the kubelet had to restart the container")
 
 
-@test("server-held", order=22)
+@test("server-held", full=True, order=22)
 def server_held(t):
     """mysqld is killed each time it starts; the guard gives up, and its word of
     each end is a proof."""

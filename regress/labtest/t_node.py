@@ -161,7 +161,7 @@ def by_hand(t, g, t_off, voter):
     fence.promoted(g, "b", 60)
 
 
-@test("partition", alone=True, order=61)
+@test("partition", alone=True, full=True, order=61)
 def partition(t):
     """The node's cable: its own clients go on writing until the lease is over,
     and the other site is promoted after that."""
@@ -187,7 +187,7 @@ def partition_default(t):
     t.fact(fence.described(f))
 
 
-@test("control", alone=True, order=90)
+@test("control", alone=True, full=True, order=90)
 def control(t):
     """The same partition with the proof gate off: if the oracle found nothing
     here, what it finds elsewhere would mean nothing."""

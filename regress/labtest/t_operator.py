@@ -119,7 +119,7 @@ def kill_steps(t, prefix, steps):
         api.delete("mysqlfailovergroups", g.ns, g.name)
 
 
-@test("operator-killed", alone=True, order=70)
+@test("operator-killed", alone=True, full=True, order=70)
 def operator_killed(t):
     kill_steps(t, "kill", STEPS)
 
@@ -129,7 +129,7 @@ def operator_killed_more(t):
     kill_steps(t, "more", MORE_STEPS)
 
 
-@test("operator-restart", alone=True, order=69)
+@test("operator-restart", alone=True, full=True, order=69)
 def operator_restart(t):
     """Its death alone disturbs nobody; then it watches again."""
     g = t.ready()
@@ -150,7 +150,7 @@ def operator_restart(t):
         raise Failure("it failed over")
 
 
-@test("api-away", alone=True, order=71)
+@test("api-away", alone=True, full=True, order=71)
 def api_away(t):
     """Gone before the primary dies: nothing is granted meanwhile. Gone in the
     middle of a promotion: it is finished or waits. Never two writers."""
@@ -291,7 +291,7 @@ def restore(bindings):
                 raise
 
 
-@test("dns-denied", alone=True, order=72)
+@test("dns-denied", alone=True, full=True, order=72)
 def dns_denied(t):
     """The promotion does not wait for DNS; DNS follows once it is allowed."""
     from t_bootstrap import dns_target

@@ -102,7 +102,7 @@ def quiet_cuts_oneway(t):
     quiet_cases(t, fence.DIRECTIONS)
 
 
-@test("all-cut", order=43)
+@test("all-cut", full=True, order=43)
 def all_cut(t):
     """Case E at its worst: nobody reaches anybody. The primary fences itself
     (nobody can renew its lease), nobody is promoted, and it goes on by itself

@@ -35,7 +35,7 @@ def lease_timeout(t):
     t.fact("epochs from %d; %s" % (start, fence.described(f)))
 
 
-@test("lease-object", order=53)
+@test("lease-object", full=True, order=53)
 def lease_object(t):
     """The operators' Lease deleted, twice: the leader makes it again, nobody is
     fenced, and epochs do not go backwards."""
@@ -111,7 +111,7 @@ def recreated(t):
     t.fact("and cut off: " + fence.described(f))
 
 
-@test("sites-changed", order=55)
+@test("sites-changed", full=True, order=55)
 def sites_changed(t):
     """A site joins and leaves under load: its sidecar becomes a voter, and stops
     being one."""

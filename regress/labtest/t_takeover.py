@@ -50,7 +50,7 @@ def operators(t):
     t.ok("and failed over meanwhile: " + fence.described(f))
 
 
-@test("takeover-with-primary", alone=True, order=78)
+@test("takeover-with-primary", alone=True, full=True, order=78)
 def with_primary(t):
     """The leader and the primary die at one moment; the kubelet's word is
     there for the other operator."""
@@ -67,7 +67,7 @@ def with_primary(t):
     t.fact(fence.described(f))
 
 
-@test("takeover-in-partition", alone=True, order=79)
+@test("takeover-in-partition", alone=True, full=True, order=79)
 def in_partition(t):
     """The leader is cut off together with the primary's node: the other operator
     leads when the Lease has run out, and waits for the write lease then."""

@@ -87,7 +87,7 @@ def back_again():
     op.wait_leader()
 
 
-@test("without-operator", alone=True, order=80)
+@test("without-operator", alone=True, full=True, order=80)
 def without_operator(t):
     g = t.ready()
     active = g.active()
