@@ -85,6 +85,8 @@ guard_child_start(struct guard *g, int64_t now)
 		log_warn("arguments");
 		return -1;
 	}
+	if (server && !g->first && guard_auto_clean(GUARD_DATA_DIR) == -1)
+		return -1;
 	if (server)
 		forget_sockets();
 	/* No child may exist that the killer does not know. */

@@ -146,6 +146,76 @@ test_nonces(void **state)
 	assert_int_equal(guard_nonce_find(&t, 99, 5), LEASE_NEVER);
 }
 
+/* ---------------------------------------------------- mysqld-auto.cnf --- */
+
+#define META          "\"Metadata\":{\"Host\":\"read_only\",\"User\":\"r\"}"
+#define VAR(name, v)  "\"" name "\": {\"Value\": \"" v "\", " META "}"
+#define KEPT(name, v) "\"" name "\":{\"Value\":\"" v "\"," META "}"
+#define HEAD          "{\"Version\": 2, \"mysql_dynamic_variables\": {"
+#define LEFT          "{\"Version\":2,\"mysql_dynamic_variables\":{"
+
+static void
+test_strip(void **state)
+{
+	static const struct {
+		const char *in, *out;
+		int n;
+		bool off;
+	} t[] = {
+		{ HEAD VAR("read_only", "OFF") "}}", LEFT "}}", 1, true },
+		{ HEAD VAR("read_only", "ON") "}}", LEFT "}}", 1, false },
+		{ HEAD VAR("super_read_only", "ON") "," VAR(
+		      "Read_Only", "0") "}}",
+		    LEFT "}}", 2, true },
+		{ HEAD VAR("a", "1") " , " VAR(
+		      "super_read_only", "OFF") ",\n" VAR("b",
+		      "x\\\"}") "}, \"mysql_static_variables\": {" VAR("rea\\u0064_only",
+		      "OFF") "}}\n",
+		    LEFT KEPT("a", "1") "," KEPT(
+			"b", "x\\\"}") "},\"mysql_static_variables\":{}}",
+		    2, true },
+		{ HEAD VAR("read_only", "ON") "," VAR("c", "2") "}}",
+		    LEFT KEPT("c", "2") "}}", 1, false },
+		{ HEAD VAR("transaction_read_only", "OFF") "}}",
+		    LEFT KEPT("transaction_read_only", "OFF") "}}", 0, false },
+		{ "{\"read_only\": [true, {\"x\": -1.5e3}]}", "{}", 1, true },
+		{ "{\"x\": [true, null, [], {}]}", "{\"x\":[true,null,[],{}]}",
+		    0, false },
+		{ "", NULL, -1, false },
+		{ "{", NULL, -1, false },
+		{ "{}}", NULL, -1, false },
+		{ HEAD VAR("read_only", "OFF") ",}}", NULL, -1, false },
+		{ HEAD VAR("read_only", "OFF") "}", NULL, -1, false },
+		{ "{\"read_only\" \"OFF\"}", NULL, -1, false },
+		{ "{\"a\": \"x\ny\"}", NULL, -1, false },
+		{ "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", NULL, -1, false },
+	};
+	char buf[1024];
+	size_t len;
+	bool off;
+
+	for (size_t i = 0; i < PS_NITEMS(t); i++) {
+		len = strlen(t[i].in);
+		memcpy(buf, t[i].in, len);
+		off = false;
+		assert_int_equal(guard_auto_strip(buf, &len, &off), t[i].n);
+		if (t[i].n == -1)
+			continue;
+		assert_int_equal(len, strlen(t[i].out));
+		assert_memory_equal(buf, t[i].out, len);
+		assert_int_equal(off, t[i].off);
+		/* Cut short anywhere it is no JSON, and nothing is overrun. */
+		for (size_t cut = 0; cut < strlen(t[i].in) - 2; cut++) {
+			len = cut;
+			memcpy(buf, t[i].in, cut);
+			assert_int_equal(guard_auto_strip(buf, &len, &off), -1);
+		}
+	}
+	assert_true(guard_auto_named("x SUPER_READ_ONLY", 17));
+	assert_true(guard_auto_named("\\u0072", 6));
+	assert_false(guard_auto_named("read_onl", 8));
+}
+
 /* ------------------------------------------------------ data directory --- */
 
 static char top[] = "/tmp/test_guard.XXXXXX";
@@ -232,6 +302,61 @@ test_wipe(void **state)
 	close(dir);
 }
 
+static void
+put_text(const char *name, const char *text)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", top, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void
+test_auto(void **state)
+{
+	char path[512], buf[256] = "";
+	struct stat st;
+	FILE *f;
+
+	assert_int_equal(guard_auto_clean(top), 0);
+	put_text(GUARD_AUTO, HEAD VAR("read_only", "OFF") "}}");
+	snprintf(path, sizeof(path), "%s/" GUARD_AUTO, top);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(guard_auto_clean(top), 0);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(buf, sizeof(buf), f));
+	fclose(f);
+	assert_string_equal(buf, LEFT "}}");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	/* No JSON: mysqld's affair, unless it may hold one of them. */
+	put_text(GUARD_AUTO, "{ nonsense");
+	assert_int_equal(guard_auto_clean(top), 0);
+	put_text(GUARD_AUTO, "{ read_only");
+	assert_int_equal(guard_auto_clean(top), -1);
+	put_text(GUARD_AUTO, "{}");
+	put_text(GUARD_AUTO ".backup", "{ \\u0072");
+	assert_int_equal(guard_auto_clean(top), -1);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/" GUARD_AUTO ".backup", top);
+	assert_int_equal(unlink(path), 0);
+	/* It can't be replaced. */
+	put_dir(".bloodraven-auto.tmp");
+	put_text(GUARD_AUTO, HEAD VAR("read_only", "OFF") "}}");
+	assert_int_equal(guard_auto_clean(top), -1);
+	put_text(GUARD_AUTO, HEAD VAR("read_only", "ON") "}}");
+	assert_int_equal(guard_auto_clean(top), 0);
+	snprintf(path, sizeof(path), "%s/" GUARD_AUTO, top);
+	assert_int_equal(unlink(path), 0);
+	put_dir(GUARD_AUTO);
+	assert_int_equal(guard_auto_clean(top), -1);
+}
+
 int
 main(void)
 {
@@ -241,7 +366,9 @@ main(void)
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_exit_code),
 		cmocka_unit_test(test_nonces),
+		cmocka_unit_test(test_strip),
 		cmocka_unit_test(test_wipe),
+		cmocka_unit_test(test_auto),
 	};
 	char cmd[128];
 	int rc;
