@@ -100,7 +100,9 @@ guard_child_start(struct guard *g, int64_t now)
 	g->child = pid;
 	g->killed = false;
 	if (server) {
+		/* The last server's deadline is not this one's. */
 		atomic_store(&g->killer.page->fired_ms, 0);
+		atomic_store(&g->killer.page->kill_ms, LEASE_FOREVER);
 		atomic_store(&g->killer.page->target, pid);
 		lease_guard_started(&g->lease, now);
 		guard_sql_reset(&g->sql, !g->init);

@@ -77,10 +77,8 @@ close_down(void)
 
 /* The server's group: whatever it has forked goes with it. */
 static void
-kill_target(struct guard_page *p, int64_t now)
+kill_target(struct guard_page *p, pid_t t, int64_t now)
 {
-	pid_t t = atomic_load(&p->target);
-
 	if (t <= 1)
 		return;
 	(void)kill(-t, SIGKILL);
@@ -95,13 +93,16 @@ killer_main(struct guard_page *p)
 {
 	struct timespec ts;
 	int64_t now, at, wake;
+	pid_t t;
 
 	for (;;) {
 		now = guard_now();
 		atomic_store(&p->beat_ms, now);
+		/* In this order: a new target has its own deadline already. */
+		t = atomic_load(&p->target);
 		at = atomic_load(&p->kill_ms);
 		if (now >= at)
-			kill_target(p, now);
+			kill_target(p, t, now);
 		wake = now + GUARD_KILLER_MS;
 		if (at > now && at < wake)
 			wake = at;
