@@ -36,10 +36,12 @@
 
 #include "privsep.h"
 
-#define MYC_COLS_MAX  72   /* SHOW REPLICA STATUS has some 60 */
-#define MYC_QUERY_MAX 1024 /* of a statement's text */
-#define MYC_BUF_MIN   1024 /* one packet must fit: a row, a column's name */
-#define MYC_ERR_LEN   255
+#define MYC_COLS_MAX   72   /* SHOW REPLICA STATUS has some 60 */
+#define MYC_QUERY_MAX  1024 /* of a statement's text */
+#define MYC_BUF_MIN    1024 /* one packet must fit: a row, a column's name */
+#define MYC_ERR_LEN    255
+/* Ours, with the client library's number: not a plugin that we know. */
+#define MYC_ERR_PLUGIN 2059
 
 enum myc_state {
 	MYC_CLOSED,

@@ -281,6 +281,17 @@ on_greeting(struct myc *c, struct cur *k)
 	return send_response(c);
 }
 
+/* Given a number, so that it is logged like a refusal. */
+static enum myc_event
+other_plugin(struct myc *c, const char *plugin)
+{
+	snprintf(c->errtext, sizeof(c->errtext),
+	    "the account uses %.64s, not " PLUGIN, plugin);
+	c->err = MYC_ERR_PLUGIN;
+	errno = EPROTONOSUPPORT;
+	return myc_lost(c, NULL);
+}
+
 /* The account has another method, or the server another nonce for us. */
 static enum myc_event
 on_switch(struct myc *c, struct cur *k)
@@ -292,10 +303,8 @@ on_switch(struct myc *c, struct cur *k)
 	plugin = take_cstr(k);
 	if (k->bad)
 		return malformed(c);
-	if (strcmp(plugin, PLUGIN) != 0) {
-		errno = EPROTONOSUPPORT;
-		return myc_lost(c, "the account does not use " PLUGIN);
-	}
+	if (strcmp(plugin, PLUGIN) != 0)
+		return other_plugin(c, plugin);
 	if ((nonce = take(k, NONCE_LEN)) == NULL)
 		return malformed(c);
 	memcpy(c->scramble, nonce, NONCE_LEN);

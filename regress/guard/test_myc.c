@@ -124,6 +124,8 @@ test_login(void **state)
 	    "mysql_clear_password\0");
 	assert_int_equal(myc_step(&c), MYC_LOST);
 	assert_int_equal(errno, EPROTONOSUPPORT);
+	assert_int_equal(c.err, MYC_ERR_PLUGIN);
+	assert_non_null(strstr(c.errtext, "the account uses "));
 }
 
 static void
