@@ -99,6 +99,11 @@ server_ended(struct guard *g, int code, int64_t now)
 	    KVU("incarnation", g->lease.incarnation), KVI("exitCode", code),
 	    KVB("killedByKeeper", g->killed), KVB("killedByKiller", fired),
 	    KVB("stopping", g->stop != 0));
+	if (fired && !g->killed)
+		g->kills++;
+	if (g->fencing)
+		g->fence_failures++;
+	g->fencing = false;
 	lease_guard_ended(&g->lease, now);
 	guard_sql_reset(&g->sql, false);
 	g->ended = g->lease.incarnation;
@@ -110,7 +115,6 @@ server_ended(struct guard *g, int code, int64_t now)
 		access(GUARD_DATA_DIR "/mysql", F_OK) == -1);
 	if (!cut)
 		g->first = g->init = false;
-	guard_child_sweep(g);
 	if (g->stop != 0 || cut)
 		finish(g, code);
 	else if (guard_ends_add(&g->ends, code, now)) {
@@ -129,90 +133,33 @@ reap(struct guard *g, int64_t now)
 
 	if (!guard_child_reap(g, &code))
 		return;
-	if (g->cmd == GC_SERVER)
-		server_ended(g, code, now);
-	else
+	if (g->cmd != GC_SERVER) {
 		finish(g, code);
-}
-
-static void
-log_lease(struct guard *g, int64_t now)
-{
-	uint64_t held = lease_guard_held(&g->lease, now);
-
-	if (held != 0 && !g->was_held)
-		log_ev(LL_INFO, "leaseHeld", KVU("epoch", held),
-		    KVI("leftMs", lease_guard_deadline(&g->lease) - now));
-	if (held == 0 && g->was_held)
-		log_ev(LL_WARN, "leaseLost", KVU("revoked", g->lease.revoked),
-		    KVI("lateMs", now - g->lease.lost_ms),
-		    KVB("sidecar", g->link.fd != -1));
-	g->was_held = held != 0;
-}
-
-/* ----------------------------------------------------------------- stop --- */
-
-static void
-stop(struct guard *g, int sig, int64_t now)
-{
-	log_ev(LL_INFO, "stop", KVI("signal", sig),
-	    KVU("held", lease_guard_held(&g->lease, now)));
-	g->stop = sig;
-	g->stop_ms = now;
-	/* Nobody writes to a server without network, or to none of ours. */
-	if (g->cmd != GC_SERVER || g->init || g->child == 0) {
-		guard_child_signal(g, sig);
-		g->stop_sent = true;
+		return;
 	}
+	g->reaped = true;
+	g->leftovers = false;
+	g->reaped_ms = now;
+	g->reaped_code = code;
 }
 
 /*
- * Fenced first: what a client was told is committed is in the binary log when
- * the server ends, and the operator has its proof at once. Then its epochs are
- * given up, and the flags are read once more: true. Bounded: a server that
- * can't be fenced is ended by the signal, or by its lease.
+ * It has ended when nothing of it is left. Where that can't be known, nothing
+ * is claimed: with the first process the kernel ends the others.
  */
-static bool
-stop_fenced(struct guard *g, int64_t now)
-{
-	struct lease_guard *l = &g->lease;
-
-	g->sql.fence = true;
-	if (!g->sql.seen.both || l->local_ms <= g->stop_ms)
-		return false;
-	if (!g->given_up) {
-		g->given_up = true;
-		g->sql.probe_ms = now;
-		lease_guard_revoke(l, l->heard, now);
-		log_lease(g, now);
-		g->say = true;
-		return false;
-	}
-	return l->kill_ms == LEASE_FOREVER;
-}
-
 static void
-stop_turn(struct guard *g, int64_t now)
+end_turn(struct guard *g, int64_t now)
 {
-	bool fenced;
-
-	if (g->stop == 0 || g->stop_sent)
+	if (!g->reaped)
 		return;
-	fenced = stop_fenced(g, now);
-	if (!fenced && now < g->stop_ms + GUARD_STOP_MS && g->child != 0)
-		return;
-	log_ev(
-	    LL_INFO, "stopSent", KVI("signal", g->stop), KVB("fenced", fenced));
-	guard_child_signal(g, g->stop);
-	g->stop_sent = true;
-	/*
-	 * A server that shuts down has no listening socket and ends every
-	 * session: no grant can reach it, and it answers nobody. Without this
-	 * it would be killed in the middle of an orderly end.
-	 */
-	if (fenced)
-		g->lease.late = false;
-	g->say = true;
+	if (guard_child_sweep(g)) {
+		g->reaped = false;
+		server_ended(g, g->reaped_code, now);
+	} else if (now - g->reaped_ms >= GUARD_SWEEP_MS) {
+		log_ev(
+		    LL_ERROR, "leftoversStay", KVI("exitCode", g->reaped_code));
+		finish(g, g->reaped_code != 0 ? g->reaped_code : 1);
+	}
 }
 
 static void
@@ -230,7 +177,7 @@ signals(struct guard *g, int64_t now)
 		case SIGQUIT:
 			/* A second one is mysqld's own affair. */
 			if (g->stop == 0)
-				stop(g, (int)si.ssi_signo, now);
+				guard_stop_begin(g, (int)si.ssi_signo, now);
 			else
 				guard_child_signal(g, (int)si.ssi_signo);
 			break;
@@ -240,6 +187,7 @@ signals(struct guard *g, int64_t now)
 		}
 	}
 	reap(g, now);
+	end_turn(g, now);
 }
 
 /* ---------------------------------------------------------------- lease --- */
@@ -289,23 +237,30 @@ fence(struct guard *g, int64_t now)
 		    KVU("revoked", g->lease.revoked),
 		    KVI("killInMs", lease_guard_kill_ms(&g->lease) - now));
 	}
-	g->sql.fence = true;
+	if (!g->fencing)
+		g->fences++;
+	g->sql.fence = g->fencing = true;
 }
 
 /* Do what the machine wants; when it wants to be asked again. */
 static int64_t
 obey(struct guard *g, int64_t now)
 {
-	int64_t wake;
+	int64_t wake, kill_ms;
 	enum lease_todo todo = lease_guard_todo(&g->lease, now, &wake);
 
-	log_lease(g, now);
+	guard_lease_log(g, now);
 	/* First the page: the killer must know before anything else is done. */
-	atomic_store(&g->killer.page->kill_ms, lease_guard_kill_ms(&g->lease));
+	kill_ms = guard_stop_kill_ms(g, now);
+	atomic_store(&g->killer.page->kill_ms, kill_ms);
+	if (todo == LG_KILL && now < kill_ms) {
+		todo = LG_NOTHING;
+		wake = kill_ms;
+	}
 	switch (todo) {
 	case LG_NOTHING:
 		if (g->sql.fence && (g->stop == 0 || g->stop_sent)) {
-			g->sql.fence = false;
+			g->sql.fence = g->fencing = false;
 			log_ev(LL_WARN, "SELF-FENCED",
 			    KVU("incarnation", g->lease.incarnation));
 		}
@@ -314,11 +269,13 @@ obey(struct guard *g, int64_t now)
 		fence(g, now);
 		break;
 	case LG_KILL:
-		if (!g->killed)
+		if (!g->killed && g->child != 0) {
 			log_ev(LL_ERROR, "serverKilled",
 			    KVU("incarnation", g->lease.incarnation),
 			    KVU("revoked", g->lease.revoked),
 			    KVS("reason", "not fenced in time"));
+			g->kills++;
+		}
 		guard_child_kill(g);
 		wake = now + GUARD_KILLER_MS;
 		break;
@@ -373,7 +330,7 @@ turn(struct guard *g, int64_t now)
 	hear_sidecar(g, now);
 	(void)obey(g, now);
 	hear_server(g, now);
-	stop_turn(g, now);
+	guard_stop_turn(g, now);
 	wake = obey(g, now);
 	guard_sql_turn(&g->sql, now);
 	guard_lease_ask(g, now);
@@ -381,6 +338,8 @@ turn(struct guard *g, int64_t now)
 	guard_link_flush(&g->link, now);
 	sooner(&wake, guard_sql_wake(&g->sql));
 	sooner(&wake, now + GUARD_KILLER_MS * 2);
+	if (g->reaped)
+		sooner(&wake, now + GUARD_SWEEP_NEXT);
 	return wake;
 }
 

@@ -68,8 +68,11 @@
 #define GUARD_FENCE_MS    100  /* the same while a fence is due */
 #define GUARD_SQL_MS      3000 /* then a session is given up */
 #define GUARD_LOGIN_MS    2000
-#define GUARD_RETRY_MS    250  /* between attempts to connect */
-#define GUARD_STOP_MS     2000 /* SIGTERM: the fence may take so long */
+#define GUARD_RETRY_MS    250   /* between attempts to connect */
+#define GUARD_STOP_MS     2000  /* SIGTERM: the fence may take so long */
+#define GUARD_END_MS      3000  /* and then: silence, or a keeper that stops */
+#define GUARD_SWEEP_MS    10000 /* what the server left may take so long */
+#define GUARD_SWEEP_NEXT  50
 #define GUARD_KILLER_MS   100  /* the killer looks at its page so often */
 #define GUARD_DEAD_MS     1000 /* a killer that did not look for so long */
 #define GUARD_KEYS_MS     10000
@@ -184,6 +187,8 @@ struct guard_sql {
 	int64_t probe_ms; /* next probe */
 	int64_t fence_ms; /* next attempt */
 	int64_t open_ms;  /* since then a question is open; LEASE_NEVER */
+	bool refused;     /* nobody listens */
+	bool leaving;     /* it says that it shuts down */
 	/* The newest answer; fresh: not yet taken by the caller. */
 	bool fresh;
 	int64_t sent_ms;
@@ -203,6 +208,8 @@ void guard_sql_turn(struct guard_sql *, int64_t now);
 int64_t guard_sql_wake(const struct guard_sql *);
 /* No answer for GUARD_HUNG_MS, of a server that had answered. */
 bool guard_sql_hung(const struct guard_sql *, int64_t now);
+/* It has ended our sessions and takes no other: it shuts down. */
+bool guard_sql_closed(const struct guard_sql *);
 
 /* --------------------------------------------------------------- link --- */
 
@@ -264,8 +271,13 @@ struct guard {
 	bool init;   /* and is still at it */
 	int stop;    /* signal that was asked for; 0 */
 	bool stop_sent, given_up;
+	bool stop_fenced; /* it was, when the signal was passed on */
 	int64_t stop_ms;
-	bool killed; /* by us, this incarnation */
+	bool killed;       /* by us, this incarnation */
+	bool reaped;       /* waited for, but not yet all that it left */
+	bool leftovers;    /* and that was said */
+	int64_t reaped_ms; /* since then */
+	int reaped_code;
 	bool finished;
 	int exit_code;
 
@@ -273,6 +285,8 @@ struct guard {
 	struct guard_offer offer[2]; /* by epoch, see offer_of() */
 	int64_t ask_ms;              /* next round */
 	bool was_held;
+	bool fencing; /* begun, not confirmed */
+	uint32_t fences, fence_failures, kills;
 
 	/* Reports. */
 	struct w_guard said; /* the last one, without serial and left */
@@ -329,14 +343,22 @@ void guard_child_kill(struct guard *);
 void guard_child_signal(struct guard *, int sig);
 /* Wait for whoever ended. True: the server did; its code is set. */
 bool guard_child_reap(struct guard *, int *code);
-/* As PID 1: end what the last server left behind. */
-void guard_child_sweep(struct guard *);
+/* As PID 1: end what the last server left behind. Whether nothing is left. */
+bool guard_child_sweep(struct guard *);
+
+/* SIGTERM and its like: begin to stop. */
+void guard_stop_begin(struct guard *, int sig, int64_t now);
+void guard_stop_turn(struct guard *, int64_t now);
+/* When the server is to be killed: the lease's word, but for an orderly end. */
+int64_t guard_stop_kill_ms(const struct guard *, int64_t now);
 
 /* A frame from the sidecar. */
 void guard_lease_frame(
     struct guard *, uint32_t type, const union wire_any *, int64_t now);
 /* Ask voters when it is time. */
 void guard_lease_ask(struct guard *, int64_t now);
+/* Say when an epoch came into force, or ended. */
+void guard_lease_log(struct guard *, int64_t now);
 /* Report when something changed, or it is time. */
 void guard_lease_report(struct guard *, int64_t now);
 void guard_keys_turn(struct guard *, int64_t now);

@@ -158,20 +158,24 @@ guard_child_reap(struct guard *g, int *code)
 	}
 }
 
-/* The parent of a process; 0: gone, or not to be read. */
+/* The parent of a process; 0: it is gone; -1: not to be read. */
 static pid_t
 parent_of(const char *pid)
 {
 	char path[64], buf[512], *p;
 	FILE *f;
-	int ppid = 0;
+	int ppid = -1;
 	size_t n;
 
 	if ((size_t)snprintf(path, sizeof(path), "/proc/%s/stat", pid) >=
-		sizeof(path) ||
-	    (f = fopen(path, "re")) == NULL)
-		return 0;
+	    sizeof(path))
+		return -1;
+	if ((f = fopen(path, "re")) == NULL)
+		return errno == ENOENT || errno == ESRCH ? 0 : -1;
 	n = fread(buf, 1, sizeof(buf) - 1, f);
+	/* Gone since it was opened. */
+	if (n == 0)
+		ppid = 0;
 	fclose(f);
 	buf[n] = '\0';
 	/* Its name is in parentheses and may hold any of them itself. */
@@ -180,45 +184,58 @@ parent_of(const char *pid)
 	return ppid;
 }
 
-/* Kill what has us for a parent; how many there were. */
-static unsigned
+/* Kill what has us for a parent; how many there may have been, -1: unknown. */
+static int
 sweep_once(const struct guard *g)
 {
 	struct dirent *e;
-	unsigned n = 0;
-	pid_t pid;
+	int n = 0;
+	pid_t pid, parent;
 	DIR *d = opendir("/proc");
 
 	if (d == NULL)
-		return 0;
-	while ((e = readdir(d)) != NULL) {
+		return -1;
+	for (;;) {
+		errno = 0;
+		if ((e = readdir(d)) == NULL)
+			break;
 		pid = (pid_t)strtol(e->d_name, NULL, 10);
-		if (pid <= 1 || pid == g->killer.pid || pid == g->child ||
-		    parent_of(e->d_name) != getpid())
+		if (pid <= 1 || pid == g->killer.pid || pid == g->child)
 			continue;
-		if (kill(pid, SIGKILL) == 0) {
+		parent = parent_of(e->d_name);
+		if (parent == -1)
 			n++;
-			(void)waitpid(pid, NULL, 0);
-		}
+		if (parent != getpid())
+			continue;
+		n++;
+		(void)kill(pid, SIGKILL);
+		/* Not waited for: it may hang in a disk. */
+		(void)waitpid(pid, NULL, WNOHANG);
 	}
+	if (errno != 0)
+		n = -1;
 	closedir(d);
 	return n;
 }
 
 /*
  * A server that was daemonised, as the official entrypoint's temporary one,
- * may have outlived its entrypoint: two must not hold one data directory.
+ * may have outlived its entrypoint: two must not hold one data directory, and
+ * the end of the first is not told while the other may run.
  */
-void
+bool
 guard_child_sweep(struct guard *g)
 {
-	unsigned n, all = 0;
+	int n;
 
 	for (unsigned i = 0; i < SWEEP_ROUNDS; i++) {
 		if ((n = sweep_once(g)) == 0)
-			break;
-		all += n;
+			return true;
+		if (n == -1)
+			return false;
+		if (!g->leftovers)
+			log_ev(LL_WARN, "leftovers", KVI("processes", n));
+		g->leftovers = true;
 	}
-	if (all > 0)
-		log_ev(LL_WARN, "leftoversKilled", KVU("processes", all));
+	return false;
 }

@@ -287,6 +287,21 @@ guard_lease_ask(struct guard *g, int64_t now)
 
 /* -------------------------------------------------------------- reports --- */
 
+void
+guard_lease_log(struct guard *g, int64_t now)
+{
+	uint64_t held = lease_guard_held(&g->lease, now);
+
+	if (held != 0 && !g->was_held)
+		log_ev(LL_INFO, "leaseHeld", KVU("epoch", held),
+		    KVI("leftMs", lease_guard_deadline(&g->lease) - now));
+	if (held == 0 && g->was_held)
+		log_ev(LL_WARN, "leaseLost", KVU("revoked", g->lease.revoked),
+		    KVI("lateMs", now - g->lease.lost_ms),
+		    KVB("sidecar", g->link.fd != -1));
+	g->was_held = held != 0;
+}
+
 static bool
 disk_is_full(void)
 {
@@ -325,6 +340,33 @@ fill(struct guard *g, struct w_guard *r, int64_t now)
 	r->heard = l->heard;
 	r->disk_full = g->disk_full;
 	r->killer = g->killer_ok;
+	r->fences = g->fences;
+	r->fence_failures = g->fence_failures;
+	r->kills = g->kills;
+}
+
+/*
+ * A server that goes, or is being cloned over, answers nobody; that is no
+ * alarm. Only for a clone is super_read_only alone cleared (mysql_clone.c).
+ */
+static void
+log_hung(const struct guard *g, bool hung)
+{
+	const struct guard_sql *s = &g->sql;
+	const char *why = "";
+
+	if (!hung) {
+		log_ev(LL_INFO, "serverAnswers");
+		return;
+	}
+	if (g->stop_sent)
+		why = "stopping";
+	else if (s->leaving || guard_sql_closed(s))
+		why = "shutting down";
+	else if (s->seen.read_only && !s->seen.both)
+		why = "cloning";
+	log_ev(why[0] != '\0' ? LL_WARN : LL_ERROR, "serverHung",
+	    KVS("while", why));
 }
 
 void
@@ -343,9 +385,8 @@ guard_lease_report(struct guard *g, int64_t now)
 		g->disk_full = full;
 	}
 	fill(g, &r, now);
-	if (r.hung != g->said.hung)
-		log_ev(r.hung ? LL_ERROR : LL_INFO,
-		    r.hung ? "serverHung" : "serverAnswers");
+	if (r.hung != g->said.hung && r.running)
+		log_hung(g, r.hung);
 	if (memcmp(&r, &g->said, sizeof(r)) == 0 && !g->say && now < g->say_ms)
 		return;
 	g->said = r;
@@ -355,6 +396,9 @@ guard_lease_report(struct guard *g, int64_t now)
 		return;
 	r.serial = ++g->serial;
 	r.left_ms = r.held != 0 ? lease_guard_deadline(&g->lease) - now : 0;
+	/* Its growing is no news. */
+	r.read_age_ms =
+	    g->sql.sent_ms == LEASE_NEVER ? -1 : guard_now() - g->sql.sent_ms;
 	memset(&says, 0, sizeof(says));
 	says.n_guard = 1;
 	if (wire_sign(W_GUARD, &r, &g->keys.key, &says.guard[0]) == -1) {

@@ -71,6 +71,7 @@ guard_sql_reset(struct guard_sql *s, bool on)
 		drop(&s->conn[i], 0);
 	s->on = on;
 	s->fence = s->fresh = s->known = s->complained = false;
+	s->refused = s->leaving = false;
 	s->fences = 0;
 	s->open_ms = s->sent_ms = LEASE_NEVER;
 	s->probe_ms = s->fence_ms = 0;
@@ -123,11 +124,21 @@ credentials(struct guard_sql *s)
 
 /* -------------------------------------------------------------- events --- */
 
+/* What a server says that shuts down (ER_SERVER_SHUTDOWN and the like). */
+static bool
+is_leaving(unsigned err)
+{
+	return err == 1053 || err == 1077 || err == 1079 || err == 3169 ||
+	    err == 4031;
+}
+
 static void
 complain(struct guard_sql *s, const struct guard_conn *k)
 {
 	s->err = k->c.err;
 	snprintf(s->errtext, sizeof(s->errtext), "%s", k->c.errtext);
+	if (is_leaving(k->c.err))
+		s->leaving = true;
 	/* While it starts or ends nobody listens: of no interest. */
 	if (s->complained || k->c.err == 0)
 		return;
@@ -152,6 +163,7 @@ on_row(struct guard_sql *s, struct guard_conn *k)
 	if (k->c.ncols <= COL_UUID || v[COL_UUID] == NULL)
 		return;
 	k->got = true;
+	s->leaving = false;
 	s->open_ms = LEASE_NEVER;
 	s->complained = false;
 	/* The answer to an earlier question is no news. */
@@ -284,6 +296,18 @@ send_probe(struct guard_sql *s, int64_t now)
 	k->got = false;
 }
 
+static void
+connect_to(struct guard_sql *s, struct guard_conn *k, int64_t now)
+{
+	credentials(s);
+	s->refused = false;
+	if (myc_connect(&k->c, s->path, s->user, s->password, now,
+		now + GUARD_LOGIN_MS) == 0)
+		return;
+	s->refused = errno == ECONNREFUSED || errno == ENOENT;
+	k->next_ms = now + GUARD_RETRY_MS;
+}
+
 void
 guard_sql_turn(struct guard_sql *s, int64_t now)
 {
@@ -295,10 +319,7 @@ guard_sql_turn(struct guard_sql *s, int64_t now)
 	for (unsigned i = 0; i < PS_NITEMS(s->conn); i++) {
 		k = &s->conn[i];
 		if (k->c.state == MYC_CLOSED && now >= k->next_ms) {
-			credentials(s);
-			if (myc_connect(&k->c, s->path, s->user, s->password,
-				now, now + GUARD_LOGIN_MS) == -1)
-				k->next_ms = now + GUARD_RETRY_MS;
+			connect_to(s, k, now);
 		}
 		while ((ev = myc_io(&k->c, now)) != MYC_MORE)
 			on_event(s, k, ev, now);
@@ -341,4 +362,13 @@ guard_sql_hung(const struct guard_sql *s, int64_t now)
 {
 	return s->on && s->known && s->open_ms != LEASE_NEVER &&
 	    now - s->open_ms >= GUARD_HUNG_MS;
+}
+
+bool
+guard_sql_closed(const struct guard_sql *s)
+{
+	for (unsigned i = 0; i < PS_NITEMS(s->conn); i++)
+		if (s->conn[i].c.state != MYC_CLOSED)
+			return false;
+	return s->known && s->refused;
 }
