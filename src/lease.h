@@ -205,5 +205,11 @@ int64_t lease_auth_over_ms(const struct lease_auth *,
  */
 int64_t lease_auth_late_ms(
     int64_t grants_end_ms, uint32_t max_lease_ms, uint32_t max_fence_ms);
+/*
+ * Did a guard read the flags after grants_end_ms? Its report came at `at`, and
+ * the reading was age_ms old by its own clock; -1: it never read.
+ */
+bool
+lease_auth_read_after(int64_t grants_end_ms, int64_t age_ms, int64_t at);
 
 #endif /* LEASE_H */

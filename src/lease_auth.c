@@ -120,3 +120,14 @@ lease_auth_late_ms(
 	return grants_end_ms + LEASE_LOOK_MS + max_fence_ms +
 	    lease_margin_ms(max_lease_ms);
 }
+
+bool
+lease_auth_read_after(int64_t grants_end_ms, int64_t age_ms, int64_t at)
+{
+	if (age_ms < 0 || age_ms > LEASE_MAX_MS ||
+	    grants_end_ms == LEASE_FOREVER)
+		return false;
+	if (grants_end_ms == LEASE_NEVER)
+		return true;
+	return at - age_ms - lease_margin_ms((uint32_t)age_ms) > grants_end_ms;
+}

@@ -222,16 +222,21 @@ void
 lease_guard_local(
     struct lease_guard *g, int64_t sent_ms, bool read_only, int64_t now)
 {
+	int64_t kill;
+
 	expire(g, now);
 	if (!g->running || sent_ms > now || sent_ms < g->local_ms)
 		return;
+	/* By the reading before: it may come after a long sleep. */
+	kill = lease_guard_kill_ms(g);
 	g->local_ms = sent_ms;
 	g->read_only = read_only;
 	if (g->held)
 		return;
 	if (!read_only) {
 		/* A late grant, or somebody's hand. */
-		if (g->kill_ms > sent_ms + g->fence_ms)
+		g->kill_ms = kill;
+		if (kill > sent_ms + g->fence_ms)
 			g->kill_ms = sent_ms + g->fence_ms;
 	} else if (sent_ms >= g->lost_ms) {
 		g->kill_ms = LEASE_FOREVER;
