@@ -127,6 +127,8 @@ lease_guard_started(struct lease_guard *g, int64_t now)
 	forget(g, now);
 	g->incarnation++;
 	g->running = true;
+	/* One that was sent to the server before may meet this one. */
+	g->late = g->incarnation > 1;
 }
 
 void
@@ -282,6 +284,9 @@ lease_guard_kill_ms(const struct lease_guard *g)
 		return lease_guard_deadline(g) + g->fence_ms;
 	if (g->kill_ms != LEASE_FOREVER || !g->late)
 		return g->kill_ms;
+	/* It takes no sessions yet: its silence is no sign. */
+	if (g->local_ms == LEASE_NEVER)
+		return LEASE_FOREVER;
 	/* Fenced, but a grant may still come: unseen, it must not last. */
 	return g->local_ms + LEASE_LOOK_MS + g->fence_ms;
 }
