@@ -236,10 +236,10 @@ fence(struct guard *g, int64_t now)
 		    KVU("incarnation", g->lease.incarnation),
 		    KVU("revoked", g->lease.revoked),
 		    KVI("killInMs", lease_guard_kill_ms(&g->lease) - now));
-	}
-	if (!g->fencing)
 		g->fences++;
-	g->sql.fence = g->fencing = true;
+		g->fencing = true;
+	}
+	g->sql.fence = true;
 }
 
 /* Do what the machine wants; when it wants to be asked again. */
