@@ -166,13 +166,15 @@ write_state(void)
 	    " serial=%" PRIu64 " inc=%u running=%d ended=%u exit=%" PRId64
 	    " init=%d hung=%d ro=%d uuid=%s start=%" PRId64 " held=%" PRIu64
 	    " left=%" PRId64 " revoked=%" PRIu64 " heard=%" PRIu64
-	    " full=%d killer=%d shown=%" PRIu64 " check=%u key=%d\n",
+	    " full=%d killer=%d shown=%" PRIu64 " check=%u key=%d"
+	    " age=%" PRId64 " fences=%u fails=%u kills=%u\n",
 	    now_ms(), conn != -1, conns, reports, asks, last_yes_ms, said.guard,
 	    said.serial, said.incarnation, said.running, said.ended,
 	    said.exit_code, said.initialising, said.hung, said.read_only,
 	    said.server_uuid, said.start_ms, said.held, said.left_ms,
 	    said.revoked, said.heard, said.disk_full, said.killer, shown.epoch,
-	    shown.check_ms, shown_key);
+	    shown.check_ms, shown_key, said.read_age_ms, said.fences,
+	    said.fence_failures, said.kills);
 	if (fclose(f) == EOF || rename(tmp, state_path) == -1)
 		err(1, "%s", state_path);
 }
