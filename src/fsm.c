@@ -132,6 +132,9 @@ tell(struct fsm_ctx *x, enum fsm_text text, uint8_t site, uint64_t epoch,
 	a->proof = (uint8_t)proof;
 	if (proc != NULL)
 		a->proc = *proc;
+	else if (epoch != 0 && epoch == x->s->lost && site < x->c->nsites)
+		memcpy(a->proc.pod_uid, fsm_lost_uid(x->s, site),
+		    sizeof(a->proc.pod_uid));
 	if (fsm_text_reason(text)[0] == '\0' || !fsm_can_act(x))
 		return a;
 	if ((a = fsm_emit(x, A_EVENT, site)) == NULL)

@@ -83,6 +83,11 @@
 #define FSM_SUCC_GAP_MS          3000  /* successors are so far apart */
 #define FSM_SEEN_YES_MS          500   /* beside two check intervals */
 #define FSM_MUTE_MS              60000 /* a voter the guard can't reach */
+/*
+ * A grant rests on its guard's word that it holds the lease, and is dead so
+ * long after that word came: before the guard's killer stands down.
+ */
+#define FSM_GRANT_REPORT_MS      2000
 /* No guard or voter of ours speaks of such an epoch. */
 #define FSM_EPOCH_MAX            (1ULL << 62)
 
@@ -220,6 +225,7 @@ struct fsm_guard {
 	bool running;
 	uint32_t ended; /* largest incarnation that it waited for */
 	bool initialising, hung, read_only, disk_full;
+	int64_t read_age_ms; /* since the flags were asked for; -1: never */
 	char server_uuid[UID_LEN + 1];
 	int64_t start_ms;
 	uint64_t held, revoked;
@@ -443,6 +449,7 @@ struct fsm_site {
 	int64_t next_ms[SQL_MAX];
 	/* promotion */
 	int64_t receiver_off_ms; /* stop was answered; 0: not */
+	uint64_t reset_epoch;    /* as whose replica it was reset by us; 0 */
 	int64_t drain_ms;        /* since when it drains */
 	bool evict;              /* sessions are to be evicted */
 	/* rejoin */
@@ -466,6 +473,9 @@ struct fsm_site {
 	bool link_up;
 	int64_t voter_ms; /* heard without a gap since; 0: silent */
 	int64_t mute_ms;  /* the active guard did not reach it then */
+	/* the largest promise of its sidecar, and its newest yes before it */
+	uint64_t prom_epoch, prom_memory;
+	int64_t prom_ms;
 	int64_t revoke_next_ms;
 	int64_t promise_next_ms;
 };
@@ -476,6 +486,7 @@ struct fsm_state {
 	bool had_term; /* this state led before */
 	int64_t lease_deadline_ms;
 	int64_t lease_since_ms;
+	int64_t lease_len_ms; /* a leader acts no longer than that, unrenewed */
 	/* no grant of an earlier term or state is sent after that */
 	int64_t old_grants_ms;
 	int64_t start_ms; /* when observing began */
@@ -527,6 +538,12 @@ struct fsm_state {
 	int64_t offer_next_ms;
 	int64_t lease_wait_ms; /* since when a grant waits for it; 0 */
 	int64_t succ_next_ms;
+	/*
+	 * Somebody spoke of epochs up to this one, and the record does not know
+	 * them: it was put back. 0: none. And sites that a human ruled out.
+	 */
+	uint64_t lost;
+	uint16_t lost_dead;
 	/* requests */
 	bool assert_set;
 	uint8_t assert_site;

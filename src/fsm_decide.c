@@ -81,21 +81,6 @@ record_full(const struct fsm_state *s)
 	return n >= UNENDED_MAX;
 }
 
-/* A lost writer with an unended epoch: the proof gate speaks of it. */
-static bool
-gated(const struct fsm_state *s, uint8_t j)
-{
-	unsigned k;
-
-	if (s->site[j].state != SS_UNREACHABLE)
-		return false;
-	for (k = 0; k < s->rec.n; k++)
-		if (s->rec.unended[k].site == j &&
-		    fsm_same_process(&s->rec.unended[k].proc, &s->site[j].p))
-			return true;
-	return false;
-}
-
 /*
  * Site i is the choice. What still stands between it and the grant is the
  * same for every way that leads here.
@@ -115,10 +100,16 @@ fsm_choose(const struct fsm_conf *c, const struct fsm_state *s,
 		return;
 	}
 	for (j = 0; j < c->nsites; j++)
+		if (!FSM_GUARD(
+			G_NO_STRAY_LEASE, !fsm_lost_in_way(c, s, j, i))) {
+			fsm_verdict(d, V_NO_PROOF, j);
+			d->site2 = i;
+			d->epoch = s->lost;
+			return;
+		}
+	for (j = 0; j < c->nsites; j++)
 		if (!FSM_GUARD(G_NO_OTHER_WRITER,
-			j == i || !fsm_may_write(s, j) || gated(s, j)) ||
-		    !FSM_GUARD(
-			G_NO_STRAY_LEASE, j == i || !fsm_stray_lease(s, j))) {
+			j == i || !fsm_may_write(s, j) || fsm_gated(s, j))) {
 			fsm_verdict(d, V_FENCING, j);
 			return;
 		}
@@ -222,14 +213,19 @@ pick(const struct fsm_conf *c, const struct fsm_state *s, uint8_t except,
 /*
  * An empty site may only take over in a group in which nothing was ever
  * written: it follows the lost one, and the record knows of no transaction.
+ * That it did is remembered when its channel is taken away for the promotion;
+ * a leader that comes between does not know, and leaves it to the lost one.
  */
 static bool
 has_data(const struct fsm_state *s, uint8_t i)
 {
+	const struct fsm_site *t = &s->site[i];
+
 	if (!fsm_rel_bit(s, s->rel.empty, i))
 		return true;
 	return s->rel.record_known && s->rel.grant_empty &&
-	    fsm_rel_bit(s, s->rel.has_seen, i) && s->site[i].p.has_repl;
+	    fsm_rel_bit(s, s->rel.has_seen, i) &&
+	    (t->p.has_repl || t->reset_epoch == s->rec.epoch);
 }
 
 /*

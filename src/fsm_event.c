@@ -34,6 +34,10 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 	s->lease_held = held;
 	s->lease_deadline_ms = held ? deadline : 0;
 	s->lease_since_ms = x->now;
+	/* Without election there is no other, and no deadline. */
+	if (held && deadline - x->now > s->lease_len_ms &&
+	    deadline - x->now < LEASE_MAX_MS)
+		s->lease_len_ms = deadline - x->now;
 	if (x->now > s->old_grants_ms)
 		s->old_grants_ms = x->now;
 	/*

@@ -20,14 +20,46 @@
 
 #include "fsm_int.h"
 
-void
-fsm_grant_sent(struct fsm_ctx *x, uint8_t i, int64_t valid_until)
+static void
+sent(struct fsm_site *t, int64_t valid_until)
 {
-	struct fsm_site *t = &x->s->site[i];
-
 	t->grant_open = true;
 	t->grant_valid_ms = valid_until;
 	t->grant_limit_ms = 0;
+}
+
+/*
+ * The prober's limit on the server's clock is no later than valid_until_ms, so
+ * a grant that rests on a guard's word is dead before that guard's killer,
+ * which is armed for LEASE_LATE_MS after the lease is lost, stands down. The
+ * word may have been under way for as long as a silent link is kept.
+ */
+_Static_assert(
+    BR_LINK_DEAD_MS(LEASE_MAX_MS) + FSM_GRANT_REPORT_MS + FSM_GRANT_MARGIN_MS <
+	LEASE_LATE_MS,
+    "a grant may come when nothing is armed");
+
+void
+fsm_grant(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_state *s = x->s;
+	struct fsm_act *a;
+	int64_t left, until = INT64_MAX;
+
+	if (!fsm_answers(s, i) || !fsm_minting_ok(x->c, s, i))
+		return;
+	if (fsm_guarded(x->c, s, i))
+		until = s->site[i].guard_ms + FSM_GRANT_REPORT_MS;
+	/* Its next report is not far. */
+	if (!FSM_GUARD(G_GRANT_REPORT, until - x->now >= FSM_LEASE_MIN_MS))
+		return;
+	if ((a = fsm_sql(x, i, SQL_GRANT, FSM_SQL_TIMEOUT_MS)) == NULL)
+		return;
+	if (!FSM_GUARD(G_GRANT_REPORT, a->valid_until_ms <= until))
+		a->valid_until_ms = until;
+	left = a->valid_until_ms - x->now;
+	a->grant_ttl_ms = left < FSM_GRANT_TTL_MS ? left : FSM_GRANT_TTL_MS;
+	sent(&s->site[i], a->valid_until_ms);
 }
 
 /* Nothing of it is ahead any more; what it did is read from now on. */
@@ -71,6 +103,7 @@ fsm_grant_forget(struct fsm_ctx *x, uint8_t i)
 	t->grant_open = false;
 	t->grant_limit_ms = 0;
 	t->lead_clock_ms = 0;
+	t->reset_epoch = 0;
 }
 
 /*

@@ -85,15 +85,16 @@ in_guard(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
 	snprintf(val, sizeof(val),
 	    "link=%d age=%lldms pod=%.8s memory=%016llx promised=%llu "
 	    "heard=%llu yes=%llu/%lldms guard=%016llx run=%u running=%d "
-	    "ended=%u init=%d hung=%d ro=%d full=%d start=%lld held=%llu "
-	    "revoked=%llu",
+	    "ended=%u init=%d hung=%d ro=%d/%lldms full=%d start=%lld "
+	    "held=%llu revoked=%llu",
 	    t->link_up, (long long)(s->now_ms - t->g_ms), g->pod_uid,
 	    (unsigned long long)g->memory, (unsigned long long)g->promised,
 	    (unsigned long long)g->heard, (unsigned long long)g->yes_epoch,
 	    (long long)g->yes_age_ms, (unsigned long long)g->guard,
 	    g->incarnation, g->running, g->ended, g->initialising, g->hung,
-	    g->read_only, g->disk_full, (long long)g->start_ms,
-	    (unsigned long long)g->held, (unsigned long long)g->revoked);
+	    g->read_only, (long long)g->read_age_ms, g->disk_full,
+	    (long long)g->start_ms, (unsigned long long)g->held,
+	    (unsigned long long)g->revoked);
 	in->kv(in->arg, key, val);
 }
 
@@ -136,6 +137,7 @@ fsm_inputs(const struct fsm_conf *c, const struct fsm_state *s,
 	in_num(
 	    &in, "recordVersion", s->rec_known ? (int64_t)s->rec.version : -1);
 	in_num(&in, "recordEpoch", (int64_t)s->rec.epoch);
+	in_num(&in, "lostEpoch", (int64_t)s->lost);
 	kv(arg, "recordActive", site_text(c, s->rec.active));
 	kv(arg, "cooldown", fsm_cooldown(c, s) ? "true" : "false");
 	for (k = 0; k < s->rec.n; k++)

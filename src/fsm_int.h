@@ -72,12 +72,14 @@ bool fsm_answers(const struct fsm_state *, uint8_t);
 bool fsm_unborn(const struct fsm_conf *, const struct fsm_state *);
 bool fsm_flags_current(const struct fsm_state *, uint8_t);
 bool fsm_may_write(const struct fsm_state *, uint8_t);
+bool fsm_gated(const struct fsm_state *, uint8_t);
 bool fsm_stale(const struct fsm_state *, uint8_t);
 bool fsm_known(const struct fsm_state *, uint8_t);
 bool fsm_rel_bit(const struct fsm_state *, uint16_t, uint8_t);
 bool fsm_all_contains(const struct fsm_state *, uint8_t, uint8_t);
 bool fsm_recipient(const struct fsm_state *, uint8_t);
 int fsm_newest(const struct fsm_state *);
+int fsm_listed(const struct fsm_state *, uint64_t);
 const struct fsm_proc *fsm_epoch_proc(const struct fsm_state *, uint64_t);
 bool fsm_is_newest(const struct fsm_state *, uint8_t);
 uint8_t fsm_active(const struct fsm_conf *, const struct fsm_state *);
@@ -115,14 +117,17 @@ int fsm_unproven(const struct fsm_state *, uint8_t);
 void fsm_proof_pod(struct fsm_ctx *, uint8_t, const struct fsm_pod *);
 void fsm_proof_foreign(struct fsm_ctx *, const struct fsm_pod *);
 void fsm_proof_record(struct fsm_ctx *, const struct fsm_record *);
-void fsm_proof_assert(struct fsm_ctx *);
+bool fsm_grants_past(const struct fsm_state *, uint8_t);
 bool fsm_word_ends(const struct fsm_state *, uint8_t, const struct fsm_proc *,
     const struct fsm_word *);
 void fsm_end_epoch(struct fsm_ctx *, unsigned, enum fsm_proof);
 
+/* fsm_assert.c */
+void fsm_proof_assert(struct fsm_ctx *);
+
 /* fsm_grant.c */
 int64_t fsm_grants_end(const struct fsm_state *, uint8_t);
-void fsm_grant_sent(struct fsm_ctx *, uint8_t, int64_t);
+void fsm_grant(struct fsm_ctx *, uint8_t);
 void fsm_grant_answer(struct fsm_ctx *, uint8_t, enum sql_end, int64_t);
 void fsm_grant_forget(struct fsm_ctx *, uint8_t);
 void fsm_grant_probe(struct fsm_ctx *, uint8_t);
@@ -136,6 +141,7 @@ bool fsm_guard_ok(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 bool
 fsm_lease_held(const struct fsm_state *, uint8_t, const struct fsm_epoch *);
 bool fsm_stray_lease(const struct fsm_state *, uint8_t);
+uint64_t fsm_heard_of(const struct fsm_conf *, const struct fsm_state *);
 bool fsm_lease_terms(const struct fsm_conf *, const struct fsm_state *, uint8_t,
     struct fsm_epoch *);
 bool fsm_lease_usable(const struct fsm_conf *, const struct fsm_state *, int);
@@ -148,10 +154,21 @@ void fsm_lease_mute(struct fsm_ctx *);
 /* fsm_over.c */
 enum fsm_proof fsm_lease_proof(const struct fsm_state *, unsigned);
 int64_t fsm_lease_wake(const struct fsm_state *);
+void fsm_longest(const struct fsm_state *, uint32_t *, uint32_t *);
+bool fsm_no_grant_ahead(const struct fsm_state *, uint8_t);
+bool fsm_read_since_grants(const struct fsm_state *, uint8_t);
 void fsm_lease_look(struct fsm_ctx *);
 void fsm_lease_term(struct fsm_state *);
 void fsm_lease_ask(struct fsm_ctx *, uint8_t, const struct fsm_event *);
 void fsm_lease_promise(struct fsm_ctx *, uint8_t, const struct fsm_event *);
+
+/* fsm_lost.c */
+void fsm_lost_look(struct fsm_ctx *);
+uint64_t fsm_promise_no(const struct fsm_state *, const struct fsm_epoch *);
+bool fsm_lost_in_way(
+    const struct fsm_conf *, const struct fsm_state *, uint8_t, uint8_t);
+bool fsm_lost_promised(const struct fsm_state *, uint8_t);
+const char *fsm_lost_uid(const struct fsm_state *, uint8_t);
 
 /* fsm_revoke.c */
 void fsm_revoke(struct fsm_ctx *);

@@ -101,6 +101,25 @@ fsm_may_write(const struct fsm_state *s, uint8_t i)
 	    (!t->p.read_only || !fsm_flags_current(s, i));
 }
 
+/*
+ * A lost writer with an unended epoch: the proof gate speaks of it. One that
+ * has ended, and left it writable, says nothing of it any more.
+ */
+bool
+fsm_gated(const struct fsm_state *s, uint8_t j)
+{
+	unsigned k;
+
+	if (s->site[j].state != SS_UNREACHABLE)
+		return false;
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].site == j &&
+		    fsm_same_process(&s->rec.unended[k].proc, &s->site[j].p) &&
+		    FSM_GUARD(G_GATED_OPEN, s->ended[k] == P_NONE))
+			return true;
+	return false;
+}
+
 /* What is known of site i is older than what was done there last. */
 bool
 fsm_stale(const struct fsm_state *s, uint8_t i)
@@ -140,28 +159,32 @@ fsm_recipient(const struct fsm_state *s, uint8_t i)
 	    s->clone_phase == CL_SETUP;
 }
 
-/* Index of the newest epoch among the unended ones, -1: it has ended. */
+/* Index of that epoch among the unended ones, -1: it is not listed. */
 int
-fsm_newest(const struct fsm_state *s)
+fsm_listed(const struct fsm_state *s, uint64_t epoch)
 {
 	int k;
 
 	for (k = 0; k < s->rec.n; k++)
-		if (s->rec.unended[k].epoch == s->rec.epoch)
+		if (s->rec.unended[k].epoch == epoch)
 			return k;
 	return -1;
+}
+
+/* Index of the newest epoch among the unended ones, -1: it has ended. */
+int
+fsm_newest(const struct fsm_state *s)
+{
+	return fsm_listed(s, s->rec.epoch);
 }
 
 /* The process of an unended epoch, NULL when it is none. */
 const struct fsm_proc *
 fsm_epoch_proc(const struct fsm_state *s, uint64_t epoch)
 {
-	int k;
+	int k = fsm_listed(s, epoch);
 
-	for (k = 0; k < s->rec.n; k++)
-		if (s->rec.unended[k].epoch == epoch)
-			return &s->rec.unended[k].proc;
-	return NULL;
+	return k == -1 ? NULL : &s->rec.unended[k].proc;
 }
 
 /* Site i runs the process of the newest epoch. */

@@ -111,8 +111,9 @@ fsm_lease_held(const struct fsm_state *s, uint8_t i, const struct fsm_epoch *e)
 }
 
 /*
- * A guard holds an epoch that nobody recorded: the record was put back. One
- * that is older than the newest was recorded, and was proven ended.
+ * A guard holds an epoch that the record does not list: it was put back, or
+ * that one was proven ended by a fence, and its voters go on saying yes. The
+ * guard is told that it is over; whether it is, fsm_lost_in_way knows.
  */
 bool
 fsm_stray_lease(const struct fsm_state *s, uint8_t i)
@@ -120,13 +121,11 @@ fsm_stray_lease(const struct fsm_state *s, uint8_t i)
 	const struct fsm_site *t = &s->site[i];
 	int k = fsm_newest(s);
 
-	if (t->g_ms == 0 || t->g.held <= s->rec.epoch || t->quelled)
+	if (t->g.held == 0 || fsm_listed(s, t->g.held) != -1)
 		return false;
-	if (i == s->rec.active && k != -1 &&
-	    fsm_same_guard(&s->rec.unended[k].terms, &t->g))
-		return false; /* a successor ends it without a fence */
-	return !t->ever || !t->p.read_only || !fsm_flags_current(s, i) ||
-	    t->p.sent_ms <= t->g_ms;
+	/* A successor ends it without a fence. */
+	return i != s->rec.active || k == -1 || s->ended[k] != P_NONE ||
+	    !fsm_same_guard(&s->rec.unended[k].terms, &t->g);
 }
 
 /* -------------------------------------------------------------- terms ---- */
@@ -162,14 +161,12 @@ may_vote(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 static uint64_t
 above(uint64_t top, uint64_t seen)
 {
-	if (seen >= FSM_EPOCH_MAX)
-		return top;
-	return FSM_GUARD(G_EPOCH_ABOVE, seen <= top) ? top : seen;
+	return seen < FSM_EPOCH_MAX && seen > top ? seen : top;
 }
 
-/* Above all that the record, a guard or a voter has heard of. */
-static uint64_t
-next_epoch(const struct fsm_conf *c, const struct fsm_state *s)
+/* The largest epoch that the record, a guard or a voter has heard of. */
+uint64_t
+fsm_heard_of(const struct fsm_conf *c, const struct fsm_state *s)
 {
 	const struct fsm_guard *g;
 	uint64_t top = s->rec.epoch;
@@ -183,7 +180,17 @@ next_epoch(const struct fsm_conf *c, const struct fsm_state *s)
 		top = above(top, g->held);
 		top = above(top, g->revoked);
 	}
-	return top + 1;
+	return top;
+}
+
+static uint64_t
+next_epoch(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	uint64_t top = above(fsm_heard_of(c, s), s->lost);
+
+	return (FSM_GUARD(G_EPOCH_ABOVE, top == s->rec.epoch) ? s->rec.epoch :
+								top) +
+	    1;
 }
 
 /*
@@ -264,7 +271,7 @@ terms_off(const struct fsm_conf *c, const struct fsm_state *s, int k)
 	uint8_t j;
 
 	if (s->auth[k].revoked || e->terms.lease_ms != c->lease_ms ||
-	    s->site[e->site].g.held > e->epoch)
+	    s->site[e->site].g.held > e->epoch || s->lost > e->epoch)
 		return true;
 	for (m = 0; m < e->terms.n; m++)
 		if (!votes(c, s, e, m))

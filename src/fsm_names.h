@@ -154,7 +154,15 @@
 	X(G_YES_ENDED, "yes to no epoch that has ended")                       \
 	X(G_PROMISE_SITE, "a promise counts for the site's own voter")         \
 	X(G_REVOKE_NEEDED, "nothing is revoked before a proof is missing")     \
-	X(G_NO_STRAY_LEASE, "no grant while a guard holds an unknown epoch")   \
+	X(G_NO_STRAY_LEASE, "no grant while a guard may hold a lost epoch")    \
+	X(G_SUPERSEDED_LISTED, "superseded by an epoch that is recorded")      \
+	X(G_PROMISE_LOST, "a promise covers the lost epochs, too")             \
+	X(G_LOST_VOTERS, "every possible voter of a lost epoch promised")      \
+	X(G_GATED_OPEN, "the proof gate speaks of epochs not ended")           \
+	X(G_GUARD_READ, "a guard read the flags after the last grant")         \
+	X(G_GRANT_REPORT, "a grant dies soon after the guard's word")          \
+	X(G_ADOPT_LEASES, "nothing is adopted while a guard may hold a lease") \
+	X(G_ADOPT_GRANTS, "nor while an unknown leader's grant is ahead")      \
 	X(G_ISOLATED, "alone in not seeing the active site: no failover")
 
 /* Texts for log records and Events: level/type, Event reason, format. */
@@ -189,6 +197,7 @@
 	    "persisted read_only setting removed")                             \
 	X(T_ACTION_FAILED, "", true, "action failed")                          \
 	X(T_REVOKING, "WriteLeaseRevoked", true, "revoking the write lease")   \
+	X(T_LOST, "", true, "the record does not know an epoch that exists")   \
 	X(T_GUARD_ENDED, "", true, "guard: mysqld has ended")                  \
 	X(T_GUARD_HUNG, "", true, "guard: mysqld does not answer")             \
 	X(T_GUARD_FENCED, "WriteLeaseLost", true, "guard: the lease was lost") \

@@ -39,6 +39,35 @@ best_rank(const struct fsm_conf *c)
 	return best;
 }
 
+/*
+ * Nothing proves that nobody writes: neither record nor Lease may be what they
+ * were. So no guard may hold a lease, and a leader that nobody knows of has
+ * lost its own, with all that it had sent.
+ */
+static bool
+quiet(
+    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_decision *d)
+{
+	int64_t last = s->lease_since_ms + s->lease_len_ms;
+	uint8_t i;
+
+	for (i = 0; i < c->nsites; i++)
+		if (!FSM_GUARD(G_ADOPT_LEASES,
+			!fsm_core(c, i) || !fsm_guarded(c, s, i) ||
+			    (fsm_guard_fresh(c, s, i) &&
+				s->site[i].g.held == 0))) {
+			fsm_verdict(d, V_WAIT_SITES, i);
+			return false;
+		}
+	if (last < s->old_grants_ms)
+		last = s->old_grants_ms;
+	if (FSM_GUARD(G_ADOPT_GRANTS,
+		s->now_ms >= last + FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS))
+		return true;
+	fsm_verdict(d, V_WAIT_SITES, FSM_NONE);
+	return false;
+}
+
 /* Every core site answers and is read-only: fresh, or one has everything. */
 static void
 adopt_read_only(
@@ -47,6 +76,8 @@ adopt_read_only(
 	uint8_t i, j, best = FSM_NONE;
 	bool fresh = true, all_empty = true;
 
+	if (!quiet(c, s, d))
+		return;
 	for (i = 0; i < c->nsites; i++) {
 		if (!fsm_core(c, i))
 			continue;

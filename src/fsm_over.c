@@ -24,8 +24,8 @@
 #include "fsm_int.h"
 
 /* The largest L and F of all unended epochs. */
-static void
-longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
+void
+fsm_longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
 {
 	const struct lease_terms *t;
 	unsigned k;
@@ -46,16 +46,47 @@ longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
  * No grant can have made the process writable after its lease was lost: its
  * guard has seen the last one, and has fenced.
  */
-static bool
-no_grant_ahead(const struct fsm_state *s, const struct fsm_epoch *e)
+bool
+fsm_no_grant_ahead(const struct fsm_state *s, uint8_t i)
 {
 	uint32_t lease, fence;
 
-	longest(s, &lease, &fence);
+	fsm_longest(s, &lease, &fence);
 	return FSM_GUARD(G_LEASE_GRANTS,
 	    s->lease_held &&
-		s->now_ms >= lease_auth_late_ms(
-				 fsm_grants_end(s, e->site), lease, fence));
+		s->now_ms >=
+		    lease_auth_late_ms(fsm_grants_end(s, i), lease, fence));
+}
+
+/*
+ * Site i's guard read the flags after the last grant that can have changed
+ * them: what it says of them holds for good.
+ */
+bool
+fsm_read_since_grants(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+
+	return FSM_GUARD(G_GUARD_READ,
+	    s->lease_held &&
+		lease_auth_read_after(
+		    fsm_grants_end(s, i), t->g.read_age_ms, t->guard_ms));
+}
+
+/*
+ * A guard holds one epoch at a time, so a later one ends an earlier one of the
+ * same process. Not one that the record does not know: nothing would be in the
+ * way of another site then.
+ */
+static bool
+superseded(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	const struct fsm_guard *g = &s->site[e->site].g;
+	int k = fsm_listed(s, g->held);
+
+	return g->held > e->epoch &&
+	    FSM_GUARD(G_SUPERSEDED, fsm_same_guard(&e->terms, g)) &&
+	    FSM_GUARD(G_SUPERSEDED_LISTED, k != -1 && s->ended[k] == P_NONE);
 }
 
 static enum fsm_proof
@@ -71,12 +102,10 @@ guard_word(const struct fsm_state *s, const struct fsm_epoch *e)
 			return P_GUARD;
 		if (g->incarnation == t->incarnation &&
 		    g->revoked >= e->epoch && g->read_only && !g->hung &&
-		    no_grant_ahead(s, e))
+		    fsm_read_since_grants(s, e->site))
 			return P_GUARD_FENCED;
 	}
-	if (g->held > e->epoch && FSM_GUARD(G_SUPERSEDED, fsm_same_guard(t, g)))
-		return P_SUPERSEDED;
-	return P_NONE;
+	return superseded(s, e) ? P_SUPERSEDED : P_NONE;
 }
 
 /* What guard and lease say about unended epoch k. */
@@ -93,11 +122,11 @@ fsm_lease_proof(const struct fsm_state *s, unsigned k)
 		p = guard_word(s, e);
 	if (p != P_NONE)
 		return p;
-	longest(s, &lease, &fence);
+	fsm_longest(s, &lease, &fence);
 	if (s->now_ms <
 	    lease_auth_over_ms(&s->auth[k], &e->terms, lease, fence))
 		return P_NONE;
-	return no_grant_ahead(s, e) ? P_LEASE : P_NONE;
+	return fsm_no_grant_ahead(s, e->site) ? P_LEASE : P_NONE;
 }
 
 /* When the next lease that is being revoked is over; LEASE_FOREVER. */
@@ -108,7 +137,7 @@ fsm_lease_wake(const struct fsm_state *s)
 	uint32_t lease, fence;
 	unsigned k;
 
-	longest(s, &lease, &fence);
+	fsm_longest(s, &lease, &fence);
 	for (k = 0; k < s->rec.n; k++) {
 		if (s->ended[k] != P_NONE || !s->auth[k].revoked)
 			continue;
@@ -134,6 +163,7 @@ fsm_lease_look(struct fsm_ctx *x)
 	uint8_t i;
 
 	fsm_lease_mute(x);
+	fsm_lost_look(x);
 	for (i = 0; i < x->c->nsites; i++)
 		if (!fsm_fresh(x->c, s, i))
 			s->site[i].voter_ms = 0;
@@ -193,13 +223,25 @@ fsm_lease_promise(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 {
 	struct fsm_state *s = x->s;
 	const struct fsm_epoch *e;
+	struct fsm_site *t = &s->site[i];
 	unsigned k;
 	int m;
 
+	fsm_lost_look(x);
+	if (ev->u.promise.voter == t->g.memory &&
+	    (ev->u.promise.epoch > t->prom_epoch ||
+		t->prom_memory != t->g.memory)) {
+		t->prom_epoch = ev->u.promise.epoch;
+		t->prom_memory = t->g.memory;
+		t->prom_ms = x->now -
+		    (ev->u.promise.age_ms > 0 ? ev->u.promise.age_ms : 0);
+	}
 	for (k = 0; k < s->rec.n; k++) {
 		e = &s->rec.unended[k];
 		m = lease_voter_of(&e->terms, ev->u.promise.voter);
 		if (m == -1 || ev->u.promise.epoch < e->epoch ||
+		    !FSM_GUARD(G_PROMISE_LOST,
+			ev->u.promise.epoch >= fsm_promise_no(s, e)) ||
 		    !FSM_GUARD(G_PROMISE_SITE, e->voter_site[m] == i))
 			continue;
 		lease_auth_promise(&s->auth[k], &e->terms, ev->u.promise.voter,

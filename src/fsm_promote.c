@@ -267,21 +267,6 @@ fsm_record_keep(struct fsm_ctx *x)
 
 /* -------------------------------------------------------------- the grant */
 
-static void
-grant(struct fsm_ctx *x, uint8_t i)
-{
-	struct fsm_state *s = x->s;
-	struct fsm_act *a;
-	int64_t left = s->lease_deadline_ms - x->now;
-
-	if (!fsm_answers(s, i) || !fsm_minting_ok(x->c, s, i))
-		return;
-	if ((a = fsm_sql(x, i, SQL_GRANT, FSM_SQL_TIMEOUT_MS)) == NULL)
-		return;
-	a->grant_ttl_ms = left < FSM_GRANT_TTL_MS ? left : FSM_GRANT_TTL_MS;
-	fsm_grant_sent(x, i, a->valid_until_ms);
-}
-
 void
 fsm_granted(struct fsm_ctx *x, uint8_t i)
 {
@@ -368,6 +353,7 @@ reset_replica(struct fsm_ctx *x, uint8_t i)
 	drop = !fsm_rel_bit(s, s->rel.drained, i) && s->override == i;
 	if ((a = fsm_sql(x, i, SQL_RESET_REPLICA, FSM_SQL_TIMEOUT_MS)) == NULL)
 		return;
+	s->site[i].reset_epoch = s->rec.epoch;
 	a->drop_received = drop;
 	s->override_sent = s->override_sent || drop;
 }
@@ -415,7 +401,7 @@ step(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 		mint(x, i, why);
 		break;
 	case ST_GRANT:
-		grant(x, i);
+		fsm_grant(x, i);
 		break;
 	case ST_CONFIRM:
 		fsm_probe_now(x, i, FSM_SUSPECT_POLL_MS);

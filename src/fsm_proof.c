@@ -69,10 +69,23 @@ pod_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
 }
 
 /*
+ * Grants of earlier leaders are past their limit: the server's clock has run
+ * for the longest life of a grant since this leader first read it.
+ */
+bool
+fsm_grants_past(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+
+	return t->lead_clock_ms != 0 &&
+	    t->p.clock_ms - t->lead_clock_ms >=
+	    FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS;
+}
+
+/*
  * Both flags of that very process were read ON, and no grant can have changed
  * or can change that: ours were settled before the reading began, and those of
- * earlier leaders are past their limit, since the server's clock has run for
- * the longest life of a grant since this leader first read it.
+ * earlier leaders are past their limit.
  */
 static bool
 fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
@@ -85,10 +98,7 @@ fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
 		return false;
 	if (!fsm_flags_current(s, e->site))
 		return false;
-	return FSM_GUARD(G_FENCE_OLD_GRANTS,
-	    t->lead_clock_ms != 0 &&
-		t->p.clock_ms - t->lead_clock_ms >=
-		    FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS);
+	return FSM_GUARD(G_FENCE_OLD_GRANTS, fsm_grants_past(s, e->site));
 }
 
 /*
@@ -345,141 +355,4 @@ fsm_proof_record(struct fsm_ctx *x, const struct fsm_record *r)
 	fsm_put_read(x);
 	for (i = 0; i < x->c->nsites; i++)
 		scan_words(x, i);
-}
-
-/* ------------------------------------------------------ a human's word -- */
-
-/* Another process answers at the site of that epoch. */
-static bool
-replaced(const struct fsm_state *s, const struct fsm_epoch *e)
-{
-	return e->site < SITES_MAX && fsm_answers(s, e->site) &&
-	    !fsm_same_process(&e->proc, &s->site[e->site].p);
-}
-
-/* Its guard says that it runs, or a voter renewed its lease. */
-static bool
-leased_since(
-    const struct fsm_state *s, const struct fsm_epoch *e, int64_t since)
-{
-	const struct fsm_site *t;
-	uint8_t i;
-
-	if (e->terms.guard == 0)
-		return false;
-	for (i = 0; i < SITES_MAX; i++) {
-		t = &s->site[i];
-		if (i == e->site && t->guard_ms > since && t->g.running &&
-		    fsm_same_guard(&e->terms, &t->g))
-			return true;
-		if (t->g_ms != 0 && t->g.yes_age_ms >= 0 &&
-		    t->g.yes_epoch == e->epoch &&
-		    t->g_ms - t->g.yes_age_ms > since)
-			return true;
-	}
-	return false;
-}
-
-/* This operator or the kubelet saw it. */
-static bool
-seen_itself(const struct fsm_state *s, const struct fsm_epoch *e, int64_t since)
-{
-	const struct fsm_site *t;
-	const struct fsm_pod *pod;
-
-	if (e->site >= SITES_MAX)
-		return s->foreign_ms > since;
-	t = &s->site[e->site];
-	if (t->heard_ms > since ||
-	    (t->ever && t->seen_ms > since &&
-		fsm_same_process(&e->proc, &t->p)))
-		return true;
-	pod = fsm_pod_of(s, e->site, e->proc.pod_uid);
-	return pod != NULL && pod->ctr_state == CTR_RUNNING &&
-	    pod->kubelet_ms > since;
-}
-
-/* Somebody saw the process within the quiet time. */
-static bool
-seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
-{
-	const struct fsm_state *s = x->s;
-	int64_t since = x->now - FSM_ASSERT_QUIET_MS;
-	uint8_t i;
-
-	if (seen_itself(s, e, since) || leased_since(s, e, since))
-		return true;
-	/* A replica names a host, not a process. */
-	if (replaced(s, e))
-		return false;
-	for (i = 0; i < x->c->nsites; i++)
-		if (i != e->site && s->site[i].ever &&
-		    s->site[i].seen_ms > since && s->site[i].p.has_repl &&
-		    s->site[i].p.source == e->site && s->site[i].p.io == IO_YES)
-			return true;
-	return false;
-}
-
-/*
- * That nobody saw it is only worth something when somebody looked: its site
- * was probed all the time and failed, or is answered by another process.
- */
-static bool
-watched(const struct fsm_ctx *x, const struct fsm_epoch *e)
-{
-	const struct fsm_site *t;
-	int64_t since = x->now - FSM_ASSERT_QUIET_MS;
-
-	if (x->s->start_ms > since)
-		return false;
-	if (e->site >= SITES_MAX || replaced(x->s, e))
-		return true;
-	t = &x->s->site[e->site];
-	return t->state == SS_UNREACHABLE && t->fail_since_ms <= since &&
-	    t->counted_ms > since;
-}
-
-static void
-assert_answer(struct fsm_ctx *x, enum fsm_text text)
-{
-	struct fsm_act *a;
-
-	fsm_tell_epoch(x, text, x->s->assert_site, x->s->assert_epoch, P_NONE);
-	if ((a = fsm_emit(x, A_ANNOTATION_DEL, FSM_NONE)) != NULL)
-		a->key = FSM_ANN_ASSERT_DEAD;
-	x->s->assert_set = false;
-}
-
-/*
- * assert-dead: every part must be current, and nobody may have seen the
- * process within a minute; before we have watched that long, we wait.
- */
-void
-fsm_proof_assert(struct fsm_ctx *x)
-{
-	struct fsm_state *s = x->s;
-	const struct fsm_epoch *e = NULL;
-	unsigned k;
-	bool current;
-
-	if (!s->assert_set || !fsm_can_act(x) || !s->rec_known)
-		return;
-	for (k = 0; k < s->rec.n; k++)
-		if (s->rec.unended[k].site == s->assert_site &&
-		    s->assert_site != FSM_NONE) {
-			e = &s->rec.unended[k];
-			if (e->epoch == s->assert_epoch)
-				break;
-		}
-	current = e != NULL && e->epoch == s->assert_epoch &&
-	    fsm_streq(e->proc.pod_uid, s->assert_uid);
-	if (e == NULL || !FSM_GUARD(G_ASSERT_CURRENT, current) ||
-	    !FSM_GUARD(G_ASSERT_QUIET, !seen_lately(x, e))) {
-		assert_answer(x, T_ASSERT_REFUSED);
-		return;
-	}
-	if (!FSM_GUARD(G_ASSERT_QUIET, watched(x, e)))
-		return;
-	fsm_end_epoch(x, (unsigned)(e - s->rec.unended), P_ASSERTED);
-	assert_answer(x, T_ASSERT_OK);
 }

@@ -55,6 +55,7 @@ revoke(struct fsm_ctx *x, unsigned k, struct ways *w)
 	struct fsm_state *s = x->s;
 	const struct fsm_epoch *e = &s->rec.unended[k];
 	const struct fsm_guard *g;
+	uint64_t no = fsm_promise_no(s, e);
 	unsigned m;
 	uint8_t j;
 
@@ -65,15 +66,34 @@ revoke(struct fsm_ctx *x, unsigned k, struct ways *w)
 	}
 	if (e->site < x->c->nsites) {
 		g = &s->site[e->site].g;
-		if (g->guard == e->terms.guard && g->revoked < e->epoch)
-			larger(&w->guard[e->site], e->epoch);
+		if (g->guard == e->terms.guard && g->revoked < no)
+			larger(&w->guard[e->site], no);
 	}
 	if (lease_auth_missing(&s->auth[k], &e->terms) == 0)
 		return;
 	for (m = 0; m < e->terms.n; m++) {
 		j = e->voter_site[m];
 		if (j < x->c->nsites && (s->auth[k].promised & 1U << m) == 0)
-			larger(&w->voter[j], e->epoch);
+			larger(&w->voter[j], no);
+	}
+}
+
+/* Epochs that the record does not know: whoever may hold or renew them. */
+static void
+revoke_lost(const struct fsm_ctx *x, struct ways *w)
+{
+	const struct fsm_state *s = x->s;
+	uint8_t h, j;
+
+	for (h = 0; h < x->c->nsites; h++) {
+		if (!fsm_lost_in_way(x->c, s, h, x->d.site2))
+			continue;
+		if (s->site[h].g.guard != 0 && s->site[h].g.revoked < s->lost)
+			larger(&w->guard[h], s->lost);
+		for (j = 0; j < x->c->nsites; j++)
+			if (j != h && fsm_core(x->c, j) &&
+			    !fsm_lost_promised(s, j))
+				larger(&w->voter[j], s->lost);
 	}
 }
 
@@ -105,13 +125,18 @@ revoke_all(struct fsm_ctx *x)
 	uint8_t i;
 
 	memset(&w, 0, sizeof(w));
-	if (FSM_GUARD(G_REVOKE_NEEDED, x->d.verdict == V_NO_PROOF))
+	if (FSM_GUARD(G_REVOKE_NEEDED, x->d.verdict == V_NO_PROOF)) {
 		for (k = 0; k < s->rec.n; k++)
 			if (in_the_way(x, k))
 				revoke(x, k, &w);
+		revoke_lost(x, &w);
+	}
 	for (i = 0; i < x->c->nsites; i++) {
 		t = &s->site[i];
-		if (s->rec.active != FSM_NONE && fsm_stray_lease(s, i))
+		if (s->rec.active != FSM_NONE ?
+			fsm_stray_lease(s, i) :
+			x->d.verdict == V_WAIT_SITES && t->g.held != 0 &&
+			    fsm_answers(s, i) && t->p.read_only)
 			larger(&w.guard[i], t->g.held);
 		send(x, A_REVOKE, i, w.guard[i], &t->revoke_next_ms);
 		send(x, A_PROMISE_ASK, i, w.voter[i], &t->promise_next_ms);

@@ -185,6 +185,30 @@ lease_part(const struct fsm_state *s, uint64_t epoch)
 	return "";
 }
 
+/* Epochs that the record does not know: who has to promise, what helps. */
+static void
+lost_message(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_decision *d, char *buf, size_t len)
+{
+	char names[128] = "", word[512];
+	size_t n = 0;
+	uint8_t j;
+
+	for (j = 0; j < c->nsites && n < sizeof(names); j++)
+		if (j != d->site && fsm_core(c, j) && !fsm_lost_promised(s, j))
+			n += (size_t)snprintf(names + n, sizeof(names) - n,
+			    "%s%s", n > 0 ? ", " : "", c->site[j].name);
+	assert_text(
+	    c, d->site, fsm_lost_uid(s, d->site), d->epoch, word, sizeof(word));
+	snprintf(buf, len,
+	    "epoch %llu exists and the record does not know it: it was put "
+	    "back; site %s may hold its lease (%s%s); bring %s back, or when "
+	    "it is surely dead: %s",
+	    (unsigned long long)d->epoch, site_text(c, d->site),
+	    n > 0 ? "no promise yet from " : "it has not run out yet", names,
+	    n > 0 ? "them" : "it", word);
+}
+
 /* Message of the PromotionBlocked condition: what is missing, what helps. */
 void
 fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
@@ -203,6 +227,10 @@ fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
 		    (unsigned long long)d->epoch,
 		    site_part(c, d->site, " of site ", part),
 		    proc->container_id, lease_part(s, d->epoch), word);
+		return;
+	}
+	if (d->verdict == V_NO_PROOF && d->site < c->nsites) {
+		lost_message(c, s, d, buf, len);
 		return;
 	}
 	(void)site_part(c, d->site, "site ", part);
@@ -247,6 +275,7 @@ fsm_message(
 	case T_ASSERT_REFUSED:
 	case T_REVOKING:
 	case T_MINTED:
+	case T_LOST:
 		snprintf(buf, len, "%s: epoch %llu%s", texts[a->text].msg,
 		    (unsigned long long)a->epoch,
 		    site_part(c, a->site, ", site ", part));

@@ -76,6 +76,7 @@ no_guard(struct fsm_guard *f)
 	f->disk_full = false;
 	f->server_uuid[0] = '\0';
 	f->start_ms = 0;
+	f->read_age_ms = -1;
 	f->held = f->revoked = 0;
 }
 
@@ -89,6 +90,7 @@ fill_guard(struct fsm_guard *f, const struct w_guard *w)
 	f->initialising = w->initialising;
 	f->hung = w->hung;
 	f->read_only = w->read_only;
+	f->read_age_ms = w->read_age_ms;
 	f->disk_full = w->disk_full;
 	(void)strlcpy(f->server_uuid, w->server_uuid, sizeof(f->server_uuid));
 	f->start_ms = w->start_ms;
@@ -194,6 +196,8 @@ feed(struct group *g, const struct gvoice *v, bool guard)
 		return;
 	if (!guard)
 		no_guard(&f);
+	else if (f.read_age_ms >= 0) /* it may be told again, and later */
+		f.read_age_ms += mono_ms() - v->guard_ms;
 	ev.site = (uint8_t)i;
 	ev.u.guard = &f;
 	group_step(g, &ev);

@@ -47,7 +47,7 @@
 /* Without a lease the guard reads the flags so often, or more often. */
 #define LEASE_LOOK_MS       1000
 /* So long after its end the killer stays armed: a grant may come late. */
-#define LEASE_LATE_MS       5000
+#define LEASE_LATE_MS       6000
 
 /* One epoch's terms: minted by the leader, signed, never changed. */
 struct lease_terms {

@@ -126,6 +126,19 @@ g_superseded(struct mk *m)
 	lost(m);
 	m->s.site[0].g.guard = 9999;
 	m->s.site[0].g.held = 7;
+	m->s.rec.unended[1] = m->s.rec.unended[0];
+	m->s.rec.unended[1].epoch = m->s.rec.unended[1].terms.epoch = 7;
+	m->s.rec.unended[1].terms.guard = 9999;
+	m->s.rec.n = 2;
+	return fsm_proof_of(&m->s, 0);
+}
+
+/* The record was put back: it knows of no epoch 6. */
+static int
+g_superseded_listed(struct mk *m)
+{
+	lost(m);
+	m->s.site[0].g.held = 6;
 	return fsm_proof_of(&m->s, 0);
 }
 
@@ -133,11 +146,23 @@ static int
 g_lease_grants(struct mk *m)
 {
 	lost(m);
+	m->s.auth[0].promised = 7;
+	m->s.auth[0].newest_ms = NOW - 100000;
+	m->s.site[0].grant_open = true;
+	m->s.site[0].grant_valid_ms = NOW + 5000;
+	return verdict(m);
+}
+
+/* It says that it is read-only; a grant may have come after that reading. */
+static int
+g_guard_read(struct mk *m)
+{
+	lost(m);
 	m->s.site[0].g.held = 0;
 	m->s.site[0].g.revoked = 5;
 	m->s.site[0].g.read_only = true;
-	m->s.site[0].grant_open = true;
-	m->s.site[0].grant_valid_ms = NOW + 5000;
+	m->s.site[0].g.read_age_ms = 5000;
+	m->s.site[0].granted_ms = NOW - 3000;
 	return verdict(m);
 }
 
@@ -239,6 +264,81 @@ g_no_stray_lease(struct mk *m)
 {
 	lost_and_proven(m);
 	m->s.site[2].g.held = 9;
+	m->s.site[2].p.read_only = m->s.site[2].p.super_read_only = false;
+	m->s.site[2].quelled = true;
+	mk_step(m, NULL);
+	return verdict(m);
+}
+
+static int
+g_promise_lost(struct mk *m)
+{
+	lost(m);
+	m->s.site[1].g.yes_epoch = 6;
+	mk_step(m, NULL);
+	mk_promise(m, 1, 101, 5, 0);
+	return (m->s.auth[0].promised & 2) != 0;
+}
+
+/* Some process may be renewed by c alone. */
+static int
+g_lost_voters(struct mk *m)
+{
+	lost_and_proven(m);
+	m->s.site[1].g.heard = 6;
+	mk_step(m, NULL);
+	m->s.site[1].prom_epoch = 6;
+	m->s.site[1].prom_memory = 101;
+	m->s.site[1].prom_ms = NOW - 60000;
+	return verdict(m);
+}
+
+/* Its epoch is superseded, but by none that is listed. */
+static int
+g_gated_open(struct mk *m)
+{
+	lost(m);
+	m->s.ended[0] = P_SUPERSEDED;
+	return verdict(m);
+}
+
+/* Its Lease outlasts the guard's word. */
+static int
+g_grant_report(struct mk *m)
+{
+	const struct fsm_act *a;
+
+	read_only(m);
+	m->s.my_epoch = 5;
+	mk_step(m, NULL);
+	a = mk_act(m, A_SQL, SQL_GRANT);
+	return a == NULL ||
+	    a->valid_until_ms > m->s.site[0].guard_ms + FSM_GRANT_REPORT_MS;
+}
+
+static void
+no_record(struct mk *m)
+{
+	read_only(m);
+	memset(&m->s.rec, 0, sizeof(m->s.rec));
+	m->s.rec.active = FSM_NONE;
+	m->s.site[0].g.held = 0;
+}
+
+static int
+g_adopt_leases(struct mk *m)
+{
+	no_record(m);
+	m->s.site[1].g.held = 3;
+	return verdict(m);
+}
+
+static int
+g_adopt_grants(struct mk *m)
+{
+	no_record(m);
+	m->s.lease_since_ms = NOW - 8000;
+	m->s.lease_len_ms = 10000;
 	return verdict(m);
 }
 
@@ -266,7 +366,15 @@ const struct guard_case lease_cases[] = {
 	{ G_YES_ENDED, g_yes_ended, 0 },
 	{ G_PROMISE_SITE, g_promise_site, 0 },
 	{ G_REVOKE_NEEDED, g_revoke_needed, 0 },
-	{ G_NO_STRAY_LEASE, g_no_stray_lease, V_FENCING },
+	{ G_NO_STRAY_LEASE, g_no_stray_lease, V_NO_PROOF },
+	{ G_SUPERSEDED_LISTED, g_superseded_listed, P_NONE },
+	{ G_PROMISE_LOST, g_promise_lost, 0 },
+	{ G_LOST_VOTERS, g_lost_voters, V_NO_PROOF },
+	{ G_GATED_OPEN, g_gated_open, V_FENCING },
+	{ G_GUARD_READ, g_guard_read, V_NO_PROOF },
+	{ G_GRANT_REPORT, g_grant_report, 0 },
+	{ G_ADOPT_LEASES, g_adopt_leases, V_WAIT_SITES },
+	{ G_ADOPT_GRANTS, g_adopt_grants, V_WAIT_SITES },
 	{ G_ISOLATED, g_isolated, V_OBSERVER_ISOLATED },
 };
 const unsigned lease_ncases = sizeof(lease_cases) / sizeof(lease_cases[0]);

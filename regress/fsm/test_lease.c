@@ -217,12 +217,27 @@ test_guard_fenced(void **state)
 	g = m.s.site[0].g;
 	g.held = 0;
 	g.revoked = 5;
+	g.read_age_ms = 0;
+	m.now = NOW + 101; /* the margin of their clocks is 200 ms */
 	mk_says(&m, 0, &g);
 	assert_int_equal(m.s.ended[0], P_NONE);
 	g.read_only = true;
+	g.read_age_ms = -1; /* not read in its life */
 	mk_says(&m, 0, &g);
 	assert_int_equal(m.s.ended[0], P_NONE);
-	m.now = NOW - 100 + LEASE_LOOK_MS + 1000 + 400;
+	g.read_age_ms = 1;
+	mk_says(&m, 0, &g);
+	assert_int_equal(m.s.ended[0], P_NONE);
+	/* time alone makes no older reading better */
+	m.now += 60000;
+	m.s.lease_deadline_ms = m.now + 10000;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.ended[0], P_NONE);
+	m.now = NOW + 101;
+	m.s.lease_deadline_ms = m.now + 10000;
+	g.read_age_ms = 0;
+	mk_guard(&m, 1);
+	mk_guard(&m, 2);
 	mk_says(&m, 0, &g);
 	assert_int_equal(m.s.ended[0], P_GUARD_FENCED);
 	assert_int_equal(verdict(), V_PROMOTE);

@@ -223,6 +223,7 @@ guard_says(int i, struct fsm_guard *f)
 	f->hung = l->running && w->now - s->p.start >= HUNG_MS &&
 	    (l->local_ms == LEASE_NEVER || now - l->local_ms >= HUNG_MS);
 	f->read_only = l->running && l->read_only;
+	f->read_age_ms = l->local_ms == LEASE_NEVER ? -1 : now - l->local_ms;
 	f->server_uuid[0] = '\0';
 	f->start_ms = 0;
 	if (l->running && l->local_ms != LEASE_NEVER) {

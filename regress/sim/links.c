@@ -140,7 +140,7 @@ fill_report(int i, struct fsm_guard *f)
 	f->promised = v->promised;
 	f->heard = v->heard;
 	f->mysql_ok = proc_answers(i);
-	f->yes_age_ms = -1;
+	f->yes_age_ms = f->read_age_ms = -1;
 	for (k = 0; k < LEASE_YES_MAX; k++)
 		if (v->yes[k].epoch != 0 && v->yes[k].ms > newest) {
 			newest = v->yes[k].ms;

@@ -221,7 +221,11 @@ sql_at(const struct ev *q)
 	    sql_kind_name(q->act.kind), (unsigned long long)q->act.epoch);
 	if (q->act.kind == SQL_GRANT) {
 		e.kind = K_GRANT_AT;
-		e.limit = node_clock(q->site) + q->act.grant_ttl_ms;
+		/* no later than the leader's deadline, as the prober has it */
+		e.limit = node_clock(q->site) +
+		    (q->act.valid_until_ms - w->now < q->act.grant_ttl_ms ?
+			    q->act.valid_until_ms - w->now :
+			    q->act.grant_ttl_ms);
 		e.proc = s->p.id;
 		if (s->cut_on_grant)
 			for (o = 0; o < OPS; o++)
