@@ -375,6 +375,39 @@ test_may_return(void **state)
 	assert_int_equal(d.verdict, V_PROMOTE);
 }
 
+/*
+ * Nothing was ever written in the group. That b follows the lost one is what
+ * lets it take over, and is not forgotten when its channel is taken away.
+ */
+static void
+test_nothing_written(void **state)
+{
+	const struct fsm_act *a;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_word(&m, 0);
+	m.s.rel.empty = 7;
+	m.s.rel.grant_empty = true;
+	m.s.site[1].receiver_off_ms = NOW - 1000;
+	m.s.site[1].p.io = IO_NO;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+	a = mk_act(&m, A_SQL, SQL_RESET_REPLICA);
+	assert_non_null(a);
+	mk_answer(&m, 1, a, SE_DONE, true);
+	assert_false(m.s.site[1].p.has_repl);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+	assert_int_equal(m.s.step, ST_MINT);
+	/* one that follows nobody may have lost its volume: it is not touched */
+	m.s.site[1].reset_epoch = 0;
+	m.now += FSM_RETRY_MS;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_DATA_MISSING);
+	assert_null(mk_act(&m, A_SQL, -1));
+}
+
 /* A refused release of a removed site's Pod is not repeated at once. */
 static void
 test_foreign_refused(void **state)
@@ -413,6 +446,7 @@ main(void)
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_ended_elsewhere),
 		cmocka_unit_test(test_may_return),
+		cmocka_unit_test(test_nothing_written),
 		cmocka_unit_test(test_foreign_refused),
 	};
 
