@@ -11,7 +11,7 @@ from runner import test
 OUTAGE = 30
 
 
-def after(t, g, o, what, since, bound=1.0):
+def after(t, g, o, what, since, bound=2.0):
     """The group is whole again, and nobody noticed."""
     fence.whole(g, 120)
     if g.events("FailoverExecuted"):

@@ -186,7 +186,7 @@ def survives(t, g, fault, heal=None, seconds=40, linger=2):
     return old, new, f
 
 
-def quiet(t, g, o, what, cut, heal, seconds, check=None, bound=1.0):
+def quiet(t, g, o, what, cut, heal, seconds, check=None, bound=2.0):
     """A fault that stops no write and moves nothing. check: what the operator
     must say meanwhile."""
     active = g.active()
