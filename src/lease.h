@@ -209,7 +209,6 @@ int64_t lease_auth_late_ms(
  * Did a guard read the flags after grants_end_ms? Its report came at `at`, and
  * the reading was age_ms old by its own clock; -1: it never read.
  */
-bool
-lease_auth_read_after(int64_t grants_end_ms, int64_t age_ms, int64_t at);
+bool lease_auth_read_after(int64_t grants_end_ms, int64_t age_ms, int64_t at);
 
 #endif /* LEASE_H */
