@@ -61,8 +61,7 @@ def blip_peer(t):
     old = g.pod(other)
     wait("the eviction is granted", 30,
          lambda: api.evict(g.ns, old["metadata"]["name"]))
-    wait("a new Pod", 120, lambda: (g.pod(other) or old)["metadata"]["uid"]
-         != old["metadata"]["uid"])
+    fence.wait_pod(g, other, old)
     after(t, g, o, "the other site's Pod evicted", since)
     since = lab.boot_ns()
     for name in (fence.GUARD, fence.SIDECAR):

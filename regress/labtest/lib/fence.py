@@ -88,7 +88,11 @@ def new_pod(g, site, seconds=120):
     old = g.pod(site)
     if old is not None:
         api.delete("pods", g.ns, old["metadata"]["name"], 1)
+    return wait_pod(g, site, old, seconds)
 
+
+def wait_pod(g, site, old, seconds=120):
+    """Another one than old, and ready."""
     def ready():
         p = g.pod(site)
         return p and (old is None or p["metadata"]["uid"] !=

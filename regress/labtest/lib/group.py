@@ -33,6 +33,7 @@ class Group:
         self.fast = fast
         self.extra = spec or {}
         self.storage = storage
+        self.rounds = 0     # of oracles
         self.op_user, self.op_password = "bloodraven", "op-" + name
         self.app_user, self.app_password = "app", "app-" + name
         self.root_password = "root-" + name

@@ -31,7 +31,7 @@ class Oracle:
         self.procs = {}
         self.nodes = {}
         self.stopping = threading.Event()
-        self.round = 0
+        self.round = 0      # of all oracles of this group: names of writers
 
     def file(self, name):
         return os.path.join(self.dir, name)
@@ -50,8 +50,10 @@ class Oracle:
         ip = api.get("services", self.g.ns, self.g.prefix + "-primary")[
             "spec"]["clusterIP"]
         self._write("primary.target", "%s 3306\n" % ip)
-        self.g.app_sql(ip, "CREATE DATABASE IF NOT EXISTS oracle; " + TABLE,
-                       node=self.node)
+        # Endpoints of a group that was just made come a moment later.
+        api.wait("the oracle's table", 20, lambda: self.g.app_sql(
+            ip, "CREATE DATABASE IF NOT EXISTS oracle; " + TABLE +
+            "; SELECT 1", node=self.node), self.g.short)
         self._targets()
 
     def _targets(self):
@@ -83,7 +85,8 @@ class Oracle:
         self.stopping.clear()
         self.follower = threading.Thread(target=self._follow, daemon=True)
         self.follower.start()
-        self.round += 1
+        self.g.rounds += 1
+        self.round = self.g.rounds
         self.records, self.witnesses = [], {}
         self._writer("primary", None, self.node, ["-r"])
         for s in self.g.sites:
