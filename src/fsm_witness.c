@@ -196,6 +196,29 @@ guard_says(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
 	return g->held == 0 ? WG_FENCED : WG_OK;
 }
 
+/*
+ * Voters of the epoch that could say whether they renew it, but are not heard
+ * themselves: not heard is not "no". Nothing is lost by waiting for them, since
+ * a proof needs their promises.
+ */
+static bool
+unheard(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_epoch *e)
+{
+	unsigned m, voters = 0;
+	uint8_t j;
+
+	for (m = 0; m < e->terms.n; m++) {
+		j = e->voter_site[m];
+		if (j >= c->nsites)
+			continue;
+		voters++;
+		if (fsm_fresh(c, s, j))
+			return false;
+	}
+	return voters != 0;
+}
+
 /* What is known of the active site beside the own probes. */
 void
 fsm_witnesses(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
@@ -215,6 +238,7 @@ fsm_witnesses(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
 	if (e->terms.guard == 0 || e->site != a)
 		return;
 	w->guard = guard_says(c, s, a, e);
+	w->renewed = unheard(c, s, e);
 	for (j = 0; j < c->nsites; j++)
 		if (j != a && fsm_lease_renewed(c, s, j, e, lately))
 			w->renewed = true;

@@ -301,6 +301,9 @@ test_isolated(void **state)
 	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
 	m.s.site[1].g.yes_age_ms++;
 	assert_int_equal(verdict(), V_NO_PROOF);
+	/* a voter that is not heard has not said no */
+	mk_silent(&m, 1);
+	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
 	/* what the replicas say is older than the loss */
 	mk_guarded(&m);
 	m.s.site[0].fail_since_ms = NOW - 500;
