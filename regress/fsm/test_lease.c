@@ -282,6 +282,7 @@ static void
 test_isolated(void **state)
 {
 	struct fsm_view v;
+	uint8_t i;
 
 	(void)state;
 	mk_group(&m);
@@ -302,7 +303,8 @@ test_isolated(void **state)
 	m.s.site[1].g.yes_age_ms++;
 	assert_int_equal(verdict(), V_NO_PROOF);
 	/* a voter that is not heard has not said no */
-	mk_silent(&m, 1);
+	for (i = 1; i < m.c.nsites; i++)
+		mk_silent(&m, i);
 	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
 	/* what the replicas say is older than the loss */
 	mk_guarded(&m);

@@ -913,7 +913,9 @@ def test_takeover():
     d.expect("LEASE", 8, held=True)
     crash = time.monotonic() - t0
     eprint(f"    clean {clean:.3f} s, crash {crash:.3f} s")
-    assert clean < 2 and crash < 6, (clean, crash)
+    # How fast it is, regress/bench says: here that nobody waits for a Lease
+    # that was given up, and that one that was not is waited for.
+    assert clean < 4 < crash < 15, (clean, crash)
     # Cut off, it ends by itself when the time is over, not later.
     c.cut(True)
     try:
