@@ -50,12 +50,14 @@ static const char link_ctx[] = "bloodraven-link-1";
 static uint8_t scratch[LINK_HEAD + WIRE_FRAME_MAX];
 _Static_assert(sizeof(scratch) >= sizeof(statement_ctx) + BODY_MAX,
     "scratch holds a statement");
-_Static_assert(sizeof(((struct w_signed *)NULL)->sig.data) == WIRE_SIG_LEN &&
-	WIRE_SIG_LEN == crypto_sign_BYTES &&
-	WIRE_KEY_LEN == crypto_sign_SEEDBYTES &&
-	WIRE_KEY_LEN == crypto_sign_PUBLICKEYBYTES &&
-	sizeof(((struct wire_key *)NULL)->secret) == crypto_sign_SECRETKEYBYTES,
-    "sizes of Ed25519");
+_Static_assert(sizeof(((struct w_signed *)NULL)->sig.data) == WIRE_SIG_LEN,
+    "a signature has its place");
+_Static_assert(WIRE_SIG_LEN == crypto_sign_BYTES, "size of a signature");
+_Static_assert(WIRE_KEY_LEN == crypto_sign_SEEDBYTES, "size of a seed");
+_Static_assert(WIRE_KEY_LEN == crypto_sign_PUBLICKEYBYTES, "size of a key");
+_Static_assert(
+    sizeof(((struct wire_key *)NULL)->secret) == crypto_sign_SECRETKEYBYTES,
+    "size of a secret key");
 
 static int
 fail(int e)
