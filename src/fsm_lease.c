@@ -262,6 +262,25 @@ fsm_lease_usable(const struct fsm_conf *c, const struct fsm_state *s, int k)
 	return n >= e->terms.r;
 }
 
+/*
+ * Of two core sites the other one is the only candidate: an epoch without its
+ * vote would gain nothing, and the leader may be the next to fall silent.
+ */
+static bool
+merely_silent(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_epoch *e, unsigned m)
+{
+	unsigned cores = 0;
+	uint8_t i, j = e->voter_site[m];
+
+	for (i = 0; i < c->nsites; i++)
+		cores += fsm_core(c, i);
+	return cores == 2 && j < c->nsites && fsm_core(c, j) &&
+	    s->site[j].g.promised < e->epoch &&
+	    (s->site[j].g.memory == 0 ||
+		s->site[j].g.memory == e->terms.voter[m]);
+}
+
 /* Something has changed since the newest epoch was minted. */
 static bool
 terms_off(const struct fsm_conf *c, const struct fsm_state *s, int k)
@@ -274,7 +293,7 @@ terms_off(const struct fsm_conf *c, const struct fsm_state *s, int k)
 	    s->site[e->site].g.held > e->epoch || s->lost > e->epoch)
 		return true;
 	for (m = 0; m < e->terms.n; m++)
-		if (!votes(c, s, e, m))
+		if (!votes(c, s, e, m) && !merely_silent(c, s, e, m))
 			return true;
 	for (j = 0; j < c->nsites; j++)
 		if (j != e->site && may_vote(c, s, j) &&
