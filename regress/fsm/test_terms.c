@@ -110,6 +110,27 @@ test_successor(void **state)
 	assert_int_equal(v.site[0].held, 6);
 }
 
+/* Two core sites: the silent one keeps its vote, whoever reads besides. */
+static void
+test_silent_pair(void **state)
+{
+	struct fsm_epoch *e = &m.s.rec.unended[0];
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	m.c.site[2].role = ROLE_READER;
+	e->terms.n = 2;
+	e->terms.r = lease_quorum(2);
+	mk_silent(&m, 1);
+	mk_step(&m, NULL);
+	assert_int_equal(successor(), 0);
+	/* but not one that has promised */
+	m.s.site[1].g.promised = 5;
+	mk_step(&m, NULL);
+	assert_int_equal(successor(), 1);
+}
+
 static void
 test_successor_causes(void **state)
 {
@@ -439,6 +460,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_successor),
 		cmocka_unit_test(test_successor_causes),
+		cmocka_unit_test(test_silent_pair),
 		cmocka_unit_test(test_grant_order),
 		cmocka_unit_test(test_no_lease),
 		cmocka_unit_test(test_condition),
