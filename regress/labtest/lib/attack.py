@@ -200,18 +200,22 @@ def replay(pod, g, ips, streams):
     return "%d conversations; %s" % (len(streams), all_closed("replay", out))
 
 
-def flood(pod, g, ips, _, port=fence.LINK_PORT, n=300, seconds=8):
-    """As many connections as the sidecars let be open, some of them speaking."""
+def flood(pod, g, ips, _, port=fence.LINK_PORT, n=150, seconds=8):
+    """Many connections, some of them speaking, and new ones for those that the
+    sidecars end. Not so many that this machine has no time for anything else:
+    it is the attacked one, too."""
     end, made = time.monotonic() + seconds, 0
     open_ = []
     begin = b"GET /status HTTP/1.1\r\nHost: x\r\n" if port == fence.HTTP_PORT \
         else hello(g, True)
     while time.monotonic() < end:
         for ip in ips:
-            open_ += pod.many(ip, port, max(0, n - len(open_) // len(ips)))
+            open_ += pod.many(ip, port, min(30, max(
+                0, n - len(open_) // len(ips))))
         made = max(made, len(open_))
         _, w, _ = select.select([], [s for s in open_ if s.fileno() < 1000],
                                 [], 0.05)
+        time.sleep(0.05)    # the attack's pace
         for s in w[:50]:
             try:
                 s.send(begin)

@@ -143,10 +143,12 @@ def not_promoted(g, active, seconds, what="no failover"):
 
 
 def whole(g, seconds=150):
-    """Every site as it should be."""
+    """Every site as it should be, and more than one voter: a fault that follows
+    at once would otherwise meet a lease that hangs on the operator alone."""
     def state():
         sites = g.status().get("sites") or []
-        return g.is_true("Ready") and g.active() and not g.blocked() and all(
+        return g.is_true("Ready") and g.active() and not g.blocked() and \
+            g.is_true("WriteLease") and all(
             s["name"] == g.active() or s.get("replicating") for s in sites) \
             and len(sites) == len(g.sites)
     return wait("%s is whole" % g.name, seconds, state, g.short)
