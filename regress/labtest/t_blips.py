@@ -6,7 +6,6 @@ import bloodraven as op
 import fence
 import lab
 from api import Failure, holds, wait
-from group import DEFAULT_LEASE
 from runner import test
 
 OUTAGE = 30
