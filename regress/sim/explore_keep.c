@@ -1,0 +1,177 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * What of a state can still matter. Less is more here: what is left out can't
+ * change what the sites may do, or could only hold operators back. The search
+ * for groups that stay blocked needs the latter, and keeps it (keep_all).
+ */
+
+#include "explore.h"
+
+static bool all;
+
+void
+keep_all(bool b)
+{
+	all = b;
+}
+
+bool
+keep_grant_sent(const struct world *w, unsigned i)
+{
+	unsigned k;
+
+	for (k = 0; k < X_GRANTS; k++)
+		if (w->grant[k].on && w->grant[k].site == i)
+			return true;
+	return false;
+}
+
+static bool
+keep_may_write(const struct world *w, unsigned i)
+{
+	return w->site[i].writable || keep_grant_sent(w, i);
+}
+
+/* A grant is under way to it, or may be sent yet. */
+bool
+keep_grant_comes(const struct world *w, unsigned i)
+{
+	const struct x_op *p;
+	unsigned k;
+
+	for (k = 0; k < X_OPS; k++) {
+		p = &w->op[k];
+		if (p->leads && p->mine != -1 && w->e[p->mine].site == i &&
+		    (weak(W_EARLY) ||
+			(p->saw != LEASE_NEVER && p->now - p->saw <= X_REPORT)))
+			return true;
+	}
+	return keep_grant_sent(w, i);
+}
+
+bool
+keep_someones(const struct world *w, unsigned i)
+{
+	unsigned k;
+
+	for (k = 0; k < X_OPS; k++)
+		if (w->op[k].leads && w->op[k].mine == (int)i)
+			return true;
+	return false;
+}
+
+/*
+ * Could a guard still get the lease of an epoch that is in no record? The
+ * leader says no; of the others those that have not promised.
+ */
+static bool
+renewable(const struct world *w, unsigned i)
+{
+	const struct x_epoch *e = &w->e[i];
+	unsigned s, n = 1, yes = 0;
+
+	for (s = 0; s < w->nsites; s++) {
+		if (e->vot[s] == VOT_NONE)
+			continue;
+		n++;
+		if (e->vot[s] == VOT_NOW && w->site[s].v.promised < e->number)
+			yes++;
+	}
+	return yes >= lease_quorum((uint8_t)n) || !weak(W_NONE);
+}
+
+/*
+ * May that epoch still let its site write? Not when its process has ended. And
+ * not when its server is read-only, no grant is under way to it, and no leader
+ * has minted it: nobody will grant it then. Such an epoch could only keep
+ * others from being minted until it is proven ended, which it is: without it
+ * more is possible, not less. (The search for groups that stay blocked needs
+ * it all the same: all.)
+ */
+bool
+keep_epoch(const struct world *w, unsigned i)
+{
+	const struct x_epoch *e = &w->e[i];
+	const struct x_site *s = &w->site[e->site];
+	const struct lease_guard *g = &s->g;
+
+	if (!e->live || !s->alive)
+		return false;
+	if (all)
+		return e->unended || w->norecord ||
+		    (w->put.on && (w->put.keep & 1U << i) != 0) ||
+		    e->number == g->cur.t.epoch;
+	if (!keep_may_write(w, e->site))
+		return keep_someones(w, i);
+	/* The guard holds a later one: it never comes back to this. */
+	if (g->held && e->number < g->cur.t.epoch)
+		return false;
+	if (e->unended || (w->put.on && (w->put.keep & 1U << i) != 0))
+		return true;
+	if (e->number == g->cur.t.epoch || e->number == g->next.t.epoch)
+		return true;
+	return e->number > g->revoked && e->number > g->cur.t.epoch &&
+	    e->number > g->next.t.epoch && renewable(w, i);
+}
+
+/* What the leader counts for that epoch anyway. */
+int64_t
+keep_leader_knows(const struct world *w, unsigned e)
+{
+	const struct x_op *p;
+	unsigned o;
+
+	for (o = 0; o < X_OPS; o++) {
+		p = &w->op[o];
+		if (!p->leads)
+			continue;
+		if (p->auth[e].revoked)
+			return p->auth[e].newest_ms;
+		return p->auth[e].yes_ms > p->since ? p->auth[e].yes_ms :
+						      p->since;
+	}
+	/* Whoever leads next counts from its beginning. */
+	return LEASE_FOREVER;
+}
+
+/* When no grant may come any more matters while somebody may write. */
+int64_t
+keep_grants_end(const struct world *w, int64_t end)
+{
+	unsigned i;
+
+	for (i = 0; i < w->nsites; i++)
+		if (keep_may_write(w, i) || all)
+			return end;
+	return LEASE_NEVER;
+}
+
+/* Would the answer under way change anything? */
+bool
+keep_late(const struct world *w)
+{
+	const struct x_site *s = &w->site[w->late.site];
+	uint64_t epoch = w->e[w->late.epoch].number;
+
+	if (weak(W_RECEIPT))
+		return true;
+	if (s->now - w->late.sent >= x_lease_ms())
+		return false;
+	return epoch == s->g.next.t.epoch ||
+	    (epoch == s->g.cur.t.epoch && !s->g.held);
+}
