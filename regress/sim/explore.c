@@ -129,7 +129,7 @@ weakness(const struct options *base, enum x_weakness w)
 	for (faults = 0; faults <= 2; faults++) {
 		o.limits.faults = faults;
 		f = find(&o.limits);
-		if (f.end == E_TWO || f.end == E_BLOCKED)
+		if (f.end == E_TWO || (f.end == E_BLOCKED && !f.full))
 			break;
 	}
 	printf("%-27s ", weak_name(w));

@@ -51,6 +51,8 @@
 #define X_UNENDED 2 /* model's UNENDED_MAX */
 #define X_GRANTS  2
 #define X_ACTIONS 256
+/* A number larger than that of every epoch. */
+#define X_LARGE   1000
 #define X_PACKED  200
 
 /*
@@ -297,6 +299,7 @@ const char *weak_text(enum x_weakness);
 const char *weak_named(enum x_weakness);
 unsigned weak_sites(enum x_weakness);
 unsigned weak_lease(enum x_weakness);
+bool weak_promises(void);
 bool weak_no_stalls(enum x_weakness);
 bool weak_blocks(enum x_weakness);
 enum x_weakness weak_find(const char *); /* W_NONE: there is none */

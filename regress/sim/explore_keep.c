@@ -92,7 +92,7 @@ renewable(const struct world *w, unsigned i)
 		if (e->vot[s] == VOT_NOW && w->site[s].v.promised < e->number)
 			yes++;
 	}
-	return yes >= lease_quorum((uint8_t)n) || !weak(W_NONE);
+	return yes >= lease_quorum((uint8_t)n) || weak_promises();
 }
 
 /*
@@ -110,7 +110,7 @@ keep_epoch(const struct world *w, unsigned i)
 	const struct x_site *s = &w->site[e->site];
 	const struct lease_guard *g = &s->g;
 
-	if (!e->live || !s->alive)
+	if (!e->live || (!s->alive && (w->silent & 1U << e->site) == 0))
 		return false;
 	if (all)
 		return e->unended || w->norecord ||

@@ -28,8 +28,6 @@
  *    that may be cut off, and does nothing (ObserverIsolated).
  */
 
-#include <stdio.h>
-
 #include "explore.h"
 
 #define LIVE_TICKS 40
@@ -43,7 +41,7 @@ struct run {
 };
 
 static struct x_set good;
-static char why[80];
+static const char *why;
 
 static void
 act(struct run *r, enum x_kind kind, unsigned a, unsigned b, unsigned c)
@@ -300,22 +298,26 @@ done(const struct run *r)
 	return false;
 }
 
+/* The state by its canonical text, which it then is: the odd site moves. */
 static uint64_t
 key(struct run *r)
 {
 	uint8_t buf[X_PACKED + 2], perm[X_SITES];
-	uint8_t silent = r->w.silent;
-	size_t n;
-	unsigned i;
+	unsigned i, nsites = r->w.nsites;
 	bool swapped;
+	size_t n;
 
 	r->w.faults = 0;
 	n = world_pack(&r->w, buf, perm, &swapped);
-	for (i = 0; i < r->w.nsites && perm[i] != r->odd; i++)
+	world_unpack(&r->w, buf, nsites);
+	for (i = 0; i < nsites && perm[i] != r->odd; i++)
 		;
+	if (i < nsites) {
+		r->odd = i;
+		r->w.silent = (uint8_t)(1U << i);
+	}
 	buf[n++] = (uint8_t)i;
 	buf[n++] = r->hangs;
-	r->w.silent = silent;
 	return x_hash(buf, n);
 }
 
@@ -357,11 +359,9 @@ world_heals(const struct world *w)
 		r.hangs = m > 0 && m % 2 == 0;
 		if (tried(&r))
 			continue;
-		(void)snprintf(why, sizeof(why),
-		    m == 0      ? "every fault ends" :
-			r.hangs ? "site %c hangs for ever" :
-				  "site %c is silent for ever",
-		    'A' + (int)r.odd);
+		why = m == 0 ? "every fault ends" :
+		    r.hangs  ? "all is well but one mysqld, which hangs" :
+			       "all is well but one site, which is silent";
 		return false;
 	}
 	return true;

@@ -58,7 +58,8 @@ insert(struct world *w, unsigned s, unsigned sub)
 
 	memset(e, 0, sizeof(*e));
 	e->number = w->ne == 0 ? 10 : w->e[w->ne - 1].number + 10;
-	for (i = 0; i < w->nsites; i++) /* what guards and voters report */
+	/* What guards and voters report. */
+	for (i = 0; i < w->nsites && !weak(W_BACKWARDS); i++)
 		while (e->number <= w->site[i].g.revoked ||
 		    e->number <= w->site[i].v.promised)
 			e->number += 10;
@@ -78,8 +79,6 @@ write_record(struct world *w, unsigned keep, unsigned s, unsigned sub)
 	for (k = 0; k < w->ne; k++)
 		w->e[k].unended = (keep & 1U << k) != 0;
 	insert(w, s, sub);
-	if (weak(W_BACKWARDS) && w->norecord)
-		w->e[w->ne - 1].number = 1;
 	w->norecord = false;
 	if (!weak(W_NO_CAS))
 		w->put.on = false;
@@ -306,6 +305,13 @@ lose_record(struct world *w)
 		w->e[i].unended = false;
 	w->norecord = true;
 	w->put.on = false;
+	/* With this weakness all that there was is larger than what comes. */
+	for (i = 0; i < w->nsites && weak(W_BACKWARDS); i++) {
+		if (w->site[i].g.revoked != 0)
+			w->site[i].g.revoked = X_LARGE;
+		if (w->site[i].v.promised != 0)
+			w->site[i].v.promised = X_LARGE;
+	}
 	for (i = 0; i < X_OPS; i++) {
 		if (w->op[i].leads)
 			w->op[i].up = false;

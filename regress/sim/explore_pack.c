@@ -74,6 +74,8 @@ rank(const struct pack *k, uint64_t number, unsigned site, bool voter)
 	const struct x_epoch *e;
 	unsigned i, n = 0;
 
+	if (number == X_LARGE)
+		return NO;
 	for (i = 0; i < k->w->ne; i++) {
 		e = &k->w->e[i];
 		if (k->rank[i] == NO || e->number > number)
@@ -81,8 +83,6 @@ rank(const struct pack *k, uint64_t number, unsigned site, bool voter)
 		if (voter ? e->vot[site] == VOT_NOW : e->site == site)
 			n = k->rank[i] + 1U > n ? k->rank[i] + 1U : n;
 	}
-	if (weak(W_BACKWARDS) && number != 0)
-		n++;
 	return n;
 }
 
@@ -173,8 +173,14 @@ pack_guard(struct pack *k, const struct x_site *s, unsigned i)
 	held = g->held && index_of(k, g->cur.t.epoch) != NO;
 	put(k, (unsigned)(held | g->read_only << 1 | late << 2));
 	put(k, rank(k, g->revoked, i, false));
-	pack_hold(k, s, &g->cur);
-	pack_hold(k, s, &g->next);
+	/* Without what it held, the successor is what it may come to hold. */
+	if (index_of(k, g->cur.t.epoch) == NO) {
+		pack_hold(k, s, &g->next);
+		put(k, NO);
+	} else {
+		pack_hold(k, s, &g->cur);
+		pack_hold(k, s, &g->next);
+	}
 	put_age(k, s->now, g->local_ms, 2);
 	/* Read-only it is not killed, unless it can't be seen to be. */
 	put_rest(k, s->now,

@@ -54,9 +54,7 @@ get_rank(struct get *k)
 {
 	unsigned r = get(k);
 
-	if (weak(W_BACKWARDS) && r > 0)
-		return r == 1 ? 5 : (r - 1) * 10;
-	return r * 10;
+	return r == NO ? X_LARGE : r * 10;
 }
 
 static void

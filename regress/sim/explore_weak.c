@@ -67,16 +67,19 @@ weak_sites(enum x_weakness w)
 	return weaknesses[w].sites;
 }
 
-/*
- * In ticks. A short lease hides behind the wait for the predecessor's grants;
- * where a group only stays blocked, a long one shows nothing more.
- */
+/* In ticks. A short one hides behind the wait for the predecessor's grants. */
 unsigned
 weak_lease(enum x_weakness w)
 {
-	if (weak_blocks(w))
-		return 1;
 	return w == W_PREDECESSOR ? 6 : 2;
+}
+
+/* A promise is not kept. */
+bool
+weak_promises(void)
+{
+	return on == W_PROMISE || on == W_AMNESIA || on == W_PEER ||
+	    on == W_STANDBY || on == W_ONE_YES;
 }
 
 /* Found without clocks that run wrong and processes that stall. */
