@@ -351,6 +351,21 @@ t_auth_late(void **state)
 	    lease_auth_late_ms(LEASE_FOREVER, L, F), LEASE_FOREVER);
 }
 
+/* By the margin for the age, at least 0.2 s; a reading that never was is none. */
+static void
+t_read_after(void **state)
+{
+	(void)state;
+	assert_true(lease_auth_read_after(T, 500, T + 701));
+	assert_false(lease_auth_read_after(T, 500, T + 700));
+	assert_true(lease_auth_read_after(T, 50000, T + 51001));
+	assert_false(lease_auth_read_after(T, 50000, T + 51000));
+	assert_false(lease_auth_read_after(T, -1, T + 90000));
+	assert_false(lease_auth_read_after(LEASE_NEVER, -1, T));
+	assert_true(lease_auth_read_after(LEASE_NEVER, 0, T));
+	assert_false(lease_auth_read_after(LEASE_FOREVER, 0, T));
+}
+
 int
 main(void)
 {
@@ -368,6 +383,7 @@ main(void)
 		cmocka_unit_test(t_auth_enough),
 		cmocka_unit_test(t_auth_nothing),
 		cmocka_unit_test(t_auth_late),
+		cmocka_unit_test(t_read_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,6 @@
 #define X_FENCE   (1 * X_TICK)
 #define X_TTL     (2 * X_TICK) /* of a grant, FSM_GRANT_TTL_MS */
 #define X_MARGIN  (1 * X_TICK) /* FSM_GRANT_MARGIN_MS */
-#define X_LOOK    (1 * X_TICK) /* LEASE_LOOK_MS */
 #define X_REPORT  (1 * X_TICK) /* an older report of a lease is no report */
 #define X_LEAD    (1 * X_TICK) /* leader's deadline after its last renewal */
 #define X_ACQUIRE (2 * X_TICK) /* others take the Lease after that */
@@ -239,8 +238,7 @@ enum x_kind { X_KINDS(X) K_MAX };
 	    "a guard's word that it fenced is proof while a grant is under way", \
 	    "found here")                                                        \
 	X(W_OLD_READING, "word-of-old-reading", 2,                               \
-	    "a guard's last reading is proof though its server hangs",           \
-	    "found here")                                                        \
+	    "a guard's last reading counts as one of now", "found here")         \
 	X(W_LATE, "late-grant-ignored", 2,                                       \
 	    "a lease that ran out is proof though a grant came after it",        \
 	    "found here")                                                        \

@@ -57,12 +57,19 @@ lease_over(const struct world *w, unsigned o, unsigned k)
 	return over <= p->now && no_grant_ahead(p);
 }
 
-/* Both flags ON, and the server answers: a reading is younger than a look. */
+/*
+ * Both flags ON, by a reading that was sent when no grant could come any more;
+ * the margin of two clocks is rounded up to a tick.
+ */
 static bool
-reads_only(const struct x_site *s)
+seen_fenced(const struct x_op *p, const struct x_site *s)
 {
-	return s->g.read_only && s->g.local_ms != LEASE_NEVER &&
-	    (s->now - s->g.local_ms < X_LOOK || weak(W_OLD_READING));
+	int64_t age = weak(W_OLD_READING) ? 0 : s->now - s->g.local_ms;
+
+	if (!s->g.read_only || s->g.local_ms == LEASE_NEVER)
+		return false;
+	return weak(W_WORD_EARLY) ||
+	    lease_auth_read_after(op_grants_end(p), age, p->now - X_TICK);
 }
 
 /* The guard's word: it holds no lease of that epoch, and it read read-only. */
@@ -72,7 +79,7 @@ guard_fenced(const struct world *w, unsigned o, unsigned k)
 	const struct x_site *s = &w->site[w->e[k].site];
 
 	return heard(w, w->e[k].site) && s->g.revoked >= w->e[k].number &&
-	    reads_only(s) && (no_grant_ahead(&w->op[o]) || weak(W_WORD_EARLY));
+	    seen_fenced(&w->op[o], s);
 }
 
 /* Fenced by SQL and read again, with no grant that could still come. */
@@ -119,10 +126,10 @@ all_seen(const struct world *w, unsigned o)
 		s = &w->site[i];
 		if (!heard(w, i))
 			return false;
-		if (s->alive && (s->g.held || !reads_only(s)))
+		if (s->alive && (s->g.held || !seen_fenced(&w->op[o], s)))
 			return false;
 	}
-	return no_grant_ahead(&w->op[o]);
+	return true;
 }
 
 static bool
