@@ -64,6 +64,13 @@ tree_operator() {
 		libbsd0 libzstd1 libmysqlclient24"
 }
 
+# The judge of /metrics (promtool) and the server that scrapes it in the lab: two
+# large Go programs in a tree of their own, made when a test first wants it.
+tree_prometheus() {
+	tree_make prometheus "trixie" "
+		base-files base-passwd libc-bin dash prometheus"
+}
+
 # A whole fresh machine with Debian 13's kernel, for regress/lab/guest.
 tree_guest() {
 	tree_make guest "trixie" "
