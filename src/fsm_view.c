@@ -199,6 +199,32 @@ guard_lately(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	    s->now_ms - s->site[i].guard_ms < most;
 }
 
+/*
+ * Whether clients of the group's Service are to be sent to the active site. It
+ * leaves once its failover is decided, and when it is known to answer nobody
+ * and half of the threshold has passed, not when the other one is promoted:
+ * controllers that see two changes of a Service within some hundred ms may
+ * publish the second one a second later, and that one ends the outage. An
+ * operator that merely hears nothing takes nobody away from a server that may
+ * be well.
+ */
+static bool
+serves(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+	struct fsm_witness w;
+	int k = fsm_newest(s);
+
+	if (t->state != SS_WRITABLE &&
+	    (s->verdict == V_NO_PROOF || s->verdict == V_PROMOTE))
+		return false;
+	if (t->fails == 0 || 2 * t->fails < c->failure_threshold)
+		return true;
+	fsm_witnesses(c, s, i, &w);
+	return k != -1 && s->rec.unended[k].site == i && w.guard != WG_ENDED &&
+	    w.guard != WG_HUNG;
+}
+
 static void
 view_site(const struct fsm_conf *c, const struct fsm_state *s,
     struct fsm_view *v, uint8_t i)
@@ -207,7 +233,8 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
 
 	w->state = s->site[i].state;
 	/* Moves when the record is written, not when polls confirm it. */
-	w->label = s->rec_known && s->rec.active == i && fsm_promotable(c, i) ?
+	w->label = s->rec_known && s->rec.active == i && fsm_promotable(c, i) &&
+		serves(c, s, i) ?
 	    RL_PRIMARY :
 	    RL_REPLICA;
 	w->healthy = healthy(c, s, v->active, i);

@@ -204,6 +204,47 @@ test_hung(void **state)
 	assert_int_equal(verdict(), V_PROMOTE);
 }
 
+/*
+ * The -primary Service leaves a server that answers nobody before the other one
+ * is promoted, but never one that merely this operator does not hear.
+ */
+static void
+test_leaves_service(void **state)
+{
+	static struct fsm_view v;
+	struct fsm_guard g;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_step(&m, NULL);
+	g = m.s.site[0].g;
+	g.hung = true;
+	mk_says(&m, 0, &g);
+	m.s.site[0].fails = (m.c.failure_threshold - 1) / 2;
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[0].label, RL_PRIMARY);
+	m.s.site[0].fails++;
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[0].label, RL_REPLICA);
+	m.s.site[0].g.hung = false;
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[0].label, RL_PRIMARY);
+	m.s.rec.n = 0; /* nobody may write there any more */
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[0].label, RL_REPLICA);
+	silent();
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[0].label, RL_REPLICA);
+	m.s.site[1].p.io = m.s.site[2].p.io = IO_YES;
+	link_event(0, true);
+	assert_int_equal(m.s.verdict, V_OBSERVER_ISOLATED);
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[0].label, RL_PRIMARY);
+}
+
 /* Fenced, and said so; not before a grant of ours can be ahead no more. */
 static void
 test_guard_fenced(void **state)
@@ -419,6 +460,7 @@ main(void)
 		cmocka_unit_test(test_own_yes),
 		cmocka_unit_test(test_promises),
 		cmocka_unit_test(test_hung),
+		cmocka_unit_test(test_leaves_service),
 		cmocka_unit_test(test_guard_fenced),
 		cmocka_unit_test(test_grant_in_flight),
 		cmocka_unit_test(test_isolated),

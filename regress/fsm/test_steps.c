@@ -51,6 +51,9 @@ test_failover(void **state)
 	assert_non_null(a);
 	assert_int_equal(a->site, 1);
 	assert_false(m.o.put_promotion);
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[0].label, RL_REPLICA);
+	assert_int_equal(v.site[1].label, RL_REPLICA);
 	mk_answer(&m, 1, a, SE_DONE, true);
 	fsm_view(&m.c, &m.s, &v);
 	m.now = v.wake_ms; /* looked at again, but surely later */
