@@ -168,11 +168,11 @@
 /* Texts for log records and Events: level/type, Event reason, format. */
 #define FSM_TEXTS(X)                                                           \
 	X(T_DECISION, "", false, "group decision")                             \
-	X(T_SITE_STATE, "", false, "site state changed")                       \
+	X(T_SITE_STATE, "", false, "state transition")                         \
 	X(T_NO_PROOF, "PromotionBlocked", true, "NoProof")                     \
 	X(T_BLOCKED, "PromotionBlocked", true, "promotion blocked")            \
 	X(T_UNBLOCKED, "", false, "promotion no longer blocked")               \
-	X(T_PROMOTING, "", true, "initiating failover")                        \
+	X(T_PROMOTING, "", false, "initiating failover")                       \
 	X(T_MINTED, "", false, "epoch minted")                                 \
 	X(T_FAILOVER, "FailoverExecuted", false, "failover complete")          \
 	X(T_REGRANTED, "PrimaryRegranted", false, "active site granted again") \
@@ -188,8 +188,7 @@
 	X(T_SPLIT_BRAIN, "SplitBrainDetected", true, "split brain")            \
 	X(T_NO_PRIMARY, "NoPrimaryDetected", true, "no primary")               \
 	X(T_TOTAL_LOSS, "TotalLossDetected", true, "total loss")               \
-	X(T_DIVERGED, "DataLossDetected", true,                                \
-	    "site has divergent transactions")                                 \
+	X(T_DIVERGED, "DataLossDetected", true, "divergence detected")         \
 	X(T_RECOVERED, "RecoveryComplete", false, "site rejoined")             \
 	X(T_CLONE, "", false, "clone phase")                                   \
 	X(T_CLONE_FAILED, "CloneFailed", true, "clone failed")                 \

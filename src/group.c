@@ -108,6 +108,7 @@ group_step(struct group *g, const struct fsm_event *ev)
 		return;
 	for (unsigned i = 0; i < g->fc.nsites; i++)
 		was[i] = g->fs.site[i].state;
+	g->was = was;
 	for (int n = 0; n < STEPS_MAX; n++) {
 		fsm_step(&g->fc, &g->fs, ev, mono_ms(), wall_ms(), &out);
 		group_act(g, &out);
@@ -119,7 +120,9 @@ group_step(struct group *g, const struct fsm_event *ev)
 		if (was[i] != g->fs.site[i].state)
 			group_transition(
 			    g, g->fc.site[i].name, was[i], g->fs.site[i].state);
+	g->was = NULL;
 	group_measure_step(g);
+	group_trail_step(g);
 	fsm_view(&g->fc, &g->fs, &g->view);
 	group_publish(g, false);
 	arm(g);
@@ -279,6 +282,7 @@ restart_core(struct group *g)
 	for (unsigned i = 0; i < SITES_MAX; i++)
 		site_clear(&g->site[i]);
 	fsm_init(&g->fs, mono_ms());
+	group_trail_reset(g);
 	g->fs.seq = seq; /* answers to the old one must not match */
 	TAILQ_FOREACH (p, &g->pods, entry)
 		group_feed_pod(g, p);
@@ -346,6 +350,10 @@ groups_gone(struct groups *gs, const char *uid)
 	if (g == NULL)
 		return;
 	log_ev(LL_INFO, "topology manager stopped", KVS("fg", g->fg));
+	if (g->deleting)
+		log_ev(LL_INFO,
+		    "CR deleted — DNSEndpoint will be garbage-collected",
+		    KVS("fg", g->fg));
 	g->probe.gone = true;
 	group_send_pods(g, true);
 	g->view.verdict = V_DELETING;

@@ -24,9 +24,6 @@
 
 #include "group_int.h"
 
-#define INPUTS_MAX 64 /* 16 sites, 16 epochs, the group's own */
-#define INPUT_LEN  512
-
 const char *
 group_site_name(const struct group *g, uint8_t i)
 {
@@ -61,6 +58,7 @@ act_sql(struct group *g, const struct fsm_act *a)
 	    KVS("site", m.site), KVS("kind", sql_kind_name(m.kind)),
 	    KVU("seq", m.seq), KVU("epoch", m.epoch),
 	    KVS("source", m.source_host));
+	group_trail_sent(g, a);
 	parent_send(g->parent, PROC_MYSQL, MSG_SQL, &m);
 }
 
@@ -186,7 +184,7 @@ act_probe_now(struct group *g, const struct fsm_act *a)
 	parent_send(g->parent, PROC_MYSQL, MSG_PROBE_NOW, &m);
 }
 
-/* ------------------------------------------------------- Events and logs --- */
+/* ---------------------------------------------------------------- Events --- */
 
 static void
 act_event(struct group *g, const struct fsm_act *a)
@@ -199,68 +197,6 @@ act_event(struct group *g, const struct fsm_act *a)
 	(void)strlcpy(m.reason, fsm_text_reason(a->text), sizeof(m.reason));
 	fsm_message(&g->fc, a, m.message, sizeof(m.message));
 	parent_send(g->parent, PROC_KUBE, MSG_EVENT, &m);
-}
-
-struct inputs {
-	struct kv kv[INPUTS_MAX + 3];
-	char text[INPUTS_MAX][2][INPUT_LEN];
-	size_t n;
-};
-
-static void
-add_input(void *arg, const char *key, const char *value)
-{
-	struct inputs *in = arg;
-
-	if (in->n >= INPUTS_MAX)
-		return;
-	(void)strlcpy(in->text[in->n][0], key, INPUT_LEN);
-	(void)strlcpy(in->text[in->n][1], value, INPUT_LEN);
-	in->kv[in->n] = (struct kv)KVS(in->text[in->n][0], in->text[in->n][1]);
-	in->n++;
-}
-
-/* A record that carries every input of the decision (design.md section 2). */
-static void
-act_log(struct group *g, const struct fsm_act *a)
-{
-	static struct inputs in;
-	char message[MSGTEXT_LEN + 1], epoch[24];
-
-	group_measure(g, a);
-	if (a->text == T_SITE_STATE)
-		return; /* group_transition() has both states */
-	in.n = 0;
-	add_input(&in, "fg", g->fg);
-	if (a->site < g->fc.nsites)
-		add_input(&in, "site", group_site_name(g, a->site));
-	if (a->site2 < g->fc.nsites)
-		add_input(&in, "site2", group_site_name(g, a->site2));
-	(void)snprintf(
-	    epoch, sizeof(epoch), "%llu", (unsigned long long)a->epoch);
-	if (a->epoch != 0)
-		add_input(&in, "epoch", epoch);
-	if (a->proof != P_NONE)
-		add_input(&in, "proof", fsm_proof_name(a->proof));
-	if (a->text == T_DECISION || a->text == T_BLOCKED ||
-	    a->text == T_NO_PROOF || a->text == T_PROMOTING) {
-		add_input(&in, "verdict", fsm_verdict_name(a->verdict));
-		fsm_inputs(&g->fc, &g->fs, add_input, &in);
-	}
-	if (a->text == T_FAILOVER) {
-		add_input(&in, "promotedSite", group_site_name(g, a->site));
-		in.kv[in.n++] =
-		    (struct kv)KVS("promotionGtid", g->rec.promotion_gtid);
-	}
-	if (a->text == T_PROMOTING) {
-		add_input(&in, "candidate", group_site_name(g, a->site));
-		add_input(&in, "oldPrimary", group_site_name(g, a->site2));
-	}
-	fsm_message(&g->fc, a, message, sizeof(message));
-	in.kv[in.n] = (struct kv)KVS("message", message);
-	in.kv[in.n + 1] = (struct kv) { .type = KV_END };
-	log_kv(fsm_text_warning(a->text) ? LL_WARN : LL_INFO,
-	    fsm_text_msg(a->text), in.kv);
 }
 
 static void
@@ -299,7 +235,9 @@ group_act(struct group *g, const struct fsm_out *out)
 			act_event(g, a);
 			break;
 		case A_LOG:
-			act_log(g, a);
+			group_measure(g, a);
+			group_log(g, a);
+			group_trail(g, a);
 			break;
 		case A_ANNOTATION_DEL:
 			act_annotation_del(g, a);

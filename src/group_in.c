@@ -363,6 +363,7 @@ groups_probe(struct groups *gs, const struct m_probe *m)
 		s->sql = m->sql;
 	}
 	group_observe_probe(g, m->site, m->latency_us);
+	group_trail_probe(g, (uint8_t)i, m);
 	fill_probe(g, m, &p);
 	ev.site = (uint8_t)i;
 	ev.u.probe = &p;
@@ -399,6 +400,7 @@ groups_sql_done(struct groups *gs, const struct m_sql_done *m)
 	    KVS("end", sql_end_name(m->end)), KVU("seq", m->seq),
 	    KVU("mysqlErrno", m->mysql_errno), KVU("count", m->count),
 	    KVS("error", m->error));
+	group_trail_answer(g, (uint8_t)i, m);
 	if (m->gtid[0] != '\0')
 		set_text(&g->site[i].gtid, m->gtid);
 	ev.site = (uint8_t)i;
@@ -434,9 +436,7 @@ groups_dns_state(struct groups *gs, const struct m_dns_state *m)
 		    KVS("hostname", g->conf.dns_hostname));
 		group_dns_flipped(g, m->site);
 	}
-	if (!m->ok && g->fs.dns_ok)
-		log_ev(LL_WARN, "DNS reconcile failed", KVS("fg", g->fg),
-		    KVS("site", m->site), KVS("error", m->error));
+	group_trail_dns(g, m);
 	ev.u.dns_ok = m->ok;
 	group_step(g, &ev);
 }

@@ -123,6 +123,15 @@ struct gasked {
 	bool yes;
 };
 
+/* Where a failover is, for its log (group_trail.c). */
+struct gtrail {
+	uint8_t old;     /* the primary that was replaced, until it is back */
+	uint8_t confirm; /* promoted, not probed writable since */
+	uint8_t verdict; /* of the last decision that was told */
+	bool draining, dns_due, dns_failing;
+	char clone_error[ERR_LEN + 1];
+};
+
 struct group {
 	TAILQ_ENTRY(group) entry;
 	struct parent *parent;
@@ -139,6 +148,8 @@ struct group {
 	struct m_group_conf conf;
 	struct fsm_conf fc;
 	struct fsm_state fs;
+	const uint8_t *was; /* states of the sites before this step */
+	struct gtrail trail;
 	struct gsite site[SITES_MAX];
 	TAILQ_HEAD(, gpod) pods;
 	/* the record's part that the core does not keep */
@@ -219,6 +230,20 @@ uint8_t group_site_or_foreign(const struct group *, const char *name);
 /* Its name by index, "" when it is not configured. */
 const char *group_site_name(const struct group *, uint8_t);
 int64_t wall_ms(void);
+
+/* group_log.c: what the core tells. */
+void group_log(struct group *, const struct fsm_act *);
+
+/* group_trail.c: the same in the reference's words. */
+void group_trail_reset(struct group *);
+void group_trail(struct group *, const struct fsm_act *);
+void group_trail_sent(struct group *, const struct fsm_act *);
+void
+group_trail_answer(struct group *, uint8_t site, const struct m_sql_done *);
+void group_trail_step(struct group *);
+void group_trail_probe(struct group *, uint8_t site, const struct m_probe *);
+void group_trail_dns(struct group *, const struct m_dns_state *);
+void group_trail_record(struct group *, const struct m_record *);
 
 /* group_act.c */
 void group_act(struct group *, const struct fsm_out *);

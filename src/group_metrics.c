@@ -66,8 +66,6 @@ group_transition(struct group *g, const char *site, unsigned from, unsigned to)
 	(void)metric_add(&s, M_STATE_TRANSITIONS, 1,
 	    ML(g->conf.ns, g->conf.name, site, site_state_name(from),
 		site_state_name(to)));
-	log_ev(LL_INFO, "state transition", KVS("fg", g->fg), KVS("site", site),
-	    KVS("from", site_state_name(from)), KVS("to", site_state_name(to)));
 }
 
 void

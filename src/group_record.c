@@ -102,11 +102,8 @@ groups_record(struct groups *gs, const struct m_record *m)
 
 	if (g == NULL)
 		return;
-	if (m->from_annotations && !g->have_rec)
-		log_ev(LL_WARN,
-		    "restored lastFailover from out-of-band "
-		    "annotations",
-		    KVS("fg", g->fg), KVS("target", m->last_failover_target));
+	if (!g->have_rec)
+		group_trail_record(g, m);
 	fill_record(g, m, &r);
 	switch (g->have_conf && g->have_rec ? fsm_reading_of(&g->fs, &r) :
 					      FSM_READ_TAKE) {
