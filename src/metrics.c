@@ -27,6 +27,9 @@
 
 static const int64_t b_def[] = { S(0.005), S(0.01), S(0.025), S(0.05), S(0.1),
 	S(0.25), S(0.5), S(1), S(2.5), S(5), S(10) };
+/* Timers round up to the next millisecond; a poll is half a second or more. */
+static const int64_t b_late[] = { S(0.001), S(0.002), S(0.005), S(0.01),
+	S(0.02), S(0.05), S(0.1), S(0.25), S(0.5), S(1), S(2.5) };
 static const int64_t b_planned[] = { S(1), S(2), S(5), S(10), S(30), S(60),
 	S(120), S(300) };
 static const int64_t b_lag_wait[] = { S(0.5), S(1), S(2), S(5), S(10), S(30),
@@ -38,6 +41,7 @@ static const int64_t b_failover[] = { S(0.05), S(0.1), S(0.25), S(0.5), S(1),
 #define B_NONE     NULL, 0
 #define B_DEF      b_def, PS_NITEMS(b_def)
 #define B_PLANNED  b_planned, PS_NITEMS(b_planned)
+#define B_LATE     b_late, PS_NITEMS(b_late)
 #define B_LAG_WAIT b_lag_wait, PS_NITEMS(b_lag_wait)
 #define B_FAILOVER b_failover, PS_NITEMS(b_failover)
 

@@ -83,23 +83,18 @@ to_metric(void *arg, const struct m_metric *m)
 	mysql_send(MSG_METRIC, m);
 }
 
+/* How late a beat is: whether this process still keeps up with its sites. */
 static void
-observe(const struct msite *s, int64_t us)
+observe_late(int64_t us)
 {
 	static const struct metric_sink sink = { to_metric, NULL };
-	char ns[NS_LEN + 1];
-	const char *slash;
-	size_t n;
+	static int64_t worst;
 
-	if ((slash = strchr(s->group->fg, '/')) == NULL)
+	(void)metric_observe_us(&sink, M_PROBE_LATE, us, ML());
+	if (us <= worst)
 		return;
-	n = (size_t)(slash - s->group->fg);
-	if (n >= sizeof(ns))
-		return;
-	memcpy(ns, s->group->fg, n);
-	ns[n] = '\0';
-	(void)metric_observe_us(
-	    &sink, M_POLL_LATENCY, us, ML(ns, slash + 1, s->name));
+	worst = us;
+	(void)metric_set_us(&sink, M_PROBE_LATE_MAX, us, ML());
 }
 
 /* The one PROBE of this process: 35 KB are not for the stack. */
@@ -118,10 +113,9 @@ probe_begin(const struct msite *s)
 }
 
 static void
-probe_send(const struct msite *s, struct m_probe *p)
+probe_send(struct m_probe *p)
 {
 	p->latency_us = (monotime_now().ns - p->sent_ns) / 1000;
-	observe(s, p->latency_us);
 	mysql_send(MSG_PROBE, p);
 }
 
@@ -252,7 +246,7 @@ probe_failed(struct msite *s, unsigned err, const char *text)
 		p = probe_begin(s);
 		p->err = err;
 		(void)strlcpy(p->error, text, sizeof(p->error));
-		probe_send(s, p);
+		probe_send(p);
 	}
 	mconn_close(pr->conn);
 	pr->conn = NULL;
@@ -317,6 +311,7 @@ tick(struct msite *s)
 			schedule(s);
 		return;
 	}
+	observe_late((t.ns - pr->due.ns) / 1000);
 	if (pr->phase != MP_IDLE)
 		timed_out(s);
 	/*
@@ -382,7 +377,7 @@ answered(struct msite *s)
 	(void)event_del(pr->limit);
 	pr->phase = MP_IDLE;
 	p->ok = true;
-	probe_send(s, p);
+	probe_send(p);
 	schedule(s);
 	mconn_watch(pr->conn, on_lost);
 }
