@@ -211,6 +211,8 @@ forget_late(struct fsm_ctx *x)
 				    x, i, (enum sql_kind)kind, SE_UNKNOWN);
 		}
 		(void)late(&t->fence, x->now);
+		if (late(&t->roll, x->now))
+			fsm_update_ack(x, i, false, true);
 		if (late(&t->pod_req, x->now))
 			t->deleted_uid[0] = '\0';
 	}
@@ -293,6 +295,7 @@ fsm_step(const struct fsm_conf *c, struct fsm_state *s,
 	fsm_pods(&x);
 	fsm_clone(&x);
 	fsm_rejoin(&x);
+	fsm_update(&x);
 	fsm_matrix_say(&x);
 	fsm_health_extra(&x);
 }

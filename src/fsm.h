@@ -83,6 +83,12 @@
 #define FSM_SUCC_GAP_MS          3000  /* successors are so far apart */
 #define FSM_SEEN_YES_MS          500   /* beside two check intervals */
 #define FSM_MUTE_MS              60000 /* a voter the guard can't reach */
+/* Updates (fsm_update.c; resources.md section 4). */
+#define FSM_UPDATE_LAG_S         5      /* less than that is caught up */
+#define FSM_UPDATE_WAIT_MS       600000 /* rollout 5 m, replication 5 m */
+#define FSM_UPDATE_LEAVE_MS      60000  /* a Deployment that nobody follows */
+#define FSM_UPDATE_STUCK_MS      30000  /* nothing runs there for so long */
+#define FSM_UPDATE_FIT_MS        5000   /* nothing is wrong for so long */
 /*
  * A grant rests on its guard's word that it holds the lease, and is dead so
  * long after that word came: before the guard's killer stands down.
@@ -124,6 +130,7 @@ struct fsm_conf {
 	uint32_t lease_ms;  /* L: sidecar.leaseTimeout */
 	uint32_t check_ms;  /* sidecar.peerCheckInterval */
 	bool require_guard; /* what we render has one: no grant without */
+	bool recreate;      /* updateStrategy: all sites at once */
 	struct fsm_site_conf site[SITES_MAX];
 };
 
@@ -249,6 +256,7 @@ struct fsm_pod {
 	uint8_t ctr_state; /* enum ctr_state */
 	char container_id[CID_LEN + 1];
 	int64_t started_ms; /* Unix ms, the node's clock */
+	uint64_t hash;      /* of the template that it was made from; 0 */
 	/*
 	 * Monotonic time of the last change that only the kubelet can have
 	 * made (container state, ready); 0: none since we watch.
@@ -275,7 +283,8 @@ struct fsm_pod {
 	X(E_GUARD, "guard")                     \
 	X(E_LINK, "link")                       \
 	X(E_PROMISE, "promise")                 \
-	X(E_ASK, "ask")
+	X(E_ASK, "ask")                         \
+	X(E_ROLLOUT, "rollout")
 #define X(id, name) id,
 enum fsm_event_type { FSM_EVENTS(X) E_MAX };
 #undef X
@@ -332,6 +341,13 @@ struct fsm_event {
 			uint64_t epoch, guard, nonce;
 			uint32_t incarnation;
 		} ask;
+		/*
+		 * E_ROLLOUT: hashes of the template that the spec gives, and
+		 * of the one that the site's Deployment has; 0: none.
+		 */
+		struct {
+			uint64_t want, have;
+		} rollout;
 	} u;
 };
 
@@ -353,7 +369,9 @@ struct fsm_event {
 	X(A_REVOKE, "revoke")                                               \
 	/* to the sidecar of that site */                                   \
 	X(A_PROMISE_ASK, "ask for promise")                                 \
-	X(A_RENEW, "renew")
+	X(A_RENEW, "renew")                                                 \
+	/* the newest template to that site's Deployment: it restarts */    \
+	X(A_ROLL, "roll")
 #define X(id, name) id,
 enum fsm_act_type { FSM_ACTS(X) A_MAX };
 #undef X
@@ -361,7 +379,7 @@ enum fsm_act_type { FSM_ACTS(X) A_MAX };
 struct fsm_act {
 	uint8_t type;           /* enum fsm_act_type */
 	uint8_t site;           /* FSM_NONE: none */
-	uint64_t seq;           /* SQL, RECORD_PUT, POD_*: answered */
+	uint64_t seq;           /* SQL, RECORD_PUT, POD_*, ROLL: answered */
 	int64_t valid_until_ms; /* Lease deadline, monotonic */
 	/* A_SQL */
 	uint8_t kind;       /* enum sql_kind */
@@ -383,6 +401,8 @@ struct fsm_act {
 	uint8_t metric;
 	/* A_RENEW: the question's */
 	uint64_t nonce;
+	/* A_ROLL: that template, no other */
+	uint64_t hash;
 };
 
 #define FSM_ACTS_MAX 64 /* 16 sites: fence, evict, event, log each */
@@ -478,6 +498,18 @@ struct fsm_site {
 	int64_t prom_ms;
 	int64_t revoke_next_ms;
 	int64_t promise_next_ms;
+	/* update (fsm_update.c) */
+	uint64_t want, have; /* E_ROLLOUT */
+	uint64_t well_hash;  /* it was well with that template; 0 */
+	int64_t fit_ms;      /* since when nothing is wrong there, 0: it is */
+	int64_t unfit_ms;    /* and since when something is */
+	struct fsm_req roll;
+	uint64_t roll_hash;   /* asked for last by this state; 0 */
+	int64_t roll_ms;      /* and when */
+	bool roll_open;       /* not well since */
+	bool roll_refused;    /* by the API server */
+	int64_t roll_next_ms; /* not before that */
+	bool roll_said;       /* that it failed, or waits */
 };
 
 struct fsm_state {
@@ -578,6 +610,7 @@ struct fsm_cond {
 struct fsm_site_view {
 	uint8_t state;
 	uint8_t label; /* enum role_label */
+	uint8_t taint; /* enum taint_want, of the site's nodes */
 	bool healthy;
 	bool replicating;
 	uint8_t conv;
@@ -587,6 +620,7 @@ struct fsm_site_view {
 	bool voter;
 	bool disk_full;
 	uint64_t held; /* epoch in force, as its guard said last */
+	uint8_t roll;  /* enum fsm_roll_step */
 };
 
 struct fsm_view {
@@ -595,7 +629,8 @@ struct fsm_view {
 	uint8_t effective; /* /active-site */
 	uint8_t dns;       /* FSM_NONE: leave alone */
 	uint8_t clone_phase;
-	int64_t wake_ms; /* E_TICK is due then */
+	const char *update_phase; /* status.updatePhase, "" */
+	int64_t wake_ms;          /* E_TICK is due then */
 	struct fsm_site_view site[SITES_MAX];
 	uint8_t nconds;
 	struct fsm_cond cond[CONDS_MAX];
@@ -653,6 +688,7 @@ const char *fsm_clone_phase_name(unsigned);
 const char *fsm_convergence_name(unsigned);
 const char *fsm_convergence_reason(unsigned);
 const char *fsm_guard_name(unsigned);
+const char *fsm_roll_name(unsigned);
 const char *fsm_text_msg(unsigned);    /* log message */
 const char *fsm_text_reason(unsigned); /* Event reason, "": none */
 bool fsm_text_warning(unsigned);

@@ -179,7 +179,11 @@ pick(const struct fsm_conf *c, const struct fsm_state *s, uint8_t except,
 	for (i = 0; i < c->nsites; i++) {
 		if (fsm_promotable(c, i) && s->site[i].diverged)
 			apart++;
-		if (fsm_promotable(c, i) && s->site[i].state == SS_UNKNOWN)
+		/* One that restarts for its update may have what others lack. */
+		if (fsm_promotable(c, i) &&
+		    (s->site[i].state == SS_UNKNOWN ||
+			(i != except && eligible(c, s, i) &&
+			    fsm_leaving(s, i))))
 			waiting++;
 		if (i == except || !eligible(c, s, i))
 			continue;
@@ -370,7 +374,7 @@ replace(const struct fsm_conf *c, const struct fsm_state *s,
 
 	for (j = 0; j < c->nsites; j++)
 		if (j != a && ahead_of(c, s, j, a) && fsm_answers(s, j) &&
-		    fsm_guard_ok(c, s, j) &&
+		    fsm_guard_ok(c, s, j) && !fsm_leaving(s, j) &&
 		    (best == FSM_NONE || fsm_rank(c, j) < fsm_rank(c, best)))
 			best = j;
 	if (best == FSM_NONE)

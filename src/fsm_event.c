@@ -65,6 +65,7 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 		memset(&s->site[i].sql, 0, sizeof(s->site[i].sql));
 		memset(&s->site[i].fence, 0, sizeof(s->site[i].fence));
 		memset(&s->site[i].pod_req, 0, sizeof(s->site[i].pod_req));
+		memset(&s->site[i].roll, 0, sizeof(s->site[i].roll));
 		s->site[i].lead_clock_ms = 0;
 	}
 }
@@ -188,6 +189,8 @@ ack_event(struct fsm_ctx *x, const struct fsm_event *ev)
 	}
 	for (i = 0; i < x->c->nsites; i++) {
 		t = &x->s->site[i];
+		if (t->roll.seq == ev->u.ack.seq)
+			fsm_update_ack(x, i, ev->u.ack.ok, ev->u.ack.unknown);
 		if (t->pod_req.seq != ev->u.ack.seq)
 			continue;
 		if (!ev->u.ack.ok)
@@ -268,6 +271,11 @@ fsm_take(struct fsm_ctx *x, const struct fsm_event *ev)
 	case E_ASK:
 		if (site)
 			fsm_lease_ask(x, ev->site, ev);
+		break;
+	case E_ROLLOUT:
+		if (site)
+			fsm_update_told(x, ev->site, ev->u.rollout.want,
+			    ev->u.rollout.have);
 		break;
 	case E_TICK:
 	case E_CONF:

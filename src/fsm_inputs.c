@@ -98,6 +98,28 @@ in_guard(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
 	in->kv(in->arg, key, val);
 }
 
+/* Where an update has something to do. */
+static void
+in_update(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_decision *d, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+	const struct fsm_pod *pod = fsm_pod_of(s, i, t->p.pod_uid);
+	enum fsm_roll_step r = fsm_roll_of(c, s, d, i);
+	char key[NAME_LEN + 8], val[256];
+
+	if (r == RO_CURRENT && t->want == t->have)
+		return;
+	snprintf(key, sizeof(key), "update.%s", c->site[i].name);
+	snprintf(val, sizeof(val),
+	    "%s want=%016llx have=%016llx pod=%016llx well=%016llx",
+	    fsm_roll_name(r), (unsigned long long)t->want,
+	    (unsigned long long)t->have,
+	    (unsigned long long)(pod != NULL ? pod->hash : 0),
+	    (unsigned long long)t->well_hash);
+	in->kv(in->arg, key, val);
+}
+
 /* One unended epoch: its process, its lease, and what is known of its end. */
 static void
 in_epoch(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
@@ -126,6 +148,7 @@ fsm_inputs(const struct fsm_conf *c, const struct fsm_state *s,
     void (*kv)(void *, const char *, const char *), void *arg)
 {
 	struct in in = { kv, arg };
+	struct fsm_decision d;
 	struct fsm_witness w;
 	char val[64];
 	unsigned k;
@@ -142,9 +165,11 @@ fsm_inputs(const struct fsm_conf *c, const struct fsm_state *s,
 	kv(arg, "cooldown", fsm_cooldown(c, s) ? "true" : "false");
 	for (k = 0; k < s->rec.n; k++)
 		in_epoch(&in, c, s, k);
+	fsm_decide(c, s, &d);
 	for (i = 0; i < c->nsites; i++) {
 		in_site(&in, c, s, i);
 		in_guard(&in, c, s, i);
+		in_update(&in, c, s, &d, i);
 	}
 	if (s->rec.active >= c->nsites)
 		return;

@@ -31,9 +31,10 @@
  * control of the write oracle and lacks the proof gate alone.
  */
 #if defined(FSM_MUTANTS)
-extern uint64_t fsm_mutants;
-#define FSM_GUARD(id, cond)                                           \
-	(((cond) ? true : false) || ((fsm_mutants >> (id)) & 1) != 0)
+extern uint64_t fsm_mutants[2];
+#define FSM_GUARD(id, cond)                                   \
+	(((cond) ? true : false) ||                           \
+	    ((fsm_mutants[(id) / 64] >> (id) % 64) & 1) != 0)
 #elif defined(UNSAFE_GRANTS)
 #define FSM_GUARD(id, cond) ((id) == G_PROOF || (cond))
 #else
@@ -239,6 +240,13 @@ enum fsm_matrix {
 enum fsm_matrix
 fsm_matrix_of(const struct fsm_conf *, const struct fsm_state *);
 void fsm_matrix_say(struct fsm_ctx *);
+bool
+fsm_guard_lately(const struct fsm_conf *, const struct fsm_state *, uint8_t);
+
+/* fsm_conds.c */
+void fsm_add_name(char *list, size_t, const char *name);
+void fsm_conditions(const struct fsm_conf *, const struct fsm_state *,
+    const struct fsm_decision *, struct fsm_view *, enum fsm_matrix);
 
 /* fsm_text.c */
 void fsm_block_message(const struct fsm_conf *, const struct fsm_state *,
@@ -286,5 +294,33 @@ struct fsm_follower {
 enum fsm_repair fsm_repair_next(const struct fsm_follower *);
 void fsm_rejoin(struct fsm_ctx *);
 void fsm_rejoin_sql(struct fsm_ctx *, uint8_t, enum sql_kind, enum sql_end);
+
+/* fsm_update.c */
+/* What is known of one site, enough to say what an update does there. */
+struct fsm_roll {
+	bool drifted;  /* its Deployment has another template than spec */
+	bool leaving;  /* asked for, and the former Pod may be there yet */
+	bool well;     /* does its part with the Deployment's template */
+	bool updating; /* it was given that template, and was not well since */
+	bool late;     /* for longer than an update takes */
+	bool refused;  /* just now */
+	bool acting;   /* the Lease is ours, and no one else's request open */
+	bool stuck;    /* nothing has run there for a while */
+	bool answers;
+	bool active;
+	bool settled;  /* the group is healthy, and nothing else runs in it */
+	bool others;   /* every other follower is well */
+	bool voters;   /* the write lease is renewed without its vote */
+	bool recreate; /* updateStrategy */
+};
+enum fsm_roll_step fsm_roll_next(const struct fsm_roll *);
+enum fsm_roll_step fsm_roll_of(const struct fsm_conf *,
+    const struct fsm_state *, const struct fsm_decision *, uint8_t);
+bool fsm_leaving(const struct fsm_state *, uint8_t);
+void fsm_update_others(
+    const struct fsm_conf *, const struct fsm_state *, uint8_t, char *, size_t);
+void fsm_update(struct fsm_ctx *);
+void fsm_update_told(struct fsm_ctx *, uint8_t, uint64_t, uint64_t);
+void fsm_update_ack(struct fsm_ctx *, uint8_t, bool ok, bool unknown);
 
 #endif /* FSM_INT_H */

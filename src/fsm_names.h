@@ -89,6 +89,20 @@
 	X(CL_DONE, "Done")                 \
 	X(CL_FAILED, "Failed")
 
+/* What an update does at one site now (fsm_update.c). */
+#define FSM_ROLLS(X)                                                    \
+	X(RO_CURRENT, "as specified")                                   \
+	X(RO_ROLL, "is given its new template")                         \
+	X(RO_LEAVING, "restarts")                                       \
+	X(RO_AWAIT, "has restarted and is not well yet")                \
+	X(RO_FAILED, "has restarted and is not well: the update stops") \
+	X(RO_REFUSED, "the API server refused its new template")        \
+	X(RO_ACTIVE, "active, waits for a planned failover")            \
+	X(RO_GROUP, "waits until the group is healthy")                 \
+	X(RO_OTHERS, "waits until every other follower is well")        \
+	X(RO_VOTERS, "waits until the write lease can do without it")   \
+	X(RO_SILENT, "waits until it answers")
+
 /* Convergence of one follower; status.sites[].convergence, its reason. */
 #define FSM_CONVERGENCES(X)                                \
 	X(CV_NONE, "", "")                                 \
@@ -163,7 +177,10 @@
 	X(G_GRANT_REPORT, "a grant dies soon after the guard's word")          \
 	X(G_ADOPT_LEASES, "nothing is adopted while a guard may hold a lease") \
 	X(G_ADOPT_GRANTS, "nor while an unknown leader's grant is ahead")      \
-	X(G_ISOLATED, "alone in not seeing the active site: no failover")
+	X(G_ISOLATED, "alone in not seeing the active site: no failover")      \
+	X(G_UPDATE_ACTIVE, "an ordered update restarts no active site")        \
+	X(G_UPDATE_ONE, "a follower is restarted when the others are well")    \
+	X(G_UPDATE_VOTERS, "and when the lease lives without its vote")
 
 /* Texts for log records and Events: level/type, Event reason, format. */
 #define FSM_TEXTS(X)                                                           \
@@ -200,7 +217,15 @@
 	X(T_GUARD_ENDED, "", true, "guard: mysqld has ended")                  \
 	X(T_GUARD_HUNG, "", true, "guard: mysqld does not answer")             \
 	X(T_GUARD_FENCED, "WriteLeaseLost", true, "guard: the lease was lost") \
-	X(T_DISK_FULL, "DiskFull", true, "guard: the disk is full")
+	X(T_DISK_FULL, "DiskFull", true, "guard: the disk is full")            \
+	X(T_ROLL, "SiteUpdating", false, "applying the newest template")       \
+	X(T_ROLLED, "SiteUpdated", false, "site runs the newest template")     \
+	X(T_ROLL_FAILED, "UpdateFailed", true,                                 \
+	    "site is not well after its update: the update stops")             \
+	X(T_ROLL_WAITS, "UpdateWaiting", false,                                \
+	    "the active site's update waits for a planned failover")           \
+	X(T_SITE_RECOVERED, "SiteRecovered", false,                            \
+	    "the group is no longer degraded")
 
 /* Counters the core moves; label is the site. */
 #define FSM_METRICS(X)                                                    \
@@ -216,6 +241,7 @@ enum fsm_proof { FSM_PROOFS(X) P_MAX };
 enum fsm_step { FSM_STEPS(X) ST_MAX };
 enum fsm_clone_phase { FSM_CLONE_PHASES(X) CL_MAX };
 enum fsm_convergence { FSM_CONVERGENCES(X) CV_MAX };
+enum fsm_roll_step { FSM_ROLLS(X) RO_MAX };
 enum fsm_guard_id { FSM_GUARDS(X) G_MAX };
 enum fsm_text { FSM_TEXTS(X) T_MAX };
 enum fsm_metric { FSM_METRICS(X) FM_MAX };

@@ -37,6 +37,9 @@ static const char *const blocks[] = { FSM_VERDICTS(X) };
 #define X(id, name, reason) reason,
 static const char *const conv_reasons[] = { FSM_CONVERGENCES(X) };
 #undef X
+#define X(id, name) name,
+static const char *const rolls[] = { FSM_ROLLS(X) };
+#undef X
 #define X(id, text) #id,
 static const char *const guards[] = { FSM_GUARDS(X) };
 #undef X
@@ -62,6 +65,7 @@ NAME_FN(fsm_clone_phase_name, clone_phases, CL_MAX)
 NAME_FN(fsm_convergence_name, convergences, CV_MAX)
 NAME_FN(fsm_convergence_reason, conv_reasons, CV_MAX)
 NAME_FN(fsm_guard_name, guards, G_MAX)
+NAME_FN(fsm_roll_name, rolls, RO_MAX)
 NAME_FN(fsm_metric_name, metrics, FM_MAX)
 NAME_FN(fsm_event_name, events, E_MAX)
 NAME_FN(fsm_act_name, acts, A_MAX)
@@ -307,6 +311,11 @@ fsm_message(
 	case T_GUARD_HUNG:
 	case T_GUARD_FENCED:
 	case T_DISK_FULL:
+	case T_ROLL:
+	case T_ROLLED:
+	case T_ROLL_FAILED:
+	case T_ROLL_WAITS:
+	case T_SITE_RECOVERED:
 	case T_MAX:
 		snprintf(buf, len, "%s%s", fsm_text_msg(a->text),
 		    site_part(c, a->site, ": site ", part));

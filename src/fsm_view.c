@@ -28,14 +28,6 @@ struct tally {
 };
 
 static void
-add_name(char *list, size_t len, const char *name)
-{
-	size_t n = strlen(list);
-
-	snprintf(list + n, len - n, "%s%s", n > 0 ? ", " : "", name);
-}
-
-static void
 tally(const struct fsm_conf *c, const struct fsm_state *s, struct tally *t)
 {
 	const char *name;
@@ -46,7 +38,7 @@ tally(const struct fsm_conf *c, const struct fsm_state *s, struct tally *t)
 		name = c->site[i].name;
 		if (!fsm_promotable(c, i) && s->site[i].state == SS_WRITABLE) {
 			t->stray++;
-			add_name(t->snames, sizeof(t->snames), name);
+			fsm_add_name(t->snames, sizeof(t->snames), name);
 		}
 		if (!fsm_core(c, i))
 			continue;
@@ -60,14 +52,14 @@ tally(const struct fsm_conf *c, const struct fsm_state *s, struct tally *t)
 			if (!fsm_promotable(c, i))
 				break;
 			t->writable++;
-			add_name(t->wnames, sizeof(t->wnames), name);
+			fsm_add_name(t->wnames, sizeof(t->wnames), name);
 			break;
 		case SS_READ_ONLY:
 			t->read_only++;
 			break;
 		case SS_UNREACHABLE:
 			t->unreachable++;
-			add_name(t->unames, sizeof(t->unames), name);
+			fsm_add_name(t->unames, sizeof(t->unames), name);
 			break;
 		}
 	}
@@ -111,7 +103,8 @@ fsm_matrix_say(struct fsm_ctx *x)
 		x->s->matrix = (uint8_t)m;
 		x->s->matrix_ms = x->now;
 	}
-	if (x->s->matrix_said == m || !fsm_can_act(x) ||
+	/* What is being observed anew is neither better nor worse. */
+	if (x->s->matrix_said == m || m == MX_STARTING || !fsm_can_act(x) ||
 	    x->now - x->s->matrix_ms < FSM_BLOCKED_SAY_MS)
 		return;
 	x->s->matrix_said = (uint8_t)m;
@@ -126,6 +119,8 @@ fsm_matrix_say(struct fsm_ctx *x)
 		fsm_tell(x, T_TOTAL_LOSS, FSM_NONE);
 		break;
 	case MX_HEALTHY:
+		fsm_tell(x, T_SITE_RECOVERED, FSM_NONE);
+		break;
 	case MX_DEGRADED:
 	case MX_STARTING:
 		break;
@@ -190,8 +185,8 @@ heard_lately(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	return s->site[i].g_ms != 0 && s->now_ms - s->site[i].g_ms < most;
 }
 
-static bool
-guard_lately(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+bool
+fsm_guard_lately(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
 	int64_t most = c->lease_ms > 5000 ? c->lease_ms : 5000;
 
@@ -227,7 +222,7 @@ serves(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 
 static void
 view_site(const struct fsm_conf *c, const struct fsm_state *s,
-    struct fsm_view *v, uint8_t i)
+    const struct fsm_decision *d, struct fsm_view *v, uint8_t i)
 {
 	struct fsm_site_view *w = &v->site[i];
 
@@ -240,175 +235,14 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
 	w->healthy = healthy(c, s, v->active, i);
 	w->replicating = replicating(s, i);
 	w->conv = s->site[i].conv;
-	w->guard = guard_lately(c, s, i);
+	w->guard = fsm_guard_lately(c, s, i);
 	w->voter =
 	    s->site[i].g.memory > LEASE_OPERATOR && heard_lately(c, s, i);
 	w->disk_full = w->guard && s->site[i].g.disk_full;
 	w->held = w->guard ? s->site[i].g.held : 0;
 	w->diverged = s->site[i].diverged;
 	w->recovering = s->site[i].recovering;
-}
-
-/* ---------------------------------------------------------- conditions --- */
-
-static struct fsm_cond *
-cond(struct fsm_view *v, const char *type, bool status, const char *reason)
-{
-	struct fsm_cond *k = &v->cond[v->nconds++];
-
-	k->type = type;
-	k->status = status;
-	k->reason = reason;
-	k->message[0] = '\0';
-	return k;
-}
-
-static void
-cond_ready(
-    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_view *v)
-{
-	bool ready = v->active != FSM_NONE;
-	uint8_t i;
-
-	for (i = 0; i < c->nsites; i++)
-		if (i != v->active && fsm_core(c, i) &&
-		    (!replicating(s, i) || s->site[i].conv != CV_CONVERGED))
-			ready = false;
-	cond(v, "Ready", ready, "TopologyPolled");
-}
-
-static const char *
-replication_problem(
-    const struct fsm_conf *c, const struct fsm_state *s, uint8_t active)
-{
-	const struct fsm_site *t;
-	const char *reason = NULL;
-	uint8_t i;
-
-	for (i = 0; i < c->nsites && active != FSM_NONE; i++) {
-		t = &s->site[i];
-		if (i == active || !fsm_core(c, i) || t->state != SS_READ_ONLY)
-			continue;
-		if (t->p.has_repl && t->p.source != active)
-			reason = "ReplicationSourceMismatch";
-		else if (!t->p.has_repl || t->p.io == IO_NO || !t->p.sql)
-			reason = "ReplicationBroken";
-		else if (t->p.lag_s > c->max_lag_s)
-			reason = "ReplicationLagging";
-	}
-	return reason;
-}
-
-static void
-cond_degraded(const struct fsm_conf *c, const struct fsm_state *s,
-    struct fsm_view *v, enum fsm_matrix m)
-{
-	static const char *const names[] = {
-		[MX_HEALTHY] = "Healthy",
-		[MX_DEGRADED] = "Degraded",
-		[MX_SPLIT_BRAIN] = "SplitBrain",
-		[MX_NO_PRIMARY] = "NoPrimary",
-		[MX_TOTAL_LOSS] = "TotalLoss",
-		[MX_STARTING] = "Starting",
-	};
-	const char *repl = replication_problem(c, s, v->active);
-	bool bad = m != MX_HEALTHY && m != MX_STARTING;
-	struct fsm_cond *k;
-
-	if (m == MX_HEALTHY && repl != NULL)
-		k = cond(v, "Degraded", true, repl);
-	else
-		k = cond(v, "Degraded", bad, names[m]);
-	memcpy(k->message, v->alert, sizeof(k->message));
-}
-
-/* "operator, pdx": who renews that epoch. */
-static void
-voter_names(
-    const struct fsm_conf *c, const struct fsm_epoch *e, char *buf, size_t len)
-{
-	unsigned m;
-
-	buf[0] = '\0';
-	for (m = 0; m < e->terms.n; m++)
-		add_name(buf, len,
-		    e->terms.voter[m] == LEASE_OPERATOR ?
-			"operator" :
-			e->voter_site[m] < c->nsites ?
-			c->site[e->voter_site[m]].name :
-			"removed");
-}
-
-/*
- * The lease of the newest epoch. No seconds: each change is an API write. That
- * only the operator renews is a fault before the operator goes.
- */
-static void
-cond_lease(
-    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_view *v)
-{
-	const struct fsm_epoch *e;
-	uint8_t a = s->rec.active;
-	char names[128];
-	const char *why;
-	struct fsm_cond *k;
-	int n = fsm_newest(s);
-
-	if (!s->rec_known || a >= c->nsites || n == -1) {
-		cond(v, "WriteLease", false, "NoEpoch");
-		return;
-	}
-	e = &s->rec.unended[n];
-	if (e->terms.guard == 0) {
-		k = cond(v, "WriteLease", false, "NoGuard");
-		snprintf(k->message, sizeof(k->message),
-		    "site %s writes without a guard: until it has one, its "
-		    "silence proves nothing",
-		    c->site[a].name);
-		return;
-	}
-	why = !guard_lately(c, s, a) ? "GuardSilent" :
-	    !fsm_lease_held(s, a, e) ? "NotHeld" :
-	    e->terms.n == 1          ? "OperatorOnlyVoter" :
-				       "Held";
-	k = cond(v, "WriteLease", strcmp(why, "Held") == 0, why);
-	voter_names(c, e, names, sizeof(names));
-	snprintf(k->message, sizeof(k->message),
-	    "site %s, epoch %llu: %u of %s renew it for %u.%u s%s",
-	    c->site[a].name, (unsigned long long)e->epoch, e->terms.r, names,
-	    e->terms.lease_ms / 1000, e->terms.lease_ms % 1000 / 100,
-	    e->terms.n > 1 ?
-		"" :
-		"; without the operator its writes stop after that");
-}
-
-static void
-conditions(const struct fsm_conf *c, const struct fsm_state *s,
-    const struct fsm_decision *d, struct fsm_view *v, enum fsm_matrix m)
-{
-	const char *block = fsm_verdict_block(d->verdict);
-	bool diverged = false, recovering = false, clone;
-	struct fsm_cond *k;
-	uint8_t i;
-
-	cond_ready(c, s, v);
-	cond_degraded(c, s, v, m);
-	k = cond(v, "PromotionBlocked", block != NULL,
-	    block != NULL ? block : "NotBlocked");
-	if (block != NULL)
-		fsm_block_message(c, s, d, k->message, sizeof(k->message));
-	for (i = 0; i < c->nsites; i++) {
-		diverged = diverged || s->site[i].diverged;
-		recovering = recovering || s->site[i].recovering;
-	}
-	cond(v, "RecoveryPending", diverged || recovering,
-	    diverged       ? "DivergentTransactions" :
-		recovering ? "RecoveryInProgress" :
-			     "NoRecoveryPending");
-	clone = s->clone_phase != CL_IDLE && s->clone_phase != CL_DONE;
-	cond(v, "Bootstrapping", clone, fsm_clone_phase_name(s->clone_phase));
-	cond(v, "Updating", false, "NotUpdating");
-	cond_lease(c, s, v);
+	w->roll = (uint8_t)fsm_roll_of(c, s, d, i);
 }
 
 /* ------------------------------------------------------------ wake-up --- */
@@ -481,7 +315,7 @@ fsm_view(
 	v->clone_phase = s->clone_phase;
 	v->wake_ms = wake(c, s, v);
 	for (i = 0; i < c->nsites; i++)
-		view_site(c, s, v, i);
+		view_site(c, s, &d, v, i);
 	alert(c, v, m, &t, v->alert, sizeof(v->alert));
-	conditions(c, s, &d, v, m);
+	fsm_conditions(c, s, &d, v, m);
 }

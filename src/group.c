@@ -240,6 +240,7 @@ group_fill_conf(struct group *g)
 	c->lease_ms = (uint32_t)m->lease_ms;
 	c->check_ms = (uint32_t)m->check_ms;
 	c->require_guard = true; /* every Pod that we render has one */
+	c->recreate = m->recreate;
 }
 
 void

@@ -36,6 +36,7 @@ void groups_conf(struct groups *, const struct m_group_conf *);
 void groups_gone(struct groups *, const char *uid);
 void groups_record(struct groups *, const struct m_record *);
 void groups_pod(struct groups *, const struct m_pod *);
+void groups_rollout(struct groups *, const struct m_rollout *);
 void groups_creds(struct groups *, struct m_creds *);
 void groups_annotation(struct groups *, const struct m_annotation *);
 void groups_ack(struct groups *, const struct m_ack *);

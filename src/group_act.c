@@ -62,6 +62,23 @@ act_sql(struct group *g, const struct fsm_act *a)
 	parent_send(g->parent, PROC_MYSQL, MSG_SQL, &m);
 }
 
+static void
+act_roll(struct group *g, const struct fsm_act *a)
+{
+	struct m_roll m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	m.seq = a->seq;
+	m.valid_until_ns = a->valid_until_ms * 1000000;
+	(void)strlcpy(m.site, group_site_name(g, a->site), sizeof(m.site));
+	(void)snprintf(
+	    m.hash, sizeof(m.hash), "%016llx", (unsigned long long)a->hash);
+	log_ev(LL_INFO, "template sent", KVS("fg", g->fg), KVS("site", m.site),
+	    KVS("hash", m.hash), KVU("seq", m.seq));
+	parent_send(g->parent, PROC_KUBE, MSG_ROLL, &m);
+}
+
 /* ----------------------------------------------------------------- Pods --- */
 
 static const char *
@@ -260,6 +277,9 @@ group_act(struct group *g, const struct fsm_out *out)
 			break;
 		case A_RENEW:
 			act_renew(g, a);
+			break;
+		case A_ROLL:
+			act_roll(g, a);
 			break;
 		case A_MAX:
 			break;

@@ -89,6 +89,7 @@ fill_pod(struct fsm_pod *f, const struct m_pod *m)
 	(void)strlcpy(
 	    f->container_id, m->container_id, sizeof(f->container_id));
 	f->started_ms = m->started_ms;
+	f->hash = strtoull(m->hash, NULL, 16);
 	f->nwords = (uint8_t)m->n_words;
 	for (unsigned i = 0; i < m->n_words; i++) {
 		(void)strlcpy(f->word[i].container_id, m->words[i].container_id,
@@ -150,6 +151,26 @@ groups_pod(struct groups *gs, const struct m_pod *m)
 }
 
 /* ------------------------------------------------------------ the others --- */
+
+/* Texts of 16 hexadecimal digits; empty: 0. */
+void
+groups_rollout(struct groups *gs, const struct m_rollout *m)
+{
+	struct group *g = groups_find(gs, m->group);
+	struct fsm_event ev = { .type = E_ROLLOUT };
+	int i;
+
+	if (g == NULL || !g->have_conf)
+		return;
+	for (unsigned k = 0; k < m->n_sites; k++) {
+		if ((i = group_site(g, m->sites[k].name)) == -1)
+			continue;
+		ev.site = (uint8_t)i;
+		ev.u.rollout.want = strtoull(m->sites[k].want, NULL, 16);
+		ev.u.rollout.have = strtoull(m->sites[k].have, NULL, 16);
+		group_step(g, &ev);
+	}
+}
 
 void
 groups_creds(struct groups *gs, struct m_creds *m)

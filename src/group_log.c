@@ -169,15 +169,20 @@ state_of(const struct group *g, uint8_t i, bool before)
 #define FIELDS_T_CLONE                                               \
 	SITE, KVS("phase", fsm_clone_phase_name(g->fs.clone_phase)), \
 	    KVS("donor", site_or_null(g, g->fs.clone_from))
-#define FIELDS_T_CLONE_FAILED  FIELDS_T_CLONE
-#define FIELDS_T_PERSISTED     SITE
-#define FIELDS_T_ACTION_FAILED WHICH
-#define FIELDS_T_REVOKING      WHICH
-#define FIELDS_T_LOST          WHICH
-#define FIELDS_T_GUARD_ENDED   SITE
-#define FIELDS_T_GUARD_HUNG    SITE
-#define FIELDS_T_GUARD_FENCED  SITE
-#define FIELDS_T_DISK_FULL     SITE
+#define FIELDS_T_CLONE_FAILED   FIELDS_T_CLONE
+#define FIELDS_T_PERSISTED      SITE
+#define FIELDS_T_ACTION_FAILED  WHICH
+#define FIELDS_T_REVOKING       WHICH
+#define FIELDS_T_LOST           WHICH
+#define FIELDS_T_GUARD_ENDED    SITE
+#define FIELDS_T_GUARD_HUNG     SITE
+#define FIELDS_T_GUARD_FENCED   SITE
+#define FIELDS_T_DISK_FULL      SITE
+#define FIELDS_T_ROLL           INPUTS
+#define FIELDS_T_ROLLED         SITE
+#define FIELDS_T_ROLL_FAILED    INPUTS
+#define FIELDS_T_ROLL_WAITS     SITE
+#define FIELDS_T_SITE_RECOVERED SITE
 
 #define X(id, reason, warning, text)                                          \
 	case id:                                                              \
@@ -194,7 +199,8 @@ group_log(struct group *g, const struct fsm_act *a)
 
 	memset(&in, 0, sizeof(in));
 	if (a->text == T_DECISION || a->text == T_BLOCKED ||
-	    a->text == T_NO_PROOF || a->text == T_PROMOTING)
+	    a->text == T_NO_PROOF || a->text == T_PROMOTING ||
+	    a->text == T_ROLL || a->text == T_ROLL_FAILED)
 		fsm_inputs(&g->fc, &g->fs, input, &in);
 	if (a->text == T_DIVERGED && g->fs.rec.active < g->fc.nsites)
 		group_divergence(g, a->site, g->fs.rec.active);

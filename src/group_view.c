@@ -157,6 +157,8 @@ fill_group(struct group *g, struct m_group_status *m)
 	    sizeof(m->last_failover_target));
 	(void)strlcpy(m->promotion_gtid, g->rec.promotion_gtid,
 	    sizeof(m->promotion_gtid));
+	(void)strlcpy(
+	    m->update_phase, v->update_phase, sizeof(m->update_phase));
 	m->n_sites = g->fc.nsites;
 	for (unsigned i = 0; i < g->fc.nsites; i++) {
 		(void)strlcpy(m->sites[i].name, g->fc.site[i].name,

@@ -155,6 +155,9 @@ kpod_decode(yyjson_val *pod, struct m_pod *m, const char **group_name)
 	m->deleting = text(meta, "deletionTimestamp")[0] != '\0';
 	m->finalizer = has_finalizer(meta);
 	m->created_ms = time_ms(meta, "creationTimestamp");
+	if (take(m->hash, sizeof(m->hash),
+		text(yyjson_obj_get(meta, "annotations"), KANN_HASH)) == -1)
+		m->hash[0] = '\0';
 	m->ctr_state = CTR_NONE;
 	if ((c = find_status(status)) != NULL)
 		decode_container(c, m);

@@ -144,6 +144,9 @@ parent_on_setup(struct ps *ps, unsigned id, void *arg)
 		(void)strlcpy(
 		    h.probe_addr, p->conf.probe_addr, sizeof(h.probe_addr));
 		(void)strlcpy(h.aux_addr, p->conf.aux_addr, sizeof(h.aux_addr));
+		(void)strlcpy(
+		    h.ws_origins, p->conf.ws_origins, sizeof(h.ws_origins));
+		h.ws_max = p->conf.ws_max;
 		if (ps_send(ps, id, MSG_HTTP_CONF, &h, -1) == -1)
 			fatal("configuration of status-server");
 		break;
@@ -307,6 +310,9 @@ parent_dispatch(
 	case MSG_DNS_TOKEN:
 		on_dns_token(p, msg);
 		break;
+	case MSG_ROLLOUT:
+		groups_rollout(p->groups, msg);
+		break;
 	case MSG_ANNOTATION:
 		groups_annotation(p->groups, msg);
 		break;
@@ -351,6 +357,7 @@ parent_dispatch(
 	case MSG_RECORD_PUT:
 	case MSG_POD_DELETE:
 	case MSG_POD_RELEASE:
+	case MSG_ROLL:
 	case MSG_EVENT:
 	case MSG_ANNOTATION_DEL:
 	case MSG_GROUP_RELEASE:

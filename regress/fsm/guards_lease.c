@@ -350,7 +350,47 @@ g_isolated(struct mk *m)
 	return verdict(m);
 }
 
+/* c's, b's or a's Deployment differs; everybody is well, or was just now. */
+static int
+rolled(struct mk *m, uint8_t i)
+{
+	mk_update(m);
+	m->s.site[i].want = 7;
+	mk_step(m, NULL);
+	return mk_act(m, A_ROLL, -1) != NULL;
+}
+
+static int
+g_update_active(struct mk *m)
+{
+	return rolled(m, 0);
+}
+
+static int
+g_update_one(struct mk *m)
+{
+	mk_update(m);
+	m->s.site[1].p.lag_s = FSM_UPDATE_LAG_S;
+	m->s.site[2].want = 7;
+	mk_step(m, NULL);
+	return mk_act(m, A_ROLL, -1) != NULL;
+}
+
+/* Of three voters two renew, c is one of them, and b does not answer it. */
+static int
+g_update_voters(struct mk *m)
+{
+	mk_update(m);
+	m->s.site[1].g.yes_age_ms = 60000;
+	m->s.site[2].want = 7;
+	mk_step(m, NULL);
+	return mk_act(m, A_ROLL, -1) != NULL;
+}
+
 const struct guard_case lease_cases[] = {
+	{ G_UPDATE_ACTIVE, g_update_active, 0 },
+	{ G_UPDATE_ONE, g_update_one, 0 },
+	{ G_UPDATE_VOTERS, g_update_voters, 0 },
 	{ G_GUARD_NEEDED, g_needed, V_NO_LEASE },
 	{ G_GUARD_FRESH, g_fresh, V_NO_LEASE },
 	{ G_GUARD_MATCH, g_match, V_NO_LEASE },

@@ -37,6 +37,8 @@ struct mk {
 void mk_group(struct mk *);
 void mk_guarded(struct mk *);
 void mk_guard(struct mk *, uint8_t);
+/* The same, and every site well with template 6, as its Deployment has it. */
+void mk_update(struct mk *);
 void mk_silent(struct mk *, uint8_t);
 void mk_says(struct mk *, uint8_t, const struct fsm_guard *);
 void mk_pass(struct mk *, int64_t);

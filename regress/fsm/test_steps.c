@@ -28,7 +28,7 @@
 #include "mk.h"
 
 #ifdef FSM_MUTANTS
-uint64_t fsm_mutants;
+uint64_t fsm_mutants[2];
 #endif
 
 static struct mk m;

@@ -136,6 +136,63 @@ test_repair(void **state)
 	free(text);
 }
 
+/* ----------------------------------------------------------- updates ---- */
+
+/* Whether b has an effect where a does not: rows without one are left out. */
+static bool
+same(const struct fsm_roll *r, bool *field)
+{
+	enum fsm_roll_step was = fsm_roll_next(r), is;
+
+	*field = !*field;
+	is = fsm_roll_next(r);
+	*field = !*field;
+	return was == is;
+}
+
+#define ROLL_FIELDS(X)                                                       \
+	X(drifted)                                                           \
+	X(leaving) X(well) X(updating) X(late) X(refused) X(acting) X(stuck) \
+	    X(answers) X(active) X(settled) X(others) X(voters) X(recreate)
+
+/*
+ * Of all 16384 rows those in which each field that is set has an effect: the
+ * rest says the same as one of them.
+ */
+static void
+test_roll(void **state)
+{
+	FILE *f = open_memstream(&text, &text_len);
+	struct fsm_roll r;
+	unsigned k, n;
+	bool idle;
+
+	(void)state;
+	for (k = 0; k < 1U << 14; k++) {
+		n = k;
+		idle = false;
+#define X(field)                \
+	r.field = (n & 1) != 0; \
+	n >>= 1;
+		ROLL_FIELDS(X)
+#undef X
+#define X(field) idle = idle || (r.field && same(&r, &r.field));
+		ROLL_FIELDS(X)
+#undef X
+		if (idle)
+			continue;
+#define X(field)                           \
+	if (r.field)                       \
+		fprintf(f, "%s ", #field);
+		ROLL_FIELDS(X)
+#undef X
+		fprintf(f, "-> %s\n", fsm_roll_name(fsm_roll_next(&r)));
+	}
+	fclose(f);
+	compare("roll.txt");
+	free(text);
+}
+
 /* ------------------------------------------------- the group decision ---- */
 
 static const char *const active_is[] = { "healthy", "failing", "read-only",
@@ -326,6 +383,7 @@ main(void)
 		cmocka_unit_test(test_health),
 		cmocka_unit_test(test_clone),
 		cmocka_unit_test(test_repair),
+		cmocka_unit_test(test_roll),
 		cmocka_unit_test(test_decision),
 		cmocka_unit_test(test_new_group),
 		cmocka_unit_test(test_witnesses),

@@ -163,6 +163,25 @@ followers(const struct op *o, int a)
 	}
 }
 
+/* One that is diverged stops an update, and so does what a human must lift. */
+static void
+updates(const struct op *o)
+{
+	int i;
+
+	if (w->spec == 1 || deploy_done())
+		return;
+	for (i = 0; i < w->nsites; i++)
+		if (o->s.site[i].diverged)
+			return;
+	for (i = 0; i < w->nsites; i++)
+		trace("%s: template %llu, want %llu: %s", w->c.site[i].name,
+		    (unsigned long long)w->site[i].dep,
+		    (unsigned long long)deploy_want(i),
+		    fsm_roll_name(o->view.site[i].roll));
+	fail("the update did not end: %s", o->view.cond[5].message);
+}
+
 /* Everything is healed and the times have passed. */
 void
 check_end(void)
@@ -198,4 +217,5 @@ check_end(void)
 			"-");
 	account(o, a);
 	followers(o, a);
+	updates(o);
 }

@@ -414,6 +414,8 @@ on_site(int line, int i, bool on)
 			demote(i);
 		break;
 	case F_NONE:
+	case F_UPDATE:
+	case F_BAD_UPDATE:
 	case F_OP_CRASH:
 	case F_OP_CUT_API:
 	case F_API_DOWN:
@@ -488,6 +490,14 @@ on_rest(const struct script *l, bool on)
 	case F_RECREATE:
 		if (on)
 			recreate();
+		break;
+	case F_UPDATE:
+		if (on)
+			deploy_spec(false);
+		break;
+	/* in the end somebody corrects it */
+	case F_BAD_UPDATE:
+		deploy_spec(on);
 		break;
 	case F_NONE:
 	case F_KILL:

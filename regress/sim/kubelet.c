@@ -48,9 +48,26 @@ pod_new(int i)
 	snprintf(
 	    p->real.pod_uid, sizeof(p->real.pod_uid), "pod-%04u", ++w->pods);
 	p->real.finalizer = true;
+	p->real.hash = s->dep;
 	p->real.ctr_state = CTR_WAITING;
 	p->api = p->real;
 	return k;
+}
+
+/* A watch tells things in the order in which they were. */
+void
+watch_push(int k, struct ev *e)
+{
+	struct op *o = &w->op[k];
+	int64_t at = w->now + 20 + rnd(200);
+
+	if (at < o->watch_at)
+		at = o->watch_at;
+	o->watch_at = at;
+	e->op = (uint8_t)k;
+	e->life = o->life;
+	e->script = o->watch;
+	push(e, at - w->now);
 }
 
 /* The object changed: every operator that watches hears of it. */
@@ -65,11 +82,9 @@ pod_changed(int i, int k)
 			continue;
 		memset(&e, 0, sizeof(e));
 		e.kind = K_POD_IN;
-		e.op = (uint8_t)o;
 		e.site = (uint8_t)i;
-		e.life = w->op[o].life;
 		e.pod = w->site[i].pod[k].api;
-		push(&e, 20 + rnd(200));
+		watch_push(o, &e);
 	}
 }
 

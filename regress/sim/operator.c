@@ -168,6 +168,12 @@ carry_out(struct op *o, int k, const struct fsm_out *out)
 		case A_RENEW:
 			op_sends(k, a);
 			break;
+		case A_ROLL:
+			/* an API server may sit on it */
+			e.kind = K_ROLL_AT;
+			push(&e,
+			    w->lossy && chance(50) ? rnd(50000) : 2 + rnd(20));
+			break;
 		case A_EVENT:
 		case A_ANNOTATION_DEL:
 		case A_METRIC:
@@ -250,6 +256,29 @@ probe_in(const struct ev *q)
 	op_event(q->op, &fe, true);
 }
 
+/* What a list lacks has gone meanwhile. */
+static void
+pods_gone(int k, int i)
+{
+	struct fsm_event fe = { .type = E_POD, .site = (uint8_t)i };
+	struct fsm_pod pod;
+	int p, n;
+
+	for (n = 0; n < PODS; n++) {
+		pod = w->op[k].s.site[i].pod[n];
+		for (p = 0; p < PODS; p++)
+			if (w->site[i].pod[p].used &&
+			    strcmp(w->site[i].pod[p].api.pod_uid,
+				pod.pod_uid) == 0)
+				break;
+		if (pod.pod_uid[0] == '\0' || p < PODS)
+			continue;
+		pod.gone = true;
+		fe.u.pod = &pod;
+		op_event(k, &fe, false);
+	}
+}
+
 /* All Pods as the API server has them, after a start or a lost watch. */
 void
 op_pods(int k)
@@ -257,7 +286,9 @@ op_pods(int k)
 	struct fsm_event fe;
 	int i, p;
 
-	for (i = 0; i < w->nsites; i++)
+	w->op[k].watch++;
+	for (i = 0; i < w->nsites; i++) {
+		pods_gone(k, i);
 		for (p = 0; p < PODS; p++) {
 			if (!w->site[i].pod[p].used)
 				continue;
@@ -267,6 +298,9 @@ op_pods(int k)
 			fe.u.pod = &w->site[i].pod[p].api;
 			op_event(k, &fe, false);
 		}
+	}
+	for (i = 0; i < w->nsites; i++)
+		deploy_tell(k, i);
 	record_in(k, &w->api.rec, &w->api.grant, &w->api.seen);
 	memset(&fe, 0, sizeof(fe));
 	fe.type = E_SYNCED;
@@ -428,10 +462,16 @@ op_in(const struct ev *q)
 		record_in(q->op, &q->rec, &q->grant, &q->seen);
 		break;
 	case K_POD_IN:
-		if (o->cut_api)
+		if (o->cut_api || q->script != o->watch)
 			break;
 		fe.type = E_POD;
 		fe.u.pod = &q->pod;
+		op_event(q->op, &fe, false);
+		break;
+	case K_ROLLOUT_IN:
+		if (o->cut_api || q->script != o->watch)
+			break;
+		fe = q->fe;
 		op_event(q->op, &fe, false);
 		break;
 	case K_LOST_IN:
@@ -454,6 +494,7 @@ op_in(const struct ev *q)
 	case K_GRANT_AT:
 	case K_PUT_AT:
 	case K_POD_AT:
+	case K_ROLL_AT:
 	case K_LEASE:
 	case K_WORLD:
 	case K_SCRIPT:

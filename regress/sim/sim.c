@@ -34,12 +34,13 @@
 #define READY_MS       180000 /* a group is ready by then */
 #define SETTLE_MS      150000 /* after healing, besides the cooldown */
 #define HUMAN_MS       100000
+#define UPDATE_MS      1200000
 #define SCENARIO_SEEDS 4
 
 struct world *w;
 
 #ifdef FSM_MUTANTS
-uint64_t fsm_mutants;
+uint64_t fsm_mutants[2];
 #endif
 
 static struct ev pool[QUEUE];
@@ -229,6 +230,9 @@ dispatch(const struct ev *e)
 	case K_POD_AT:
 		pod_at(e);
 		break;
+	case K_ROLL_AT:
+		roll_at(e);
+		break;
 	case K_LEASE:
 		if (w->op[e->op].back_at != 0 && !w->ops_down &&
 		    w->now >= w->op[e->op].back_at)
@@ -252,6 +256,7 @@ dispatch(const struct ev *e)
 	case K_ACK_IN:
 	case K_REC_IN:
 	case K_POD_IN:
+	case K_ROLLOUT_IN:
 	case K_LOST_IN:
 	case K_MSG_OP:
 	case K_WAKE:
@@ -293,6 +298,7 @@ configure(uint64_t seed)
 	int i;
 
 	w->rng = seed * 2654435761U + 12345;
+	w->spec = 1;
 	w->nsites = w->sc != NULL ? w->sc->nsites :
 	    rnd(3) == 0           ? 3 :
 				    2 + (rnd(8) == 0) * 2;
@@ -309,6 +315,8 @@ configure(uint64_t seed)
 	c->require_guard = !w->bare;
 	c->lease_ms = 20000;
 	c->check_ms = 5000;
+	c->recreate =
+	    w->sc != NULL ? (w->sc->how & H_RECREATE) != 0 : rnd(4) == 0;
 	if (w->sc != NULL ? (w->sc->how & H_FAST) != 0 : rnd(4) == 0) {
 		c->lease_ms = 3000;
 		c->check_ms = 1000;
@@ -376,6 +384,9 @@ play(void)
 	run_until(w->now + HUMAN_MS);
 	human();
 	run_until(w->now + w->c.cooldown_ms + SETTLE_MS - HUMAN_MS);
+	/* Updates are in no hurry: one follower after the other. */
+	for (n = 0; w->spec > 1 && n < UPDATE_MS / 1000 && !deploy_done(); n++)
+		run_until(w->now + 1000);
 	if (w->fail[0] == '\0')
 		check_end();
 }
@@ -485,13 +496,14 @@ mutants(uint64_t to)
 	int failed;
 
 	for (g = 0; g < sizeof(both) / sizeof(both[0]); g++) {
-		fsm_mutants = both[g].bits;
+		fsm_mutants[0] = both[g].bits;
 		printf("mutants together, %s: %s\n", both[g].name,
 		    campaign(1, to, NULL, false, true) > 0 ? "killed" :
 							     "ALIVE");
 	}
 	for (g = 0; g < G_MAX; g++) {
-		fsm_mutants = 1ULL << g;
+		memset(fsm_mutants, 0, sizeof(fsm_mutants));
+		fsm_mutants[g / 64] = 1ULL << g % 64;
 		failed = campaign(1, to, NULL, false, true);
 		killed += failed > 0;
 		printf("mutant %s: %s\n", fsm_guard_name(g),

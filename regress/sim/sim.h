@@ -116,6 +116,10 @@ struct site {
 	bool slow_applier, bad_applier;
 	bool cut_on_grant, cut_done;
 	bool cut_site[SITES_MAX], cut_car[SITES_MAX];
+	/* deploy.c: its Deployment's template; taken down by an update */
+	uint64_t dep;
+	bool rolling;
+	int64_t rolled_at, replace_at;
 	/* a CLONE that runs into it */
 	int64_t clone_end;
 	uint8_t clone_from;
@@ -134,7 +138,8 @@ struct op {
 	bool holds;
 	int64_t lease_until;
 	int64_t wake;
-	int64_t watch_from;   /* what it was told of Pods */
+	unsigned watch;       /* of Pods: what came before its list is void */
+	int64_t watch_at;     /* and one after the other */
 	bool link[SITES_MAX]; /* as its core was told */
 	int64_t link_down_at[SITES_MAX];
 	/* faults */
@@ -166,6 +171,8 @@ enum ev_kind {
 	K_ACK_IN,
 	K_REC_IN,
 	K_POD_AT,
+	K_ROLL_AT,
+	K_ROLLOUT_IN,
 	K_POD_IN,
 	K_LOST_IN,
 	K_MSG_OP,
@@ -260,6 +267,8 @@ struct ev {
 	X(F_CUT_SQL, "cut-operators-from-mysqld")           \
 	X(F_OPS_DOWN, "operators-down")                     \
 	X(F_ASSERT, "assert-dead")                          \
+	X(F_UPDATE, "spec-changes-the-template")            \
+	X(F_BAD_UPDATE, "spec-with-which-nothing-starts")   \
 	X(F_CHECK_ACTIVE, "expect-active")                  \
 	X(F_CHECK_BLOCK, "expect-blocked")                  \
 	X(F_OVERRIDE, "override-applier-error")             \
@@ -292,9 +301,10 @@ struct scenario {
 	const char *end; /* final block that is right, or NULL */
 	unsigned how;
 };
-#define H_BARE   1 /* servers without a guard */
-#define H_STEADY 2 /* no write is stopped in it */
-#define H_FAST   4 /* L 3 s, checks 1 s, poll 0.5 s */
+#define H_BARE     1 /* servers without a guard */
+#define H_STEADY   2 /* no write is stopped in it */
+#define H_FAST     4 /* L 3 s, checks 1 s, poll 0.5 s */
+#define H_RECREATE 8 /* updateStrategy */
 
 struct world {
 	int64_t now;
@@ -312,7 +322,9 @@ struct world {
 	int steady; /* site whose writes must go on, -1: none */
 	unsigned steady_proc;
 	bool wiped, overridden, rogued;
-	bool unknown_word; /* a kubelet could not tell */
+	bool unknown_word;       /* a kubelet could not tell */
+	unsigned spec, bad_spec; /* of templates; 0: none is bad */
+	unsigned rolls;
 	struct gset acked;
 	struct gset gone; /* lost with a volume */
 	int64_t ready_at;
@@ -364,6 +376,7 @@ void kubelet_confused(int);
 void kubelet_word(int, bool);
 int pod_new(int);
 void pod_changed(int, int);
+void watch_push(int op, struct ev *);
 
 /* server.c */
 void reply(const struct ev *, struct ev *, int64_t);
@@ -374,6 +387,15 @@ void grant_at(const struct ev *);
 /* api.c */
 void put_at(const struct ev *);
 void pod_at(const struct ev *);
+
+/* deploy.c */
+uint64_t deploy_want(int);
+bool deploy_bad(int);
+void deploy_tell(int op, int);
+void deploy_spec(bool bad);
+void deploy_tick(int);
+bool deploy_done(void);
+void roll_at(const struct ev *);
 
 /* guard.c */
 int64_t boot_clock(int);

@@ -91,7 +91,13 @@ ctr_start(int i)
 			return;
 	}
 	r = &s->pod[s->cur].real;
+	if (deploy_bad(i)) {
+		s->restart_at = w->now + 5000;
+		kubelet_report(i, s->cur, 100);
+		return;
+	}
 	r->ctr_state = CTR_RUNNING;
+	r->ready = true;
 	snprintf(r->container_id, sizeof(r->container_id), "ctr-%u", ++w->cids);
 	r->started_ms = node_clock(i) / 1000 * 1000;
 	kubelet_report(i, s->cur, 100 + rnd(900));
@@ -140,6 +146,7 @@ ctr_die(int i, const char *why)
 	s->restart_at = w->now + 700 + rnd(2500);
 	if (s->cur == -1)
 		return;
+	s->pod[s->cur].real.ready = false;
 	/* After a power cut the kubelet may only find that it is gone */
 	unknown = s->node_off && chance(50);
 	/* nor do whole seconds tell of a life as short as that */
@@ -316,6 +323,7 @@ world_tick(void)
 			clone_done(i);
 		replicate(i);
 		clients(i);
+		deploy_tick(i);
 		for (k = 0; k < PODS; k++)
 			kubelet(i, k);
 		car_tick(i);
@@ -336,6 +344,7 @@ world_init(void)
 	w->steady = -1;
 	for (i = 0; i < w->nsites; i++) {
 		w->site[i].v.uuid = w->uuids++;
+		w->site[i].dep = deploy_want(i);
 		w->site[i].cur = -1;
 		w->site[i].clock_off = (int64_t)rnd(4000) - 2000;
 		w->site[i].rate = (int)rnd(17) - 8;
