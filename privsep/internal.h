@@ -195,6 +195,9 @@ uint64_t fnv1a(uint64_t, const void *, size_t);
 uint64_t fnv1a_str(uint64_t, const char *);
 int fd_nonblock(int);
 int log_fd(void);
+/* Environment of a worker: the pairs of log_context(); NULL: none. */
+#define LOG_ENV "BLOODRAVEN_LOG_CONTEXT"
+char *log_context_env(void);
 enum log_level log_getlevel(void);
 /* Fields of a wall clock time, without locks: for signal handlers too. */
 size_t walltime_format(int64_t sec, long nsec, char[static WALLTIME_LEN]);

@@ -115,9 +115,9 @@ exec_worker(const struct ps_proc *p, int sock)
 	static char tz[] = "TZ=UTC0", lc[] = "LC_ALL=C", flag[] = "-T";
 #ifdef __SANITIZE_ADDRESS__
 	static char asan[] = "ASAN_OPTIONS=abort_on_error=0";
-	char *envp[] = { tz, lc, asan, NULL };
+	char *envp[] = { tz, lc, asan, log_context_env(), NULL };
 #else
-	char *envp[] = { tz, lc, NULL };
+	char *envp[] = { tz, lc, log_context_env(), NULL };
 #endif
 	char title[32], path[PATH_MAX];
 	char *argv[] = { NULL, flag, title, NULL };

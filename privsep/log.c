@@ -37,10 +37,13 @@ static struct {
 	char proc[32];
 	enum log_level threshold;
 	int fd;
+	char context[sizeof(LOG_ENV) + 1 + LOG_CONTEXT_MAX]; /* LOG_ENV=… */
 	bool torn;         /* the last write was cut */
 	uint64_t dropped;  /* in all */
 	uint64_t reported; /* of these, reported */
 } lg = { .proc = "-", .threshold = LL_INFO, .fd = STDERR_FILENO };
+
+static void inherit(void);
 
 static const char *const level_names[] = {
 #define X(id, name) [id] = name,
@@ -55,6 +58,7 @@ log_init(const char *proc, enum log_level threshold, int fd)
 	lg.threshold = threshold;
 	lg.fd = fd;
 	(void)fd_nonblock(fd);
+	inherit();
 }
 
 void
@@ -116,6 +120,8 @@ begin(struct lbuf *b, char *buf, enum log_level level, const char *msg)
 	lbuf_key(b, "msg");
 	lbuf_str(b, msg, json_fit(msg, len, LOG_MSG_MAX));
 	put_str(b, "proc", lg.proc);
+	if (lg.context[0] != '\0')
+		lbuf_lit(b, lg.context + sizeof(LOG_ENV));
 }
 
 /* Close the record and hand it to the reader, once. */
@@ -259,6 +265,38 @@ continuation(enum log_level level, const char *s)
 	}
 }
 
+/* As JSON, so that a worker can take it as it is. */
+void
+log_context(const struct kv *kv)
+{
+	struct lbuf b = { lg.context, 0, sizeof(lg.context) - 1, false };
+
+	lbuf_lit(&b, LOG_ENV "=");
+	for (; kv->type != KV_END; kv++)
+		put_pair(&b, kv, false);
+	lg.context[b.over ? 0 : b.len] = '\0';
+}
+
+char *
+log_context_env(void)
+{
+	return (lg.context[0] != '\0' ? lg.context : NULL);
+}
+
+/* From the process that started this one. */
+static void
+inherit(void)
+{
+	const char *v = getenv(LOG_ENV);
+	int n;
+
+	if (v == NULL || v[0] != ',')
+		return;
+	n = snprintf(lg.context, sizeof(lg.context), LOG_ENV "=%s", v);
+	if (n < 0 || (size_t)n >= sizeof(lg.context))
+		lg.context[0] = '\0';
+}
+
 void
 log_kv(enum log_level level, const char *msg, const struct kv *kv)
 {
@@ -290,65 +328,64 @@ log_kv(enum log_level level, const char *msg, const struct kv *kv)
 	errno = saved;
 }
 
-static void
-vtext(enum log_level level, int error, const char *fmt, va_list ap)
-{
-	char text[LOG_MSG_MAX];
-	struct kv kv[] = { { .type = KV_END }, { .type = KV_END } };
-
-	if (level < lg.threshold)
-		return;
-	vsnprintf(text, sizeof(text), fmt, ap);
-	if (error != 0)
-		kv[0] = (struct kv)KVS("error", strerror(error));
-	log_kv(level, text, kv);
-}
-
-#define TEXT(level, error)                        \
-	do {                                      \
-		int saved = errno;                \
-		va_list ap;                       \
-                                                  \
-		va_start(ap, fmt);                \
-		vtext((level), (error), fmt, ap); \
-		va_end(ap);                       \
-		errno = saved;                    \
+/* The text, and for those that know errno what it says. */
+#define TEXT(buf, error)                                     \
+	do {                                                 \
+		va_list ap;                                  \
+                                                             \
+		va_start(ap, fmt);                           \
+		vtext((buf), sizeof(buf), (error), fmt, ap); \
+		va_end(ap);                                  \
 	} while (0)
+
+static void
+vtext(char *buf, size_t size, int error, const char *fmt, va_list ap)
+{
+	int n = vsnprintf(buf, size, fmt, ap);
+
+	if (error != 0 && n >= 0 && (size_t)n < size)
+		(void)snprintf(
+		    buf + n, size - (size_t)n, ": %s", strerror(error));
+}
 
 void
 log_warn(const char *fmt, ...)
 {
-	TEXT(LL_WARN, saved);
+	char text[LOG_MSG_MAX];
+	int saved = errno;
+
+	TEXT(text, 0);
+	log_ev(LL_WARN, "warning", KVS("text", text),
+	    KVS("error", strerror(saved)));
+	errno = saved;
 }
 
 void
 log_warnx(const char *fmt, ...)
 {
-	TEXT(LL_WARN, 0);
-}
+	char text[LOG_MSG_MAX];
 
-void
-log_info(const char *fmt, ...)
-{
-	TEXT(LL_INFO, 0);
-}
-
-void
-log_debug(const char *fmt, ...)
-{
-	TEXT(LL_DEBUG, 0);
+	TEXT(text, 0);
+	log_ev(LL_WARN, "warning", KVS("text", text), KVS("error", NULL));
 }
 
 void
 fatal(const char *fmt, ...)
 {
-	TEXT(LL_ERROR, saved);
+	char text[LOG_MSG_MAX];
+	int saved = errno;
+
+	TEXT(text, saved);
+	log_ev(LL_ERROR, "fatal error", KVS("error", text));
 	_exit(1);
 }
 
 void
 fatalx(const char *fmt, ...)
 {
-	TEXT(LL_ERROR, 0);
+	char text[LOG_MSG_MAX];
+
+	TEXT(text, 0);
+	log_ev(LL_ERROR, "fatal error", KVS("error", text));
 	_exit(1);
 }

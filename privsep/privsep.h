@@ -108,12 +108,23 @@ void log_kv(enum log_level, const char *msg, const struct kv *);
 /* proc: name of this process in each record. fd: open; made O_NONBLOCK. */
 void log_init(const char *proc, enum log_level threshold, int fd);
 void log_setlevel(enum log_level);
-/* Plain text conveniences; log_warn adds "error": strerror(errno). */
+/*
+ * Pairs of every further record of this process and of the workers that it
+ * starts, behind "proc". What is longer than LOG_CONTEXT_MAX in all is left
+ * out.
+ */
+#define LOG_CONTEXT_MAX 700
+void log_context(const struct kv *);
+/*
+ * Plain text, as record "warning" with "text" and "error": strerror(errno),
+ * of log_warnx null.
+ */
 void log_warn(const char *, ...) __attribute__((format(printf, 1, 2)));
 void log_warnx(const char *, ...) __attribute__((format(printf, 1, 2)));
-void log_info(const char *, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(const char *, ...) __attribute__((format(printf, 1, 2)));
-/* For set-up, out of memory and a peer's protocol violation; exit status 1. */
+/*
+ * For set-up, out of memory and a peer's protocol violation: record "fatal
+ * error" with "error", exit status 1.
+ */
 void fatal(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
 void fatalx(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Lines dropped so far, for the metric. */

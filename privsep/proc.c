@@ -91,7 +91,7 @@ static void
 slot_violation(struct slot *s, const char *reason, uint32_t type)
 {
 	log_ev(LL_ERROR, "protocolViolation", KVS("worker", s->proc->title),
-	    KVI("pid", s->pid), KVS("reason", reason), KVU("type", type));
+	    KVI("pid", s->pid), KVS("error", reason), KVU("type", type));
 	slot_hang_up(s, true);
 }
 
@@ -258,7 +258,8 @@ count_death(struct slot *s, struct monotime now)
 	if (monotime_sub_ms(now, oldest) > PS_DEATHS_MS)
 		return;
 	log_ev(LL_ERROR, "workerDiesTooOften", KVS("worker", s->proc->title),
-	    KVU("deaths", PS_DEATHS), KVMS("within", PS_DEATHS_MS));
+	    KVU("deaths", PS_DEATHS), KVMS("within", PS_DEATHS_MS),
+	    KVS("error", "the parent ends as well"));
 	/* The launcher and the other workers follow by EOF. */
 	_exit(1);
 }
@@ -331,7 +332,8 @@ slot_timer(int fd, short what, void *arg)
 	case SLOT_GO:
 		log_ev(LL_ERROR, "workerSetupTimeout",
 		    KVS("worker", s->proc->title), KVI("pid", s->pid),
-		    KVMS("deadline", setup_ms(s->ps->conf)));
+		    KVMS("deadline", setup_ms(s->ps->conf)),
+		    KVS("error", "not ready in time: started again"));
 		slot_hang_up(s, true);
 		break;
 	case SLOT_DYING:

@@ -88,10 +88,21 @@ RB_GENERATE(zones, zone, node, zone_cmp)
 
 /* -------------------------------------------------------------- reporting */
 
+#define FG_LEN (NS_LEN + NAME_LEN + 2)
+
+/* The group as every record names it. */
+static const char *
+fg_of(const struct zone *z, char fg[static FG_LEN])
+{
+	(void)snprintf(fg, FG_LEN, "%s/%s", z->want.ns, z->want.name);
+	return fg;
+}
+
 static void
 tell(struct zone *z, bool ok, bool flipped, const char *error)
 {
 	struct m_dns_state m = { .ok = ok, .flipped = flipped };
+	char fg[FG_LEN];
 
 	(void)strlcpy(m.group, z->want.group, sizeof(m.group));
 	(void)strlcpy(m.site, z->want.site, sizeof(m.site));
@@ -102,7 +113,8 @@ tell(struct zone *z, bool ok, bool flipped, const char *error)
 		return;
 	if (m.error[0] != '\0' && strcmp(m.error, z->told.error) != 0)
 		log_ev(LL_WARN, "DNS record not as wanted",
-		    KVS("fg", z->want.name), KVS("namespace", z->want.ns),
+		    KVS("fg", fg_of(z, fg)), KVS("site", z->want.site),
+		    KVS("hostname", z->want.hostname),
 		    KVS("target", z->want.target), KVS("live", z->live),
 		    KVS("error", m.error));
 	z->told = m;
@@ -260,6 +272,7 @@ put_done(void *arg, const struct kh_resp *p)
 {
 	struct zone *z = arg;
 	bool flipped, same;
+	char fg[FG_LEN];
 
 	z->req = NULL;
 	if (p->refused) {
@@ -273,8 +286,7 @@ put_done(void *arg, const struct kh_resp *p)
 	flipped = strcmp(z->live, z->putting) != 0;
 	same = observe(z, p);
 	if (flipped)
-		log_ev(LL_INFO, "DNS record updated", KVS("fg", z->want.name),
-		    KVS("namespace", z->want.ns),
+		log_ev(LL_INFO, "DNS record updated", KVS("fg", fg_of(z, fg)),
 		    KVS("hostname", z->want.hostname),
 		    KVS("target", z->putting), KVS("site", z->want.site));
 	backoff_reset(&z->backoff);

@@ -146,8 +146,11 @@ group_new(struct groups *gs, const struct m_group_conf *m)
 	struct group *g;
 
 	if (gs->n >= GROUPS_MAX) {
-		log_ev(LL_ERROR, "group refused", KVS("group", m->name),
-		    KVS("error", "too many groups"));
+		char fg[FG_LEN + 1];
+
+		(void)snprintf(fg, sizeof(fg), "%s/%s", m->ns, m->name);
+		log_ev(LL_ERROR, "group refused", KVS("fg", fg),
+		    KVS("error", "too many groups"), KVU("limit", GROUPS_MAX));
 		return NULL;
 	}
 	if ((g = calloc(1, sizeof(*g))) == NULL)

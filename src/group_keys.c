@@ -551,7 +551,8 @@ group_key_step(struct group *g, int64_t age_s, int64_t now)
 
 	draw_missing(g, &w, now);
 	if ((n = make_trust(g, &m, now)) == -1) {
-		log_ev(LL_ERROR, "too many keys to list", KVS("fg", g->fg));
+		log_ev(LL_ERROR, "too many keys to list", KVS("fg", g->fg),
+		    KVS("error", "no room in the Secret"));
 		return;
 	}
 	trust = keys_hash(m.trust.data, (size_t)n);

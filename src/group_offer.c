@@ -23,6 +23,7 @@
  * sent, never kept.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,7 +114,7 @@ make_offer(struct group *g, const struct m_epoch *e, struct w_offer *o)
 	o->n_authority = 1;
 	if (wire_sign(W_AUTHORITY, &a, key, &o->authority[0]) == -1) {
 		log_ev(LL_ERROR, "authority not signed", KVS("fg", g->fg),
-		    KVU("epoch", e->epoch));
+		    KVU("epoch", e->epoch), KVS("error", strerror(errno)));
 		return false;
 	}
 	return true;

@@ -51,7 +51,8 @@ terms_in(const struct group *g, const struct m_epoch *m, struct fsm_epoch *e)
 	if (lease_terms_valid(t))
 		return;
 	log_ev(LL_ERROR, "recorded terms of a lease are not valid",
-	    KVS("fg", g->fg), KVU("epoch", m->epoch));
+	    KVS("fg", g->fg), KVU("epoch", m->epoch),
+	    KVS("error", "a lease without valid terms proves nothing"));
 	memset(t, 0, sizeof(*t));
 }
 

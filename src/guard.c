@@ -109,6 +109,7 @@ server_ended(struct guard *g, int code, int64_t now)
 	g->ended = g->lease.incarnation;
 	g->ended_code = code;
 	g->was_held = false;
+	memset(&g->last_hold, 0, sizeof(g->last_hold));
 	/* An initialisation that failed is the kubelet's to repeat. */
 	cut = g->first &&
 	    (guard_boot_marked(GUARD_DATA_DIR) ||
@@ -119,7 +120,8 @@ server_ended(struct guard *g, int code, int64_t now)
 		finish(g, code);
 	else if (guard_ends_add(&g->ends, code, now)) {
 		log_ev(LL_ERROR, "serverFailsRepeatedly",
-		    KVU("ends", GUARD_ENDS), KVMS("within", GUARD_ENDS_MS));
+		    KVU("ends", GUARD_ENDS), KVMS("within", GUARD_ENDS_MS),
+		    KVI("exitCode", code), KVS("error", "left to the kubelet"));
 		finish(g, code);
 	} else
 		start(g, now);
@@ -156,8 +158,9 @@ end_turn(struct guard *g, int64_t now)
 		g->reaped = false;
 		server_ended(g, g->reaped_code, now);
 	} else if (now - g->reaped_ms >= GUARD_SWEEP_MS) {
-		log_ev(
-		    LL_ERROR, "leftoversStay", KVI("exitCode", g->reaped_code));
+		log_ev(LL_ERROR, "leftoversStay",
+		    KVI("exitCode", g->reaped_code),
+		    KVS("error", "processes of the server can't be ended"));
 		finish(g, g->reaped_code != 0 ? g->reaped_code : 1);
 	}
 }
@@ -232,10 +235,7 @@ fence(struct guard *g, int64_t now)
 {
 	if (!g->sql.fence) {
 		g->sql.fence_ms = g->sql.probe_ms = now;
-		log_ev(LL_WARN, "SELF-FENCING",
-		    KVU("incarnation", g->lease.incarnation),
-		    KVU("revoked", g->lease.revoked),
-		    KVI("killInMs", lease_guard_kill_ms(&g->lease) - now));
+		guard_log_fencing(g, now);
 		g->fences++;
 		g->fencing = true;
 	}
@@ -261,8 +261,12 @@ obey(struct guard *g, int64_t now)
 	case LG_NOTHING:
 		if (g->sql.fence && (g->stop == 0 || g->stop_sent)) {
 			g->sql.fence = g->fencing = false;
-			log_ev(LL_WARN, "SELF-FENCED",
-			    KVU("incarnation", g->lease.incarnation));
+			log_ev(LL_ERROR,
+			    "SELF-FENCED: super_read_only=ON has been set, "
+			    "only Bloodraven can restore",
+			    KVS("site", g->site),
+			    KVU("incarnation", g->lease.incarnation),
+			    KVS("error", "no write lease"));
 		}
 		break;
 	case LG_FENCE:
@@ -270,10 +274,13 @@ obey(struct guard *g, int64_t now)
 		break;
 	case LG_KILL:
 		if (!g->killed && g->child != 0) {
-			log_ev(LL_ERROR, "serverKilled",
+			log_ev(LL_ERROR,
+			    "SELF-FENCING: mysqld was not fenced in time and is "
+			    "killed",
+			    KVS("site", g->site),
 			    KVU("incarnation", g->lease.incarnation),
 			    KVU("revoked", g->lease.revoked),
-			    KVS("reason", "not fenced in time"));
+			    KVS("error", "super_read_only is not confirmed"));
 			g->kills++;
 		}
 		guard_child_kill(g);

@@ -285,7 +285,9 @@ struct guard {
 	struct guard_offer offer[2]; /* by epoch, see offer_of() */
 	int64_t ask_ms;              /* next round */
 	bool was_held;
-	bool fencing; /* begun, not confirmed */
+	struct lease_hold last_hold; /* as it was when last in force */
+	uint64_t told_revoked;       /* largest epoch that was revoked */
+	bool fencing;                /* begun, not confirmed */
 	uint32_t fences, fence_failures, kills;
 
 	/* Reports. */
@@ -359,6 +361,8 @@ void guard_lease_frame(
 void guard_lease_ask(struct guard *, int64_t now);
 /* Say when an epoch came into force, or ended. */
 void guard_lease_log(struct guard *, int64_t now);
+/* guard_log.c: why the server is fenced. */
+void guard_log_fencing(const struct guard *, int64_t now);
 /* Report when something changed, or it is time. */
 void guard_lease_report(struct guard *, int64_t now);
 void guard_keys_turn(struct guard *, int64_t now);

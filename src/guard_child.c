@@ -107,6 +107,11 @@ guard_child_start(struct guard *g, int64_t now)
 		lease_guard_started(&g->lease, now);
 		guard_sql_reset(&g->sql, !g->init);
 	}
+	if (server && !g->first)
+		log_ev(LL_INFO,
+		    "safety net: set super_read_only=ON as precaution on "
+		    "startup",
+		    KVS("site", g->site));
 	log_ev(LL_INFO, "serverStarted", KVI("pid", pid),
 	    KVU("incarnation", g->lease.incarnation),
 	    KVB("firstBoot", g->first), KVB("readOnlyForced", !g->first));

@@ -166,7 +166,8 @@ guard_killer_watch(struct guard_killer *k, int64_t now)
 		beat = k->born_ms;
 	if (k->pid != -1 && now - beat < GUARD_DEAD_MS)
 		return true;
-	log_ev(LL_ERROR, "killerReplaced", KVI("pid", k->pid),
+	log_ev(LL_ERROR, "killerReplaced",
+	    KVS("error", "it was stopped, or dead"), KVI("pid", k->pid),
 	    KVI("silentMs", now - beat));
 	if (k->pid != -1) {
 		(void)kill(k->pid, SIGKILL);

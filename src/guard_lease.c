@@ -185,6 +185,8 @@ on_revoke(struct guard *g, const struct w_signed *raw, int64_t now)
 	if (r.epoch > g->lease.revoked)
 		log_ev(LL_WARN, "revoked", KVU("epoch", r.epoch),
 		    KVU("held", held));
+	if (r.epoch > g->told_revoked)
+		g->told_revoked = r.epoch;
 	lease_guard_revoke(&g->lease, r.epoch, now);
 	g->say = true;
 }
@@ -300,6 +302,8 @@ guard_lease_log(struct guard *g, int64_t now)
 		    KVI("lateMs", now - g->lease.lost_ms),
 		    KVB("sidecar", g->link.fd != -1));
 	g->was_held = held != 0;
+	if (held != 0)
+		g->last_hold = g->lease.cur;
 }
 
 static bool
@@ -366,7 +370,7 @@ log_hung(const struct guard *g, bool hung)
 	else if (s->seen.read_only && !s->seen.both)
 		why = "cloning";
 	log_ev(why[0] != '\0' ? LL_WARN : LL_ERROR, "serverHung",
-	    KVS("while", why));
+	    KVS("while", why), KVS("error", "no answer for a second"));
 }
 
 void
@@ -381,7 +385,9 @@ guard_lease_report(struct guard *g, int64_t now)
 		full = disk_is_full();
 		if (full != g->disk_full)
 			log_ev(full ? LL_ERROR : LL_INFO,
-			    full ? "diskFull" : "diskFree");
+			    full ? "diskFull" : "diskFree",
+			    KVS("error",
+				full ? "less than 1 MiB is left" : NULL));
 		g->disk_full = full;
 	}
 	fill(g, &r, now);

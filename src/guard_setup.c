@@ -68,6 +68,7 @@ guard_setup_conf(struct guard *g, char *const argv[])
 {
 	const char *ns = env("POD_NAMESPACE", ""),
 		   *name = env("FAILOVER_GROUP", "");
+	char host[NAME_LEN + 1];
 	int n;
 
 	g->argv = argv;
@@ -75,6 +76,12 @@ guard_setup_conf(struct guard *g, char *const argv[])
 	g->entrypoint = env("BLOODRAVEN_ENTRYPOINT", GUARD_ENTRYPOINT);
 	g->site = env("MY_SITE", "");
 	g->pod_uid = env("MY_POD_UID", "");
+	if (gethostname(host, sizeof(host)) == -1)
+		host[0] = '\0';
+	host[sizeof(host) - 1] = '\0';
+	/* A Pod's host name is its own. */
+	log_context((const struct kv[]) {
+	    KVS("fg", name), KVS("pod", host), { .type = KV_END } });
 	n = snprintf(g->group, sizeof(g->group), "%s/%s", ns, name);
 	if (n < 0 || (size_t)n >= sizeof(g->group) ||
 	    strlen(g->site) > NAME_LEN || strlen(g->pod_uid) > UID_LEN) {

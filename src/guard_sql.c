@@ -190,7 +190,9 @@ on_done(struct guard_sql *s, struct guard_conn *k, int64_t now)
 	k->ask = GA_NONE;
 	if (ask == GA_FENCE) {
 		if (k->c.err != 0)
-			log_ev(LL_WARN, "SELF-FENCING FAILED",
+			log_ev(LL_ERROR,
+			    "SELF-FENCING FAILED: could not set "
+			    "super_read_only",
 			    KVU("errno", k->c.err), KVS("error", k->c.errtext));
 		/* Whether it holds is read: at once. */
 		s->probe_ms = now;

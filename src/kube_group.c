@@ -370,7 +370,10 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 			return;
 		if (k->ngroups >= GROUPS_MAX) {
 			log_ev(LL_ERROR, "too many groups",
-			    KVS("name", kj_meta(obj, "name")));
+			    KVS("namespace", kj_meta(obj, "namespace")),
+			    KVS("name", kj_meta(obj, "name")),
+			    KVU("limit", GROUPS_MAX),
+			    KVS("error", "this one is not looked at"));
 			return;
 		}
 		/* The same name with another UID: the old one is gone. */

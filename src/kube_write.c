@@ -69,7 +69,7 @@ record_of(struct kgroup *g, yyjson_val *obj)
 	if (krecord_decode(obj, g->doc != NULL ? &g->spec : NULL, wall_ms(), &m,
 		why) == -1) {
 		log_ev(LL_ERROR, "promotion record cannot be understood",
-		    KVS("fg", g->fg), KVS("problem", why));
+		    KVS("fg", g->fg), KVS("error", why));
 		kevent_emit(g, true, "RecordUnreadable", why);
 		return NULL;
 	}

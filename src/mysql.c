@@ -334,7 +334,7 @@ beyond_capacity(const struct m_probe_group *m)
 	unsigned i;
 
 	log_ev(LL_ERROR, "group refused", KVS("fg", m->fg),
-	    KVS("reason", "more groups than the prober can hold"),
+	    KVS("error", "more groups than the prober can hold"),
 	    KVU("limit", GROUPS_MAX));
 	for (i = 0; i < m->n_sites; i++) {
 		memset(&p, 0, sizeof(p));

@@ -277,6 +277,7 @@ sc_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 	struct sidecar *sc = arg;
 
 	log_ev(LL_ERROR, "worker died", KVU("worker", id),
+	    KVS("error", "it is started again"),
 	    KVI("signal", WIFSIGNALED(wstatus) ? WTERMSIG(wstatus) : 0),
 	    KVI("exitCode", WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : -1));
 	if (id == PROC_LINK)
@@ -415,6 +416,18 @@ init(struct sidecar *sc)
 		fatal("timers");
 }
 
+/* Each record of the sidecar says whose it is. */
+static void
+name_log(const struct sc_conf *c, char ns[static NS_LEN + 1])
+{
+	size_t n = strcspn(c->group, "/");
+	const char *name = c->group[n] == '/' ? c->group + n + 1 : "";
+
+	(void)snprintf(ns, NS_LEN + 1, "%.*s", (int)n, c->group);
+	log_context((const struct kv[]) {
+	    KVS("fg", name), KVS("pod", c->pod_name), { .type = KV_END } });
+}
+
 int
 sc_run(const struct sc_conf *c)
 {
@@ -423,12 +436,17 @@ sc_run(const struct sc_conf *c)
 	static struct sidecar sc;
 	struct ps_conf pc = sc_procs_conf;
 	const char *readdirs[3];
+	char ns[NS_LEN + 1];
 	unsigned n = 0;
 
 	sc.conf = *c;
-	log_ev(LL_INFO, "starting bloodraven sidecar",
-	    KVS("version", PACKAGE_VERSION), KVS("pod", sc.conf.pod_name),
-	    KVS("fg", sc.conf.group), KVS("site", sc.conf.site));
+	name_log(c, ns);
+	log_ev(LL_INFO, "sidecar starting", KVS("version", PACKAGE_VERSION),
+	    KVS("namespace", ns), KVS("site", sc.conf.site),
+	    KVS("podUID", sc.conf.pod_uid), KVS("listenAddr", sc.conf.listen),
+	    KVS("linkAddr", sc.conf.link),
+	    KVMS("leaseTimeout", sc.conf.lease_ms),
+	    KVMS("peerCheckInterval", sc.conf.check_ms));
 	sc_conf_log(&sc.conf);
 	if (wire_init() == -1)
 		fatal("libsodium");
@@ -449,6 +467,6 @@ sc_run(const struct sc_conf *c)
 	event_base_dispatch(sc.base);
 	ps_shutdown(sc.ps, order, SHUTDOWN_MS);
 	explicit_bzero(&sc.keys, sizeof(sc.keys));
-	log_ev(LL_INFO, "bloodraven sidecar stopped");
+	log_ev(LL_INFO, "sidecar stopped");
 	return 0;
 }

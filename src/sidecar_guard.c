@@ -244,8 +244,12 @@ judge_fence(struct sidecar *sc, const struct w_guard *g)
 		sc->state.self_fenced = true;
 	if (sc->state.self_fenced && (!same || g->held != 0)) {
 		sc->state.self_fenced = false;
-		log_ev(LL_INFO, "rearmed", KVU("epoch", g->held),
-		    KVU("incarnation", g->incarnation));
+		log_ev(LL_INFO,
+		    g->held != 0 ?
+			"fencing: MySQL is writable after prior self-fence; "
+			"rearming monitor" :
+			"rearmed",
+		    KVU("epoch", g->held), KVU("incarnation", g->incarnation));
 	}
 }
 

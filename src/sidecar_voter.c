@@ -164,7 +164,7 @@ sc_view(struct sidecar *sc, const struct w_authority *a)
 		return;
 	if (strcmp(m->view_site, a->site) != 0)
 		log_ev(LL_INFO, "adopted newer view of the active site",
-		    KVS("site", a->site), KVU("epoch", a->epoch),
+		    KVS("activeSite", a->site), KVU("epoch", a->epoch),
 		    KVS("before", m->view_site));
 	m->view_epoch = a->epoch;
 	sc->view_check_ms = a->check_ms;
