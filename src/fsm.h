@@ -20,8 +20,8 @@
  * simulator run the same object files.
  *
  * The caller
- *  - names sites by their index in fsm_conf; when the sites of a group
- *    change, it makes a new state (fsm_init) and tells everything again;
+ *  - names sites by their index in fsm_conf; when the list of sites changes,
+ *    it says where each one is now (fsm_sites);
  *  - gives times in milliseconds: `now` monotonic, relative to any base that
  *    stays the same; `wall` Unix time, for the cooldown across restarts only;
  *  - computes the relations of GTID sets and passes them with the event
@@ -639,11 +639,18 @@ struct fsm_view {
 
 /* ----------------------------------------------------------- functions -- */
 
-/* A state that knows nothing, at process start or when sites changed. */
+/* A state that knows nothing, at process start. */
 void fsm_init(struct fsm_state *, int64_t now);
 /*
- * Take one event in and evaluate the whole group. conf must be the same
- * sites as at fsm_init. out is overwritten.
+ * The list of sites is another: site i is to[i] now, FSM_FOREIGN when it is
+ * not configured any more. What is known of a site goes with it. Then the
+ * caller tells the record, all Pods and the requests again.
+ */
+void fsm_sites(
+    struct fsm_state *, const uint8_t to[static SITES_MAX], int64_t now);
+/*
+ * Take one event in and evaluate the whole group. conf must have the sites
+ * that fsm_init or the last fsm_sites knew. out is overwritten.
  */
 void fsm_step(const struct fsm_conf *, struct fsm_state *,
     const struct fsm_event *, int64_t now, int64_t wall, struct fsm_out *);

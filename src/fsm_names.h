@@ -233,6 +233,8 @@
 	X(FM_REGRANTS, "bloodraven_primary_reassert_total")               \
 	X(FM_FENCES, "bloodraven_fences_total")                           \
 	X(FM_CLONES, "bloodraven_clones_total")                           \
+	X(FM_ROLLS, "bloodraven_site_updates_total")                      \
+	X(FM_ROLL_FAILS, "bloodraven_site_update_failures_total")         \
 	X(FM_SPLIT_RESOLVED, "bloodraven_split_brain_auto_resolve_total")
 
 #define X(id, ...) id,

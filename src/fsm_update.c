@@ -343,6 +343,7 @@ roll(struct fsm_ctx *x, uint8_t i)
 	t->roll_open = true;
 	t->roll_said = t->roll_refused = false;
 	fsm_tell(x, T_ROLL, i);
+	fsm_count(x, FM_ROLLS, i);
 }
 
 /* Told once, and again when it is so for another template. */
@@ -355,6 +356,8 @@ say(struct fsm_ctx *x, uint8_t i, enum fsm_text text)
 		return;
 	t->roll_said = true;
 	fsm_tell(x, text, i);
+	if (text == T_ROLL_FAILED)
+		fsm_count(x, FM_ROLL_FAILS, i);
 }
 
 void

@@ -171,19 +171,6 @@ group_new(struct groups *gs, const struct m_group_conf *m)
 }
 
 static void
-site_clear(struct gsite *s)
-{
-	free(s->gtid);
-	free(s->retrieved);
-	free(s->source_host);
-	free(s->divergent);
-	memset(s, 0, sizeof(*s));
-	s->lag_s = -1;
-	s->m_state = s->m_conv = s->m_io = s->m_sql = -2;
-	s->m_lag = s->m_divergent = -2;
-}
-
-static void
 group_free(struct group *g)
 {
 	struct gpod *p;
@@ -195,23 +182,11 @@ group_free(struct group *g)
 	glink_group_gone(g);
 	group_keys_free(g);
 	for (unsigned i = 0; i < SITES_MAX; i++)
-		site_clear(&g->site[i]);
+		gsite_clear(&g->site[i]);
 	TAILQ_REMOVE(&g->all->list, g, entry);
 	g->all->n--;
 	event_free(g->timer);
 	free(g);
-}
-
-static bool
-same_sites(const struct group *g, const struct m_group_conf *m)
-{
-	if (m->n_sites != g->fc.nsites)
-		return false;
-	for (unsigned i = 0; i < m->n_sites; i++)
-		if (strcmp(m->sites[i].name, g->fc.site[i].name) != 0 ||
-		    m->sites[i].role != g->fc.site[i].role)
-			return false;
-	return true;
 }
 
 void
@@ -273,21 +248,16 @@ group_feed_synced(struct group *g)
 	group_step(g, &ev);
 }
 
-/* Other sites: a new state, and everything that is known told to it again. */
+/* A state of the core, and everything that is known told to it. */
 static void
-restart_core(struct group *g)
+start_core(struct group *g)
 {
-	uint64_t seq = g->fs.seq;
 	struct gpod *p;
 
-	if (seq != 0)
-		log_ev(LL_INFO, "config changed, restarting topology manager",
-		    KVS("fg", g->fg));
 	for (unsigned i = 0; i < SITES_MAX; i++)
-		site_clear(&g->site[i]);
+		gsite_clear(&g->site[i]);
 	fsm_init(&g->fs, mono_ms());
 	group_trail_reset(g);
-	g->fs.seq = seq; /* answers to the old one must not match */
 	TAILQ_FOREACH (p, &g->pods, entry)
 		group_feed_pod(g, p);
 	if (g->have_rec)
@@ -296,6 +266,28 @@ restart_core(struct group *g)
 	group_feed_lease(g);
 	gvoices_feed(g);
 	group_feed_requests(g);
+}
+
+/* Another one, or other numbers in it. */
+static void
+take_conf(struct group *g, const struct m_group_conf *m)
+{
+	struct fsm_event ev = { .type = E_CONF };
+
+	if (!g->have_conf) {
+		g->conf = *m;
+		g->have_conf = true;
+		group_fill_conf(g);
+		start_core(g);
+	} else if (group_same_sites(g, m)) {
+		group_roles(g, m);
+		g->conf = *m;
+		group_fill_conf(g);
+		group_step(g, &ev);
+	} else {
+		group_resite(g, m);
+		group_resited(g);
+	}
 }
 
 void
@@ -317,7 +309,6 @@ groups_conf(struct groups *gs, const struct m_group_conf *m)
 {
 	struct group *g = groups_find(gs, m->group);
 	struct fsm_event ev = { .type = E_CONF };
-	bool same;
 
 	if (g == NULL && (g = group_new(gs, m)) == NULL)
 		return;
@@ -334,14 +325,7 @@ groups_conf(struct groups *gs, const struct m_group_conf *m)
 		group_release(g);
 		return;
 	}
-	same = g->have_conf && same_sites(g, m);
-	g->conf = *m;
-	g->have_conf = true;
-	group_fill_conf(g);
-	if (same)
-		group_step(g, &ev);
-	else
-		restart_core(g);
+	take_conf(g, m);
 	group_send_pods(g, false);
 	group_release(g);
 }

@@ -245,6 +245,13 @@ void group_trail_probe(struct group *, uint8_t site, const struct m_probe *);
 void group_trail_dns(struct group *, const struct m_dns_state *);
 void group_trail_record(struct group *, const struct m_record *);
 
+/* group_sites.c: another list of sites, or other roles. */
+void gsite_clear(struct gsite *);
+bool group_same_sites(const struct group *, const struct m_group_conf *);
+void group_roles(struct group *, const struct m_group_conf *);
+void group_resite(struct group *, const struct m_group_conf *);
+void group_resited(struct group *);
+
 /* group_act.c */
 void group_act(struct group *, const struct fsm_out *);
 /*
@@ -333,5 +340,8 @@ void groups_key_age(
 void group_count_renewal(struct group *, const char *site, bool yes);
 void group_gauges(struct group *, bool force);
 void group_gauges_del(struct group *);
+/* It is no site any more; its role is another one. */
+void group_site_gauges_del(struct group *, const char *site);
+void group_role_gauges_del(struct group *, unsigned i);
 
 #endif /* GROUP_INT_H */

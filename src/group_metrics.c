@@ -313,3 +313,29 @@ group_gauges_del(struct group *g)
 	(void)metric_del(&k, M_MAX,
 	    METRIC_MATCH("namespace", g->conf.ns, "group", g->conf.name));
 }
+
+void
+group_site_gauges_del(struct group *g, const char *site)
+{
+	static const enum metric of_sites[] = { M_SITE_STATE, M_REPL_LAG,
+		M_REPL_RUNNING, M_SOURCE_STATE, M_DIVERGENT, M_LEASE_LEFT,
+		M_LINK_UP, M_KEY_AGE };
+	struct metric_sink k = sink_of(g);
+
+	for (size_t i = 0; i < PS_NITEMS(of_sites); i++)
+		(void)metric_del(&k, of_sites[i],
+		    METRIC_MATCH("namespace", g->conf.ns, "group", g->conf.name,
+			"site", site));
+}
+
+void
+group_role_gauges_del(struct group *g, unsigned i)
+{
+	struct metric_sink k = sink_of(g);
+
+	follower_gone(g, &g->site[i], g->fc.site[i].name);
+	(void)metric_del(&k, M_SITE_STATE,
+	    METRIC_MATCH("namespace", g->conf.ns, "group", g->conf.name, "site",
+		g->fc.site[i].name));
+	g->site[i].m_state = -2;
+}

@@ -38,6 +38,33 @@ recorded_guard(int i)
 	return false;
 }
 
+/*
+ * Another order of the sites, and the former one again: whatever the state,
+ * nothing of it may be lost or mixed up.
+ */
+void
+check_sites(int k)
+{
+	static struct fsm_state s;
+	uint8_t to[SITES_MAX], back[SITES_MAX], i, j, t;
+
+	for (i = 0; i < SITES_MAX; i++)
+		to[i] = i;
+	for (i = SITES_MAX - 1; i > 0; i--) {
+		j = (uint8_t)rnd(i + 1U);
+		t = to[i];
+		to[i] = to[j];
+		to[j] = t;
+	}
+	for (i = 0; i < SITES_MAX; i++)
+		back[to[i]] = i;
+	s = w->op[k].s;
+	fsm_sites(&s, to, w->now);
+	fsm_sites(&s, back, w->now);
+	if (memcmp(&s, &w->op[k].s, sizeof(s)) != 0)
+		fail("sites in another order and back: another state");
+}
+
 /* A grant took effect at site i. */
 void
 check_grant(int i, uint64_t epoch)

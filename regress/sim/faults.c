@@ -158,16 +158,12 @@ override(int i)
 	}
 }
 
-/* The spec changes: every operator makes a new state. */
+/* The spec changes, the state stays. */
 static void
 demote(int i)
 {
-	int o;
-
 	w->c.site[i].role = ROLE_DR_ONLY;
-	for (o = 0; o < OPS; o++)
-		if (w->op[o].up)
-			op_restart_core(o);
+	op_conf();
 }
 
 /* All of it stands still but its clock; the guard is the first to notice. */

@@ -212,6 +212,8 @@ op_event(int k, struct fsm_event *ev, bool rel)
 	fsm_step(&o->c, &o->s, ev, w->now, 1700000000000LL + w->now, &out);
 	carry_out(o, k, &out);
 	fsm_view(&o->c, &o->s, &o->view);
+	if (rnd(500) == 0)
+		check_sites(k);
 	wake_at(o, k);
 }
 

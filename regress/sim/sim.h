@@ -439,6 +439,7 @@ int api_active(void);
 const char *fault_name(unsigned);
 
 /* check.c */
+void check_sites(int op);
 void check_grant(int, uint64_t epoch);
 void check_promotion(int);
 void check_end(void);
