@@ -225,14 +225,14 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, struct fsm_view *v, uint8_t i)
 {
 	struct fsm_site_view *w = &v->site[i];
+	bool active = s->rec_known && s->rec.active == i;
+	bool lost = active && !serves(c, s, i);
 
 	w->state = s->site[i].state;
 	/* Moves when the record is written, not when polls confirm it. */
-	w->label = s->rec_known && s->rec.active == i && fsm_promotable(c, i) &&
-		serves(c, s, i) ?
-	    RL_PRIMARY :
-	    RL_REPLICA;
-	w->healthy = healthy(c, s, v->active, i);
+	w->label =
+	    active && !lost && fsm_promotable(c, i) ? RL_PRIMARY : RL_REPLICA;
+	w->healthy = !lost && healthy(c, s, v->active, i);
 	w->replicating = replicating(s, i);
 	w->conv = s->site[i].conv;
 	w->guard = fsm_guard_lately(c, s, i);

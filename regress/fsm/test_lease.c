@@ -227,6 +227,7 @@ test_leaves_service(void **state)
 	m.s.site[0].fails++;
 	fsm_view(&m.c, &m.s, &v);
 	assert_int_equal(v.site[0].label, RL_REPLICA);
+	assert_false(v.site[0].healthy); /* no reader is sent there either */
 	m.s.site[0].g.hung = false;
 	fsm_view(&m.c, &m.s, &v);
 	assert_int_equal(v.site[0].label, RL_PRIMARY);
