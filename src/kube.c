@@ -225,6 +225,7 @@ refuse(struct kube *k, uint32_t type, const void *msg)
 	const struct m_record_put *r = msg;
 	const struct m_pod_delete *d = msg;
 	const struct m_pod_release *p = msg;
+	const struct m_roll *o = msg;
 
 	if (type == MSG_RECORD_PUT)
 		kube_ack(k, r->group, r->seq, NULL, "no such group");
@@ -232,6 +233,8 @@ refuse(struct kube *k, uint32_t type, const void *msg)
 		kube_ack(k, d->group, d->seq, NULL, "no such group");
 	else if (type == MSG_POD_RELEASE)
 		kube_ack(k, p->group, p->seq, NULL, "no such group");
+	else if (type == MSG_ROLL)
+		kube_ack(k, o->group, o->seq, NULL, "no such group");
 }
 
 static void
@@ -254,6 +257,9 @@ group_message(struct kube *k, struct kgroup *g, uint32_t type, const void *msg)
 		break;
 	case MSG_POD_RELEASE:
 		kpod_release(k, msg);
+		break;
+	case MSG_ROLL:
+		kroll_put(g, msg);
 		break;
 	case MSG_EVENT:
 		kevent_emit(g, e->warning, e->reason, e->message);

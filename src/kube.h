@@ -21,6 +21,7 @@
  *	kube_leader.c	the Lease; what begins and ends with it
  *	kube_group.c	groups as they come, change and go
  *	kube_apply.c	a group's objects, applied until they are as wanted
+ *	kube_roll.c	a newer template, when the core says so
  *	kube_write.c	status and record: one writer for both
  *	kube_pods.c	Pods: facts to the parent, labels, deletion
  *	kube_secrets.c	Secrets that groups name → CREDS
@@ -116,6 +117,11 @@ struct kanndel {
 };
 TAILQ_HEAD(kanndels, kanndel);
 
+/* Hashes of one site's template (kube_roll.c); empty: not known, or none. */
+struct krollout {
+	char want[KHASH_LEN + 1], have[KHASH_LEN + 1];
+};
+
 struct kput { /* a RECORD_PUT under way */
 	struct m_record_put msg;
 	bool unknown; /* a write of it may have landed */
@@ -150,6 +156,12 @@ struct kgroup {
 	struct kobj *objs; /* while a pass runs */
 	struct kown own[KOBJS_MAX];
 	unsigned nown;
+
+	/* kube_roll.c */
+	struct klane roll;
+	TAILQ_HEAD(, kroll) rolls;
+	struct krollout rollout[SITES_MAX];
+	uint64_t rollout_told;
 
 	/* kube_write.c */
 	struct klane status;
@@ -322,6 +334,18 @@ void kapply_spec(struct kgroup *);
 void kowned_start(struct kube *);
 /* Pure: must this object be written? For the tests. */
 bool kown_differs(const struct kown *, uint64_t wanted, bool once);
+
+/* ---------------------------------------------------------- kube_roll.c - */
+
+void kroll_init(struct kgroup *);
+void kroll_free(struct kgroup *);
+void kroll_spec(struct kgroup *);
+void kroll_put(struct kgroup *, const struct m_roll *);
+/* All live Deployments; the spec's server ids are known. */
+void kroll_listed(struct kgroup *, yyjson_val *items);
+void kroll_seen(struct kgroup *, yyjson_val *deployment, bool deleted);
+/* It belongs to a template that its site has not got yet: leave it. */
+bool kroll_holds(const struct kgroup *, const struct kobj *);
 
 /* -------------------------------------------------------- kube_write.c - */
 

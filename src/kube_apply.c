@@ -195,46 +195,6 @@ kapply_kick(struct kgroup *g)
 
 /* ------------------------------------------------------------- Deployments */
 
-static const char *
-ann(yyjson_val *obj, const char *key)
-{
-	const char *s;
-
-	s = yyjson_get_str(
-	    yyjson_obj_get(kj_at(obj, "metadata", "annotations"), key));
-	return s == NULL ? "" : s;
-}
-
-/* Which sites' Deployments are not what would be rendered now? */
-static void
-find_drift(struct kgroup *g, yyjson_val *items)
-{
-	char hash[KHASH_LEN + 1], drift[MSGTEXT_LEN + 1] = "";
-	size_t i, n;
-	yyjson_val *d;
-
-	yyjson_arr_foreach(items, i, n, d)
-	{
-		const char *site = yyjson_get_str(yyjson_obj_get(
-		    kj_at(d, "metadata", "labels"), KLABEL_SITE));
-		int s = site == NULL ? -1 : kspec_site(&g->spec, site);
-
-		if (s == -1 || kspec_hash(&g->spec, (unsigned)s, hash) == -1 ||
-		    strcmp(ann(d, KANN_HASH), hash) == 0)
-			continue;
-		if (drift[0] != '\0')
-			(void)strlcat(drift, ", ", sizeof(drift));
-		(void)strlcat(drift, site, sizeof(drift));
-	}
-	if (strcmp(drift, g->drift) == 0)
-		return;
-	(void)strlcpy(g->drift, drift, sizeof(g->drift));
-	log_ev(LL_INFO, "Deployments differ from spec", KVS("fg", g->fg),
-	    KVS("sites", drift));
-	g->status_dirty = true;
-	kstatus_kick(g);
-}
-
 static void
 deployments_done(void *arg, const struct kh_resp *p)
 {
@@ -259,7 +219,7 @@ deployments_done(void *arg, const struct kh_resp *p)
 		if (o != NULL)
 			o->exists = true;
 	}
-	find_drift(g, items);
+	kroll_listed(g, items);
 	yyjson_doc_free(doc);
 	g->objs = reallocarray(NULL, KOBJS_MAX, sizeof(*g->objs));
 	if (g->objs == NULL)
@@ -318,6 +278,8 @@ pass_step(struct kgroup *g)
 			break;
 		o = &g->objs[g->apply_i];
 		own = own_get(g, plural(o), o->name);
+		if (own != NULL && own->exists && kroll_holds(g, o))
+			continue;
 		if (own == NULL || (o->once && own->exists))
 			continue;
 		doc = kj_new();
@@ -462,6 +424,8 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 
 	if (g == NULL || (o = own_get(g, plurals[c->kind], name)) == NULL)
 		return;
+	if (c->kind == KW_DEPLOYMENTS)
+		kroll_seen(g, obj, deleted);
 	o->mark = c->k->own_mark[c->kind];
 	o->live = version(obj);
 	/* A list at start finds what a predecessor applied. */

@@ -215,6 +215,8 @@ decode_spec(yyjson_val *spec, struct kspec *k)
 	k->ctr_security = object(spec, "containerSecurityContext");
 	k->extra_containers = list(spec, "extraContainers");
 	k->extra_init = list(spec, "extraInitContainers");
+	k->recreate = yyjson_equals_str(
+	    yyjson_obj_get(spec, "updateStrategy"), "Recreate");
 	decode_svc(NULL, object(spec, "serviceTemplate"), &k->svc);
 }
 
@@ -343,6 +345,7 @@ kspec_conf(
 	if (p != NULL)
 		kproblems_join(p, m->problem, sizeof(m->problem));
 	strlcpy(m->unused_fields, k->unused, sizeof(m->unused_fields));
+	m->recreate = k->recreate;
 	m->poll_ms = k->poll_ms;
 	m->failure_threshold = (uint32_t)k->failure_threshold;
 	m->recovery_threshold = (uint32_t)k->recovery_threshold;

@@ -78,6 +78,7 @@ kgroup_new(struct kube *k, const char *uid, const char *ns, const char *name)
 	(void)strlcpy(g->name, name, sizeof(g->name));
 	(void)snprintf(g->fg, sizeof(g->fg), "%s/%s", ns, name);
 	kapply_init(g);
+	kroll_init(g);
 	kstatus_init(g);
 	kpods_init(g);
 	kcreds_init(g);
@@ -98,6 +99,7 @@ kgroup_free(struct kgroup *g)
 	RB_REMOVE(kgroups, &g->k->groups, g);
 	g->k->ngroups--;
 	kapply_free(g);
+	kroll_free(g);
 	kstatus_free(g);
 	kpods_free(g);
 	kcreds_free(g);
@@ -246,6 +248,7 @@ adopt(struct kgroup *g, yyjson_val *obj)
 	g->doc = d;
 	if (g->k->conf.aux_addr[0] != '\0')
 		g->spec.aux_addr = g->k->conf.aux_addr;
+	kroll_spec(g);
 	kapply_spec(g);
 	kcreds_spec(g);
 	kkeys_spec(g);

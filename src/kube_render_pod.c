@@ -462,6 +462,19 @@ add_hash(const struct kbuild *b, yyjson_mut_val *meta, const char *hash)
 	    kset_str(b->doc, ann, KANN_SERVER_ID, id);
 }
 
+/* The template's own: what it was made from, whatever the object says. */
+const char *
+kobj_live_hash(yyjson_val *deployment)
+{
+	yyjson_val *v = yyjson_obj_get(deployment, "spec");
+	const char *s;
+
+	v = yyjson_obj_get(yyjson_obj_get(v, "template"), "metadata");
+	s = yyjson_get_str(
+	    yyjson_obj_get(yyjson_obj_get(v, "annotations"), KANN_HASH));
+	return s == NULL ? "" : s;
+}
+
 yyjson_mut_val *
 krender_deployment(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
 {

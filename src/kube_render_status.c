@@ -213,7 +213,10 @@ kstatus_render(yyjson_mut_doc *doc, const struct kspec *k,
 		    g->last_failover_s * 1000 :
 		    0) ||
 	    !put_text(doc, o, "lastFailoverTarget", g->last_failover_target) ||
-	    !put_text(doc, o, "promotionGtidExecuted", g->promotion_gtid))
+	    !put_text(doc, o, "promotionGtidExecuted", g->promotion_gtid) ||
+	    !(*g->update_phase == '\0' ?
+		    yyjson_mut_obj_add_null(doc, o, "updatePhase") :
+		    kput_str(doc, o, "updatePhase", g->update_phase)))
 		return NULL;
 	return o;
 }

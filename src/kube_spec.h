@@ -128,6 +128,7 @@ struct kspec {
 	yyjson_val *pod_security, *ctr_security; /* or NULL */
 	yyjson_val *extra_containers, *extra_init;
 	struct ksvc svc;
+	bool recreate; /* updateStrategy */
 	/* What is set but not acted on yet, "spec.backup, spec.tls, …". */
 	char unused[MSGTEXT_LEN + 1];
 };
@@ -202,6 +203,8 @@ unsigned kobjs(const struct kspec *, struct kobj[KOBJS_MAX]);
 /* The complete object, with apiVersion, kind, labels and owner. */
 yyjson_mut_val *
 kobj_render(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
+/* Hash of a live Deployment's template, "" when it has none of ours. */
+const char *kobj_live_hash(yyjson_val *deployment);
 
 #define KANN_HASH      "shipstream.io/spec-hash"
 #define KANN_SERVER_ID BR_ANN "server-id"
