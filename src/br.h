@@ -61,6 +61,8 @@
 #define MSGTEXT_LEN            1023 /* an Event's message (Kubernetes' limit) */
 #define UNENDED_MAX            16   /* epochs that are not proven ended */
 #define CONDS_MAX              12
+#define ORIGINS_LEN            1023 /* BLOODRAVEN_WS_ALLOWED_ORIGINS */
+#define WS_CLIENTS_MAX         512  /* status-server has a descriptor for each */
 #define LABELS_LEN             511 /* Prometheus label text of one series */
 #define WORDS_MAX              4   /* terminated containers told of one Pod */
 

@@ -37,6 +37,7 @@
 /* Of a lease key; a rotation takes some minutes. */
 #define KEY_AGE_MS     (90LL * 24 * 3600 * 1000)
 #define KEY_AGE_MIN_MS (3600 * 1000)
+#define WS_CLIENTS     100
 
 enum {
 	OPT_LEADER_ELECT = 256,
@@ -171,6 +172,21 @@ option(struct conf *c, int opt)
 }
 
 static int
+ws_environment(struct conf *c)
+{
+	const char *v, *e;
+
+	if ((v = getenv("BLOODRAVEN_WS_ALLOWED_ORIGINS")) != NULL &&
+	    set(c->ws_origins, sizeof(c->ws_origins),
+		"BLOODRAVEN_WS_ALLOWED_ORIGINS", v) == -1)
+		return -1;
+	if ((v = getenv("BLOODRAVEN_WS_MAX_CLIENTS")) == NULL || *v == '\0')
+		return 0;
+	c->ws_max = (uint32_t)strtonum(v, 0, WS_CLIENTS_MAX, &e);
+	return e == NULL ? 0 : complain("BLOODRAVEN_WS_MAX_CLIENTS", v, e);
+}
+
+static int
 environment(struct conf *c)
 {
 	const char *v, *e;
@@ -197,7 +213,7 @@ environment(struct conf *c)
 	    set(c->dns_sa, sizeof(c->dns_sa), "BLOODRAVEN_DNS_SERVICE_ACCOUNT",
 		v) == -1)
 		return -1;
-	return 0;
+	return ws_environment(c);
 }
 
 /*
@@ -233,6 +249,7 @@ conf_parse(struct conf *c, int argc, char **argv)
 	c->renew_ms = RENEW_MS;
 	c->retry_ms = RETRY_MS;
 	c->key_age_ms = KEY_AGE_MS;
+	c->ws_max = WS_CLIENTS;
 	(void)strlcpy(c->sa_dir, SA_DIR, sizeof(c->sa_dir));
 	(void)strlcpy(c->dns_sa, "bloodraven-dns", sizeof(c->dns_sa));
 	(void)strlcpy(c->metrics_addr, ":8080", sizeof(c->metrics_addr));

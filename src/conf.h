@@ -42,6 +42,8 @@ struct conf {
 	char metrics_addr[HOST_LEN + 1];
 	char probe_addr[HOST_LEN + 1];
 	char aux_addr[HOST_LEN + 1];
+	char ws_origins[ORIGINS_LEN + 1];
+	uint32_t ws_max;
 	int64_t lease_ms, renew_ms, retry_ms;
 	int64_t key_age_ms; /* of a lease key; 0: no limit */
 };

@@ -373,6 +373,7 @@ groups_probe(struct groups *gs, const struct m_probe *m)
 	if (g == NULL || !g->have_conf || (i = group_site(g, m->site)) == -1)
 		return;
 	s = &g->site[i];
+	g->polled_ms = wall_ms();
 	if (m->ok) {
 		set_text(&s->gtid, m->gtid);
 		set_text(&s->retrieved, m->retrieved);

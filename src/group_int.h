@@ -173,6 +173,8 @@ struct group {
 	struct fsm_view view;
 	uint64_t rev;
 	int64_t published_ms;
+	int64_t
+	    polled_ms; /* Unix ms of the last probe, whatever its end; 0: none */
 	uint64_t published_hash;
 	int64_t m_epoch, m_unended;
 	/* monotonic ms: the active site was judged lost; this step began */

@@ -151,7 +151,7 @@ fill_group(struct group *g, struct m_group_status *m)
 	(void)strlcpy(m->effective_site, name_of(g, v->effective),
 	    sizeof(m->effective_site));
 	(void)strlcpy(m->alert, v->alert, sizeof(m->alert));
-	m->poll_time_ms = wall_ms();
+	m->poll_time_ms = g->polled_ms;
 	m->last_failover_s = g->rec.last_failover_s;
 	(void)strlcpy(m->last_failover_target, g->rec.last_failover_target,
 	    sizeof(m->last_failover_target));

@@ -50,8 +50,8 @@ const struct sandbox http_sandbox = {
 	.allow = SB_LISTEN,
 	.max_as = HTTP_AS_MAX,
 	/* all connections at their cap, three listeners, the loop's own */
-	.max_files =
-	    HTTP_METRICS_CONNS + HTTP_PROBE_CONNS + HTTP_AUX_CONNS + 64,
+	.max_files = HTTP_METRICS_CONNS + HTTP_PROBE_CONNS + HTTP_AUX_CONNS +
+	    WS_CLIENTS_MAX + 64,
 };
 
 #define ON_METRICS (1u << SRV_METRICS)
@@ -95,6 +95,20 @@ answer_active(struct http_conn *c, const struct http_req *req)
 	http_reply_text(c, status, HTTP_CT_JSON, text, len);
 }
 
+static void
+answer_ws(struct http_conn *c, const struct http_req *req)
+{
+	char accept[HTTP_WS_ACCEPT_LEN + 1];
+	int status = http_handshake(req, http_ws_origins(), accept);
+
+	if (status == 101 && !http_ws_room())
+		status = 429;
+	if (status == 101)
+		http_reply_upgrade(c, accept);
+	else
+		http_reply_bare(c, status);
+}
+
 /*
  * The kubelet's question: does it know the groups? A standby, too, is ready
  * then. On the auxiliary port it is unconditional (sidecar.md section 9).
@@ -117,6 +131,7 @@ static const struct http_route routes[] = {
 	{ "metrics", "/metrics", ON_METRICS, http_answer_metrics },
 	{ "status", "/status", ON_AUX, answer_status },
 	{ "active-site", "/active-site", ON_AUX, answer_active },
+	{ "ws-status", "/ws/status", ON_AUX, answer_ws },
 };
 
 static const struct http_app app = {
@@ -126,35 +141,41 @@ static const struct http_app app = {
 	.log_ok = true,
 	.routes = routes,
 	.nroutes = PS_NITEMS(routes),
+	.upgraded = http_ws_adopt,
 };
 
 /* ---------------------------------------------------------------- worker --- */
 
 static int
-start_state(void)
+start_state(struct event_base *base, const struct m_http_conf *conf)
 {
 	const struct metric_sink *sink = http_app_sink();
+	struct http_ws_conf ws = { .base = base, .sink = sink };
 
 	if (http_app_init(&app) == -1 ||
 	    (hs.state = http_state_new(sink)) == NULL)
 		return -1;
+	ws.state = hs.state;
+	ws.max = conf->ws_max;
+	strlcpy(ws.origins, conf->ws_origins, sizeof(ws.origins));
+	if (http_ws_init(&ws) == -1)
+		return -1;
 	metric_set(sink, M_BUILD_INFO, 1, ML(PACKAGE_VERSION));
 	metric_set(sink, M_LEADER, 0, ML());
-	metric_set(sink, M_WS_CLIENTS, 0, ML());
 	return 0;
 }
 
 int
 http_setup(struct ps_worker *w)
 {
-	struct m_http_conf conf;
+	static struct m_http_conf conf;
 	struct event_base *base = ps_base(w);
 
 	if (ps_worker_recv(w, MSG_HTTP_CONF, &conf, NULL) == -1) {
 		log_warn("no configuration");
 		return -1;
 	}
-	if (start_state() == -1) {
+	if (start_state(base, &conf) == -1) {
 		log_warn("cannot start");
 		return -1;
 	}
@@ -172,6 +193,8 @@ static void
 got_state(const struct m_http_state *m)
 {
 	hs.ready = m->ready;
+	http_state_operator(hs.state, m->ready, m->leader);
+	http_ws_news();
 	metric_set(http_app_sink(), M_LEADER, m->leader ? 1 : 0, ML());
 }
 
@@ -189,6 +212,7 @@ http_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 		break;
 	case MSG_GROUP_STATUS:
 		rc = http_state_group(hs.state, msg);
+		http_ws_news();
 		break;
 	case MSG_METRIC:
 		http_app_metric(msg);

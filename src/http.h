@@ -24,6 +24,8 @@
 #include "msg.h"
 
 struct event_base;
+struct http_state;
+struct metric_sink;
 
 /* -------------------------------------------------------------- limits --- */
 
@@ -40,8 +42,8 @@ struct event_base;
 #define HTTP_SIDECAR_MS    10000
 #define HTTP_IDLE_MS       60000 /* between requests */
 #define HTTP_DRAIN_MS      500   /* after an error: let the client read it */
-#define HTTP_ACCEPTS       32    /* one port's share of a loop turn */
-#define HTTP_BACKLOG       256
+#define HTTP_ACCEPTS       64    /* one port's share of a loop turn */
+#define HTTP_BACKLOG       1024
 /*
  * The kernel's buffers of one connection. By itself it would take megabytes
  * for a client that does not read, and the deadline would see nothing of it.
@@ -61,6 +63,30 @@ struct event_base;
 #define HTTP_BODIES        8                  /* alive at once, per kind */
 #define HTTP_STATUS_MAX    (48 * 1024 * 1024) /* /status, far away */
 /*
+ * WebSockets of /ws/status (sidecar.md section 9.1); they are counted apart
+ * from the connections above, and no flood of those displaces them. How many
+ * there are at most says br.h: WS_CLIENTS_MAX.
+ */
+#define HTTP_WS_PING_MS    54000
+#define HTTP_WS_PONG_MS    60000 /* without an answer to a ping */
+#define HTTP_WS_WRITE_MS   5000  /* for one message */
+#define HTTP_WS_CLOSE_MS   1000  /* for the client's answer to our Close */
+#define HTTP_WS_SWEEP_MS   1000  /* how often these are looked at */
+#define HTTP_WS_IN_MAX     4096  /* a message of the client, which is ignored */
+/* A client has nothing to tell but Pong: more frames between pings end it. */
+#define HTTP_WS_FRAMES     1000
+/*
+ * One client's share of a turn of the loop. What is read may be pings of six
+ * bytes, each to be answered: reading stops while more answers than these
+ * wait. What is written is JSON.
+ */
+#define HTTP_WS_READ       128
+#define HTTP_WS_ANSWERS    4
+#define HTTP_WS_WRITE      131072
+#define HTTP_WS_MESSAGES   8
+/* Of messages, new and old, that slow clients hold; the others wait then. */
+#define HTTP_WS_BYTES      (64 * 1024 * 1024)
+/*
  * Lines about requests in a second; more are counted in the next line. A
  * flood must not push the parent's decisions out of the log.
  */
@@ -75,7 +101,11 @@ struct http_req {
 	char *query; /* raw, "" when there is none */
 	bool head;
 	bool keep;  /* the client wants another request */
+	bool more;  /* it has sent something behind this one */
 	int status; /* of a refused request */
+	/* RFC 6455 section 4.2.1; NULL when absent */
+	bool upgrade; /* to WebSocket */
+	char *ws_key, *ws_version, *origin;
 };
 
 /*
@@ -104,12 +134,14 @@ int http_query(const char *query, const char *key, char *out, size_t size);
 	X(SRV_SIDECAR, "sidecar", HTTP_SIDECAR_CONNS, HTTP_SIDECAR_MS)
 
 /* Why the server ended a connection. */
-#define HTTP_DROPS(X)                                             \
-	X(DROP_CAP, "cap")           /* too many connections */   \
-	X(DROP_HEAD, "slow-header")  /* HTTP_HEAD_MS */           \
-	X(DROP_WRITE, "slow-reader") /* HTTP_WRITE_MS */          \
-	X(DROP_IDLE, "idle")         /* HTTP_IDLE_MS */           \
-	X(DROP_BAD, "bad-request")   /* 4xx, 505 of the parser */ \
+#define HTTP_DROPS(X)                                               \
+	X(DROP_CAP, "cap")           /* too many connections */     \
+	X(DROP_HEAD, "slow-header")  /* HTTP_HEAD_MS */             \
+	X(DROP_WRITE, "slow-reader") /* HTTP_(WS_)WRITE_MS */       \
+	X(DROP_IDLE, "idle")         /* HTTP_IDLE_MS, WS_PONG_MS */ \
+	X(DROP_BAD, "bad-request")   /* 4xx, 505 of the parser */   \
+	X(DROP_FRAME, "bad-frame")   /* RFC 6455 says: fail it */   \
+	X(DROP_FLOOD, "flood")       /* HTTP_WS_FRAMES */           \
 	X(DROP_MEMORY, "no-memory")
 
 #define X(id, ...) id,
@@ -120,18 +152,7 @@ enum http_drop { HTTP_DROPS(X) DROP_MAX };
 const char *http_srv_name(enum http_srv);
 const char *http_drop_name(enum http_drop);
 
-/* Text that several answers may share; freed with its last reference. */
-struct http_body {
-	unsigned refs;
-	unsigned *alive; /* counter of its kind, or NULL */
-	size_t len;
-	char *data;
-};
-
-/* Takes data, also on failure. One reference, the caller's. */
-struct http_body *http_body_new(char *data, size_t len, unsigned *alive);
-void http_body_unref(struct http_body *);
-
+struct http_body;
 struct http_conn;
 struct http_listener;
 
@@ -142,6 +163,8 @@ struct http_ops {
 	/* An answer was written, or given up. */
 	void (*done)(struct http_conn *, int status, int64_t us);
 	void (*dropped)(enum http_srv, enum http_drop);
+	/* After http_reply_upgrade(): takes the socket. */
+	void (*upgraded)(int fd, const char *remote);
 };
 
 /*
@@ -155,9 +178,6 @@ int http_listen(struct event_base *, enum http_srv, const char *where,
     char addr[static HTTP_ADDR_LEN]);
 unsigned http_nconns(const struct http_listener *);
 
-/* Takes a reference of body (NULL: empty). ctype is a literal. */
-void http_reply(
-    struct http_conn *, int status, const char *ctype, struct http_body *body);
 enum http_srv http_conn_srv(const struct http_conn *);
 /* "10.0.0.1:4711" */
 const char *http_conn_remote(const struct http_conn *);
@@ -170,10 +190,71 @@ struct http_note {
 };
 struct http_note *http_conn_note(struct http_conn *);
 
-/* -------------------------------------------------------- http_state.c --- */
+/* -------------------------------------------------------- http_reply.c --- */
 
-struct http_state;
-struct metric_sink;
+/* What there is of one kind of bodies. */
+struct http_alive {
+	unsigned n;
+	size_t bytes;
+};
+
+/* Text that several answers may share; freed with its last reference. */
+struct http_body {
+	unsigned refs;
+	struct http_alive *alive; /* or NULL */
+	size_t len;
+	char *data;
+};
+
+/* Takes data, also on failure. One reference, the caller's. */
+struct http_body *
+http_body_new(char *data, size_t len, struct http_alive *alive);
+void http_body_unref(struct http_body *);
+
+/*
+ * Takes a reference of body (NULL: empty). ctype is a literal. A status that
+ * is not known to http_reply.c becomes 500.
+ */
+void http_reply(
+    struct http_conn *, int status, const char *ctype, struct http_body *body);
+/* 101: once it is written the socket goes to ops->upgraded(). */
+void http_reply_upgrade(struct http_conn *, const char *accept);
+
+/* ----------------------------------------------------- http_handshake.c --- */
+
+#define HTTP_WS_ACCEPT_LEN 28 /* base64 of a SHA-1 */
+
+/*
+ * May this request become a WebSocket (RFC 6455 section 4.2)? Returns 101
+ * with the value of Sec-WebSocket-Accept, or 400, 403 (origin) or 426.
+ * origins is a comma list; "" or one that has "*" is any, and none.
+ */
+int http_handshake(const struct http_req *, const char *origins,
+    char accept[static HTTP_WS_ACCEPT_LEN + 1]);
+
+/* ---------------------------------------------------------- http_ws.c --- */
+
+struct http_ws_conf {
+	struct event_base *base;
+	struct http_state *state;
+	const struct metric_sink *sink;
+	unsigned max; /* clients; 0: WS_CLIENTS_MAX */
+	char origins[ORIGINS_LEN + 1];
+};
+
+/* Once. The struct is copied. -1 with ENOMEM. */
+int http_ws_init(const struct http_ws_conf *);
+/* Is there room for one more? */
+bool http_ws_room(void);
+const char *http_ws_origins(void);
+/* Takes a connected socket on which 101 was answered. */
+void http_ws_adopt(int fd, const char *remote);
+/* The state changed: every client will hear it. */
+void http_ws_news(void);
+/* End all clients (tests). */
+void http_ws_free(void);
+
+/* -------------------------------------------------------- http_state.c --- */
 
 /* Series of groups and sites that vanish are removed through the sink. */
 struct http_state *http_state_new(const struct metric_sink *);
@@ -181,11 +262,26 @@ void http_state_free(struct http_state *);
 /* -1 with ENOMEM or ENOBUFS: the old word stays. */
 int http_state_site(struct http_state *, const struct m_site_status *);
 int http_state_group(struct http_state *, const struct m_group_status *);
+/* Whether all groups are listed, and whether this operator leads. */
+void http_state_operator(struct http_state *, bool ready, bool leader);
+bool http_state_dirty(struct http_state *, bool clear);
+
+/* ------------------------------------------------------- http_answer.c --- */
+
 /* The body of /status, to be freed. -1 with ENOMEM or ENOBUFS. */
 int http_state_render(const struct http_state *, char **text, size_t *len);
-bool http_state_dirty(struct http_state *, bool clear);
 /* The status and the body of /active-site. -1 with ENOMEM. */
 int http_state_active(const struct http_state *, const char *query, int *status,
     char **text, size_t *len);
+/*
+ * The next message of /ws/status for a client that has had everything up to
+ * *seen (0: nothing), which is moved on: the newest word of the group whose
+ * change is the oldest. Returns 1 with a reference, 0 when there is none, -1
+ * with EAGAIN (HTTP_WS_BYTES; later), or with ENOMEM or ENOBUFS for a
+ * group that is left out this time.
+ */
+int http_state_next(struct http_state *, uint64_t *seen, struct http_body **);
+/* Would it return something else than 0? */
+bool http_state_news(const struct http_state *, uint64_t seen);
 
 #endif /* HTTP_H */

@@ -67,7 +67,7 @@ http_shared_fresh(const struct http_shared *sh, bool dirty)
 {
 	if (sh->body == NULL)
 		return false;
-	return !dirty || sh->alive >= HTTP_BODIES ||
+	return !dirty || sh->alive.n >= HTTP_BODIES ||
 	    monotime_sub_ms(monotime_now(), sh->made) < HTTP_BODY_MS;
 }
 
@@ -136,6 +136,12 @@ http_answer_metrics(struct http_conn *c, const struct http_req *req)
 		    http_shared_set(&ha.metrics, text, len);
 	}
 	http_reply_shared(c, CT_METRICS, &ha.metrics, ok);
+}
+
+void
+http_reply_bare(struct http_conn *c, int status)
+{
+	http_reply(c, status, HTTP_CT_TEXT, NULL);
 }
 
 void
@@ -244,8 +250,10 @@ done(struct http_conn *c, int status, int64_t us)
 	class[0] = (char)('0' + status / 100);
 	metric_add(&ha.sink, M_HTTP_REQUESTS, 1,
 	    ML(server, handler_name(note), method, class));
-	metric_observe_us(&ha.sink, M_HTTP_DURATION, us,
-	    ML(server, handler_name(note), method));
+	/* A WebSocket has just begun. */
+	if (status != 101)
+		metric_observe_us(&ha.sink, M_HTTP_DURATION, us,
+		    ML(server, handler_name(note), method));
 	log_request(c, note, status, us);
 }
 
@@ -256,7 +264,13 @@ dropped(enum http_srv srv, enum http_drop why)
 	    ML(http_srv_name(srv), http_drop_name(why)));
 }
 
-static const struct http_ops ops = { handle, done, dropped };
+static void
+upgraded(int fd, const char *remote)
+{
+	ha.app->upgraded(fd, remote);
+}
+
+static const struct http_ops ops = { handle, done, dropped, upgraded };
 
 /* ----------------------------------------------------------------- start --- */
 

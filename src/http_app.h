@@ -45,6 +45,8 @@ struct http_app {
 	size_t nroutes;
 	/* Before /metrics is rendered: set what changes by itself. May be NULL. */
 	void (*fresh)(void);
+	/* As in http_ops; NULL when no answer upgrades. */
+	void (*upgraded)(int fd, const char *remote);
 };
 
 /* Once. The struct is borrowed for good. -1 with ENOMEM. */
@@ -62,7 +64,7 @@ void http_app_metric(const struct m_metric *);
 struct http_shared {
 	struct http_body *body;
 	struct monotime made;
-	unsigned alive;
+	struct http_alive alive;
 };
 
 /* Is what was rendered before good enough? See HTTP_BODY_MS, HTTP_BODIES. */
@@ -75,6 +77,8 @@ void http_reply_shared(
 /* Takes text; NULL: 500. */
 void http_reply_text(
     struct http_conn *, int status, const char *ctype, char *text, size_t len);
+/* Without a body that would say more. */
+void http_reply_bare(struct http_conn *, int status);
 /* 200 "ok", 404, and the registry. */
 void http_answer_ok(struct http_conn *, const struct http_req *);
 void http_answer_notfound(struct http_conn *, const struct http_req *);

@@ -15,11 +15,10 @@
  */
 
 /*
- * Connections of status-server. Anybody may connect, so each phase of a
+ * One connection of status-server. Anybody may connect, so each phase of a
  * connection has a total deadline (not one that a byte now and then puts
- * off), its memory and its share of a turn of the loop are bounded, and the
- * number of connections is: beyond it the longest waiting connection of the
- * busiest address gives way, so that a flood displaces itself first.
+ * off), and its memory and its share of a turn of the loop are bounded; how
+ * many there are is http_listen.c's business.
  */
 
 #include <sys/types.h>
@@ -45,9 +44,6 @@ static const char *const srv_names[] = { HTTP_SERVERS(X) };
 static const char *const drop_names[] = { HTTP_DROPS(X) };
 #undef X
 
-#define X(id, name, max, ms) max,
-static const unsigned srv_max[] = { HTTP_SERVERS(X) };
-#undef X
 #define X(id, name, max, ms) ms,
 static const int srv_write_ms[] = { HTTP_SERVERS(X) };
 #undef X
@@ -66,72 +62,6 @@ const char *
 http_drop_name(enum http_drop d)
 {
 	return (unsigned)d < DROP_MAX ? drop_names[d] : "";
-}
-
-/* --------------------------------------------------------------- bodies --- */
-
-struct http_body *
-http_body_new(char *data, size_t len, unsigned *alive)
-{
-	struct http_body *b;
-
-	if ((b = calloc(1, sizeof(*b))) == NULL) {
-		free(data);
-		return NULL;
-	}
-	b->refs = 1;
-	b->data = data;
-	b->len = len;
-	if ((b->alive = alive) != NULL)
-		++*alive;
-	return b;
-}
-
-void
-http_body_unref(struct http_body *b)
-{
-	if (b == NULL || --b->refs > 0)
-		return;
-	if (b->alive != NULL)
-		--*b->alive;
-	free(b->data);
-	free(b);
-}
-
-/* ---------------------------------------------------------------- peers --- */
-
-static int
-peer_cmp(const struct http_peer *a, const struct http_peer *b)
-{
-	return memcmp(&a->addr, &b->addr, sizeof(a->addr));
-}
-
-/* libbsd's RB_GENERATE_STATIC needs a macro that it undefines on Linux. */
-#define RB_STATIC static __attribute__((__unused__))
-RB_GENERATE_INTERNAL(http_peers, http_peer, entry, peer_cmp, RB_STATIC)
-
-static struct http_peer *
-peer_get(struct http_listener *l, const struct in6_addr *addr)
-{
-	struct http_peer key = { .addr = *addr }, *p;
-
-	if ((p = RB_FIND(http_peers, &l->peers, &key)) == NULL) {
-		if ((p = calloc(1, sizeof(*p))) == NULL)
-			return NULL;
-		p->addr = *addr;
-		RB_INSERT(http_peers, &l->peers, p);
-	}
-	p->nconns++;
-	return p;
-}
-
-static void
-peer_put(struct http_listener *l, struct http_peer *p)
-{
-	if (--p->nconns > 0)
-		return;
-	RB_REMOVE(http_peers, &l->peers, p);
-	free(p);
 }
 
 /* ---------------------------------------------------------- connections --- */
@@ -157,19 +87,20 @@ conn_free(struct http_conn *c)
 	TAILQ_REMOVE(&l->conns, c, entry);
 	l->nconns--;
 	if (c->peer != NULL)
-		peer_put(l, c->peer);
+		http_peer_put(l, c->peer);
 	if (c->ev != NULL)
 		event_free(c->ev);
 	if (c->timer != NULL)
 		event_free(c->timer);
 	http_body_unref(c->body);
 	free(c->buf);
-	close(c->fd);
+	if (c->fd != -1)
+		close(c->fd);
 	free(c);
 }
 
-static void
-conn_drop(struct http_conn *c, enum http_drop why)
+void
+http_conn_drop(struct http_conn *c, enum http_drop why)
 {
 	c->listener->ops->dropped(c->listener->srv, why);
 	conn_free(c);
@@ -182,13 +113,13 @@ conn_deadline(evutil_socket_t fd, short what, void *arg)
 
 	switch (c->phase) {
 	case HP_IDLE:
-		conn_drop(c, DROP_IDLE);
+		http_conn_drop(c, DROP_IDLE);
 		break;
 	case HP_HEAD:
-		conn_drop(c, DROP_HEAD);
+		http_conn_drop(c, DROP_HEAD);
 		break;
 	case HP_WRITE:
-		conn_drop(c, DROP_WRITE);
+		http_conn_drop(c, DROP_WRITE);
 		break;
 	case HP_DRAIN:
 		conn_free(c);
@@ -220,36 +151,12 @@ conn_again(struct http_conn *c)
 	c->what = 0;
 }
 
-/* Worse ones go first: see the head of this file. */
-static bool
-gives_way_before(const struct http_conn *a, const struct http_conn *b)
-{
-	if (a->peer->nconns != b->peer->nconns)
-		return a->peer->nconns > b->peer->nconns;
-	if ((a->phase == HP_WRITE) != (b->phase == HP_WRITE))
-		return b->phase == HP_WRITE;
-	return monotime_cmp(a->since, b->since) < 0;
-}
-
-static void
-evict_one(struct http_listener *l)
-{
-	struct http_conn *c, *victim = NULL;
-
-	TAILQ_FOREACH (c, &l->conns, entry)
-		if (victim == NULL || gives_way_before(c, victim))
-			victim = c;
-	if (victim != NULL)
-		conn_drop(victim, DROP_CAP);
-}
-
-static void
-conn_new(struct http_listener *l, int fd, const struct sockaddr_storage *ss)
+void
+http_conn_new(
+    struct http_listener *l, int fd, const struct sockaddr_storage *ss)
 {
 	struct http_conn *c;
 
-	if (l->nconns >= srv_max[l->srv])
-		evict_one(l);
 	if ((c = calloc(1, sizeof(*c))) == NULL) {
 		close(fd);
 		l->ops->dropped(l->srv, DROP_MEMORY);
@@ -262,11 +169,11 @@ conn_new(struct http_listener *l, int fd, const struct sockaddr_storage *ss)
 	TAILQ_INSERT_TAIL(&l->conns, c, entry);
 	l->nconns++;
 	c->phase = HP_HEAD;
-	if ((c->peer = peer_get(l, &c->addr)) == NULL ||
+	if ((c->peer = http_peer_get(l, &c->addr)) == NULL ||
 	    (c->timer = evtimer_new(l->base, conn_deadline, c)) == NULL ||
 	    (c->ev = event_new(
 		 l->base, fd, EV_READ | EV_PERSIST, conn_event, c)) == NULL) {
-		conn_drop(c, DROP_MEMORY);
+		http_conn_drop(c, DROP_MEMORY);
 		return;
 	}
 	event_add(c->ev, NULL);
@@ -274,66 +181,7 @@ conn_new(struct http_listener *l, int fd, const struct sockaddr_storage *ss)
 	conn_phase(c, HP_HEAD, HTTP_HEAD_MS);
 }
 
-/* ---------------------------------------------------------------- reply --- */
-
-static const char *
-reason(int status)
-{
-	switch (status) {
-	case 200:
-		return "OK";
-	case 204:
-		return "No Content";
-	case 400:
-		return "Bad Request";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 413:
-		return "Content Too Large";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 503:
-		return "Service Unavailable";
-	case 505:
-		return "HTTP Version Not Supported";
-	default:
-		return "Internal Server Error";
-	}
-}
-
-void
-http_reply(
-    struct http_conn *c, int status, const char *ctype, struct http_body *body)
-{
-	char what[128] = "";
-	int n;
-
-	c->status = status;
-	c->body = body;
-	if (body != NULL)
-		body->refs++;
-	/* 204 has no content and must not speak of any (RFC 9110, 8.6). */
-	if (status != 204)
-		snprintf(what, sizeof(what),
-		    "Content-Type: %s\r\nContent-Length: %zu\r\n", ctype,
-		    body == NULL ? (size_t)0 : body->len);
-	n = snprintf(c->head, sizeof(c->head),
-	    "HTTP/1.1 %d %s\r\n"
-	    "%s%s"
-	    "Cache-Control: no-store\r\n"
-	    "X-Content-Type-Options: nosniff\r\n"
-	    "%s\r\n",
-	    status, reason(status), what,
-	    status == 405 ? "Allow: GET, HEAD\r\n" : "",
-	    c->keep ? "" : "Connection: close\r\n");
-	/* ctype is a literal of ours: it fits. */
-	c->headlen = n > 0 && (size_t)n < sizeof(c->head) ? (size_t)n : 0;
-	c->bodylen = body == NULL || c->no_body ? 0 : body->len;
-	c->off = 0;
-	conn_phase(c, HP_WRITE, srv_write_ms[c->listener->srv]);
-}
+/* --------------------------------------------------------------- answer --- */
 
 /* Returns 1 when all is written, 0 when not yet, -1 with errno. */
 static int
@@ -360,24 +208,39 @@ conn_write(struct http_conn *c)
 	return c->off == c->headlen + c->bodylen ? 1 : 0;
 }
 
+/* The socket belongs to another protocol now (http_ws.c). */
+static void
+conn_hand_over(struct http_conn *c)
+{
+	const struct http_ops *ops = c->listener->ops;
+	char remote[HTTP_ADDR_LEN];
+	int fd = c->fd;
+
+	strlcpy(remote, c->remote, sizeof(remote));
+	c->fd = -1;
+	c->phase = HP_DRAIN; /* it is done, and told so */
+	conn_free(c);
+	ops->upgraded(fd, remote);
+}
+
 /* The answer is out: the next request, or the end. */
 static void
 conn_written(struct http_conn *c)
 {
-	bool keep = c->keep, refused = c->refused;
-
 	c->listener->ops->done(
 	    c, c->status, (monotime_now().ns - c->since.ns) / 1000);
 	http_body_unref(c->body);
 	c->body = NULL;
-	if (refused) {
+	if (c->status == 101)
+		conn_hand_over(c);
+	else if (c->refused) {
 		/*
 		 * Closing with unread bytes sends RST, which may overtake the
 		 * answer: read on a little.
 		 */
 		conn_phase(c, HP_DRAIN, HTTP_DRAIN_MS);
 		conn_want(c, EV_READ);
-	} else if (!keep) {
+	} else if (!c->keep) {
 		c->phase = HP_DRAIN;
 		conn_free(c);
 	} else
@@ -413,6 +276,7 @@ conn_refuse(struct http_conn *c, int status)
 	free(c->buf);
 	c->buf = NULL;
 	c->len = c->size = 0;
+	conn_phase(c, HP_WRITE, srv_write_ms[c->listener->srv]);
 	http_reply(c, status, "text/plain; charset=utf-8", NULL);
 	conn_try_write(c);
 }
@@ -433,6 +297,8 @@ conn_request(struct http_conn *c, size_t headlen)
 	c->keep = req.keep;
 	c->no_body = req.head;
 	memset(&c->note, 0, sizeof(c->note));
+	req.more = c->len > headlen;
+	conn_phase(c, HP_WRITE, srv_write_ms[c->listener->srv]);
 	c->listener->ops->handle(c, &req);
 	/* What was pipelined behind it waits for its turn. */
 	c->len -= headlen;
@@ -493,7 +359,7 @@ conn_read(struct http_conn *c)
 	ssize_t n;
 
 	if (!conn_grow(c)) {
-		conn_drop(c, DROP_MEMORY);
+		http_conn_drop(c, DROP_MEMORY);
 		return;
 	}
 	n = read(c->fd, c->buf + c->len, c->size - c->len);
@@ -547,34 +413,6 @@ conn_event(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* --------------------------------------------------------------- accept --- */
-
-void
-http_accept(struct http_listener *l)
-{
-	struct sockaddr_storage ss;
-	socklen_t len;
-	int fd, i;
-
-	for (i = 0; i < HTTP_ACCEPTS; i++) {
-		len = sizeof(ss);
-		memset(&ss, 0, sizeof(ss));
-		fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd != -1) {
-			conn_new(l, fd, &ss);
-			continue;
-		}
-		/* A client that left again, or a network error: the next. */
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		    errno == ENOMEM)
-			evict_one(l);
-		if (errno == EAGAIN || errno == EMFILE || errno == ENFILE ||
-		    errno == ENOBUFS || errno == ENOMEM)
-			return;
-	}
-}
-
 /* ------------------------------------------------------------- questions --- */
 
 enum http_srv
@@ -593,10 +431,4 @@ struct http_note *
 http_conn_note(struct http_conn *c)
 {
 	return &c->note;
-}
-
-unsigned
-http_nconns(const struct http_listener *l)
-{
-	return l == NULL ? 0 : l->nconns;
 }

@@ -15,7 +15,7 @@
  */
 
 /*
- * What http_conn.c and http_listen.c share.
+ * What http_conn.c, http_listen.c and http_reply.c share.
  */
 
 #ifndef HTTP_CONN_H
@@ -47,7 +47,7 @@ struct http_conn {
 	TAILQ_ENTRY(http_conn) entry;
 	struct http_listener *listener;
 	struct http_peer *peer;
-	int fd;
+	int fd; /* -1: handed over */
 	struct event *ev;
 	struct event *timer;
 	enum http_phase phase;
@@ -60,7 +60,7 @@ struct http_conn {
 	size_t len, size, scan;
 	unsigned state; /* of http_head_end */
 
-	int status; /* answer */
+	int status; /* answer: http_reply.c */
 	char head[320];
 	size_t headlen, bodylen, off;
 	struct http_body *body;
@@ -81,7 +81,13 @@ struct http_listener {
 	struct http_peers peers;
 };
 
-/* Take what waits at the port. */
-void http_accept(struct http_listener *);
+/* Takes fd. */
+void
+http_conn_new(struct http_listener *, int fd, const struct sockaddr_storage *);
+void http_conn_drop(struct http_conn *, enum http_drop);
+/* NULL with ENOMEM. */
+struct http_peer *
+http_peer_get(struct http_listener *, const struct in6_addr *);
+void http_peer_put(struct http_listener *, struct http_peer *);
 
 #endif /* HTTP_CONN_H */

@@ -15,11 +15,15 @@
  */
 
 /*
- * Listening sockets of status-server.
+ * Who may connect. The number of connections to a port is bounded: beyond it
+ * the longest waiting connection of the busiest address gives way, so that a
+ * flood displaces itself first.
  */
 
 #include <sys/types.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/tree.h>
 
 #include <errno.h>
 #include <event2/event.h>
@@ -29,10 +33,113 @@
 
 #include "http_conn.h"
 
+#define X(id, name, max, ms) max,
+static const unsigned srv_max[] = { HTTP_SERVERS(X) };
+#undef X
+
+/* ---------------------------------------------------------------- peers --- */
+
+static int
+peer_cmp(const struct http_peer *a, const struct http_peer *b)
+{
+	return memcmp(&a->addr, &b->addr, sizeof(a->addr));
+}
+
+/* libbsd's RB_GENERATE_STATIC needs a macro that it undefines on Linux. */
+#define RB_STATIC static __attribute__((__unused__))
+RB_GENERATE_INTERNAL(http_peers, http_peer, entry, peer_cmp, RB_STATIC)
+
+struct http_peer *
+http_peer_get(struct http_listener *l, const struct in6_addr *addr)
+{
+	struct http_peer key = { .addr = *addr }, *p;
+
+	if ((p = RB_FIND(http_peers, &l->peers, &key)) == NULL) {
+		if ((p = calloc(1, sizeof(*p))) == NULL)
+			return NULL;
+		p->addr = *addr;
+		RB_INSERT(http_peers, &l->peers, p);
+	}
+	p->nconns++;
+	return p;
+}
+
+void
+http_peer_put(struct http_listener *l, struct http_peer *p)
+{
+	if (--p->nconns > 0)
+		return;
+	RB_REMOVE(http_peers, &l->peers, p);
+	free(p);
+}
+
+/* --------------------------------------------------------------- accept --- */
+
+/* Worse ones go first: see the head of this file. */
+static bool
+gives_way_before(const struct http_conn *a, const struct http_conn *b)
+{
+	if (a->peer->nconns != b->peer->nconns)
+		return a->peer->nconns > b->peer->nconns;
+	if ((a->phase == HP_WRITE) != (b->phase == HP_WRITE))
+		return b->phase == HP_WRITE;
+	return monotime_cmp(a->since, b->since) < 0;
+}
+
+static void
+evict_one(struct http_listener *l)
+{
+	struct http_conn *c, *victim = NULL;
+
+	TAILQ_FOREACH (c, &l->conns, entry)
+		if (victim == NULL || gives_way_before(c, victim))
+			victim = c;
+	if (victim != NULL)
+		http_conn_drop(victim, DROP_CAP);
+}
+
+static void
+admit(struct http_listener *l, int fd, const struct sockaddr_storage *ss)
+{
+	if (l->nconns >= srv_max[l->srv])
+		evict_one(l);
+	http_conn_new(l, fd, ss);
+}
+
+static void
+take_all(struct http_listener *l)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd, i, why;
+
+	for (i = 0; i < HTTP_ACCEPTS; i++) {
+		len = sizeof(ss);
+		memset(&ss, 0, sizeof(ss));
+		fd = accept4(l->fd, (struct sockaddr *)&ss, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd != -1) {
+			admit(l, fd, &ss);
+			continue;
+		}
+		why = errno;
+		if (why == EMFILE || why == ENFILE || why == ENOBUFS ||
+		    why == ENOMEM) {
+			evict_one(l);
+			return;
+		}
+		if (why == EAGAIN)
+			return;
+		/* A client that left again, or a network error: the next. */
+	}
+}
+
+/* ---------------------------------------------------------------- listen --- */
+
 static void
 listener_event(evutil_socket_t fd, short what, void *arg)
 {
-	http_accept(arg);
+	take_all(arg);
 }
 
 int
@@ -73,4 +180,10 @@ http_listen(struct event_base *base, enum http_srv srv, const char *where,
 	net_format(&ss, addr);
 	*out = l;
 	return 0;
+}
+
+unsigned
+http_nconns(const struct http_listener *l)
+{
+	return l == NULL ? 0 : l->nconns;
 }

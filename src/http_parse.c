@@ -177,10 +177,58 @@ has_token(const char *list, const char *token)
 }
 
 struct header_facts {
-	unsigned hosts;
-	bool close;
+	char *host;
+	bool close, upgrade, websocket;
 	bool http11;
 };
+
+/* A field that may come once; -1 when it came before. */
+static int
+once(char **field, char *value)
+{
+	if (*field != NULL)
+		return -1;
+	*field = value;
+	return 0;
+}
+
+/* There is no body: -1 with the status. */
+static int
+no_body(const char *length, struct http_req *req)
+{
+	if (*length == '\0' || length[strspn(length, "0123456789")] != '\0')
+		return -1;
+	if (length[strspn(length, "0")] == '\0')
+		return 0;
+	req->status = 413;
+	return -1;
+}
+
+static int
+take_field(const char *name, char *value, struct http_req *req,
+    struct header_facts *facts)
+{
+	if (strcasecmp(name, "Host") == 0)
+		return once(&facts->host, value);
+	if (strcasecmp(name, "Origin") == 0)
+		return once(&req->origin, value);
+	if (strcasecmp(name, "Sec-WebSocket-Key") == 0)
+		return once(&req->ws_key, value);
+	if (strcasecmp(name, "Sec-WebSocket-Version") == 0)
+		return once(&req->ws_version, value);
+	if (strcasecmp(name, "Content-Length") == 0)
+		return no_body(value, req);
+	if (strcasecmp(name, "Transfer-Encoding") == 0) {
+		req->status = 413;
+		return -1;
+	}
+	if (strcasecmp(name, "Connection") == 0) {
+		facts->close |= has_token(value, "close");
+		facts->upgrade |= has_token(value, "Upgrade");
+	} else if (strcasecmp(name, "Upgrade") == 0)
+		facts->websocket |= has_token(value, "websocket");
+	return 0;
+}
 
 /* One header line; -1 refuses the request. */
 static int
@@ -200,29 +248,13 @@ parse_header(char *line, struct http_req *req, struct header_facts *facts)
 	for (n = strlen(value);
 	    n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)
 		value[n - 1] = '\0';
-	if (strcasecmp(line, "Host") == 0)
-		facts->hosts++;
-	else if (strcasecmp(line, "Connection") == 0)
-		facts->close |= has_token(value, "close");
-	else if (strcasecmp(line, "Transfer-Encoding") == 0) {
-		req->status = 413;
-		return -1;
-	} else if (strcasecmp(line, "Content-Length") == 0) {
-		if (*value == '\0' ||
-		    value[strspn(value, "0123456789")] != '\0')
-			return -1;
-		if (value[strspn(value, "0")] != '\0') {
-			req->status = 413;
-			return -1;
-		}
-	}
-	return 0;
+	return take_field(line, value, req, facts);
 }
 
 int
 http_parse(char *buf, size_t len, struct http_req *req)
 {
-	struct header_facts facts = { .hosts = 0 };
+	struct header_facts facts = { .host = NULL };
 	char *line;
 
 	memset(req, 0, sizeof(*req));
@@ -238,9 +270,11 @@ http_parse(char *buf, size_t len, struct http_req *req)
 	while ((line = next_line(&buf)) != NULL && *line != '\0')
 		if (parse_header(line, req, &facts) == -1)
 			return -1;
-	if (facts.hosts > 1 || (facts.http11 && facts.hosts == 0))
+	if (facts.http11 && facts.host == NULL)
 		return -1;
 	req->keep = facts.http11 && !facts.close;
+	/* RFC 9110 section 7.8: HTTP/1.0 has no Upgrade. */
+	req->upgrade = facts.http11 && facts.upgrade && facts.websocket;
 	req->status = 200;
 	return 0;
 }

@@ -20,71 +20,65 @@
  * GROUP_STATUS behind it does, so that no reader sees half of a change.
  */
 
-#include <sys/queue.h>
-#include <sys/tree.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "http.h"
+#include "http_state.h"
 #include "json.h"
 #include "metrics.h"
 
-/* Two GTID sets and short text, each byte escaped at worst as \u00xx. */
-#define SITE_JSON_MAX  (UINT64_C(6) * (2 * GTID_LEN + 4096))
-#define GROUP_JSON_MAX (SITES_MAX * SITE_JSON_MAX)
 /* Go's zero time: before the first poll. */
-#define ZERO_TIME_MS   INT64_C(-62135596800000)
-
-struct site {
-	TAILQ_ENTRY(site) entry;
-	char *name;
-	char *pairs; /* inside of its object */
-	size_t len;
-	bool listed; /* in the last GROUP_STATUS */
-	bool wanted;
-};
-
-struct group {
-	RB_ENTRY(group) by_uid, by_key;
-	char uid[UID_LEN + 1];
-	char key[NS_LEN + 1 + NAME_LEN + 1]; /* ns/name */
-	char ns[NS_LEN + 1];
-	char name[NAME_LEN + 1];
-	char active[NAME_LEN + 1];
-	bool shown; /* has had a GROUP_STATUS */
-	char *json;
-	size_t len;
-	TAILQ_HEAD(, site) sites;
-};
-RB_HEAD(uid_tree, group);
-RB_HEAD(key_tree, group);
-
-struct http_state {
-	const struct metric_sink *sink;
-	struct uid_tree uids;
-	struct key_tree keys; /* those shown */
-	bool dirty;
-};
+#define ZERO_TIME_MS INT64_C(-62135596800000)
 
 static int
-uid_cmp(const struct group *a, const struct group *b)
+uid_cmp(const struct hs_group *a, const struct hs_group *b)
 {
 	return strcmp(a->uid, b->uid);
 }
 
 static int
-key_cmp(const struct group *a, const struct group *b)
+key_cmp(const struct hs_group *a, const struct hs_group *b)
 {
 	return strcmp(a->key, b->key);
 }
 
+static int
+seq_cmp(const struct hs_group *a, const struct hs_group *b)
+{
+	return (a->seq > b->seq) - (a->seq < b->seq);
+}
+
 /* libbsd's RB_GENERATE_STATIC needs a macro that it undefines on Linux. */
 #define RB_STATIC static __attribute__((__unused__))
-RB_GENERATE_INTERNAL(uid_tree, group, by_uid, uid_cmp, RB_STATIC)
-RB_GENERATE_INTERNAL(key_tree, group, by_key, key_cmp, RB_STATIC)
+RB_GENERATE_INTERNAL(hs_uids, hs_group, by_uid, uid_cmp, RB_STATIC)
+RB_GENERATE_INTERNAL(hs_keys, hs_group, by_key, key_cmp, RB_STATIC)
+RB_GENERATE_INTERNAL(hs_seqs, hs_group, by_seq, seq_cmp, RB_STATIC)
+
+struct hs_group *
+hs_by_key(const struct http_state *st, struct hs_group *key)
+{
+	return RB_FIND(hs_keys, (struct hs_keys *)&st->keys, key);
+}
+
+struct hs_group *
+hs_by_seq(const struct http_state *st, struct hs_group *key)
+{
+	return RB_NFIND(hs_seqs, (struct hs_seqs *)&st->seqs, key);
+}
+
+struct hs_group *
+hs_first(const struct http_state *st)
+{
+	return RB_MIN(hs_keys, (struct hs_keys *)&st->keys);
+}
+
+struct hs_group *
+hs_next(struct hs_group *g)
+{
+	return RB_NEXT(hs_keys, NULL, g);
+}
 
 struct http_state *
 http_state_new(const struct metric_sink *sink)
@@ -95,13 +89,14 @@ http_state_new(const struct metric_sink *sink)
 		return NULL;
 	RB_INIT(&st->uids);
 	RB_INIT(&st->keys);
+	RB_INIT(&st->seqs);
 	st->sink = sink;
 	st->dirty = true;
 	return st;
 }
 
 static void
-site_free(struct group *g, struct site *s)
+site_free(struct hs_group *g, struct hs_site *s)
 {
 	TAILQ_REMOVE(&g->sites, s, entry);
 	free(s->name);
@@ -110,16 +105,19 @@ site_free(struct group *g, struct site *s)
 }
 
 static void
-group_free(struct http_state *st, struct group *g)
+group_free(struct http_state *st, struct hs_group *g)
 {
-	struct site *s;
+	struct hs_site *s;
 
-	RB_REMOVE(uid_tree, &st->uids, g);
-	if (g->shown)
-		RB_REMOVE(key_tree, &st->keys, g);
+	RB_REMOVE(hs_uids, &st->uids, g);
+	if (g->shown) {
+		RB_REMOVE(hs_keys, &st->keys, g);
+		RB_REMOVE(hs_seqs, &st->seqs, g);
+	}
 	while ((s = TAILQ_FIRST(&g->sites)) != NULL)
 		site_free(g, s);
-	free(g->json);
+	http_body_unref(g->message);
+	free(g->pairs);
 	free(g);
 	st->dirty = true;
 }
@@ -127,11 +125,11 @@ group_free(struct http_state *st, struct group *g)
 void
 http_state_free(struct http_state *st)
 {
-	struct group *g;
+	struct hs_group *g;
 
 	if (st == NULL)
 		return;
-	while ((g = RB_MIN(uid_tree, &st->uids)) != NULL)
+	while ((g = RB_MIN(hs_uids, &st->uids)) != NULL)
 		group_free(st, g);
 	free(st);
 }
@@ -146,20 +144,20 @@ http_state_dirty(struct http_state *st, bool clear)
 	return dirty;
 }
 
-static struct group *
+static struct hs_group *
 group_find(struct http_state *st, const char *uid)
 {
-	struct group key;
+	struct hs_group key;
 
 	if (strlcpy(key.uid, uid, sizeof(key.uid)) >= sizeof(key.uid))
 		return NULL;
-	return RB_FIND(uid_tree, &st->uids, &key);
+	return RB_FIND(hs_uids, &st->uids, &key);
 }
 
-static struct group *
+static struct hs_group *
 group_get(struct http_state *st, const char *uid)
 {
-	struct group *g;
+	struct hs_group *g;
 
 	if ((g = group_find(st, uid)) != NULL)
 		return g;
@@ -167,14 +165,14 @@ group_get(struct http_state *st, const char *uid)
 		return NULL;
 	strlcpy(g->uid, uid, sizeof(g->uid));
 	TAILQ_INIT(&g->sites);
-	RB_INSERT(uid_tree, &st->uids, g);
+	RB_INSERT(hs_uids, &st->uids, g);
 	return g;
 }
 
-static struct site *
-site_find(struct group *g, const char *name)
+static struct hs_site *
+site_find(struct hs_group *g, const char *name)
 {
-	struct site *s;
+	struct hs_site *s;
 
 	TAILQ_FOREACH (s, &g->sites, entry)
 		if (strcmp(s->name, name) == 0)
@@ -182,10 +180,10 @@ site_find(struct group *g, const char *name)
 	return NULL;
 }
 
-static struct site *
-site_get(struct group *g, const char *name)
+static struct hs_site *
+site_get(struct hs_group *g, const char *name)
 {
-	struct site *s;
+	struct hs_site *s;
 
 	if ((s = site_find(g, name)) != NULL)
 		return s;
@@ -197,6 +195,16 @@ site_get(struct group *g, const char *name)
 	}
 	TAILQ_INSERT_TAIL(&g->sites, s, entry);
 	return s;
+}
+
+/* Takes the text of an object; kept is what is between its braces. */
+static void
+set_pairs(char **pairs, size_t *n, char *text, size_t len)
+{
+	memmove(text, text + 1, len - 2);
+	free(*pairs);
+	*pairs = text;
+	*n = len - 2;
 }
 
 /* ----------------------------------------------------------------- sites --- */
@@ -217,7 +225,9 @@ site_json(struct json *j, const struct m_site_status *m)
 	json_kstr(j, "state", site_state_name(m->state));
 	if (m->last_seen_ms != 0)
 		json_ktime_ms(j, "lastSeen", m->last_seen_ms);
-	json_kbool(j, "replicating", m->replicating);
+	/* Both threads as they are; the status of the object is debounced. */
+	json_kbool(
+	    j, "replicating", m->follower && m->io_running && m->sql_running);
 	if (m->follower && m->lag_s >= 0)
 		json_ki64(j, "secondsBehindSource", m->lag_s);
 	kstr_some(j, "gtidExecuted", m->gtid);
@@ -235,13 +245,13 @@ site_json(struct json *j, const struct m_site_status *m)
 int
 http_state_site(struct http_state *st, const struct m_site_status *m)
 {
-	struct group *g;
-	struct site *s;
+	struct hs_group *g;
+	struct hs_site *s;
 	struct json j;
 	char *text;
 	size_t len;
 
-	json_init(&j, SITE_JSON_MAX);
+	json_init(&j, HS_SITE_JSON_MAX);
 	site_json(&j, m);
 	if (json_finish(&j, &text, &len) == -1)
 		return -1;
@@ -251,20 +261,16 @@ http_state_site(struct http_state *st, const struct m_site_status *m)
 		errno = ENOMEM;
 		return -1;
 	}
-	/* Without the braces. */
-	memmove(text, text + 1, len - 2);
-	free(s->pairs);
-	s->pairs = text;
-	s->len = len - 2;
+	set_pairs(&s->pairs, &s->len, text, len);
 	return 0;
 }
 
 /* ---------------------------------------------------------------- groups --- */
 
 static void
-sites_json(struct json *j, struct group *g, const struct m_group_status *m)
+sites_json(struct json *j, struct hs_group *g, const struct m_group_status *m)
 {
-	struct site *s;
+	struct hs_site *s;
 	uint32_t i;
 
 	json_key(j, "sites");
@@ -286,10 +292,9 @@ sites_json(struct json *j, struct group *g, const struct m_group_status *m)
 }
 
 static void
-group_json(struct json *j, struct group *g, const struct m_group_status *m)
+group_json(struct json *j, struct hs_group *g, const struct m_group_status *m)
 {
 	json_obj(j);
-	json_kstr(j, "activeSite", m->effective_site);
 	sites_json(j, g, m);
 	if (m->last_failover_s > 0)
 		json_ktime_ms(j, "lastFailover", m->last_failover_s * 1000);
@@ -304,9 +309,9 @@ group_json(struct json *j, struct group *g, const struct m_group_status *m)
 /* Sites that are no longer listed go, and their series with them. */
 static void
 prune_sites(
-    struct http_state *st, struct group *g, const struct m_group_status *m)
+    struct http_state *st, struct hs_group *g, const struct m_group_status *m)
 {
-	struct site *s, *next;
+	struct hs_site *s, *next;
 	uint32_t i;
 
 	TAILQ_FOREACH (s, &g->sites, entry)
@@ -329,7 +334,7 @@ prune_sites(
 }
 
 static void
-group_gone(struct http_state *st, struct group *g)
+group_gone(struct http_state *st, struct hs_group *g)
 {
 	if (g->shown)
 		metric_del(st->sink, M_MAX,
@@ -343,34 +348,50 @@ group_gone(struct http_state *st, struct group *g)
  */
 static void
 group_replaced(
-    struct http_state *st, struct group *old, const struct m_group_status *m)
+    struct http_state *st, struct hs_group *old, const struct m_group_status *m)
 {
 	prune_sites(st, old, m);
 	group_free(st, old);
 }
 
+/* What was said of it before is old; who waits for messages gets a new one. */
+static void
+changed(struct http_state *st, struct hs_group *g)
+{
+	if (g->seq != 0)
+		RB_REMOVE(hs_seqs, &st->seqs, g);
+	g->seq = ++st->seq;
+	RB_INSERT(hs_seqs, &st->seqs, g);
+	http_body_unref(g->message);
+	g->message = NULL;
+	st->dirty = true;
+}
+
 /* Into the tree of names; one that was made again takes the old one's place. */
 static void
 group_show(
-    struct http_state *st, struct group *g, const struct m_group_status *m)
+    struct http_state *st, struct hs_group *g, const struct m_group_status *m)
 {
-	struct group *old;
+	struct hs_group *old;
 
-	if (g->shown)
+	if (g->shown) {
+		changed(st, g);
 		return;
+	}
 	strlcpy(g->ns, m->ns, sizeof(g->ns));
 	strlcpy(g->name, m->name, sizeof(g->name));
 	snprintf(g->key, sizeof(g->key), "%s/%s", m->ns, m->name);
-	if ((old = RB_FIND(key_tree, &st->keys, g)) != NULL)
+	if ((old = RB_FIND(hs_keys, &st->keys, g)) != NULL)
 		group_replaced(st, old, m);
 	g->shown = true;
-	RB_INSERT(key_tree, &st->keys, g);
+	RB_INSERT(hs_keys, &st->keys, g);
+	changed(st, g);
 }
 
 int
 http_state_group(struct http_state *st, const struct m_group_status *m)
 {
-	struct group *g;
+	struct hs_group *g;
 	struct json j;
 	char *text;
 	size_t len;
@@ -382,94 +403,27 @@ http_state_group(struct http_state *st, const struct m_group_status *m)
 	}
 	if ((g = group_get(st, m->group)) == NULL)
 		return -1;
-	json_init(&j, GROUP_JSON_MAX);
+	json_init(&j, HS_GROUP_JSON_MAX);
 	group_json(&j, g, m);
 	if (json_finish(&j, &text, &len) == -1)
 		return -1;
 	group_show(st, g, m);
 	prune_sites(st, g, m);
-	free(g->json);
-	g->json = text;
-	g->len = len;
-	strlcpy(g->active, m->effective_site, sizeof(g->active));
-	st->dirty = true;
+	set_pairs(&g->pairs, &g->len, text, len);
+	strlcpy(g->active, m->active_site, sizeof(g->active));
+	strlcpy(g->effective, m->effective_site, sizeof(g->effective));
 	return 0;
 }
 
-/* --------------------------------------------------------------- answers --- */
-
-/* A standby sees them, too, and answers from that. */
-static bool
-runs_groups(const struct http_state *st)
+void
+http_state_operator(struct http_state *st, bool ready, bool leader)
 {
-	return !RB_EMPTY(&st->keys);
-}
+	struct hs_group *g;
 
-int
-http_state_render(const struct http_state *st, char **text, size_t *len)
-{
-	struct group *g;
-	struct json j;
-
-	json_init(&j, HTTP_STATUS_MAX);
-	json_obj(&j);
-	if (runs_groups(st)) {
-		RB_FOREACH (g, key_tree, (struct key_tree *)&st->keys) {
-			json_key(&j, g->key);
-			json_raw(&j, g->json, g->len);
-		}
-	} else
-		json_kstr(&j, "status", "no active failover groups");
-	json_obj_end(&j);
-	return json_finish(&j, text, len);
-}
-
-static int
-active_error(struct json *j, int status, const char *error)
-{
-	json_kstr(j, "error", error);
-	return status;
-}
-
-static int
-active_json(const struct http_state *st, struct json *j, const char *query)
-{
-	struct group key, *g;
-	char ns[NS_LEN + 1], name[NAME_LEN + 1];
-	int rcns, rcname;
-	bool toolong = false;
-
-	rcns = http_query(query, "namespace", ns, sizeof(ns));
-	toolong |= rcns == -1 && errno == ERANGE;
-	rcname = http_query(query, "group", name, sizeof(name));
-	toolong |= rcname == -1 && errno == ERANGE;
-	if (!toolong && (rcns != 1 || rcname != 1))
-		return active_error(j, 400,
-		    "namespace and group query parameters are required");
-	if (!runs_groups(st))
-		return active_error(j, 503, "no active failover groups");
-	if (!toolong) {
-		snprintf(key.key, sizeof(key.key), "%s/%s", ns, name);
-		g = RB_FIND(key_tree, (struct key_tree *)&st->keys, &key);
-		if (g != NULL) {
-			json_kstr(j, "namespace", g->ns);
-			json_kstr(j, "group", g->name);
-			json_kstr(j, "activeSite", g->active);
-			return 200;
-		}
-	}
-	return active_error(j, 404, "failover group not found");
-}
-
-int
-http_state_active(const struct http_state *st, const char *query, int *status,
-    char **text, size_t *len)
-{
-	struct json j;
-
-	json_init(&j, 8192);
-	json_obj(&j);
-	*status = active_json(st, &j, query);
-	json_obj_end(&j);
-	return json_finish(&j, text, len);
+	st->ready = ready;
+	if (st->leader == leader)
+		return;
+	st->leader = leader;
+	RB_FOREACH (g, hs_keys, &st->keys)
+		changed(st, g);
 }

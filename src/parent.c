@@ -144,6 +144,9 @@ parent_on_setup(struct ps *ps, unsigned id, void *arg)
 		(void)strlcpy(
 		    h.probe_addr, p->conf.probe_addr, sizeof(h.probe_addr));
 		(void)strlcpy(h.aux_addr, p->conf.aux_addr, sizeof(h.aux_addr));
+		(void)strlcpy(
+		    h.ws_origins, p->conf.ws_origins, sizeof(h.ws_origins));
+		h.ws_max = p->conf.ws_max;
 		if (ps_send(ps, id, MSG_HTTP_CONF, &h, -1) == -1)
 			fatal("configuration of status-server");
 		break;

@@ -15,7 +15,7 @@
  */
 
 /*
- * Requests of the status-server: heads and queries.
+ * Requests of the status-server: heads, queries and handshakes.
  */
 
 #include <stdlib.h>
@@ -28,9 +28,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct http_req req;
-	char value[64], *buf;
+	char value[64], accept[HTTP_WS_ACCEPT_LEN + 1], *buf;
 	size_t scan = 0, end;
 	unsigned state = 0;
+	int rc;
 
 	if (len > HTTP_HEAD_MAX || (buf = malloc(len + 1)) == NULL)
 		return 0;
@@ -42,6 +43,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		memset(&req, 0, sizeof(req));
 		if (http_parse(buf, end, &req) == 0) {
 			FUZZ_CHECK(req.path != NULL && req.query != NULL);
+			rc =
+			    http_handshake(&req, "https://a, http://b", accept);
+			FUZZ_CHECK(
+			    rc != 101 || strlen(accept) == HTTP_WS_ACCEPT_LEN);
 			(void)http_query(
 			    req.query, "group", value, sizeof(value));
 		} else
@@ -59,6 +64,10 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t size)
 		"Host: x\r\nConnection: keep-alive\r\n\r\n",
 		"HEAD /healthz HTTP/1.0\n\n",
 		"POST /status HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
+		"GET /ws/status HTTP/1.1\r\nHost: x\r\nOrigin: http://b\r\n"
+		"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+		"Sec-WebSocket-Version: 13\r\n\r\n",
 		"GET http://h/metrics HTTP/1.1\r\nX: y\r\n z\r\n\r\n",
 	};
 

@@ -11,211 +11,12 @@ import random
 import re
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 
-ANSWER_S = 2.0          # a good client's patience, far above the usual 1 ms
-failures = 0
-
-
-def report(good, name, detail=""):
-    global failures
-    if not good:
-        failures += 1
-    print(("ok - " if good else "not ok - ") + name +
-          ("" if good or not detail else ": %s" % (detail,)), flush=True)
-
-
-class Server:
-    """The harness, its log and its ports."""
-
-    def __init__(self, path):
-        self.log, self.ports = [], {}
-        # Without root, as in a Pod.
-        drop = {"user": 65534, "group": 65534, "extra_groups": []} \
-            if os.geteuid() == 0 else {}
-        self.p = subprocess.Popen([path], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, text=True, **drop)
-        self.reader = threading.Thread(target=self.read_log, daemon=True)
-        self.reader.start()
-        if self.p.stdout.readline() != "ready\n":
-            self.p.wait()
-            self.reader.join(5)
-            raise SystemExit("not ok - server did not start: %s" % self.log)
-        until("its ports", lambda: len(self.ports) == 3)
-
-    def read_log(self):
-        names = {"starting metrics HTTP server": "metrics",
-                 "starting probe HTTP server": "probe",
-                 "starting auxiliary HTTP server": "aux"}
-        for line in self.p.stderr:
-            try:
-                rec = json.loads(line)
-            except ValueError:
-                rec = {"msg": line.rstrip()}
-            self.log.append(rec)
-            if rec.get("msg") in names:
-                self.ports[names[rec["msg"]]] = int(
-                    rec["addr"].rsplit(":", 1)[1])
-
-    def tell(self, line):
-        self.p.stdin.write(line + "\n")
-        self.p.stdin.flush()
-        if self.p.stdout.readline() != "done\n":
-            raise RuntimeError("server is gone: %s" % self.log[-3:])
-
-    def worker(self):
-        """The pid of status-server: the youngest descendant."""
-        pids = {self.p.pid}
-        for _ in range(3):
-            for pid in filter(str.isdigit, os.listdir("/proc")):
-                try:
-                    stat = open("/proc/%s/stat" % pid).read()
-                except OSError:
-                    continue
-                if int(stat.rsplit(")", 1)[1].split()[1]) in pids:
-                    pids.add(int(pid))
-        return max(pids)
-
-
-def until(what, cond, limit=10.0):
-    end = time.monotonic() + limit
-    while not cond():
-        if time.monotonic() > end:
-            raise TimeoutError(what)
-        time.sleep(0.01)
-
-
-def connect(port, source="127.0.0.1", rcvbuf=None):
-    s = socket.socket()
-    if rcvbuf:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-    s.settimeout(30)
-    s.bind((source, 0))
-    s.connect(("127.0.0.1", port))
-    return s
-
-
-def read_all(s):
-    data = b""
-    try:
-        while True:
-            more = s.recv(65536)
-            if not more:
-                return data
-            data += more
-    except (ConnectionResetError, BrokenPipeError):
-        return data
-
-
-def raw(port, data, source="127.0.0.1"):
-    """Send, read until the server hangs up."""
-    s = connect(port, source)
-    try:
-        s.sendall(data)
-    except (ConnectionResetError, BrokenPipeError):
-        pass
-    data = read_all(s)
-    s.close()
-    return data
-
-
-def get(port, path, method="GET", source="127.0.0.2"):
-    answer = raw(port, ("%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                        "\r\n" % (method, path)).encode(), source)
-    head, _, body = answer.partition(b"\r\n\r\n")
-    lines = head.decode().split("\r\n")
-    fields = dict(l.lower().split(": ", 1) for l in lines[1:])
-    return int(lines[0].split()[1]), fields, body.decode()
-
-
-class Judge:
-    """Asks /healthz again and again while an attack runs."""
-
-    def __init__(self, ports, source="127.0.0.2"):
-        self.ports, self.source = ports, source
-        self.stop, self.count, self.worst, self.bad = False, 0, 0.0, []
-
-    def run(self):
-        while not self.stop:
-            for port in self.ports:
-                t = time.monotonic()
-                try:
-                    status, _, body = get(port, "/healthz",
-                                          source=self.source)
-                    if (status, body) != (200, "ok"):
-                        self.bad.append((status, body))
-                except (OSError, ValueError, IndexError) as e:
-                    self.bad.append(repr(e))
-                self.worst = max(self.worst, time.monotonic() - t)
-                self.count += 1
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *a):
-        until("a verdict", lambda: self.count > 0, 30)
-        self.stop = True
-        self.thread.join()
-
-    def verdict(self, name):
-        report(not self.bad and self.worst < ANSWER_S,
-               name + ": others are answered",
-               (self.bad[:3], self.worst, self.count))
-
-
-def check_format(text):
-    """The text format 0.0.4, strictly. Returns what is wrong, or None."""
-    sample = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
-                        r',?)*)\})? (-?[0-9.]+|\+Inf)$')
-    types, seen, hist, last = {}, set(), {}, None
-    if not text.endswith("\n"):
-        return "no newline at the end"
-    for line in text[:-1].split("\n"):
-        if line.startswith("# HELP "):
-            last = line.split()[2]
-            if last in types:
-                return "family twice: " + last
-            continue
-        if line.startswith("# TYPE "):
-            if line.split()[2] != last:
-                return "TYPE without HELP: " + line
-            types[last] = line.split()[3]
-            continue
-        m = sample.match(line)
-        if not m:
-            return "no sample: " + line
-        name = m.group(1)
-        if types[last] == "histogram":
-            if name not in (last + "_bucket", last + "_sum", last + "_count"):
-                return "not of the family: " + line
-            key = (last, re.sub(r',?le="[^"]*"', "", m.group(2) or ""))
-            hist.setdefault(key, []).append((name, float(m.group(3))))
-        elif name != last:
-            return "not of the family: " + line
-        if (name, m.group(2)) in seen:
-            return "sample twice: " + line
-        seen.add((name, m.group(2)))
-    for key, rows in hist.items():
-        buckets = [v for n, v in rows if n.endswith("_bucket")]
-        count = [v for n, v in rows if n.endswith("_count")]
-        if buckets != sorted(buckets) or [buckets[-1]] != count:
-            return "histogram: %s" % (key,)
-    return None
-
-
-def metric(srv, line):
-    """The value of one series, None when it is absent."""
-    for l in get(srv.ports["metrics"], "/metrics")[2].split("\n"):
-        if l.startswith(line + " "):
-            return float(l.rsplit(" ", 1)[1])
-    return None
-
+from harness import (Judge, Server, check_format, connect, failures, get, metric,
+                     pss, raw, read_all, report, survived, until)
 
 # --- the surface ----------------------------------------------------------------
 
@@ -231,7 +32,9 @@ def endpoints(srv):
     report(True, "/readyz on probe: a standby that knows the groups")
     for port, path in ((m, "/healthz"), (p, "/metrics"), (a, "/metrics"),
                        (p, "/status"), (p, "/active-site"), (a, "/"),
-                       (a, "/healthz/"), (a, "/ws/status")):
+                       (a, "/healthz/"), (a, "/nowhere"), (a, "/status/"),
+                       (a, "/active-site/"), (a, "//status"),
+                       (m, "/metrics/"), (p, "/readyz/")):
         report(get(port, path)[0] == 404, "404 for %s" % path)
     for method in "POST", "PUT", "DELETE", "BREW":
         report(get(a, "/healthz", method)[::2] == (200, "ok"),
@@ -246,9 +49,9 @@ def endpoints(srv):
     s.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
     report(read_all(s).endswith(b"ok"), "IPv6")
     until("the log", lambda: any(r.get("msg") == "aux http" and
-                                 r.get("path") == "/ws/status"
+                                 r.get("path") == "/nowhere"
                                  for r in srv.log))
-    rec = [r for r in srv.log if r.get("path") == "/ws/status"][0]
+    rec = [r for r in srv.log if r.get("path") == "/nowhere"][0]
     report((rec["level"], rec["method"], rec["handler"], rec["status"]) ==
            ("INFO", "GET", "notfound", 404) and "duration_ms" in rec and
            rec["remote"].startswith("127.0.0.2:"), "aux http in the log", rec)
@@ -261,16 +64,32 @@ def status_api(srv):
     a = srv.ports["aux"]
     q = "/active-site?namespace=ns&group="
     none = {"status": "no active failover groups"}
-    report(json.loads(get(a, "/status")[2]) == none, "/status before a group")
+    status, fields, body = get(a, "/status")
+    report((status, fields["content-type"], json.loads(body)) ==
+           (200, "application/json", none), "/status before a group", body)
     report(get(a, q + "g")[0] == 503, "/active-site before a group")
     report(get(a, "/active-site?group=g")[0] == 400, "/active-site: 400")
     srv.tell("state 1")
     srv.tell("site u1 iad writable")
     srv.tell("group u1 ns g iad iad pdx")
     until("the group", lambda: get(a, q + "g")[0] == 200)
-    report(json.loads(get(a, q + "g")[2]) == {
-        "namespace": "ns", "group": "g", "activeSite": "iad"}, "/active-site")
+    status, fields, body = get(a, q + "g")
+    report(fields["content-type"] == "application/json" and
+           json.loads(body) == {"namespace": "ns", "group": "g",
+                                "activeSite": "iad", "leader": True},
+           "/active-site", body)
+    for path in ("/active-site", "/active-site?namespace=ns",
+                 "/active-site?namespace=&group=g",
+                 "/active-site?namespace=ns&group=%"):
+        status, fields, body = get(a, path)
+        report(status == 400 and list(json.loads(body)) == ["error"] and
+               fields["content-type"] == "application/json",
+               "400 for " + path, body)
     report(get(a, q + "h")[0] == 404, "/active-site: 404")
+    for path in ("/status", q + "g"):
+        status, fields, body = get(a, path, "HEAD")
+        report((status, body) == (200, "") and fields["content-length"] ==
+               get(a, path)[1]["content-length"], "HEAD " + path)
     until("/status", lambda: "ns/g" in json.loads(get(a, "/status")[2]))
     g = json.loads(get(a, "/status")[2])["ns/g"]
     report((g["activeSite"], [s["name"] for s in g["sites"]],
@@ -279,9 +98,10 @@ def status_api(srv):
            "/status", g)
     srv.tell("state 0")
     until("the loss of the Lease", lambda: metric(srv, "bloodraven_leader") == 0)
-    report(get(a, q + "g")[0] == 200 and
-           "ns/g" in json.loads(get(a, "/status")[2]),
-           "a standby answers from what it sees")
+    report(json.loads(get(a, q + "g")[2])["leader"] is False and
+           not until("the status", lambda: json.loads(
+               get(a, "/status")[2])["ns/g"]["leader"] is False),
+           "a standby answers from what it sees, and says what it is")
     srv.tell("state 1")
 
 
@@ -556,25 +376,6 @@ def log_rate(srv):
     until("a counted line", lambda: get(a, "/readyz")[0] == 200 and any(
         r.get("suppressed", 0) > 0 for r in srv.log[first:]))
     report(True, "and says what it left out")
-
-
-def survived(srv, pid):
-    status = open("/proc/%d/status" % pid).read()
-    if any(r.get("msg") == "sandboxDisabled" for r in srv.log):
-        print("skip - the worker's filter (a build with --disable-sandbox)")
-    else:
-        report(re.search(r"^Seccomp:\s+2$", status, re.M) is not None and
-               re.search(r"^NoNewPrivs:\s+1$", status, re.M) is not None,
-               "the worker's filter is on")
-    report(srv.worker() == pid, "the worker lived through it all")
-    fds = len(os.listdir("/proc/%d/fd" % pid))
-    report(fds < 64, "no file descriptor leaks", fds)
-
-
-def pss(pid):
-    m = re.search(r"^Pss:\s+(\d+) kB", open("/proc/%d/smaps_rollup" %
-                                            pid).read(), re.M)
-    return int(m.group(1)) / 1024
 
 
 def main():

@@ -19,13 +19,14 @@
  * input tells it to, for attack.py:
  *
  *	state LEADER
- *	site UID NAME STATE
+ *	site UID NAME STATE [N]		N bytes of GTID set
  *	group UID NS NAME EFFECTIVE SITE...
  *	gone UID
  *	bulk N				N groups' epochs, for a large /metrics
  *
  * Prints "ready" when the worker is up, "done" behind each command; ends
- * with standard input.
+ * with standard input. Arguments: how many WebSockets there may be, and whose
+ * pages may open one.
  */
 
 #include <err.h>
@@ -42,6 +43,7 @@
 #define WORDS 24
 
 static struct ps *ps;
+static const char *ws_max = "0", *ws_origins = "";
 static struct event_base *base;
 static bool ending;
 
@@ -61,6 +63,8 @@ on_setup(struct ps *p, unsigned id, void *arg)
 	strlcpy(m.metrics_addr, "127.0.0.1:0", sizeof(m.metrics_addr));
 	strlcpy(m.probe_addr, "127.0.0.1:0", sizeof(m.probe_addr));
 	strlcpy(m.aux_addr, ":0", sizeof(m.aux_addr));
+	strlcpy(m.ws_origins, ws_origins, sizeof(m.ws_origins));
+	m.ws_max = (uint32_t)strtoul(ws_max, NULL, 10);
 	if (ps_send(p, id, MSG_HTTP_CONF, &m, -1) == -1)
 		err(1, "HTTP_CONF");
 }
@@ -124,6 +128,8 @@ cmd_site(char **w, unsigned n)
 	strlcpy(m.group, w[1], sizeof(m.group));
 	strlcpy(m.name, w[2], sizeof(m.name));
 	m.lag_s = -1;
+	if (n > 4)
+		memset(m.gtid, 'a', strtoul(w[4], NULL, 10) % sizeof(m.gtid));
 	while (
 	    m.state < SS_MAX - 1 && strcmp(site_state_name(m.state), w[3]) != 0)
 		m.state++;
@@ -146,6 +152,7 @@ cmd_group(char **w, unsigned n)
 	strlcpy(m.ns, w[2], sizeof(m.ns));
 	strlcpy(m.name, w[3], sizeof(m.name));
 	strlcpy(m.effective_site, w[4], sizeof(m.effective_site));
+	strlcpy(m.active_site, w[4], sizeof(m.active_site));
 	m.poll_time_ms = 1767225600000;
 	for (i = 5; i < n && m.n_sites < SITES_MAX; i++)
 		strlcpy(
@@ -219,6 +226,10 @@ main(int argc, char **argv)
 	char line[4096];
 
 	ps_worker_main(argc, argv, &conf);
+	if (argc > 1)
+		ws_max = argv[1];
+	if (argc > 2)
+		ws_origins = argv[2];
 	log_init("parent", LL_INFO, STDERR_FILENO);
 	/* One line at a time: the loop must not miss what stdio has read. */
 	setvbuf(stdin, NULL, _IONBF, 0);

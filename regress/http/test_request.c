@@ -88,6 +88,22 @@ requests(void **state)
 	assert_int_equal(parse("POST /x HTTP/1.1\r\nHost:h\r\n"
 			       "Content-Length: 0\r\n\r\n"),
 	    200);
+	assert_false(req.upgrade);
+	assert_int_equal(parse("GET / HTTP/1.1\r\nHost: h\r\n"
+			       "Connection: keep-alive,UPGRADE\r\n"
+			       "Upgrade: h2c , WebSocket\r\n"
+			       "Sec-WebSocket-Key:  k \r\n"
+			       "sec-websocket-version: 13\r\n"
+			       "Origin: http://o\r\n\r\n"),
+	    200);
+	assert_true(req.upgrade);
+	assert_string_equal(req.ws_key, "k");
+	assert_string_equal(req.ws_version, "13");
+	assert_string_equal(req.origin, "http://o");
+	assert_int_equal(parse("GET / HTTP/1.0\r\nConnection: upgrade\r\n"
+			       "Upgrade: websocket\r\n\r\n"),
+	    200);
+	assert_false(req.upgrade);
 	assert_int_equal(parse("OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n"), 200);
 	assert_int_equal(parse("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
 }
@@ -127,6 +143,16 @@ malformed(void **state)
 		{ 413,
 		    "GET / HTTP/1.1\r\nHost: a\r\n"
 		    "Transfer-Encoding: chunked\r\n\r\n" },
+		{ 400,
+		    "GET / HTTP/1.1\r\nHost: a\r\nOrigin: a\r\n"
+		    "Origin: a\r\n\r\n" },
+		{ 400,
+		    "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: a\r\n"
+		    "Sec-WebSocket-Key: a\r\n\r\n" },
+		{ 400,
+		    "GET / HTTP/1.1\r\nHost: a\r\n"
+		    "Sec-WebSocket-Version: 13\r\n"
+		    "Sec-WebSocket-Version: 13\r\n\r\n" },
 		{ 505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n" },
 		{ 505, "GET / HTTP/1.2\r\nHost: a\r\n\r\n" },
 	};
@@ -236,9 +262,10 @@ active_is(const char *query, int want_status, const char *want)
 	free(text);
 }
 
-#define NONE      "{\"status\":\"no active failover groups\"}"
-#define NO_GROUPS "{\"error\":\"no active failover groups\"}"
-#define UNKNOWN   "{\"error\":\"failover group not found\"}"
+#define NONE       "{\"status\":\"no active failover groups\"}"
+#define NO_GROUPS  "{\"error\":\"no active failover groups\"}"
+#define NOT_LISTED "{\"error\":\"groups are not listed yet\"}"
+#define UNKNOWN    "{\"error\":\"failover group not found\"}"
 #define MISSING                                                  \
 	"{\"error\":\"namespace and group query parameters are " \
 	"required\"}"
@@ -260,11 +287,14 @@ active_site(void **state)
 	char query[1024] = "namespace=ns&group=";
 
 	send_group("u", "g", "iad", "iad", "pdx");
+	/* until all are listed it may be one that is to come */
+	active_is("namespace=ns&group=h", 503, NOT_LISTED);
+	http_state_operator(st, true, false);
 	active_is("namespace=ns&group=g", 200,
-	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"iad\"}");
+	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"iad\",\"leader\":false}");
 	send_group("u", "g", "", "iad", "pdx");
 	active_is("group=g&namespace=ns", 200,
-	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"\"}");
+	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"\",\"leader\":false}");
 	active_is("namespace=ns&group=h", 404, UNKNOWN);
 	active_is("namespace=ns", 400, MISSING);
 	active_is("namespace=&group=g", 400, MISSING);
@@ -278,7 +308,7 @@ status_of_a_group(void **state)
 {
 	send_site("u", "iad", SS_WRITABLE);
 	send_site("u", "pdx", SS_READ_ONLY);
-	site.follower = site.replicating = true;
+	site.follower = site.io_running = site.sql_running = true;
 	site.lag_s = 3;
 	site.last_seen_ms = 1000;
 	strlcpy(site.gtid, "a:1-2", sizeof(site.gtid));
@@ -302,7 +332,7 @@ status_of_a_group(void **state)
 	    "\"recoveryState\":\"DivergentTransactions\","
 	    "\"divergentGtid\":\"b:1\",\"divergentTransactionCount\":1,"
 	    "\"servingHealthy\":false}],"
-	    "\"pollTime\":\"0001-01-01T00:00:00Z\"}}");
+	    "\"pollTime\":\"0001-01-01T00:00:00Z\",\"leader\":false}}");
 }
 
 /* No half of a change: a site's word waits for its group's. */
@@ -313,7 +343,7 @@ site_waits_for_group(void **state)
 	"{\"ns/g\":{\"activeSite\":\"\",\"sites\":[{\"name\":\"iad\"," \
 	"\"role\":\"primary-candidate\",\"state\":\"unknown\","        \
 	"\"replicating\":false,\"servingHealthy\":false}],"            \
-	"\"pollTime\":\"0001-01-01T00:00:00Z\"}}"
+	"\"pollTime\":\"0001-01-01T00:00:00Z\",\"leader\":false}}"
 	send_site("u", "iad", SS_UNKNOWN);
 	send_group("u", "g", "", "iad", NULL);
 	status_is(BEFORE);
@@ -355,14 +385,14 @@ group_made_again(void **state)
 	assert_string_equal(
 	    deleted, "namespace=\"ns\",group=\"g\",site=\"iad\"");
 	active_is("namespace=ns&group=g", 200,
-	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"pdx\"}");
+	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"pdx\",\"leader\":false}");
 	strlcpy(group.group, "u1", sizeof(group.group));
 	group.gone = true;
 	deletes = 0;
 	assert_int_equal(http_state_group(st, &group), 0);
 	assert_int_equal(deletes, 0);
 	active_is("namespace=ns&group=g", 200,
-	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"pdx\"}");
+	    "{\"namespace\":\"ns\",\"group\":\"g\",\"activeSite\":\"pdx\",\"leader\":false}");
 }
 
 int

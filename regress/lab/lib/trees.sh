@@ -14,7 +14,8 @@ tree_build() {
 		gcc g++ libc6-dev make autoconf automake libtool m4 pkgconf
 		autoconf-archive gettext-base binutils
 		libevent-dev libmsgpack-c-dev libcurl4-openssl-dev libyyjson-dev
-		libssl-dev libseccomp-dev libsodium-dev libbsd-dev libmd-dev libzstd-dev
+		libssl-dev libseccomp-dev libsodium-dev libbsd-dev libmd-dev libwslay-dev
+		libzstd-dev
 		zlib1g-dev libcmocka-dev linux-libc-dev libcap-dev
 		libmysqlclient24 libmysqlclient-dev
 		mandoc groff-base python3-minimal python3 python3-yaml jq curl openssl
@@ -61,7 +62,7 @@ tree_operator() {
 		libevent-2.1-7t64 libevent-core-2.1-7t64 libevent-extra-2.1-7t64
 		libevent-openssl-2.1-7t64 libevent-pthreads-2.1-7t64
 		libmsgpack-c2 libcurl4t64 libyyjson0 libssl3t64 libseccomp2 libsodium23
-		libbsd0 libzstd1 libmysqlclient24"
+		libbsd0 libmd0 libwslay1 libzstd1 libmysqlclient24"
 }
 
 # The judge of /metrics (promtool) and the server that scrapes it in the lab: two

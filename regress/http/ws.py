@@ -1,0 +1,629 @@
+#!/usr/bin/env python3
+"""ws.py SERVER: WebSocket clients of status-server, good and hostile.
+
+As in attack.py the attackers are at 127.0.0.1; while they are held, a good
+client at 127.0.0.2 must be answered, and a good WebSocket client there must
+hear each change. Lines "ok - ..." and "not ok - ..." on standard output.
+"""
+import base64
+import hashlib
+import json
+import os
+import random
+import socket
+import struct
+import sys
+import threading
+import time
+
+from harness import (Judge, Server, connect, failures, get, metric, pss, raw,
+                     report, survived, until)
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="                # RFC 6455 section 1.3
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+FRAMES = 1000                                   # HTTP_WS_FRAMES
+
+
+def handshake(**change):
+    """A request; change sets fields, None leaves one out."""
+    fields = {"Host": "x", "Upgrade": "websocket", "Connection": "Upgrade",
+              "Sec_WebSocket_Key": KEY, "Sec_WebSocket_Version": "13"}
+    line = change.pop("line", "GET /ws/status HTTP/1.1")
+    fields.update(change)
+    return (line + "\r\n" + "".join(
+        "%s: %s\r\n" % (k.replace("_", "-"), v) for k, v in fields.items()
+        if v is not None) + "\r\n").encode()
+
+
+def frame(opcode, data=b"", fin=True, rsv=0, mask=b"\x12\x34\x56\x78"):
+    head = bytes([fin << 7 | rsv << 4 | opcode])
+    bit = 0x80 if mask else 0
+    if len(data) < 126:
+        head += bytes([bit | len(data)])
+    elif len(data) < 65536:
+        head += struct.pack(">BH", bit | 126, len(data))
+    else:
+        head += struct.pack(">BQ", bit | 127, len(data))
+    if mask:
+        data = bytes(b ^ mask[i % 4] for i, b in enumerate(data))
+    return head + (mask or b"") + data
+
+
+class Ended(Exception):
+    """The server closed the socket."""
+
+
+class Client:
+    """Answers no ping by itself; checks each frame of the server's."""
+
+    def __init__(self, port, source="127.0.0.2", rcvbuf=None, **change):
+        self.s = connect(port, source, rcvbuf)
+        self.s.sendall(handshake(**change))
+        self.buf = b""
+        while b"\r\n\r\n" not in self.buf:
+            self.more()
+        head, _, self.buf = self.buf.partition(b"\r\n\r\n")
+        self.head = head.decode()
+        if not self.head.startswith("HTTP/1.1 101 "):
+            raise Ended(self.head)
+
+    def more(self):
+        try:
+            data = self.s.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise Ended
+        self.buf += data
+
+    def take(self, n):
+        while len(self.buf) < n:
+            self.more()
+        data, self.buf = self.buf[:n], self.buf[n:]
+        return data
+
+    def frame(self):
+        a, b = self.take(2)
+        n = b & 127
+        assert a & 0x70 == 0 and b & 0x80 == 0, "rsv or mask"
+        if n == 126:
+            n, = struct.unpack(">H", self.take(2))
+            assert n >= 126, "length"
+        elif n == 127:
+            n, = struct.unpack(">Q", self.take(8))
+            assert n >= 65536, "length"
+        assert a & 8 == 0 or (a & 0x80 and n < 126), "control frame"
+        return a >> 7, a & 15, self.take(n)
+
+    def message(self):
+        """The next text."""
+        text = b""
+        while True:
+            fin, opcode, data = self.frame()
+            if opcode & 8:
+                continue
+            assert opcode == (0 if text else TEXT), "fragments"
+            text += data
+            if fin:
+                return json.loads(text)
+
+    def control(self):
+        """The next control frame."""
+        while True:
+            _, opcode, data = self.frame()
+            if opcode & 8:
+                return opcode, data
+
+    def send(self, *args, **kw):
+        self.s.sendall(frame(*args, **kw))
+
+    def ended(self):
+        """What the server's Close said: a code, None; "reset" without one."""
+        try:
+            while True:
+                opcode, data = self.control()
+                if opcode == CLOSE:
+                    break
+        except Ended:
+            return "reset"
+        try:
+            while True:
+                self.frame()
+        except Ended:
+            pass
+        return struct.unpack(">H", data[:2])[0] if data else None
+
+    def close(self):
+        self.s.close()
+
+
+def clients(srv):
+    return metric(srv, "bloodraven_websocket_connected_clients")
+
+
+def dropped(srv, reason):
+    return metric(srv, 'bloodraven_http_connections_dropped_total{server="aux"'
+                  ',reason="%s"}' % reason) or 0
+
+
+def nobody(srv):
+    until("all clients to go", lambda: clients(srv) == 0, 20)
+
+
+class Hearer:
+    """A good client; what it heard last of each group, and when."""
+
+    def __init__(self, srv):
+        self.ws = Client(srv.ports["aux"])
+        self.last, self.count, self.error = {}, 0, None
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while True:
+                m = self.ws.message()
+                self.count += 1
+                self.last[m["group"]] = (m["activeSite"], time.monotonic())
+        except (Ended, OSError) as e:
+            self.error = repr(e)
+
+    def hears(self, group, site):
+        until("word of " + group, lambda: self.error or
+              self.last.get(group, ("",))[0] == site, 30)
+        return self.error is None
+
+    def close(self):
+        self.ws.s.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.ws.close()
+
+
+class Held:
+    """While attackers are held: good clients are answered and hear news."""
+
+    def __init__(self, srv, name):
+        self.srv, self.name, self.took, self.turn = srv, name, [], 0
+
+    def __enter__(self):
+        self.hearer = Hearer(self.srv)
+        self.judge = Judge([self.srv.ports["aux"], self.srv.ports["probe"]])
+        self.judge.__enter__()
+        return self
+
+    def news(self):
+        """One change; it is heard."""
+        self.turn += 1
+        site = "s%d" % self.turn
+        t = time.monotonic()
+        self.srv.tell("group held ns held %s a b" % site)
+        good = self.hearer.hears("held", site)
+        self.took.append(time.monotonic() - t)
+        return good
+
+    def __exit__(self, *a):
+        good = all([self.news() for _ in range(20)])
+        self.judge.__exit__(*a)
+        self.judge.verdict(self.name)
+        report(good and self.hearer.error is None,
+               self.name + ": others hear of each change",
+               self.hearer.error)
+        ms = sorted(1000 * t for t in self.took)
+        print("%s: %d changes heard, ms: p50 %.1f max %.1f" % (
+            self.name, len(ms), ms[len(ms) // 2], ms[-1]), flush=True)
+        self.hearer.close()
+        self.srv.tell("gone held")
+
+
+# --- the protocol ---------------------------------------------------------------
+
+def handshakes(srv):
+    a = srv.ports["aux"]
+    ws = Client(a)
+    fields = dict(l.lower().split(": ", 1)
+                  for l in ws.head.split("\r\n")[1:])
+    report(fields == {"upgrade": "websocket", "connection": "upgrade",
+                      "sec-websocket-accept": ACCEPT.lower()} and
+           ACCEPT in ws.head, "the answer to a handshake", ws.head)
+    ws.close()
+    key = base64.b64encode(os.urandom(16)).decode()
+    want = base64.b64encode(hashlib.sha1((
+        key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest())
+    ws = Client(a, Sec_WebSocket_Key=key, Upgrade="h2c, WebSocket",
+                Connection="keep-alive, upgrade", Origin="http://any.example")
+    report(want.decode() in ws.head, "any key, lists of tokens, any origin",
+           ws.head)
+    ws.close()
+    rows = [
+        (426, handshake(Upgrade=None, Connection="close")),
+        (426, handshake(Upgrade="h2c")),
+        (426, handshake(Connection="keep-alive")),
+        (426, handshake(line="GET /ws/status HTTP/1.0")),
+        (426, handshake(Sec_WebSocket_Version="8")),
+        (426, handshake(Sec_WebSocket_Version=None)),
+        (400, handshake(line="POST /ws/status HTTP/1.1")),
+        (400, handshake(line="HEAD /ws/status HTTP/1.1")),
+        (400, handshake(Sec_WebSocket_Key=None)),
+        (400, handshake(Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ")),
+        (400, handshake(Sec_WebSocket_Key="c2hvcnQ=")),
+        (400, handshake(sec_websocket_KEY=KEY)),
+        (400, handshake(origin="a", Origin="b")),
+        (400, handshake() + frame(PING)),
+        (404, handshake(line="GET /ws/status/ HTTP/1.1")),
+        (404, handshake(line="GET /ws HTTP/1.1")),
+        (413, handshake(Content_Length="1")),
+    ]
+    for want, data in rows:
+        s = connect(a)
+        s.sendall(data)
+        answer = s.recv(4096)
+        s.close()
+        good = answer.startswith(b"HTTP/1.1 %d " % want)
+        if want == 426:
+            good = good and b"\r\nUpgrade: websocket\r\n" in answer and \
+                b"\r\nSec-WebSocket-Version: 13\r\n" in answer
+        report(good, "%d for %r" % (want, data[:60]), answer[:80])
+    report(get(srv.ports["probe"], "/ws/status")[0] == 404 and
+           get(srv.ports["metrics"], "/ws/status")[0] == 404,
+           "no WebSocket on the other ports")
+    nobody(srv)
+
+
+def messages(srv):
+    a = srv.ports["aux"]
+    srv.tell("state 1")
+    srv.tell("site u1 iad writable")
+    srv.tell("site u1 pdx read-only")
+    srv.tell("group u1 ns g iad iad pdx")
+    srv.tell("site u2 iad unreachable")
+    srv.tell("group u2 ns h - iad")
+    one, two = Client(a), Client(a)
+    first = [one.message(), one.message()]
+    report([m["group"] for m in first] == ["g", "h"],
+           "a new client hears of every group at once", first)
+    want = {"namespace": "ns", "group": "g", "activeSite": "iad", "sites": [
+        {"name": "iad", "role": "primary-candidate", "state": "writable",
+         "replicating": False, "servingHealthy": False},
+        {"name": "pdx", "role": "primary-candidate", "state": "read-only",
+         "replicating": False, "servingHealthy": False}],
+        "pollTime": "2026-01-01T00:00:00Z", "leader": True}
+    report(first[0] == want, "a message", first[0])
+    two.message(), two.message()
+    srv.tell("group u1 ns g pdx iad pdx")
+    report([c.message()["activeSite"] for c in (one, two)] == ["pdx", "pdx"],
+           "a change goes to every client")
+    srv.tell("state 0")
+    heard = [one.message(), one.message()]
+    report([m["leader"] for m in heard] == [False, False] and
+           json.loads(get(a, "/status")[2])["ns/g"]["leader"] is False,
+           "the loss of the Lease is told", heard)
+    srv.tell("state 1")
+    one.message(), one.message()
+    srv.tell("gone u2")
+    srv.tell("group u1 ns g iad iad pdx")
+    report(one.message()["activeSite"] == "iad", "a group that went is silent")
+    row = "bloodraven_http_request%s{server=\"aux\",handler=\"ws-status\"," \
+        "method=\"GET\"%s}"
+    by = {c: metric(srv, row % ("s_total", ',status="%s"' % c)) or 0
+          for c in ("1xx", "4xx")}
+    report(by["1xx"] > 2 and by["4xx"] > 2 and
+           metric(srv, row % ("_duration_seconds_count", "")) == by["4xx"],
+           "upgrades are counted as 1xx, and have no duration", by)
+    until("the count", lambda: clients(srv) == 2)
+    report(True, "clients are counted")
+    one.close(), two.close()
+    nobody(srv)
+    srv.tell("gone u1")
+
+
+def coalesced(srv):
+    """Who reads slowly hears the newest word, not all of them."""
+    srv.tell("site u1 iad writable 16000")
+    srv.tell("group u1 ns g s0 iad")
+    ws = Client(srv.ports["aux"], rcvbuf=4096)
+    for i in range(1, 401):
+        srv.tell("group u1 ns g s%d iad" % i)
+    heard = []
+    while not heard or heard[-1] != "s400":
+        heard.append(ws.message()["activeSite"])
+    order = [int(h[1:]) for h in heard]
+    report(order == sorted(set(order)) and len(heard) < 200,
+           "a slow client hears the newest word (%d of 400)" % len(heard),
+           order)
+    ws.close()
+    nobody(srv)
+    srv.tell("gone u1")
+
+
+def frames(srv):
+    """One client per row: what it sends, and how it ends."""
+    a = srv.ports["aux"]
+    ws = Client(a)
+    ws.send(PING, b"hello")
+    report(ws.control() == (PONG, b"hello"), "a ping is answered")
+    ws.send(TEXT, "gr\u00fc\u00df".encode()[:3], fin=False)
+    ws.send(PING, b"x" * 125)
+    ws.send(0, "gr\u00fc\u00df".encode()[3:])
+    ws.send(BINARY, b"\xff" * 4096)
+    for b in frame(PONG, b"unasked") + frame(PING, b"slowly"):
+        ws.s.sendall(bytes([b]))
+    got = [ws.control(), ws.control()]
+    report(got == [(PONG, b"x" * 125), (PONG, b"slowly")],
+           "fragments, other pings, data and single bytes are taken", got)
+    ws.close()
+    rows = [
+        (1000, "its own code comes back", frame(CLOSE, b"\x03\xe8bye")),
+        (4999, "a private code", frame(CLOSE, b"\x13\x87")),
+        (None, "no code", frame(CLOSE)),
+        (1002, "a code that may not be sent", frame(CLOSE, b"\x03\xed")),
+        (1007, "a reason that is no UTF-8", frame(CLOSE, b"\x03\xe8\xff")),
+        (1002, "a frame without a mask", frame(TEXT, b"x", mask=None)),
+        (1002, "RSV1", frame(TEXT, b"x", rsv=4)),
+        (1002, "RSV3 on a ping", frame(PING, b"x", rsv=1)),
+        (1002, "opcode 3", frame(3, b"x")),
+        (1002, "opcode 11", frame(11, b"x")),
+        (1002, "a continuation of nothing", frame(0, b"x")),
+        (1002, "a text within a text", frame(TEXT, b"x", fin=False) +
+         frame(TEXT, b"y")),
+        (1007, "a text that is no UTF-8", frame(TEXT, b"\xc0\xaf")),
+        (1007, "half a character", frame(TEXT, b"\xc3")),
+        (1009, "a long message", frame(TEXT, b"x" * 4097)),
+        (1009, "a promise of 2^62 bytes",
+         b"\x82\xff" + struct.pack(">Q", 1 << 62) + b"maskx"),
+        # wslay closes these without a code
+        (None, "a ping of 126 bytes", frame(PING, b"x" * 126)),
+        (None, "half a ping", frame(PING, b"x", fin=False)),
+        (None, "a length in more bytes than it takes",
+         b"\x81\xfe\x00\x01maskx"),
+        (None, "a length of 2^63", b"\x82\xff" + b"\xff" * 8 + b"mask"),
+    ]
+    for want, name, data in rows:
+        ws = Client(a)
+        ws.s.sendall(data)
+        code = ws.ended()
+        report(code == want, "Close %s: %s" % (want, name), code)
+        ws.close()
+    before = dropped(srv, "bad-frame")
+    nobody(srv)
+    report(before >= len(rows) - 3, "bad frames are counted", before)
+
+
+def many_frames(srv):
+    """Whoever has so much to say is ended, though it reads all answers."""
+    ws = Client(srv.ports["aux"])
+    threading.Thread(target=ws.s.sendall, daemon=True,
+                     args=(frame(PONG) * (FRAMES + 100),)).start()
+    report(ws.ended() in (1008, "reset"), "Close 1008: too many frames")
+    ws.close()
+    until("the count", lambda: dropped(srv, "flood") >= 1)
+    nobody(srv)
+
+
+def limits(path):
+    """A server of three clients and two origins."""
+    srv = Server(path, "3", "https://a.example, http://B.example:8080")
+    a = srv.ports["aux"]
+    for origin, want in ((None, 403), ("https://c.example", 403),
+                         ("https://a.example.evil.example", 403),
+                         ("null", 403), ("", 403), ("*", 403),
+                         ("https://a.example", 101),
+                         ("http://b.example:8080", 101)):
+        s = connect(a)
+        s.sendall(handshake(Origin=origin))
+        answer = s.recv(4096)
+        report(answer.startswith(b"HTTP/1.1 %d " % want),
+               "%d for origin %r" % (want, origin), answer[:60])
+        s.close()
+    nobody(srv)
+    held = [Client(a, Origin="https://a.example") for _ in range(3)]
+    try:
+        Client(a, Origin="https://a.example")
+        report(False, "429 beyond the cap")
+    except Ended as e:
+        report("HTTP/1.1 429 " in str(e), "429 beyond the cap", e)
+    held.pop().close()
+    until("a free place", lambda: clients(srv) == 2)
+    held.append(Client(a, Origin="https://a.example"))
+    report(True, "one that left makes room")
+    srv.p.stdin.close()
+    report(srv.p.wait(15) == 0, "it ends with clients")
+    report(all(ws.ended() == "reset" for ws in held),
+           "and they see the end of the connection")
+
+
+# --- attacks --------------------------------------------------------------------
+
+def never_reads(srv):
+    """Opens, takes nothing, while large messages are on their way."""
+    srv.tell("site big iad writable 16000")
+    srv.tell("group big ns big s0 iad")
+    before = dropped(srv, "slow-reader")
+    lazy = [Client(srv.ports["aux"], "127.0.0.1", rcvbuf=2048)
+            for _ in range(100)]
+    t = time.monotonic()
+    with Held(srv, "100 clients that never read") as h:
+        n = 0
+        while dropped(srv, "slow-reader") < before + 100:
+            n += 1
+            srv.tell("group big ns big s%d iad" % n)
+            h.news()
+            if time.monotonic() - t > 60:
+                break
+    report(dropped(srv, "slow-reader") == before + 100,
+           "each of them is dropped", dropped(srv, "slow-reader") - before)
+    print("the last one after %.1f s" % (time.monotonic() - t))
+    for ws in lazy:
+        ws.close()
+    srv.tell("gone big")
+    nobody(srv)
+
+
+def ping_flood(srv):
+    """Pings as fast as they go, and no answer is taken."""
+    flood = [Client(srv.ports["aux"], "127.0.0.1", rcvbuf=2048)
+             for _ in range(50)]
+
+    def send(ws):
+        try:
+            while True:
+                ws.s.sendall(frame(PING, b"x" * 125) * 100)
+        except OSError:
+            pass
+
+    threads = [threading.Thread(target=send, args=(ws,)) for ws in flood]
+    with Held(srv, "ping floods"):
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(60)
+    report(not any(t.is_alive() for t in threads), "ping floods are ended")
+    for ws in flood:
+        ws.close()
+    nobody(srv)
+
+
+def full_house(srv):
+    """Every place is taken; plain connections flood as well."""
+    a = srv.ports["aux"]
+    with Held(srv, "every WebSocket taken, and a flood of connections") as h:
+        taken, refused, socks = [], 0, []
+        for _ in range(600):
+            try:
+                taken.append(Client(a, "127.0.0.1"))
+            except Ended as e:
+                refused += "429" in str(e)
+        for _ in range(500):
+            s = connect(a)
+            s.sendall(b"GET /ws/status HTTP/1.1\r\nHost: x\r\nUpgr")
+            socks.append(s)
+        h.news()
+        report(len(taken) == 511 and refused == 89, "the cap is 512 for all",
+               (len(taken), refused))
+        report(clients(srv) == 512,
+               "half handshakes displace no WebSocket", clients(srv))
+    for s in socks + [ws.s for ws in taken]:
+        s.close()
+    nobody(srv)
+
+
+def garbage(srv):
+    """Random bytes, valid beginnings, resets at any point."""
+    seed = int(os.environ.get("SEED", "0")) or \
+        random.SystemRandom().getrandbits(31)
+    rnd = random.Random(seed)
+    a = srv.ports["aux"]
+    whole = [frame(PING, b"ping"), frame(TEXT, b"text" * 40),
+             frame(TEXT, b"a", fin=False) + frame(0, b"b"),
+             frame(CLOSE, b"\x03\xe8"), frame(BINARY, b"x" * 300)]
+    with Held(srv, "garbage (seed %d)" % seed):
+        for _ in range(300):
+            ws = Client(a, "127.0.0.1")
+            data = bytearray(b"".join(rnd.choices(whole, k=5)))
+            for _ in range(rnd.randint(0, 8)):
+                data[rnd.randrange(len(data))] = rnd.getrandbits(8)
+            try:
+                cut = rnd.randrange(len(data))
+                ws.s.sendall(data[:cut])
+                ws.s.sendall(data[cut:])
+                if rnd.random() < 0.3:
+                    ws.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                    struct.pack("ii", 1, 0))
+            except OSError:
+                pass
+            ws.close()
+    nobody(srv)
+
+
+def trickle(srv):
+    """A frame's byte now and then, and handshakes that never end."""
+    a = srv.ports["aux"]
+    slow = [Client(a, "127.0.0.1") for _ in range(50)]
+    half = []
+    for _ in range(100):
+        s = connect(a)
+        s.sendall(handshake()[:-2])
+        half.append(s)
+    with Held(srv, "slow frames and half handshakes") as h:
+        for b in frame(TEXT, b"x" * 20):
+            for ws in slow:
+                ws.s.sendall(bytes([b]))
+            h.news()
+    for s in half + [ws.s for ws in slow]:
+        s.close()
+    nobody(srv)
+
+
+# --- what takes a minute, beside the others -------------------------------------
+
+def silent(srv, out):
+    """Answers no ping."""
+    ws = Client(srv.ports["aux"], "127.0.0.3")
+    ws.s.settimeout(90)
+    t = time.monotonic()
+    pinged = []
+    try:
+        while True:
+            if ws.control()[0] == PING:
+                pinged.append(time.monotonic() - t)
+    except Ended:
+        pass
+    out["silent"], out["pinged"] = time.monotonic() - t, pinged
+
+
+def alive(srv, out):
+    """Answers them."""
+    ws = Client(srv.ports["aux"], "127.0.0.3")
+    ws.s.settimeout(130)
+    t = time.monotonic()
+    out["alive"] = 0
+    while out["alive"] < 2 and time.monotonic() - t < 120:
+        opcode, data = ws.control()
+        if opcode == PING:
+            ws.send(PONG, data)
+            out["alive"] += 1
+    ws.close()
+
+
+def minute(path):
+    srv = Server(path, "0")
+    out = {}
+    threads = [threading.Thread(target=f, args=(srv, out))
+               for f in (silent, alive)]
+    for t in threads:
+        t.start()
+    return srv, threads, out
+
+
+def main():
+    path = sys.argv[1]
+    other, threads, out = minute(path)
+    srv = Server(path, "0")
+    pid = srv.worker()
+    before = pss(pid)
+    srv.tell("state 1")
+    for test in (handshakes, messages, coalesced, frames, many_frames,
+                 never_reads, ping_flood, full_house, garbage, trickle):
+        try:
+            test(srv)
+        except Exception as e:          # one test's end is not the others'
+            report(False, test.__name__, repr(e))
+    limits(path)
+    print("pss before and after: %.1f %.1f MiB" % (before, pss(pid)),
+          file=sys.stderr)
+    survived(srv, pid)
+    srv.p.stdin.close()
+    report(srv.p.wait(15) == 0, "it ends when told to")
+    for t in threads:
+        t.join()
+    report(len(out.get("pinged", [])) == 1 and 53 < out["pinged"][0] < 58 and
+           59 < out["silent"] < 66, "who answers no ping ends after 60 s", out)
+    report(out.get("alive") == 2, "who answers them lives on", out)
+    report(dropped(other, "idle") == 1, "and only that one is dropped")
+    other.p.stdin.close()
+    other.p.wait(15)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
