@@ -34,6 +34,9 @@
 #define BR_FIELD_MANAGER       "bloodraven"
 #define BR_LEASE               "bloodraven.shipstream.io"
 
+/* In a container's termination message: the id of the guard that it had. */
+#define BR_GUARD_WORD          "bloodraven-guard="
+
 #define BR_LINK_PORT           8090 /* of a sidecar: the link (link.c) */
 /*
  * Who says nothing new on a link says so this often (W_REPORT, W_OPERATOR),

@@ -244,6 +244,7 @@ struct fsm_word {
 	bool unknown;       /* ContainerStatusUnknown */
 	int64_t started_ms; /* Unix ms, the node's clock */
 	int64_t finished_ms;
+	uint64_t guard; /* as it told the kubelet; 0: it did not */
 };
 
 /* A MySQL Pod. Two of one site exist while one of them is being deleted. */
@@ -459,10 +460,12 @@ struct fsm_site {
 	 * leader that were not answered.
 	 */
 	int64_t lead_clock_ms;  /* 0: not read yet */
+	int64_t lead_read_ms;   /* when, monotonic */
 	bool grant_open;        /* a limit may be ahead */
 	int64_t granted_ms;     /* the last that was sent was settled */
 	int64_t grant_valid_ms; /* monotonic: sent no later */
 	int64_t grant_limit_ms; /* server's clock, 0: not known */
+	int64_t grant_past_ms;  /* that clock was past it, monotonic; 0 */
 	/* SQL in flight and when the next of its kind may go */
 	struct fsm_req sql;
 	struct fsm_req fence; /* beside sql: fences never wait */

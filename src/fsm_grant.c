@@ -25,7 +25,7 @@ sent(struct fsm_site *t, int64_t valid_until)
 {
 	t->grant_open = true;
 	t->grant_valid_ms = valid_until;
-	t->grant_limit_ms = 0;
+	t->grant_limit_ms = t->grant_past_ms = 0;
 }
 
 /*
@@ -101,7 +101,7 @@ fsm_grant_forget(struct fsm_ctx *x, uint8_t i)
 	if (t->grant_open && t->grant_valid_ms > x->s->old_grants_ms)
 		x->s->old_grants_ms = t->grant_valid_ms;
 	t->grant_open = false;
-	t->grant_limit_ms = 0;
+	t->grant_limit_ms = t->grant_past_ms = 0;
 	t->lead_clock_ms = 0;
 	t->reset_epoch = 0;
 }
@@ -109,7 +109,9 @@ fsm_grant_forget(struct fsm_ctx *x, uint8_t i)
 /*
  * A good probe moves the server's clock. A grant of which nothing is known
  * was sent before its deadline, so its limit is no later than the first
- * reading after that deadline plus a grant's life.
+ * reading after that deadline plus a grant's life. A statement that began
+ * before the clock was past the limit gets the margin by our own clock: the
+ * server's may have been set ahead.
  */
 void
 fsm_grant_probe(struct fsm_ctx *x, uint8_t i)
@@ -117,14 +119,21 @@ fsm_grant_probe(struct fsm_ctx *x, uint8_t i)
 	struct fsm_site *t = &x->s->site[i];
 
 	if (x->s->lease_held && t->lead_clock_ms == 0 &&
-	    t->p.sent_ms > x->s->old_grants_ms)
+	    t->p.sent_ms > x->s->old_grants_ms) {
 		t->lead_clock_ms = t->p.clock_ms;
+		t->lead_read_ms = t->p.sent_ms;
+	}
 	if (!t->grant_open)
 		return;
 	if (t->grant_limit_ms == 0 && t->p.sent_ms > t->grant_valid_ms)
 		t->grant_limit_ms = t->p.clock_ms + FSM_GRANT_TTL_MS;
-	if (t->grant_limit_ms != 0 &&
-	    t->p.clock_ms >= t->grant_limit_ms + FSM_GRANT_MARGIN_MS)
+	if (t->grant_limit_ms == 0 || t->p.clock_ms < t->grant_limit_ms)
+		t->grant_past_ms = 0;
+	else if (t->grant_past_ms == 0)
+		t->grant_past_ms = t->p.sent_ms;
+	if (t->grant_past_ms != 0 &&
+	    t->p.clock_ms >= t->grant_limit_ms + FSM_GRANT_MARGIN_MS &&
+	    t->p.sent_ms - t->grant_past_ms >= FSM_GRANT_MARGIN_MS)
 		settle(x, t);
 }
 

@@ -119,7 +119,7 @@ void fsm_proof_pod(struct fsm_ctx *, uint8_t, const struct fsm_pod *);
 void fsm_proof_foreign(struct fsm_ctx *, const struct fsm_pod *);
 void fsm_proof_record(struct fsm_ctx *, const struct fsm_record *);
 bool fsm_grants_past(const struct fsm_state *, uint8_t);
-bool fsm_word_ends(const struct fsm_state *, uint8_t, const struct fsm_proc *,
+bool fsm_word_ends(const struct fsm_state *, uint8_t, const struct fsm_epoch *,
     const struct fsm_word *);
 void fsm_end_epoch(struct fsm_ctx *, unsigned, enum fsm_proof);
 
@@ -139,6 +139,7 @@ bool
 fsm_guard_fresh(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 bool fsm_guarded(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 bool fsm_guard_ok(const struct fsm_conf *, const struct fsm_state *, uint8_t);
+bool fsm_guard_matches(const struct fsm_site *);
 bool
 fsm_lease_held(const struct fsm_state *, uint8_t, const struct fsm_epoch *);
 bool fsm_stray_lease(const struct fsm_state *, uint8_t);

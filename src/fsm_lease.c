@@ -73,8 +73,8 @@ fsm_guarded(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 }
 
 /* The guard's server is the process that the last probe speaks of. */
-static bool
-matches(const struct fsm_site *t)
+bool
+fsm_guard_matches(const struct fsm_site *t)
 {
 	struct fsm_proc proc;
 
@@ -92,7 +92,7 @@ fsm_guard_ok(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
 	return s->site[i].g.guard != 0 &&
 	    FSM_GUARD(G_GUARD_FRESH, fsm_guard_fresh(c, s, i)) &&
-	    FSM_GUARD(G_GUARD_MATCH, matches(&s->site[i]));
+	    FSM_GUARD(G_GUARD_MATCH, fsm_guard_matches(&s->site[i]));
 }
 
 bool

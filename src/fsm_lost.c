@@ -130,12 +130,11 @@ guard_terminated(const struct fsm_conf *c, const struct fsm_state *s, uint8_t h)
 	const struct fsm_word *w;
 	unsigned k;
 
-	if (pod == NULL || g->start_ms == 0 || fsm_guard_fresh(c, s, h))
+	if (pod == NULL || g->guard == 0 || fsm_guard_fresh(c, s, h))
 		return false;
 	for (k = 0; k < pod->nwords; k++) {
 		w = &pod->word[k];
-		if (!w->unknown && g->start_ms < w->finished_ms &&
-		    g->start_ms >= w->started_ms - FSM_START_TOL_MS)
+		if (!w->unknown && w->guard == g->guard)
 			return true;
 	}
 	return false;

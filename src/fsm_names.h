@@ -128,11 +128,14 @@
 	X(G_FENCE_OLD_GRANTS, "grants of earlier leaders have passed")         \
 	X(G_READ_AFTER_GRANT, "flags count when read after the last grant")    \
 	X(G_WORD_CONTAINER, "terminated names the recorded container")         \
+	X(G_WORD_GUARD, "terminated is of the container of that guard")        \
 	X(G_WORD_REASON, "ContainerStatusUnknown proves nothing")              \
 	X(G_WORD_START, "the process began within that container")             \
 	X(G_ASSERT_CURRENT, "assert-dead names a current epoch")               \
 	X(G_WORD_SEEN, "the process was not seen after its container's end")   \
-	X(G_SUCCESSOR, "a later start in the same Pod, on the same data")      \
+	X(G_SUCCESSOR, "another process in the same Pod, on the same data")    \
+	X(G_SUCCESSOR_LATER, "it answered a probe of this leader")             \
+	X(G_SUCCESSOR_GUARD, "its guard says that it is another process")      \
 	X(G_ASSERT_QUIET, "nobody saw the process for 60 s")                   \
 	X(G_SUPERSET, "the promoted site has all that was received")           \
 	X(G_INHERIT_FENCED, "a demoted site is read after it was fenced")      \

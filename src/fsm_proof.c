@@ -26,23 +26,32 @@
 #define UNIX_S(ms) ((ms) / 1000)
 
 /*
- * The kubelet's word ends that process: it is about the container that was
- * recorded before the grant, and the process began within that container's
- * life. Kubernetes cuts finishedAt to whole seconds and a measured start is
- * never below the second of the true one, hence strictly "before": a process
- * that began after the container's end, in a container recorded wrongly from
- * a stale Pod, is not taken for dead.
+ * The kubelet's word ends the process of that epoch.
+ *
+ * With a guard: that guard left its id in the container that has ended. No
+ * clock has a part in it.
+ *
+ * Without one (a server that was adopted): the word is about the container
+ * that was recorded before the grant, and the process began within that
+ * container's life. Kubernetes cuts finishedAt to whole seconds and a measured
+ * start is never below the second of the true one, hence strictly "before": a
+ * process that began after the container's end, in a container recorded
+ * wrongly from a stale Pod, is not taken for dead. A clock that is set back
+ * while the container restarts can defeat that, and nothing here could tell.
  */
 bool
-fsm_word_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
+fsm_word_ends(const struct fsm_state *s, uint8_t i, const struct fsm_epoch *e,
     const struct fsm_word *w)
 {
 	const struct fsm_site *t = i < SITES_MAX ? &s->site[i] : NULL;
+	const struct fsm_proc *proc = &e->proc;
 
+	if (!FSM_GUARD(G_WORD_REASON, !w->unknown))
+		return false;
+	if (e->terms.guard != 0)
+		return FSM_GUARD(G_WORD_GUARD, w->guard == e->terms.guard);
 	if (!FSM_GUARD(G_WORD_CONTAINER,
 		fsm_streq(w->container_id, proc->container_id)))
-		return false;
-	if (!FSM_GUARD(G_WORD_REASON, !w->unknown))
 		return false;
 	if (!FSM_GUARD(G_WORD_START,
 		proc->start_ms >= w->started_ms - FSM_START_TOL_MS &&
@@ -55,22 +64,24 @@ fsm_word_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
 }
 
 static bool
-pod_ends(const struct fsm_state *s, uint8_t i, const struct fsm_proc *proc,
+pod_ends(const struct fsm_state *s, uint8_t i, const struct fsm_epoch *e,
     const struct fsm_pod *pod)
 {
 	unsigned k;
 
-	if (!fsm_streq(pod->pod_uid, proc->pod_uid))
+	if (!fsm_streq(pod->pod_uid, e->proc.pod_uid))
 		return false;
 	for (k = 0; k < pod->nwords; k++)
-		if (fsm_word_ends(s, i, proc, &pod->word[k]))
+		if (fsm_word_ends(s, i, e, &pod->word[k]))
 			return true;
 	return false;
 }
 
 /*
  * Grants of earlier leaders are past their limit: the server's clock has run
- * for the longest life of a grant since this leader first read it.
+ * for the longest life of a grant since this leader first read it, and so has
+ * ours. A clock that was set ahead ends what is sent after that, but a
+ * statement may have begun before.
  */
 bool
 fsm_grants_past(const struct fsm_state *s, uint8_t i)
@@ -79,7 +90,8 @@ fsm_grants_past(const struct fsm_state *s, uint8_t i)
 
 	return t->lead_clock_ms != 0 &&
 	    t->p.clock_ms - t->lead_clock_ms >=
-	    FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS;
+	    FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS &&
+	    t->p.sent_ms - t->lead_read_ms >= FSM_GRANT_MARGIN_MS;
 }
 
 /*
@@ -102,19 +114,34 @@ fence_confirmed(const struct fsm_state *s, const struct fsm_epoch *e)
 }
 
 /*
- * A process of the same Pod with the same server_uuid that began later has
- * answered: the kubelet runs one container of a name at a time, and mysqld
- * locks its data directory, so the earlier one is gone.
+ * Another process of the same Pod with the same server_uuid has answered: the
+ * kubelet runs one container of a name at a time, and mysqld locks its data
+ * directory, so one of the two is gone. It is the recorded one, since that
+ * lived when its epoch was minted, and who led then leads no more, or was this
+ * leader: the answer is to a later probe. No clock says which was first: one
+ * that is set back lets the later process have the earlier start.
+ *
+ * A start is a number that mysqld drew once, and differs for two processes.
+ * With a guard, that one has to say, too, that it is another process.
  */
 static bool
 succeeded(const struct fsm_state *s, const struct fsm_epoch *e)
 {
 	const struct fsm_site *t = &s->site[e->site];
+	int64_t d = t->p.start_ms - e->proc.start_ms;
 
-	return FSM_GUARD(G_SUCCESSOR,
-	    t->ever && fsm_streq(t->p.pod_uid, e->proc.pod_uid) &&
-		fsm_streq(t->p.server_uuid, e->proc.server_uuid) &&
-		t->p.start_ms - e->proc.start_ms >= FSM_START_TOL_MS);
+	if (!FSM_GUARD(G_SUCCESSOR,
+		t->ever && fsm_streq(t->p.pod_uid, e->proc.pod_uid) &&
+		    fsm_streq(t->p.server_uuid, e->proc.server_uuid) &&
+		    (d >= FSM_START_TOL_MS || d <= -FSM_START_TOL_MS)))
+		return false;
+	if (!FSM_GUARD(G_SUCCESSOR_LATER,
+		s->lease_held && t->p.sent_ms > s->lease_since_ms))
+		return false;
+	return e->terms.guard == 0 ||
+	    FSM_GUARD(G_SUCCESSOR_GUARD,
+		t->guard_ms > s->lease_since_ms && fsm_guard_matches(t) &&
+		    !fsm_same_guard(&e->terms, &t->g));
 }
 
 /* The proof that there is for unended epoch k. */
@@ -190,12 +217,23 @@ scan_words(struct fsm_ctx *x, uint8_t i)
 		if (e->site != i)
 			continue;
 		for (m = 0; m < sizeof(t->pod) / sizeof(t->pod[0]); m++)
-			if (pod_ends(x->s, i, &e->proc, &t->pod[m]))
+			if (pod_ends(x->s, i, e, &t->pod[m]))
 				fsm_end_epoch(x, k, P_TERMINATED);
 	}
 }
 
 /* A writer without an epoch ends like any other. */
+static bool
+quells(const struct fsm_site *t, const struct fsm_word *w)
+{
+	if (w->unknown)
+		return false;
+	if (t->g.guard != 0 && fsm_streq(t->g.pod_uid, t->p.pod_uid))
+		return w->guard == t->g.guard;
+	return t->p.start_ms < w->finished_ms &&
+	    UNIX_S(t->p.clock_ms) <= UNIX_S(w->finished_ms);
+}
+
 static void
 quell(struct fsm_site *t, const struct fsm_pod *pod)
 {
@@ -204,9 +242,7 @@ quell(struct fsm_site *t, const struct fsm_pod *pod)
 	if (!t->ever || !fsm_streq(pod->pod_uid, t->p.pod_uid))
 		return;
 	for (k = 0; k < pod->nwords; k++)
-		if (!pod->word[k].unknown &&
-		    t->p.start_ms < pod->word[k].finished_ms &&
-		    UNIX_S(t->p.clock_ms) <= UNIX_S(pod->word[k].finished_ms))
+		if (quells(t, &pod->word[k]))
 			t->quelled = true;
 }
 
@@ -257,7 +293,7 @@ fsm_proof_foreign(struct fsm_ctx *x, const struct fsm_pod *pod)
 		if (e->site != FSM_FOREIGN ||
 		    !fsm_streq(e->proc.pod_uid, pod->pod_uid))
 			continue;
-		if (pod_ends(x->s, FSM_FOREIGN, &e->proc, pod))
+		if (pod_ends(x->s, FSM_FOREIGN, e, pod))
 			fsm_end_epoch(x, k, P_TERMINATED);
 		else if (pod->ctr_state == CTR_RUNNING &&
 		    pod->kubelet_ms > x->s->foreign_ms)

@@ -98,6 +98,7 @@ fill_pod(struct fsm_pod *f, const struct m_pod *m)
 		    strcmp(m->words[i].reason, "ContainerStatusUnknown") == 0;
 		f->word[i].started_ms = m->words[i].started_ms;
 		f->word[i].finished_ms = m->words[i].finished_ms;
+		f->word[i].guard = m->words[i].guard;
 	}
 	/* Not `ready`: the node controller takes that away by itself. */
 	return old.pod_uid[0] != '\0' &&

@@ -423,6 +423,8 @@ main(int argc, char *argv[])
 		return 1;
 	if (set_up(g) == -1)
 		return 1;
+	if (g->cmd == GC_SERVER)
+		guard_setup_word(GUARD_TERM_LOG, g->lease.id);
 	guard_setup_done();
 	log_ev(LL_INFO, "guardStarts", KVS("group", g->group),
 	    KVS("site", g->site), KVU("guard", g->lease.id),

@@ -50,6 +50,8 @@
 #define GUARD_MYSQLD_SOCK "/var/run/mysqld/mysqld.sock"
 #define GUARD_MYSQLX_SOCK "/var/run/mysqld/mysqlx.sock"
 #define GUARD_SOCK        "/run/bloodraven/guard.sock"
+/* terminationMessagePath of the container, which the kubelet makes. */
+#define GUARD_TERM_LOG    "/dev/termination-log"
 #define GUARD_ENTRYPOINT  "docker-entrypoint.sh"
 #define GUARD_LOCK        ".bloodraven-lock"
 #define GUARD_MARK        ".bloodraven-initialising"
@@ -310,6 +312,8 @@ void guard_setup_log(void);
 int guard_setup_conf(struct guard *, char *const argv[]);
 /* All signals come by sigfd from here on. -1 with errno. */
 int guard_setup_signals(struct guard *);
+/* Leave the guard's id for the kubelet to tell with the container's end. */
+void guard_setup_word(const char *path, uint64_t id);
 /* Set-up is over. */
 void guard_setup_done(void);
 

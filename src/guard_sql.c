@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "guard.h"
+#include "mysql_start.h"
 
 /* The lock wait is the least that the server knows; ours is shorter. */
 #define SETUP_SQL                                                \
@@ -159,6 +160,7 @@ on_row(struct guard_sql *s, struct guard_conn *k)
 	const char *const *v = k->c.col;
 	struct guard_seen *n = &s->seen;
 	bool ident = k->c.ncols == COL_MAX;
+	int64_t start;
 
 	if (k->c.ncols <= COL_UUID || v[COL_UUID] == NULL)
 		return;
@@ -173,10 +175,13 @@ on_row(struct guard_sql *s, struct guard_conn *k)
 	n->both = n->read_only && is_one(v[COL_SRO]);
 	n->network = !is_one(v[COL_NONET]);
 	snprintf(n->server_uuid, sizeof(n->server_uuid), "%s", v[COL_UUID]);
-	if (ident && v[COL_CLOCK] != NULL && v[COL_UPTIME] != NULL) {
-		n->start_ms = strtoll(v[COL_CLOCK], NULL, 10) / 1000 -
-		    strtoll(v[COL_UPTIME], NULL, 10) * 1000;
-		s->known = n->network;
+	if (ident && v[COL_CLOCK] != NULL) {
+		start = mysql_start_ms(
+		    strtoll(v[COL_CLOCK], NULL, 10), v[COL_UPTIME]);
+		if (start != -1) {
+			n->start_ms = start;
+			s->known = n->network;
+		}
 	}
 	s->sent_ms = k->c.sent_ms;
 	s->fresh = true;

@@ -19,7 +19,9 @@
  * labels that steer Services.
  */
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kube_render.h"
@@ -63,6 +65,23 @@ find_status(yyjson_val *status)
 	return NULL;
 }
 
+/* The guard that the container had, if its message names one and only one. */
+static uint64_t
+guard_of(const char *msg)
+{
+	const char *p = strstr(msg, BR_GUARD_WORD);
+	unsigned long long id;
+
+	if (p == NULL || strstr(p + 1, BR_GUARD_WORD) != NULL)
+		return 0;
+	p += strlen(BR_GUARD_WORD);
+	if (!isdigit((unsigned char)*p))
+		return 0;
+	errno = 0;
+	id = strtoull(p, NULL, 10);
+	return errno == 0 ? id : 0;
+}
+
 /*
  * A word counts only with the ID of the container that it is about: inside
  * state.terminated, or that of the status while it is about this container.
@@ -86,6 +105,7 @@ add_word(struct m_pod *m, yyjson_val *t, const char *fallback_id)
 	w->exit_code = yyjson_is_int(code) ? yyjson_get_sint(code) : -1;
 	w->started_ms = time_ms(t, "startedAt");
 	w->finished_ms = time_ms(t, "finishedAt");
+	w->guard = guard_of(text(t, "message"));
 	m->n_words++;
 }
 

@@ -34,6 +34,7 @@
 
 #include "metrics.h"
 #include "mysql_int.h"
+#include "mysql_start.h"
 
 #define QUIET_MS 250
 
@@ -205,8 +206,9 @@ parse_answer(struct mconn *c, struct m_probe *p)
 		sizeof(p->server_uuid))
 		return PE_SERVER;
 	p->server_clock_us = mysql_num(row[COL_CLOCK]);
-	p->proc_start_ms =
-	    p->server_clock_us / 1000 - mysql_num(row[COL_UPTIME]) * 1000;
+	p->proc_start_ms = mysql_start_ms(p->server_clock_us, row[COL_UPTIME]);
+	if (p->proc_start_ms == -1)
+		return PE_SERVER;
 	p->read_only = flag(row[COL_RO]);
 	p->super_read_only = flag(row[COL_SRO]);
 	p->persisted_ro = flag(row[COL_PERSISTED]);

@@ -30,6 +30,7 @@
 #include <mysqld_error.h>
 
 #include "mysql_act.h"
+#include "mysql_start.h"
 
 #define ACTIONS_MAX    16   /* of one site: the core has one or two */
 #define TIMEOUT_MS     5000 /* when none is given */
@@ -261,8 +262,9 @@ take_state(struct maction *a)
 	(void)strlcpy(a->server_uuid, row[ST_UUID], sizeof(a->server_uuid));
 	a->clock_us = mysql_num(row[ST_CLOCK]);
 	a->clock_at = monotime_now();
-	a->proc_start_ms =
-	    a->clock_us / 1000 - mysql_num(row[ST_UPTIME]) * 1000;
+	a->proc_start_ms = mysql_start_ms(a->clock_us, row[ST_UPTIME]);
+	if (a->proc_start_ms == -1)
+		return NULL;
 	a->read_only = mysql_num(row[ST_RO]) != 0;
 	a->super_read_only = mysql_num(row[ST_SRO]) != 0;
 	a->offline_mode = mysql_num(row[ST_OFFLINE]) != 0;

@@ -387,10 +387,31 @@ g_update_voters(struct mk *m)
 	return mk_act(m, A_ROLL, -1) != NULL;
 }
 
+/* The container of an earlier guard has ended, after a's start, it is said. */
+static int
+g_word_guard(struct mk *m)
+{
+	lost(m);
+	m->s.site[0].g.guard = 999;
+	mk_word(m, 0);
+	return verdict(m);
+}
+
+/* It tells another start; its guard says that it is the same process. */
+static int
+g_successor_guard(struct mk *m)
+{
+	lost(m);
+	m->s.site[0].p.start_ms += 3600000;
+	return verdict(m);
+}
+
 const struct guard_case lease_cases[] = {
 	{ G_UPDATE_ACTIVE, g_update_active, 0 },
 	{ G_UPDATE_ONE, g_update_one, 0 },
 	{ G_UPDATE_VOTERS, g_update_voters, 0 },
+	{ G_WORD_GUARD, g_word_guard, V_NO_PROOF },
+	{ G_SUCCESSOR_GUARD, g_successor_guard, V_NO_PROOF },
 	{ G_GUARD_NEEDED, g_needed, V_NO_LEASE },
 	{ G_GUARD_FRESH, g_fresh, V_NO_LEASE },
 	{ G_GUARD_MATCH, g_match, V_NO_LEASE },

@@ -279,6 +279,7 @@ mk_word(struct mk *m, uint8_t i)
 	    sizeof(p.word[0].container_id));
 	p.word[0].started_ms = p.started_ms;
 	p.word[0].finished_ms = (WALL - 6000) / 1000 * 1000;
+	p.word[0].guard = m->s.site[i].g.guard;
 	p.ctr_state = CTR_TERMINATED;
 	mk_pod(m, i, &p);
 }

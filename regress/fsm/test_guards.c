@@ -231,6 +231,16 @@ g_successor(struct mk *m)
 	return verdict(m);
 }
 
+/* What a standby saw of an earlier process is no news about a later one. */
+static int
+g_successor_later(struct mk *m)
+{
+	lost(m);
+	m->s.site[0].p.start_ms -= 3600000;
+	m->s.lease_since_ms = m->s.site[0].p.sent_ms;
+	return verdict(m);
+}
+
 static void
 assert_dead(struct mk *m, uint64_t epoch)
 {
@@ -455,6 +465,7 @@ static const struct guard_case cases[] = {
 	{ G_ASSERT_CURRENT, g_assert_current, P_NONE },
 	{ G_WORD_SEEN, g_word_seen, V_NO_PROOF },
 	{ G_SUCCESSOR, g_successor, V_NO_PROOF },
+	{ G_SUCCESSOR_LATER, g_successor_later, V_NO_PROOF },
 	{ G_ASSERT_QUIET, g_assert_quiet, P_NONE },
 	{ G_SUPERSET, g_superset, V_DIVERGENCE },
 	{ G_INHERIT_FENCED, g_inherit_fenced, V_WAIT_SITES },

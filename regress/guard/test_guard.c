@@ -357,6 +357,32 @@ test_auto(void **state)
 	assert_int_equal(guard_auto_clean(top), -1);
 }
 
+/* For the kubelet: in the file that it made, and in no other. */
+static void
+test_word(void **state)
+{
+	char path[128], link[128], buf[64];
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/termination-log", top);
+	snprintf(link, sizeof(link), "%s/link", top);
+	guard_setup_word(path, 1);
+	assert_int_equal(access(path, F_OK), -1);
+	fd = open(path, O_RDWR | O_CREAT, 0644);
+	assert_int_equal(write(fd, "of one before", 13), 13);
+	guard_setup_word(path, UINT64_MAX);
+	n = pread(fd, buf, sizeof(buf) - 1, 0);
+	assert_true(n > 0);
+	buf[n] = '\0';
+	assert_string_equal(buf, "bloodraven-guard=18446744073709551615\n");
+	assert_int_equal(symlink(path, link), 0);
+	guard_setup_word(link, 7);
+	assert_int_equal(pread(fd, buf, sizeof(buf) - 1, 0), n);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -369,6 +395,7 @@ main(void)
 		cmocka_unit_test(test_strip),
 		cmocka_unit_test(test_wipe),
 		cmocka_unit_test(test_auto),
+		cmocka_unit_test(test_word),
 	};
 	char cmd[128];
 	int rc;

@@ -447,6 +447,7 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		T(t_start_text),
 		T(content),
 		T(memory),
 		T(eof_at_once),
@@ -469,6 +470,7 @@ main(int argc, char **argv)
 		T(t_group_goes),
 		T(t_partial),
 		T(t_too_big),
+		T(t_clock_steps),
 	};
 
 	if (h_port(0) == 0 || getenv("PROBER_MYSQLD") == NULL) {

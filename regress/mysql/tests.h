@@ -15,7 +15,7 @@
  */
 
 /*
- * Tests of sqltests.c and partial.c, in the order in which probertest.c runs them.
+ * Tests of the other files, in the order in which probertest.c runs them.
  */
 
 #ifndef TESTS_H
@@ -34,5 +34,7 @@ void t_dies_in_flight(void **);
 void t_group_goes(void **);
 void t_partial(void **);
 void t_too_big(void **);
+void t_clock_steps(void **);
+void t_start_text(void **);
 
 #endif /* TESTS_H */

@@ -227,7 +227,51 @@ words(void **state)
 	assert_int_equal(m->n_words, 1);
 	assert_string_equal(m->words[0].container_id, "containerd://bb");
 	assert_int_equal(m->words[0].finished_ms, 0);
+	assert_true(m->words[0].guard == 0);
 	yyjson_doc_free(doc);
+	free(m);
+}
+
+/* Which guard the container had, by the message that it left. */
+static void
+word_guard(void **state)
+{
+	static const struct {
+		const char *message;
+		uint64_t guard;
+	} t[] = {
+		{ "bloodraven-guard=42\\n", 42 },
+		{ "OOM: bloodraven-guard=18446744073709551615\\n", UINT64_MAX },
+		{ "bloodraven-guard=18446744073709551616\\n", 0 },
+		{ "bloodraven-guard=-1", 0 },
+		{ "bloodraven-guard=", 0 },
+		{ "bloodraven-guard=1\\nbloodraven-guard=2\\n", 0 },
+		{ "", 0 },
+	};
+	struct m_pod *m = calloc(1, sizeof(*m));
+	yyjson_doc *doc;
+	const char *group;
+	char text[512];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		(void)snprintf(text, sizeof(text),
+		    "{\"metadata\":{\"uid\":\"u\",\"name\":\"n\",\"labels\":{"
+		    "\"app.kubernetes.io/name\":\"mysql\","
+		    "\"shipstream.io/site\":\"a\","
+		    "\"shipstream.io/failover-group\":\"db\"}},\"status\":{"
+		    "\"containerStatuses\":[{\"name\":\"mysql\",\"lastState\":"
+		    "{\"terminated\":{\"exitCode\":1,\"containerID\":\"c\","
+		    "\"message\":\"%s\"}}}]}}",
+		    t[i].message);
+		doc = json(text);
+		assert_int_equal(
+		    kpod_decode(yyjson_doc_get_root(doc), m, &group), 0);
+		assert_int_equal(m->n_words, 1);
+		assert_true(m->words[0].guard == t[i].guard);
+		yyjson_doc_free(doc);
+	}
 	free(m);
 }
 
@@ -559,6 +603,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(names),
 		cmocka_unit_test(pods),
 		cmocka_unit_test(words),
+		cmocka_unit_test(word_guard),
 		cmocka_unit_test(credentials),
 		cmocka_unit_test(dsn),
 		cmocka_unit_test(record_read),

@@ -17,6 +17,7 @@
 /* What goes wrong: faults, their healing, and random plans of them. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim.h"
@@ -268,6 +269,31 @@ op_crash(int k)
 	o->back_at = w->now + 1000 + rnd(6000);
 }
 
+/* A clock jumps; where nothing else is said by seconds, or an hour. */
+static void
+step_clock(int64_t *off, const struct script *l)
+{
+	int64_t s = l->want != NULL ? strtoll(l->want, NULL, 10) :
+	    rnd(2) == 0             ? 3 + (int64_t)rnd(5) :
+				      3600;
+
+	if (l->want == NULL && rnd(2) == 0)
+		s = -s;
+	*off += s * 1000;
+	trace("by %lld s", (long long)s);
+}
+
+/* Who does not lead now reaches that site no more. */
+static void
+cut_standby(int i, bool on)
+{
+	int o;
+
+	for (o = 0; o < OPS; o++)
+		if (!on || o != w->api.holder)
+			w->op[o].cut_site[i] = on;
+}
+
 static void
 set_cut_op(int i, bool on)
 {
@@ -297,6 +323,13 @@ on_site(int line, int i, bool on)
 		break;
 	case F_CUT_SQL:
 		s->cut_sql = on;
+		break;
+	case F_CUT_STANDBY:
+		cut_standby(i, on);
+		break;
+	case F_CLOCK:
+		if (on)
+			step_clock(&s->clock_off, &w->plan[line]);
 		break;
 	case F_CUT_PEERS:
 		for (j = 0; j < w->nsites; j++)
@@ -424,6 +457,7 @@ on_site(int line, int i, bool on)
 	case F_REC_OLD:
 	case F_SLOW_NET:
 	case F_OPS_DOWN:
+	case F_OP_CLOCK:
 	case F_LEASE_MS:
 	case F_RECREATE:
 	case F_MAX:
@@ -480,6 +514,10 @@ on_rest(const struct script *l, bool on)
 		for (k = 0; on && k < OPS; k++)
 			op_crash(k);
 		break;
+	case F_OP_CLOCK:
+		if (on)
+			step_clock(&w->op[op_of(l)].clock_off, l);
+		break;
 	case F_LEASE_MS:
 		lease_ms(on);
 		break;
@@ -500,6 +538,8 @@ on_rest(const struct script *l, bool on)
 	case F_KILL_CTR:
 	case F_CUT_LINK:
 	case F_CUT_SQL:
+	case F_CUT_STANDBY:
+	case F_CLOCK:
 	case F_CUT_PEERS:
 	case F_KEEPER:
 	case F_FREEZE_CTR:

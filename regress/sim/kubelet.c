@@ -150,7 +150,7 @@ kubelet(int i, int k)
  * leaves a human to say what is dead.
  */
 static void
-add_word(struct pod *p, int64_t finished, bool unknown)
+add_word(struct pod *p, int64_t finished, uint64_t guard, bool unknown)
 {
 	struct fsm_pod *r = &p->real;
 	int k;
@@ -170,6 +170,7 @@ add_word(struct pod *p, int64_t finished, bool unknown)
 	r->word[0].started_ms = r->started_ms;
 	r->word[0].finished_ms = finished / 1000 * 1000;
 	r->word[0].unknown = unknown;
+	r->word[0].guard = w->bare || unknown ? 0 : guard;
 	r->nwords++;
 }
 
@@ -183,7 +184,7 @@ kubelet_confused(int i)
 	if (!s->ctr || s->cur == -1)
 		return;
 	r = &s->pod[s->cur].real;
-	add_word(&s->pod[s->cur], node_clock(i) + 2000, true);
+	add_word(&s->pod[s->cur], node_clock(i) + 2000, 0, true);
 	r->ctr_state = CTR_TERMINATED;
 	kubelet_report(i, s->cur, 100);
 }
@@ -194,7 +195,7 @@ kubelet_word(int i, bool unknown)
 {
 	struct site *s = &w->site[i];
 
-	add_word(&s->pod[s->cur], node_clock(i), unknown);
+	add_word(&s->pod[s->cur], node_clock(i), s->guard.l.id, unknown);
 	s->pod[s->cur].real.ctr_state = CTR_TERMINATED;
 	kubelet_report(i, s->cur, 100 + rnd(1400));
 }

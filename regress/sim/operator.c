@@ -209,7 +209,8 @@ op_event(int k, struct fsm_event *ev, bool rel)
 		relations(o, &r);
 		ev->rel = &r;
 	}
-	fsm_step(&o->c, &o->s, ev, w->now, 1700000000000LL + w->now, &out);
+	fsm_step(&o->c, &o->s, ev, w->now,
+	    1700000000000LL + w->now + o->clock_off, &out);
 	carry_out(o, k, &out);
 	fsm_view(&o->c, &o->s, &o->view);
 	if (rnd(500) == 0)

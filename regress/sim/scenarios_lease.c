@@ -23,11 +23,13 @@
 
 #include "sim.h"
 
-#define C               ROLE_CANDIDATE
-#define D               ROLE_DR_ONLY
-#define R               ROLE_READER
-#define ACTIVE(t, name) { t, 0, F_CHECK_ACTIVE, 0, name }
-#define BLOCK(t, why)   { t, 0, F_CHECK_BLOCK, 0, why }
+#define C                  ROLE_CANDIDATE
+#define D                  ROLE_DR_ONLY
+#define R                  ROLE_READER
+#define ACTIVE(t, name)    { t, 0, F_CHECK_ACTIVE, 0, name }
+#define BLOCK(t, why)      { t, 0, F_CHECK_BLOCK, 0, why }
+#define CLOCK(t, by)       { t, 0, F_CLOCK, S_ACTIVE, by }
+#define OP_CLOCK(t, o, by) { t, 0, F_OP_CLOCK, o, by }
 
 const struct scenario lease_scenarios[] = {
 	/* silence ends by itself: L + F + margin, and no human */
@@ -220,6 +222,65 @@ const struct scenario lease_scenarios[] = {
 	    { { 4, 60, F_STALL, 0, NULL }, { 5, 0, F_KILL, S_ACTIVE, NULL },
 		{ 7, 60, F_ISOLATE, 0, NULL } },
 	    NULL, H_FAST },
+	/* clocks of nodes and operators are stepped */
+	{ "clock-steps", 2, { C, C }, 60,
+	    { CLOCK(5, "3600"), CLOCK(15, "-3600"), CLOCK(25, "3"),
+		CLOCK(35, "-3"), ACTIVE(58, "iad") },
+	    NULL, H_STEADY },
+	{ "clock-back-below-the-start", 2, { C, C }, 60,
+	    { CLOCK(5, "-3600"), CLOCK(25, "-3"), ACTIVE(58, "iad") }, NULL,
+	    H_STEADY },
+	{ "clock-steps-of-operators", 2, { C, C }, 90,
+	    { OP_CLOCK(5, S_LEADER, "3600"), OP_CLOCK(15, S_LEADER, "-3600"),
+		OP_CLOCK(25, 0, "-3600"), OP_CLOCK(25, 1, "3"),
+		{ 35, 0, F_OP_CRASH, S_LEADER, NULL }, ACTIVE(80, "iad") },
+	    NULL, H_STEADY },
+	{ "clock-ahead-restart", 2, { C, C }, 90,
+	    { CLOCK(5, "3600"), { 8, 0, F_KILL, S_ACTIVE, NULL },
+		ACTIVE(25, "iad"), { 40, 0, F_KILL_CTR, S_ACTIVE, NULL },
+		ACTIVE(60, "iad") },
+	    NULL, 0 },
+	{ "clock-back-restart", 2, { C, C }, 90,
+	    { CLOCK(5, "-3600"), { 8, 0, F_KILL, S_ACTIVE, NULL },
+		ACTIVE(25, "iad"), { 40, 0, F_KILL_CTR, S_ACTIVE, NULL },
+		ACTIVE(60, "iad") },
+	    NULL, 0 },
+	/* the later process has the earlier one's start, or nearly */
+	{ "clock-back-as-it-restarts", 2, { C, C }, 90,
+	    { CLOCK(20, "-20"), { 20, 0, F_KILL, S_ACTIVE, NULL },
+		CLOCK(40, "-3"), { 42, 0, F_KILL, S_ACTIVE, NULL },
+		CLOCK(62, "-3"), { 65, 0, F_KILL_CTR, S_ACTIVE, NULL },
+		ACTIVE(85, "iad") },
+	    NULL, 0 },
+	{ "clock-ahead-then-partition", 2, { C, C }, 90,
+	    { CLOCK(5, "3600"), { 6, 70, F_ISOLATE, S_ACTIVE, NULL },
+		BLOCK(20, "NoProof"), ACTIVE(36, "pdx") },
+	    NULL, 0 },
+	{ "clock-back-then-partition", 2, { C, C }, 90,
+	    { CLOCK(5, "-3600"), { 6, 70, F_ISOLATE, S_ACTIVE, NULL },
+		BLOCK(20, "NoProof"), ACTIVE(36, "pdx") },
+	    NULL, 0 },
+	/*
+	 * A container restarts unseen, its site is promoted, and then the
+	 * kubelet says when it ended: after the start of what was promoted.
+	 */
+	{ "clock-back-as-the-container-restarts", 2, { C, C }, 200,
+	    { { 65, 42, F_CUT_KUBELET, 1, NULL },
+		{ 66, 0, F_KILL_CTR, 1, NULL }, { 66, 0, F_CLOCK, 1, "-60" },
+		{ 70, 15, F_HOLD, 0, NULL }, ACTIVE(85, "pdx"),
+		{ 105, 50, F_CUT_OP, 1, NULL },
+		{ 105, 50, F_CUT_REPL, 1, NULL } },
+	    NULL, 0 },
+	/*
+	 * Who leads next has seen an earlier process last, which began later:
+	 * that proves nothing about the one that it doesn't reach.
+	 */
+	{ "clock-back-takeover", 2, { C, C }, 120,
+	    { { 5, 90, F_CUT_STANDBY, 0, NULL }, CLOCK(7, "-3600"),
+		{ 8, 0, F_KILL, 0, NULL }, ACTIVE(25, "iad"),
+		{ 26, 60, F_CUT_REPL, 0, NULL },
+		{ 27, 60, F_OP_CUT_API, S_LEADER, NULL } },
+	    NULL, 0 },
 	/* dr-only sites vote, readers do not */
 	{ "roles", 4, { C, C, D, R }, 120,
 	    { { 5, 90, F_POWER, 0, NULL }, ACTIVE(34, "pdx") }, NULL, 0 },

@@ -55,6 +55,7 @@ struct process {
 	bool alive;
 	bool frozen; /* SIGSTOP: clock and clients go on */
 	int64_t start;
+	int64_t start_wall; /* by its node's clock, as mysqld keeps it */
 	unsigned id;
 	bool ro, sro, offline;
 	bool rogue; /* made writable by a fault */
@@ -140,6 +141,7 @@ struct op {
 	int64_t wake;
 	unsigned watch;       /* of Pods: what came before its list is void */
 	int64_t watch_at;     /* and one after the other */
+	int64_t clock_off;    /* its wall clock - simulated time */
 	bool link[SITES_MAX]; /* as its core was told */
 	int64_t link_down_at[SITES_MAX];
 	/* faults */
@@ -265,6 +267,9 @@ struct ev {
 	X(F_MEM_LOST, "voter-memory-lost")                  \
 	X(F_SLOW_NET, "slow-network")                       \
 	X(F_CUT_SQL, "cut-operators-from-mysqld")           \
+	X(F_CUT_STANDBY, "cut-the-other-operator")          \
+	X(F_CLOCK, "clock-stepped")                         \
+	X(F_OP_CLOCK, "operator-clock-stepped")             \
 	X(F_OPS_DOWN, "operators-down")                     \
 	X(F_ASSERT, "assert-dead")                          \
 	X(F_UPDATE, "spec-changes-the-template")            \
@@ -281,7 +286,10 @@ struct ev {
 enum fault { FAULTS(X) F_MAX };
 #undef X
 
-/* One line of a scenario: at (seconds after the group is ready), for. */
+/*
+ * One line of a scenario: at (seconds after the group is ready), for. A clock
+ * is stepped by as many seconds as `want` says, else by a few or an hour.
+ */
 struct script {
 	int at, dur;
 	uint8_t fault;

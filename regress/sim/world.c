@@ -28,14 +28,16 @@ node_clock(int i)
 	return 1700000000000LL + w->now + w->site[i].clock_off;
 }
 
-/* Server clock minus Uptime: exact to the second of the true start. */
+/*
+ * Server clock minus Uptime, which is the difference of two readings of the
+ * same clock: mysqld's own second of its start, whatever the clock did since.
+ */
 int64_t
 measured_start(int i)
 {
 	int64_t now = node_clock(i);
-	int64_t start = now - (w->now - w->site[i].p.start);
 
-	return now - (now / 1000 - start / 1000) * 1000;
+	return now - (now / 1000 - w->site[i].p.start_wall / 1000) * 1000;
 }
 
 /* ----------------------------------------------------------- processes --- */
@@ -68,6 +70,7 @@ proc_start(int i)
 	memset(&s->p, 0, sizeof(s->p));
 	s->p.alive = true;
 	s->p.start = w->now;
+	s->p.start_wall = node_clock(i);
 	s->p.id = ++w->procs;
 	s->p.ro = s->p.sro = true;
 	s->p.sql = false; /* skip_replica_start */
