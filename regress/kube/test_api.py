@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 
+import rolls as rolltests
 from cluster import (Answer, Cluster, Drive, b64, eprint, key_put, wait_for)
 
 NS = "db"
@@ -1277,7 +1278,8 @@ def main():
             c.create("/api/v1/namespaces", {"metadata": {"name": ns}})
         c.create(LEASES, {"metadata": {"name": "bloodraven.shipstream.io"},
                           "spec": {"holderIdentity": ""}})
-        for t in TESTS:
+        rolltests.h = sys.modules[__name__]
+        for t in TESTS + rolltests.TESTS:
             if only and t.__name__ not in only:
                 continue
             t0 = time.monotonic()
