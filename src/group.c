@@ -318,10 +318,10 @@ groups_conf(struct groups *gs, const struct m_group_conf *m)
 		/* The last valid one goes on; nobody loses a primary to a typo */
 		log_ev(LL_WARN, "invalid spec", KVS("fg", g->fg),
 		    KVS("error", m->problem));
-		if (!g->have_conf)
-			return;
-		group_fill_conf(g);
-		group_step(g, &ev);
+		if (g->have_conf) {
+			group_fill_conf(g);
+			group_step(g, &ev);
+		}
 		group_release(g);
 		return;
 	}

@@ -50,9 +50,9 @@ groups_lease(struct groups *gs, const struct m_lease *m)
 		return;
 	gs->told_lease = *m;
 	TAILQ_FOREACH (g, &gs->list, entry) {
-		if (!g->have_conf)
-			continue;
-		group_feed_lease(g);
+		if (g->have_conf)
+			group_feed_lease(g);
+		/* Also one that never was valid may be deleted. */
 		group_release(g);
 	}
 	glinks_beat(gs);

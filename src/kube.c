@@ -95,8 +95,9 @@ kube_check_synced(struct kube *k)
 	RB_FOREACH (g, kgroups, &k->groups)
 		if (!g->record_read)
 			return;
+	/* What waits for discovery is of no interest to the parent. */
 	for (int i = 0; i < KW_MAX; i++)
-		if (!kwatch_synced(k->w_owned[i]))
+		if (k->w_owned[i] != NULL && !kwatch_synced(k->w_owned[i]))
 			return;
 	k->synced = true;
 	tell_synced(k);

@@ -21,6 +21,9 @@
  *	kube_leader.c	the Lease; what begins and ends with it
  *	kube_group.c	groups as they come, change and go
  *	kube_apply.c	a group's objects, applied until they are as wanted
+ *	kube_own.c	what is known of live objects, and their watches
+ *	kube_volume.c	data volumes: metadata, and whom they belong to
+ *	kube_sweep.c	what removed sites leave behind
  *	kube_roll.c	a newer template, when the core says so
  *	kube_write.c	status and record: one writer for both
  *	kube_pods.c	Pods: facts to the parent, labels, deletion
@@ -56,13 +59,17 @@ struct kube;
 #define KGROUPS "/apis/shipstream.io/v1alpha1"
 #define OURS    "app.kubernetes.io%2Fmanaged-by%3Dbloodraven"
 
-/* The kinds whose live objects are watched for drift. */
-#define KOWNED(X)                                                              \
-	X(KW_CONFIGMAPS, "configmaps", "/api/v1/configmaps")                   \
-	X(KW_PVCS, "persistentvolumeclaims", "/api/v1/persistentvolumeclaims") \
-	X(KW_SERVICES, "services", "/api/v1/services")                         \
-	X(KW_DEPLOYMENTS, "deployments", "/apis/apps/v1/deployments")
-#define X(id, plural, path) id,
+/*
+ * The kinds whose live objects are watched for drift. The last one's API is
+ * policy/v1 or v1beta1: it is begun when discovery has said which.
+ */
+#define KOWNED(X)                                         \
+	X(KW_CONFIGMAPS, "configmaps", "/api/v1")         \
+	X(KW_PVCS, "persistentvolumeclaims", "/api/v1")   \
+	X(KW_SERVICES, "services", "/api/v1")             \
+	X(KW_DEPLOYMENTS, "deployments", "/apis/apps/v1") \
+	X(KW_PDBS, "poddisruptionbudgets", NULL)
+#define X(id, plural, prefix) id,
 enum kowned { KOWNED(X) KW_MAX };
 #undef X
 
@@ -70,11 +77,13 @@ enum kowned { KOWNED(X) KW_MAX };
 struct kown {
 	uint64_t id;      /* of plural/name */
 	uint64_t wanted;  /* of the body that was applied */
-	uint64_t applied; /* version that our apply left */
-	uint64_t live;    /* version that was last seen */
+	uint64_t applied; /* content that our apply left */
+	uint64_t live;    /* content that was last seen */
 	uint32_t mark;    /* of the list that had it */
 	enum kowned kind;
 	bool exists;
+	bool going; /* a PVC that is being deleted, or is another group's */
+	uint16_t node_port; /* of a Service's port mysql, as last seen */
 };
 
 struct kpod {
@@ -99,8 +108,11 @@ struct kann {
 };
 #define KANNS_MAX 16
 
+struct kgroup;
 struct kkey; /* one of our Secrets (kube_keys.c) */
 TAILQ_HEAD(kkeyq, kkey);
+
+typedef void kvol_fn(struct kgroup *, const struct kh_resp *);
 
 /* One chain of requests with its retry; at most one is in flight. */
 struct klane {
@@ -141,7 +153,10 @@ struct kgroup {
 	struct kspec spec; /* of doc */
 	bool valid;        /* the newest one is */
 	bool deleting, release;
+	bool delete_data; /* deletionPolicy of the newest one, valid or not */
+	bool orphan;      /* deleted so that what it owns shall stay */
 	int64_t generation;
+	int64_t adopted; /* generation of doc */
 	char problem[MSGTEXT_LEN + 1];
 	char unused[MSGTEXT_LEN + 1];
 	char drift[MSGTEXT_LEN + 1]; /* Deployments that differ */
@@ -152,10 +167,34 @@ struct kgroup {
 	struct klane apply;
 	bool apply_queued, apply_running;
 	unsigned apply_i, apply_n;
-	bool apply_failed, apply_stale;
+	bool apply_failed, apply_stale, apply_cleared;
 	struct kobj *objs; /* while a pass runs */
+	yyjson_doc *deps;  /* live Deployments, likewise */
+
+	/* kube_own.c */
 	struct kown own[KOBJS_MAX];
 	unsigned nown;
+
+	/* kube_volume.c */
+	struct kh_req *vol_req;
+	yyjson_doc *vols; /* live PVCs, while they are looked at */
+	size_t vol_i;
+	bool vol_failed;
+	kvol_fn *vol_done;
+
+	/* kube_sweep.c */
+	struct klane sweep;
+	bool left; /* a removed site may have left something */
+	bool sweep_waits, sweep_said;
+	unsigned sweep_kind;
+	yyjson_doc *swept; /* one kind of what is left */
+	size_t sweep_i;
+	char sweep_sites[SITES_MAX][NAME_LEN + 1]; /* have a Deployment yet */
+	unsigned nsweep_sites;
+	char legacy_uid[UID_LEN + 1]; /* of ConfigMap mysql-<group>-config */
+	bool legacy_used;
+	uint64_t held[UNENDED_MAX]; /* hashes of sites with unended epochs */
+	unsigned nheld;
 
 	/* kube_roll.c */
 	struct klane roll;
@@ -195,6 +234,8 @@ struct kgroup {
 	/* kube_misc.c */
 	struct klane fin;
 	bool fin_running;
+	bool fin_said;    /* GracefulShutdown */
+	bool vol_settled; /* its volumes are as its deletion shall find them */
 	struct klane anndel;
 	struct kanndels anndels;
 };
@@ -248,7 +289,8 @@ struct kube {
 	struct klane token, orphans;
 	struct kh_req *discovery;
 	struct event *discovery_timer;
-	bool policy_v1, externaldns;
+	const char *policy_api; /* "policy/v1" or v1beta1; NULL: not known */
+	bool externaldns;
 };
 
 /* ---------------------------------------------------------------- kube.c - */
@@ -331,9 +373,46 @@ void kapply_free(struct kgroup *);
 void kapply_kick(struct kgroup *);
 /* Another spec is in force: a pass of the old one ends. */
 void kapply_spec(struct kgroup *);
+/* After a refusal that another one may not share. */
+void kapply_again(struct kgroup *);
+
+/* ------------------------------------------------------------ kube_own.c - */
+
 void kowned_start(struct kube *);
-/* Pure: must this object be written? For the tests. */
-bool kown_differs(const struct kown *, uint64_t wanted, bool once);
+/* The watch that waited for discovery; or another version is served now. */
+void kowned_policy(struct kube *);
+/* The objects of the spec in force: others are forgotten. */
+void kown_spec(struct kgroup *);
+/* NULL: not one of the spec's. */
+struct kown *kown_find(struct kgroup *, const char *plural, const char *name);
+/* What of a live object is ours to watch over, as a hash. */
+uint64_t kown_content(enum kowned, yyjson_val *obj);
+/* A live object was seen; applied: as our own write left it. */
+void kown_seen(struct kown *, yyjson_val *obj, bool applied);
+/* Pure: must this object be written? */
+bool kown_differs(const struct kown *, uint64_t wanted);
+
+/* --------------------------------------------------------- kube_volume.c - */
+
+/*
+ * List the group's volumes, configured sites or not, into g->vols; then bring
+ * their metadata to what the spec says. done is called at the end of each with
+ * the last answer, 200 when all went well. One at a time.
+ */
+void kvol_list(struct kgroup *, kvol_fn *);
+void kvol_fix(struct kgroup *, kvol_fn *);
+/* The same of one that is there without our labels; then as kvol_fix(). */
+void kvol_adopt(struct kgroup *, const char *name, kvol_fn *);
+void kvol_end(struct kgroup *);
+
+/* ---------------------------------------------------------- kube_sweep.c - */
+
+void ksweep_init(struct kgroup *);
+void ksweep_free(struct kgroup *);
+/* Something may be left, or what was waited for is over. */
+void ksweep_kick(struct kgroup *);
+/* The record as it was read. */
+void ksweep_record(struct kgroup *, const struct m_record *);
 
 /* ---------------------------------------------------------- kube_roll.c - */
 
@@ -439,5 +518,7 @@ void ktoken_start(struct kube *);
 void ktoken_ask(struct kube *);
 void kdiscovery_start(struct kube *);
 void kdiscovery_free(struct kube *);
+/* Something that was served is served no more. */
+void kdiscovery_again(struct kube *);
 
 #endif /* KUBE_H */

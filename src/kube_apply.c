@@ -17,8 +17,15 @@
 /*
  * A group's objects: one pass after another through the list that is rendered
  * from its spec, each object written only when it differs from what was
- * applied, or when somebody else changed it. Of live objects only hashes are
- * kept.
+ * applied, or when somebody else changed it (kube_own.c).
+ *
+ *	Deployments are listed	what runs, and under which server ids
+ *	volumes are listed	the ids of sites that have no Deployment
+ *	volumes' metadata	is put right (kube_volume.c)
+ *	objects, one by one	what a Pod mounts comes first
+ *
+ * What one object is refused for keeps no other from being put right, but no
+ * Deployment is made before what its Pod mounts is there.
  */
 
 #include <event2/event.h>
@@ -38,69 +45,26 @@ static void pass_step(struct kgroup *);
 static void deployments_done(void *, const struct kh_resp *);
 static void object_done(void *, const struct kh_resp *);
 
-static uint64_t
-own_id(const char *plural, const char *name)
-{
-	return kj_hash(plural, strlen(plural)) * 31 +
-	    kj_hash(name, strlen(name));
-}
-
-static struct kown *
-own_find(struct kgroup *g, uint64_t id)
-{
-	for (unsigned i = 0; i < g->nown; i++)
-		if (g->own[i].id == id)
-			return &g->own[i];
-	return NULL;
-}
-
-static const char *const plurals[] = {
-#define X(id, plural, path) plural,
-	KOWNED(X)
-#undef X
-};
-
-static struct kown *
-own_get(struct kgroup *g, const char *plural, const char *name)
-{
-	uint64_t id = own_id(plural, name);
-	struct kown *o = own_find(g, id);
-
-	if (o != NULL || g->nown == KOBJS_MAX)
-		return o;
-	o = &g->own[g->nown++];
-	memset(o, 0, sizeof(*o));
-	o->id = id;
-	while (strcmp(plurals[o->kind], plural) != 0)
-		o->kind++;
-	return o;
-}
-
-bool
-kown_differs(const struct kown *o, uint64_t wanted, bool once)
-{
-	if (once)
-		return !o->exists;
-	return !o->exists || o->wanted != wanted || o->live != o->applied;
-}
-
 static const char *
 plural(const struct kobj *o)
 {
-#define X(id, prefix, plural, once) plural,
+#define X(id, prefix, plural, how) plural,
 	static const char *const names[] = { KOBJS(X) };
 #undef X
 
 	return names[o->kind];
 }
 
-/* A version that only moves when somebody changes what we care about. */
-static uint64_t
-version(yyjson_val *obj)
+static struct kown *
+own_of(struct kgroup *g, const struct kobj *o)
 {
-	const char *rv = kj_meta(obj, "resourceVersion");
+	return kown_find(g, plural(o), o->name);
+}
 
-	return kj_hash(rv, strlen(rv));
+static yyjson_val *
+items(yyjson_doc *list)
+{
+	return yyjson_obj_get(yyjson_doc_get_root(list), "items");
 }
 
 /* -------------------------------------------------------------------- pass */
@@ -126,12 +90,21 @@ next_waiting(struct kube *k)
 }
 
 static void
+pass_free(struct kgroup *g)
+{
+	kvol_end(g);
+	yyjson_doc_free(g->deps);
+	g->deps = NULL;
+	free(g->objs);
+	g->objs = NULL;
+}
+
+static void
 pass_end(struct kgroup *g, bool ok, const struct kh_resp *p)
 {
 	g->apply_running = false;
 	g->k->applying--;
-	free(g->objs);
-	g->objs = NULL;
+	pass_free(g);
 	if (!ok)
 		klane_retry(&g->apply, p);
 	else {
@@ -139,6 +112,10 @@ pass_end(struct kgroup *g, bool ok, const struct kh_resp *p)
 		if (g->apply.again)
 			klane_in(&g->apply, DRIFT_MS);
 	}
+	if (g->deleting)
+		kgroup_finalizer(g); /* it waited for the volumes */
+	else if (g->left)
+		ksweep_kick(g);
 	next_waiting(g->k);
 }
 
@@ -156,7 +133,6 @@ pass_begin(struct kgroup *g)
 	g->apply_running = true;
 	g->k->applying++;
 	(void)kh_escape(sel, sizeof(sel), g->name);
-	/* The live server ids, and what already runs. */
 	(void)snprintf(path, sizeof(path),
 	    "/apis/apps/v1/namespaces/%s/"
 	    "deployments?labelSelector=%s%%2Cshipstream.io%%2F"
@@ -193,41 +169,136 @@ kapply_kick(struct kgroup *g)
 		    &g->apply, g->apply.backoff.cur_ms == 0 ? 0 : DRIFT_MS);
 }
 
-/* ------------------------------------------------------------- Deployments */
-
-static void
-deployments_done(void *arg, const struct kh_resp *p)
+void
+kapply_again(struct kgroup *g)
 {
-	struct kgroup *g = arg;
-	yyjson_val *items, *d;
-	yyjson_doc *doc;
-	struct kown *o;
+	g->apply_stale = true;
+	if (g->apply_running)
+		g->apply.again = true;
+	else if (!g->apply_queued && may_run(g))
+		klane_in(&g->apply, 0);
+}
+
+void
+kapply_spec(struct kgroup *g)
+{
+	kown_spec(g);
+	g->apply_stale = true;
+	kapply_kick(g);
+}
+
+/* ----------------------------------------------------------- what is there */
+
+static yyjson_val *
+by_name(yyjson_doc *list, const char *name)
+{
+	yyjson_val *d;
 	size_t i, n;
 
-	g->apply.req = NULL;
-	if (p->status != 200 || (doc = kj_read(p->body, p->len)) == NULL) {
-		pass_end(g, false, p);
-		return;
-	}
-	items = yyjson_obj_get(yyjson_doc_get_root(doc), "items");
-	/* The newest spec: what changed it before this line is in it. */
-	g->apply_stale = false;
-	kspec_server_ids(&g->spec, items);
-	yyjson_arr_foreach(items, i, n, d)
+	yyjson_arr_foreach(items(list), i, n, d)
 	{
-		o = own_get(g, "deployments", kj_meta(d, "name"));
-		if (o != NULL)
-			o->exists = true;
+		if (strcmp(kj_meta(d, "name"), name) == 0)
+			return d;
 	}
-	kroll_listed(g, items);
-	yyjson_doc_free(doc);
+	return NULL;
+}
+
+/* ConfigMap mysql-<group>-config of earlier releases: is it still mounted? */
+static void
+find_legacy(struct kgroup *g)
+{
+	char name[2 * NAME_LEN];
+	size_t i, n, j, m;
+	yyjson_val *d, *v, *e;
+
+	(void)snprintf(name, sizeof(name), "mysql-%s-config", g->name);
+	g->legacy_used = yyjson_arr_size(items(g->deps)) < g->spec.nsites;
+	yyjson_arr_foreach(items(g->deps), i, n, d)
+	{
+		v = yyjson_obj_get(
+		    kj_at(yyjson_obj_get(d, "spec"), "template", "spec"),
+		    "volumes");
+		yyjson_arr_foreach(v, j, m, e)
+		{
+			if (yyjson_equals_str(
+				kj_at(e, "configMap", "name"), name))
+				g->legacy_used = true;
+		}
+	}
+}
+
+/* Both lists are quorum reads, and newer than what a watch told. */
+static void
+look(struct kgroup *g)
+{
+	struct kown *o;
+	yyjson_val *v;
+	size_t i, n;
+
+	for (i = 0; i < g->nown; i++)
+		if (g->own[i].kind == KW_DEPLOYMENTS ||
+		    g->own[i].kind == KW_PVCS)
+			g->own[i].exists = g->own[i].going = false;
+	yyjson_arr_foreach(items(g->deps), i, n, v)
+	{
+		o = kown_find(g, "deployments", kj_meta(v, "name"));
+		if (o == NULL)
+			continue;
+		o->exists = true;
+		kown_seen(o, v, false);
+	}
+	yyjson_arr_foreach(items(g->vols), i, n, v)
+	{
+		o = kown_find(g, "persistentvolumeclaims", kj_meta(v, "name"));
+		if (o == NULL)
+			continue;
+		o->exists = true;
+		o->going = kvol_going(v, g->uid);
+	}
+}
+
+static void
+volumes_fixed(struct kgroup *g, const struct kh_resp *p)
+{
+	if (p->status != 200)
+		g->apply_failed = true;
 	g->objs = reallocarray(NULL, KOBJS_MAX, sizeof(*g->objs));
 	if (g->objs == NULL)
 		fatal("reallocarray");
 	g->apply_n = kobjs(&g->spec, g->objs);
 	g->apply_i = 0;
-	g->apply_failed = false;
+	g->apply_cleared = false;
 	pass_step(g);
+}
+
+static void
+volumes_listed(struct kgroup *g, const struct kh_resp *p)
+{
+	if (p->status != 200 || !may_run(g)) {
+		pass_end(g, p->status == 200, p);
+		return;
+	}
+	/* The newest spec: what changed it before this line is in it. */
+	g->apply_stale = false;
+	g->apply_failed = false;
+	kspec_server_ids(&g->spec, items(g->deps), items(g->vols));
+	look(g);
+	kroll_listed(g, items(g->deps));
+	find_legacy(g);
+	kvol_fix(g, volumes_fixed);
+}
+
+static void
+deployments_done(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+
+	g->apply.req = NULL;
+	if (p->status != 200 || (g->deps = kj_read(p->body, p->len)) == NULL) {
+		pass_end(g, false, p);
+		return;
+	}
+	kvol_list(g, volumes_listed);
 }
 
 /* ----------------------------------------------------------------- objects */
@@ -247,10 +318,11 @@ object_send(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
 		.arg = g,
 	};
 
-	if (o->once) {
+	if (o->how == KA_CREATE) {
 		c.method = KH_POST;
 		c.type = KH_JSON;
-		(void)strlcpy(path, o->collection, sizeof(path));
+		(void)snprintf(path, sizeof(path),
+		    "%s?fieldManager=" BR_FIELD_MANAGER, o->collection);
 	} else {
 		c.method = KH_PATCH;
 		c.type = KH_APPLY;
@@ -260,61 +332,192 @@ object_send(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
 	g->apply.req = kube_call(&c);
 }
 
+/* A merge patch of the object at hand. */
+static void
+object_patch(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
+    yyjson_mut_val *root, kh_done_fn *done)
+{
+	char path[KH_PATH_MAX];
+	struct kcall c = {
+		.k = g->k,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_MERGE,
+		.doc = doc,
+		.root = root,
+		.may = kgroup_may_write,
+		.done = done,
+		.arg = g,
+	};
+
+	(void)snprintf(
+	    path, sizeof(path), "%s?fieldManager=" BR_FIELD_MANAGER, o->path);
+	g->apply.req = kube_call(&c);
+}
+
+/* Is what the Pod of a new Deployment mounts there, and does it stay? */
+static bool
+can_mount(struct kgroup *g, const struct kobj *dep)
+{
+	const struct kown *own;
+
+	for (unsigned i = 0; i < g->apply_n; i++) {
+		const struct kobj *o = &g->objs[i];
+
+		if (o->kind != KO_INIT_USERS &&
+		    ((o->kind != KO_SITE_CONFIG && o->kind != KO_PVC) ||
+			o->site != dep->site))
+			continue;
+		own = own_of(g, o);
+		if (own == NULL || !own->exists || own->going)
+			return false;
+	}
+	return true;
+}
+
+/* What a roll waits for may have been scaled down meanwhile. */
+static yyjson_mut_val *
+scale_up(yyjson_mut_doc *doc, yyjson_val *live)
+{
+	yyjson_mut_val *root, *spec;
+	yyjson_val *n = kj_at(live, "spec", "replicas");
+
+	if (yyjson_is_int(n) && yyjson_get_sint(n) == 1)
+		return NULL;
+	root = yyjson_mut_obj(doc);
+	if ((spec = yyjson_mut_obj_add_obj(doc, root, "spec")) == NULL ||
+	    !yyjson_mut_obj_add_int(doc, spec, "replicas", 1))
+		fatalx("JSON memory");
+	return root;
+}
+
+/* Must it wait for the core's word? */
+static bool
+must_roll(struct kgroup *g, const struct kobj *o, yyjson_val *live)
+{
+	char hash[KHASH_LEN + 1];
+
+	if (kspec_hash(&g->spec, o->site, hash) == -1)
+		fatalx("JSON memory");
+	return strcmp(kobj_live_hash(live), hash) != 0;
+}
+
+static void scaled(void *, const struct kh_resp *);
+static void service_got(void *, const struct kh_resp *);
+
+/*
+ * A Service whose port was allocated, or was asked for and is no more: which
+ * it is must be known, or the API server would choose another one.
+ */
+static bool
+ask_port(struct kgroup *g, const struct kobj *o, const struct kown *own)
+{
+	const struct ksvc *s = &g->spec.sites[o->site].svc;
+	const char *type = s->type != NULL ? s->type : g->spec.svc.type;
+	struct kcall c = { .k = g->k,
+		.method = KH_GET,
+		.path = o->path,
+		.done = service_got,
+		.arg = g };
+
+	if (o->kind != KO_SVC_SITE || own->live != 0 || s->node_port != 0 ||
+	    type == NULL || strcmp(type, "ClusterIP") == 0)
+		return false;
+	g->apply.req = kube_call(&c);
+	return true;
+}
+
+/* What of the live object stays, although the spec does not say it. */
+static void
+keep(const struct kobj *o, const struct kown *own, yyjson_mut_doc *doc,
+    yyjson_mut_val *root, yyjson_val *live)
+{
+	if ((live != NULL && !kobj_keep(doc, root, live)) ||
+	    (o->kind == KO_SVC_SITE &&
+		!kservice_keep(doc, root, own->node_port)))
+		fatalx("JSON memory");
+}
+
+/* One object: true when a request is on its way. */
+static bool
+object_step(struct kgroup *g, const struct kobj *o)
+{
+	struct kown *own = own_of(g, o);
+	yyjson_val *live = NULL;
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *root;
+	size_t len;
+	char *text;
+
+	if (own == NULL || (o->how == KA_CREATE && own->exists) ||
+	    (own->exists && kroll_holds(g, o)))
+		return false;
+	if (o->how == KA_ROLL && (live = by_name(g->deps, o->name)) == NULL &&
+	    !can_mount(g, o)) {
+		g->apply_failed = true;
+		return false;
+	}
+	if (ask_port(g, o, own))
+		return true;
+	doc = kj_new();
+	if (live != NULL && must_roll(g, o, live)) {
+		if ((root = scale_up(doc, live)) != NULL) {
+			object_patch(g, o, doc, root, scaled);
+			return true;
+		}
+		yyjson_mut_doc_free(doc);
+		return false;
+	}
+	if ((root = kobj_render(doc, &g->spec, o)) == NULL)
+		fatalx("JSON memory");
+	keep(o, own, doc, root, live);
+	text = kj_write(root, &len);
+	if (!kown_differs(own, kj_hash(text, len))) {
+		kj_free(text, len);
+		yyjson_mut_doc_free(doc);
+		return false;
+	}
+	own->wanted = kj_hash(text, len);
+	kj_free(text, len);
+	object_send(g, o, doc, root);
+	return true;
+}
+
 /* Go on to the next object that differs; the pass ends when there is none. */
 static void
 pass_step(struct kgroup *g)
 {
-	yyjson_mut_doc *doc;
-	yyjson_mut_val *root;
-	struct kown *own;
-	struct kobj *o;
-	uint64_t wanted;
-	size_t len;
-	char *text;
-
 	for (; g->apply_i < g->apply_n; g->apply_i++) {
 		/* Another spec, or no Lease: this pass is over. */
 		if (g->apply_stale || !may_run(g))
 			break;
-		o = &g->objs[g->apply_i];
-		own = own_get(g, plural(o), o->name);
-		if (own != NULL && own->exists && kroll_holds(g, o))
-			continue;
-		if (own == NULL || (o->once && own->exists))
-			continue;
-		doc = kj_new();
-		if ((root = kobj_render(doc, &g->spec, o)) == NULL)
-			fatalx("JSON memory");
-		text = kj_write(root, &len);
-		wanted = kj_hash(text, len);
-		kj_free(text, len);
-		if (!kown_differs(own, wanted, o->once)) {
-			yyjson_mut_doc_free(doc);
-			continue;
-		}
-		own->wanted = wanted;
-		object_send(g, o, doc, root);
-		return;
+		if (object_step(g, &g->objs[g->apply_i]))
+			return;
 	}
 	pass_end(g, !g->apply_failed, NULL);
 }
 
-void
-kapply_spec(struct kgroup *g)
+static void
+object_next(struct kgroup *g)
 {
-	g->apply_stale = true;
-	kapply_kick(g);
+	g->apply_i++;
+	g->apply_cleared = false;
+	pass_step(g);
 }
 
 static void
-object_written(struct kown *own, const struct kh_resp *p)
+object_written(struct kgroup *g, struct kown *own, const struct kobj *o,
+    const struct kh_resp *p)
 {
 	yyjson_doc *d;
 
+	log_ev(LL_INFO, "object applied", KVS("fg", g->fg),
+	    KVS("kind", plural(o)), KVS("name", o->name),
+	    KVI("status", p->status));
 	own->exists = true;
-	if (p->status == 409 || (d = kj_read(p->body, p->len)) == NULL)
+	if ((d = kj_read(p->body, p->len)) == NULL)
 		return;
-	own->applied = own->live = version(yyjson_doc_get_root(d));
+	kown_seen(own, yyjson_doc_get_root(d), true);
 	yyjson_doc_free(d);
 }
 
@@ -344,41 +547,133 @@ object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	kevent_emit(g, true, "ApplyFailed", msg);
 }
 
+/* Will the same be refused again, and this object alone? */
+static bool
+definite(const struct kh_resp *p)
+{
+	return p->status >= 400 && p->status < 500 && p->status != 401 &&
+	    p->status != 408 && p->status != 429;
+}
+
+static void
+object_failed(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
+{
+	struct kown *own = own_of(g, o);
+
+	if (own != NULL)
+		own->wanted = 0;
+	g->apply_failed = true;
+	if (!p->refused)
+		object_refused(g, o, p);
+	/* Another version of that API may be served meanwhile. */
+	if (o->kind == KO_PDB && p->status == 404)
+		kdiscovery_again(g->k);
+	if (definite(p))
+		object_next(g);
+	else
+		pass_end(g, false, p->refused ? NULL : p);
+}
+
+static void
+service_got(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	const struct kobj *o = &g->objs[g->apply_i];
+	struct kown *own = own_of(g, o);
+	yyjson_doc *d;
+
+	g->apply.req = NULL;
+	if (p->status != 200 && p->status != 404) {
+		object_failed(g, o, p);
+		return;
+	}
+	if (own != NULL) {
+		own->live = 1; /* looked for */
+		if (p->status == 200 &&
+		    (d = kj_read(p->body, p->len)) != NULL) {
+			kown_seen(own, yyjson_doc_get_root(d), false);
+			yyjson_doc_free(d);
+		}
+	}
+	pass_step(g);
+}
+
+static void
+scaled(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	const struct kobj *o = &g->objs[g->apply_i];
+
+	g->apply.req = NULL;
+	if (p->status != 200) {
+		object_failed(g, o, p);
+		return;
+	}
+	log_ev(LL_INFO, "Deployment scaled up again", KVS("fg", g->fg),
+	    KVS("name", o->name));
+	object_next(g);
+}
+
+/* A PVC that was there without our labels. */
+static void
+adopted(struct kgroup *g, const struct kh_resp *p)
+{
+	const struct kobj *o = &g->objs[g->apply_i];
+	struct kown *own = own_of(g, o);
+
+	if (p->status != 200) {
+		object_failed(g, o, p);
+		return;
+	}
+	if (own != NULL)
+		own->exists = true;
+	object_next(g);
+}
+
+/* Applied once more after what stood in its way is gone. */
+static void
+cleared(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+
+	g->apply.req = NULL;
+	if (p->status == 200)
+		pass_step(g);
+	else
+		object_failed(g, &g->objs[g->apply_i], p);
+}
+
+static bool
+clear_service(struct kgroup *g, const struct kobj *o)
+{
+	yyjson_mut_doc *doc;
+	struct kown *own = own_of(g, o);
+
+	if (strcmp(plural(o), "services") != 0 || g->apply_cleared ||
+	    own == NULL || !own->exists)
+		return false;
+	g->apply_cleared = true;
+	own->wanted = 0;
+	doc = kj_new();
+	object_patch(g, o, doc, kservice_clear(doc, &g->spec, o), cleared);
+	return true;
+}
+
 static void
 object_done(void *arg, const struct kh_resp *p)
 {
 	struct kgroup *g = arg;
-	struct kobj *o = &g->objs[g->apply_i];
-	struct kown *own = own_find(g, own_id(plural(o), o->name));
-	bool ok = p->status == 200 || p->status == 201 ||
-	    (p->status == 409 && o->once);
+	const struct kobj *o = &g->objs[g->apply_i];
+	struct kown *own = own_of(g, o);
 
 	g->apply.req = NULL;
-	if (p->refused) {
-		g->apply_failed = true;
-		if (own != NULL)
-			own->wanted = 0;
-		pass_end(g, false, NULL);
-		return;
-	}
-	if (ok) {
-		log_ev(LL_INFO, "object applied", KVS("fg", g->fg),
-		    KVS("kind", plural(o)), KVS("name", o->name),
-		    KVI("status", p->status));
-		object_written(own, p);
-	} else {
-		own->wanted = 0;
-		g->apply_failed = true;
-		object_refused(g, o, p);
-		/*
-		 * What a Pod mounts comes first: nothing later may be made
-		 * when something earlier is missing.
-		 */
-		pass_end(g, false, p);
-		return;
-	}
-	g->apply_i++;
-	pass_step(g);
+	if (own != NULL && (p->status == 200 || p->status == 201)) {
+		object_written(g, own, o, p);
+		object_next(g);
+	} else if (p->status == 409 && o->how == KA_CREATE)
+		kvol_adopt(g, o->name, adopted);
+	else if (p->status != 422 || g->apply_stale || !clear_service(g, o))
+		object_failed(g, o, p);
 }
 
 void
@@ -397,101 +692,5 @@ kapply_free(struct kgroup *g)
 		g->k->applying--;
 		next_waiting(g->k);
 	}
-	free(g->objs);
-}
-
-/* ---------------------------------------------------------------- watches */
-
-static void
-on_begin(void *arg)
-{
-	struct kown_ctx *c = arg;
-
-	c->k->own_mark[c->kind]++;
-}
-
-static void
-on_object(void *arg, yyjson_val *obj, bool deleted)
-{
-	struct kown_ctx *c = arg;
-	const char *name = kj_meta(obj, "name");
-	const char *group = yyjson_get_str(
-	    yyjson_obj_get(kj_at(obj, "metadata", "labels"), KLABEL_GROUP));
-	struct kgroup *g = group == NULL ?
-	    NULL :
-	    kgroup_by_name(c->k, kj_meta(obj, "namespace"), group);
-	struct kown *o;
-
-	if (g == NULL || (o = own_get(g, plurals[c->kind], name)) == NULL)
-		return;
-	if (c->kind == KW_DEPLOYMENTS)
-		kroll_seen(g, obj, deleted);
-	o->mark = c->k->own_mark[c->kind];
-	o->live = version(obj);
-	/* A list at start finds what a predecessor applied. */
-	if (deleted || !o->exists || o->live != o->applied) {
-		o->exists = !deleted;
-		if (c->kind != KW_DEPLOYMENTS && c->kind != KW_PVCS)
-			kapply_kick(g);
-		else if (deleted)
-			kapply_kick(g);
-	}
-}
-
-/* What an earlier list had and this one has not was deleted meanwhile. */
-static void
-on_listed(void *arg)
-{
-	struct kown_ctx *c = arg;
-	struct kgroup *g;
-	struct kown *o;
-
-	RB_FOREACH (g, kgroups, &c->k->groups)
-		for (unsigned i = 0; i < g->nown; i++) {
-			o = &g->own[i];
-			if (o->kind != c->kind || !o->exists ||
-			    o->mark == c->k->own_mark[c->kind])
-				continue;
-			o->exists = false;
-			kapply_kick(g);
-		}
-	kube_check_synced(c->k);
-}
-
-void
-kowned_start(struct kube *k)
-{
-	static const char *const paths[] = {
-#define X(id, plural, path) path,
-		KOWNED(X)
-#undef X
-	};
-	char path[KH_PATH_MAX];
-	const char *ns = k->conf.watch_namespace;
-
-	for (int i = 0; i < KW_MAX; i++) {
-		struct kwatch_conf c = {
-			.name = plurals[i],
-			.path = path,
-			.query = "labelSelector=" OURS
-				 "%2Cshipstream.io%2Ffailover-group",
-			.limit = 100,
-			.begin = on_begin,
-			.object = on_object,
-			.listed = on_listed,
-			.arg = &k->octx[i],
-		};
-
-		k->octx[i].k = k;
-		k->octx[i].kind = (enum kowned)i;
-		if (ns[0] == '\0')
-			(void)strlcpy(path, paths[i], sizeof(path));
-		else
-			(void)snprintf(path, sizeof(path),
-			    "%.*s/namespaces/"
-			    "%s/%s",
-			    (int)(strrchr(paths[i], '/') - paths[i]), paths[i],
-			    ns, plurals[i]);
-		k->w_owned[i] = kwatch_new(k->kh, k->base, &c);
-	}
+	pass_free(g);
 }

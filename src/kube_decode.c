@@ -217,7 +217,27 @@ decode_spec(yyjson_val *spec, struct kspec *k)
 	k->extra_init = list(spec, "extraInitContainers");
 	k->recreate = yyjson_equals_str(
 	    yyjson_obj_get(spec, "updateStrategy"), "Recreate");
+	k->delete_data =
+	    yyjson_equals_str(yyjson_obj_get(spec, "deletionPolicy"), "Delete");
 	decode_svc(NULL, object(spec, "serviceTemplate"), &k->svc);
+}
+
+/*
+ * The active site cannot be taken away, or be given another name: nobody would
+ * ask it any more what it has that the others have not, and whoever is
+ * promoted then would do without.
+ */
+static void
+check_active(yyjson_val *cr, const struct kspec *k, struct kproblems *p)
+{
+	const char *active =
+	    text(object(object(cr, "status"), "authority"), "activeSite");
+
+	if (active != NULL && k->nsites > 0 && kspec_site(k, active) == -1)
+		kproblem(p,
+		    "spec.sites: '%.64s' is the active site and must stay "
+		    "until another one is",
+		    active);
 }
 
 int
@@ -238,6 +258,7 @@ kspec_decode(yyjson_val *cr, struct kspec *k, struct kproblems *p)
 		    sizeof(k->unused));
 	decode_spec(spec, k);
 	krules_render(k, p);
+	check_active(cr, k, p);
 	if (p->n == before)
 		return 0;
 	errno = EBADMSG;
@@ -246,38 +267,77 @@ kspec_decode(yyjson_val *cr, struct kspec *k, struct kproblems *p)
 
 /* ---------------------------------------------------------- server ids -- */
 
-/* Of a live Deployment: its site and its id; 0 when it is none of ours. */
 static uint32_t
-deployed_id(yyjson_val *deployment, const char **site)
+id_of(const char *s)
 {
-	yyjson_val *meta = object(deployment, "metadata");
-	const char *s, *err;
+	const char *err;
+
+	return s == NULL ? 0 : (uint32_t)strtonum(s, 1, UINT32_MAX, &err);
+}
+
+/* Of a Deployment that the reference made: it has no such annotation. */
+static uint32_t
+argument_id(yyjson_val *deployment)
+{
+	static const char option[] = "--server-id=";
+	yyjson_val *pod, *c, *a;
+	yyjson_arr_iter it, args;
+
+	pod = object(object(object(deployment, "spec"), "template"), "spec");
+	it = yyjson_arr_iter_with(list(pod, "containers"));
+	while ((c = yyjson_arr_iter_next(&it)) != NULL) {
+		if (!yyjson_equals_str(yyjson_obj_get(c, "name"), "mysql"))
+			continue;
+		args = yyjson_arr_iter_with(list(c, "args"));
+		while ((a = yyjson_arr_iter_next(&args)) != NULL)
+			if (yyjson_is_str(a) &&
+			    strncmp(yyjson_get_str(a), option,
+				sizeof(option) - 1) == 0)
+				return id_of(
+				    yyjson_get_str(a) + sizeof(option) - 1);
+	}
+	return 0;
+}
+
+/* Of a live Deployment or PVC: its site and its id; 0 when it has none. */
+static uint32_t
+live_id(yyjson_val *obj, const char **site)
+{
+	yyjson_val *meta = object(obj, "metadata");
+	uint32_t id;
 
 	*site = text(object(meta, "labels"), KLABEL_SITE);
-	s = text(object(meta, "annotations"), KANN_SERVER_ID);
-	if (*site == NULL || s == NULL)
-		return 0;
-	return (uint32_t)strtonum(s, 1, UINT32_MAX, &err);
+	id = id_of(text(object(meta, "annotations"), KANN_SERVER_ID));
+	if (id == 0)
+		id = argument_id(obj);
+	return *site == NULL ? 0 : id;
 }
 
 static bool
-id_taken(yyjson_val *items, const struct kspec *k, uint32_t id, unsigned but)
+id_live(yyjson_val *items, uint32_t id)
 {
 	yyjson_arr_iter it = yyjson_arr_iter_with(items);
 	yyjson_val *d;
 	const char *site;
 
-	for (unsigned i = 0; i < k->nsites; i++)
-		if (i != but && k->sites[i].server_id == id)
-			return true;
 	while ((d = yyjson_arr_iter_next(&it)) != NULL)
-		if (deployed_id(d, &site) == id)
+		if (live_id(d, &site) == id)
 			return true;
 	return false;
 }
 
-void
-kspec_server_ids(struct kspec *k, yyjson_val *items)
+static bool
+id_used(const struct kspec *k, uint32_t id)
+{
+	for (unsigned i = 0; i < k->nsites; i++)
+		if (k->sites[i].server_id == id)
+			return true;
+	return false;
+}
+
+/* Sites that have no id yet get what their objects say, but none twice. */
+static void
+take_ids(struct kspec *k, yyjson_val *items)
 {
 	yyjson_arr_iter it = yyjson_arr_iter_with(items);
 	yyjson_val *d;
@@ -285,19 +345,31 @@ kspec_server_ids(struct kspec *k, yyjson_val *items)
 	uint32_t id;
 	int i;
 
-	for (unsigned n = 0; n < k->nsites; n++)
-		k->sites[n].server_id = 0;
 	while ((d = yyjson_arr_iter_next(&it)) != NULL) {
-		id = deployed_id(d, &site);
-		if (id != 0 && (i = kspec_site(k, site)) != -1)
+		id = live_id(d, &site);
+		if (id != 0 && (i = kspec_site(k, site)) != -1 &&
+		    k->sites[i].server_id == 0 && !id_used(k, id))
 			k->sites[i].server_id = id;
 	}
+}
+
+void
+kspec_server_ids(struct kspec *k, yyjson_val *deployments, yyjson_val *volumes)
+{
+	uint32_t id;
+
+	for (unsigned n = 0; n < k->nsites; n++)
+		k->sites[n].server_id = 0;
+	take_ids(k, deployments);
+	take_ids(k, volumes);
 	for (unsigned n = 0; n < k->nsites; n++) {
 		if (k->sites[n].server_id != 0)
 			continue;
 		id = SERVER_ID_FIRST + n;
-		if (id_taken(items, k, id, n))
-			for (id = SERVER_ID_FIRST; id_taken(items, k, id, n);)
+		if (id_used(k, id) || id_live(deployments, id) ||
+		    id_live(volumes, id))
+			for (id = SERVER_ID_FIRST; id_used(k, id) ||
+			    id_live(deployments, id) || id_live(volumes, id);)
 				id++;
 		k->sites[n].server_id = id;
 	}

@@ -84,6 +84,7 @@ kgroup_new(struct kube *k, const char *uid, const char *ns, const char *name)
 	kcreds_init(g);
 	kkeys_init(g);
 	kmisc_init(g);
+	ksweep_init(g);
 	RB_INSERT(kgroups, &k->groups, g);
 	k->ngroups++;
 	log_ev(LL_INFO, "group appeared", KVS("fg", g->fg), KVS("uid", uid));
@@ -105,6 +106,7 @@ kgroup_free(struct kgroup *g)
 	kcreds_free(g);
 	kkeys_free(g);
 	kmisc_free(g);
+	ksweep_free(g);
 	yyjson_doc_free(g->doc);
 	free(g);
 }
@@ -246,8 +248,12 @@ adopt(struct kgroup *g, yyjson_val *obj)
 		fatalx("a valid group became invalid by copying");
 	yyjson_doc_free(g->doc);
 	g->doc = d;
+	g->adopted = g->spec.generation;
+	g->spec.policy_api = g->k->policy_api;
 	if (g->k->conf.aux_addr[0] != '\0')
 		g->spec.aux_addr = g->k->conf.aux_addr;
+	/* Its sites may be others, and those before left something. */
+	ksweep_kick(g);
 	kroll_spec(g);
 	kapply_spec(g);
 	kcreds_spec(g);
@@ -278,6 +284,20 @@ tell_conf(
 	}
 }
 
+static bool
+has_finalizer(yyjson_val *obj, const char *name)
+{
+	yyjson_val *f;
+	size_t i, n;
+
+	yyjson_arr_foreach(kj_at(obj, "metadata", "finalizers"), i, n, f)
+	{
+		if (yyjson_equals_str(f, name))
+			return true;
+	}
+	return false;
+}
+
 static void
 update(struct kgroup *g, yyjson_val *obj, bool listed)
 {
@@ -295,8 +315,15 @@ update(struct kgroup *g, yyjson_val *obj, bool listed)
 	g->generation = gen;
 	g->valid = kspec_decode(obj, &s, &problems) == 0;
 	g->deleting = deleting;
-	if (g->valid && (spec_changed || g->doc == NULL))
+	g->delete_data = s.delete_data;
+	g->orphan = has_finalizer(obj, "orphan");
+	if (spec_changed)
+		g->vol_settled = false;
+	/* It may have become valid by what the record says now. */
+	if (g->valid && (g->doc == NULL || g->adopted != gen)) {
 		adopt(g, obj);
+		spec_changed = true;
+	}
 	tell_conf(g, &s, &problems);
 	if (listed)
 		krecord_tell(g, obj);

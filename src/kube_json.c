@@ -186,6 +186,22 @@ kj_hash(const void *p, size_t len)
 	return h;
 }
 
+uint64_t
+kj_hash_val(yyjson_val *v)
+{
+	uint64_t h;
+	size_t len;
+	char *p;
+
+	if (v == NULL)
+		return 0;
+	if ((p = yyjson_val_write_opts(v, 0, &alc, &len, NULL)) == NULL)
+		fatalx("JSON memory");
+	h = kj_hash(p, len);
+	kj_release(NULL, p);
+	return h;
+}
+
 size_t
 kj_mem(void)
 {

@@ -53,6 +53,8 @@ yyjson_val *kj_at(yyjson_val *, const char *k1, const char *k2);
 const char *kj_meta(yyjson_val *, const char *key);
 /* FNV-1a; for change detection only. */
 uint64_t kj_hash(const void *, size_t);
+/* Of a value's text; 0 for NULL. */
+uint64_t kj_hash_val(yyjson_val *);
 /* Bytes that all documents hold now. */
 size_t kj_mem(void);
 

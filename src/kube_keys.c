@@ -174,10 +174,29 @@ seen(struct kkey *e, yyjson_val *obj)
 		tell(e, obj);
 }
 
+/* Neither the spec nor a Pod has that site any more. */
+static bool
+removed(const struct kkey *e)
+{
+	const struct kpod *p;
+
+	if (e->g == NULL || e->g->doc == NULL ||
+	    kspec_site(&e->g->spec, e->site) != -1)
+		return false;
+	TAILQ_FOREACH (p, &e->g->pods, link)
+		if (strcmp(p->site, e->site) == 0)
+			return false;
+	return true;
+}
+
+/* Nobody shall make a removed site's anew; told when the site comes back. */
 static void
 absent(struct kkey *e)
 {
-	if (!e->told || e->rv[0] != '\0')
+	if (removed(e)) {
+		e->rv[0] = '\0';
+		e->told = false;
+	} else if (!e->told || e->rv[0] != '\0')
 		tell(e, NULL);
 }
 

@@ -187,6 +187,52 @@ gfin_done(void *arg, const struct kh_resp *p)
 }
 
 static void
+volumes_settled(struct kgroup *g, const struct kh_resp *p)
+{
+	kvol_end(g);
+	if (p->status == 200) {
+		g->vol_settled = true;
+		klane_in(&g->fin, 0);
+	} else
+		klane_retry(&g->fin, p);
+}
+
+static void
+volumes_found(struct kgroup *g, const struct kh_resp *p)
+{
+	if (p->status == 200)
+		kvol_fix(g, volumes_settled);
+	else
+		volumes_settled(g, p);
+}
+
+/*
+ * May a group that is being deleted go? When the parent said that nothing is
+ * outstanding, when its volumes belong to it only if they shall go with it,
+ * and when its taints are lifted. What does not hold yet comes back here.
+ */
+static bool
+may_go(struct kgroup *g)
+{
+	if (!g->release)
+		return false;
+	if (!g->fin_said) {
+		g->fin_said = true;
+		kevent_emit(g, false, "GracefulShutdown",
+		    g->delete_data ?
+			"the group is being deleted, its data volumes too" :
+			"the group is being deleted, its data volumes stay");
+	}
+	if (!g->vol_settled) {
+		/* A pass that was under way ends first. */
+		if (!g->apply_running && g->vol_done == NULL)
+			kvol_list(g, volumes_found);
+		return false;
+	}
+	return true;
+}
+
+static void
 on_fin(int fd, short what, void *arg)
 {
 	struct kgroup *g = arg;
@@ -200,8 +246,7 @@ on_fin(int fd, short what, void *arg)
 	if (g->fin_running || !kube_may_write(g->k))
 		return;
 	f.want = !g->deleting;
-	/* A group may go only when the parent said that nothing is left. */
-	if (g->deleting ? !g->release : !g->valid)
+	if (g->deleting ? !may_go(g) : !g->valid)
 		return;
 	if ((a = calloc(1, sizeof(*a))) == NULL)
 		fatal("calloc");
@@ -456,6 +501,23 @@ serves(yyjson_val *group, const char *name, const char *version)
 }
 
 static void
+discovered(struct kube *k, const char *policy, bool dns)
+{
+	bool other = policy != NULL &&
+	    (k->policy_api == NULL || strcmp(k->policy_api, policy) != 0);
+
+	if (!other && dns == k->externaldns)
+		return;
+	log_ev(LL_INFO, "API discovery", KVS("policy", policy),
+	    KVB("externalDNS", dns));
+	k->externaldns = dns;
+	if (!other)
+		return;
+	k->policy_api = policy;
+	kowned_policy(k);
+}
+
+static void
 discovery_done(void *arg, const struct kh_resp *p)
 {
 	struct kube *k = arg;
@@ -463,6 +525,7 @@ discovery_done(void *arg, const struct kh_resp *p)
 	bool dns = false;
 	yyjson_doc *d;
 	yyjson_val *g;
+	const char *policy = NULL;
 	size_t i, n;
 
 	k->discovery = NULL;
@@ -470,19 +533,27 @@ discovery_done(void *arg, const struct kh_resp *p)
 		yyjson_arr_foreach(
 		    yyjson_obj_get(yyjson_doc_get_root(d), "groups"), i, n, g)
 		{
-			k->policy_v1 |= serves(g, "policy", "v1");
+			if (serves(g, "policy", "v1"))
+				policy = "policy/v1";
+			else if (serves(g, "policy", "v1beta1"))
+				policy = "policy/v1beta1";
 			dns |= serves(g, "externaldns.k8s.io", NULL);
 		}
 		yyjson_doc_free(d);
-		if (dns && k->externaldns)
-			return;
-		k->externaldns = dns;
-		log_ev(LL_INFO, "API discovery", KVB("policyV1", k->policy_v1),
-		    KVB("externalDNS", dns));
-		if (dns)
+		discovered(k, policy, dns);
+		if (dns && policy != NULL)
 			return;
 	}
 	event_add(k->discovery_timer, &tv);
+}
+
+void
+kdiscovery_again(struct kube *k)
+{
+	struct timeval tv = { 0, 0 };
+
+	if (k->discovery == NULL)
+		event_add(k->discovery_timer, &tv);
 }
 
 static void

@@ -207,6 +207,8 @@ pod_remove(struct kgroup *g, struct kpod *p)
 		g->labelled = NULL;
 	TAILQ_REMOVE(&g->pods, p, link);
 	free(p);
+	if (g->left)
+		ksweep_kick(g);
 }
 
 static void

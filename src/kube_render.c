@@ -15,9 +15,9 @@
  */
 
 /*
- * The objects of a group (resources.md 1, 5 to 7, 10): list, names, common
- * metadata, ConfigMaps, volume claim. Pods are in kube_render_pod.c, Services
- * in kube_render_svc.c. Pure.
+ * The objects of a group (resources.md 1, 5, 7, 10): list, names, common
+ * metadata, ConfigMaps, PodDisruptionBudget. Pods are in kube_render_pod.c,
+ * Services in kube_render_svc.c, volumes in kube_render_vol.c. Pure.
  */
 
 #include <openssl/evp.h>
@@ -216,54 +216,107 @@ krender_object(yyjson_mut_doc *doc, const struct kspec *k, const char *api,
 static const struct {
 	const char *prefix;
 	const char *plural;
-	bool once;
+	enum kobj_how how;
 } kinds[] = {
-#define X(id, prefix, plural, once) { prefix, plural, once },
+#define X(id, prefix, plural, how) { prefix, plural, how },
 	KOBJS(X)
 #undef X
 };
 
+/* "mysql-" group "-" site, and for some kinds a suffix. */
+static const char *
+site_suffix(enum kobj_kind kind)
+{
+	switch (kind) {
+	case KO_SITE_CONFIG:
+		return "-config";
+	case KO_PVC:
+		return "-data";
+	case KO_SVC_INTERNAL:
+		return "-internal";
+	case KO_SVC_SITE:
+	case KO_DEPLOYMENT:
+		return "";
+	case KO_INIT_USERS:
+	case KO_SVC_PRIMARY:
+	case KO_SVC_REPLICAS:
+	case KO_PDB:
+	case KO_MAX:
+		break;
+	}
+	return NULL;
+}
+
+static const char *
+group_suffix(enum kobj_kind kind)
+{
+	switch (kind) {
+	case KO_INIT_USERS:
+		return "-init-users";
+	case KO_SVC_PRIMARY:
+		return "-primary";
+	case KO_SVC_REPLICAS:
+		return "-replicas";
+	case KO_PDB:
+		return "";
+	case KO_SITE_CONFIG:
+	case KO_PVC:
+	case KO_SVC_SITE:
+	case KO_SVC_INTERNAL:
+	case KO_DEPLOYMENT:
+	case KO_MAX:
+		break;
+	}
+	return NULL;
+}
+
+int
+kobj_site_name(const char *group, const char *site, enum kobj_kind kind,
+    char out[static NAME_LEN + 1])
+{
+	const char *suffix = site_suffix(kind);
+	int n;
+
+	if (suffix == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	n = snprintf(out, NAME_LEN + 1, "mysql-%s-%s%s", group, site, suffix);
+	if (n < 0 || n > NAME_LEN) {
+		errno = ERANGE;
+		return -1;
+	}
+	return 0;
+}
+
+/* krules_render() bounds the lengths. */
 static void
 object_name(const struct kspec *k, struct kobj *o)
 {
-	const char *s = k->sites[o->site].name;
-	char *n = o->name;
-	size_t size = sizeof(o->name);
+	const char *suffix = group_suffix(o->kind);
 
-	switch (o->kind) {
-	case KO_SITE_CONFIG:
-		snprintf(n, size, "mysql-%s-%s-config", k->name, s);
-		break;
-	case KO_INIT_USERS:
-		snprintf(n, size, "mysql-%s-init-users", k->name);
-		break;
-	case KO_PVC:
-		snprintf(n, size, "mysql-%s-%s-data", k->name, s);
-		break;
-	case KO_SVC_SITE:
-	case KO_DEPLOYMENT:
-		snprintf(n, size, "mysql-%s-%s", k->name, s);
-		break;
-	case KO_SVC_INTERNAL:
-		snprintf(n, size, "mysql-%s-%s-internal", k->name, s);
-		break;
-	case KO_SVC_PRIMARY:
-		snprintf(n, size, "mysql-%s-primary", k->name);
-		break;
-	case KO_SVC_REPLICAS:
-		snprintf(n, size, "mysql-%s-replicas", k->name);
-		break;
-	case KO_MAX:
-		n[0] = '\0';
-		break;
-	}
+	if (suffix != NULL)
+		snprintf(
+		    o->name, sizeof(o->name), "mysql-%s%s", k->name, suffix);
+	else
+		(void)kobj_site_name(
+		    k->name, k->sites[o->site].name, o->kind, o->name);
 }
 
-static bool
-per_group(enum kobj_kind kind)
+static void
+object_paths(const struct kspec *k, struct kobj *o)
 {
-	return kind == KO_INIT_USERS || kind == KO_SVC_PRIMARY ||
-	    kind == KO_SVC_REPLICAS;
+	const char *prefix = kinds[o->kind].prefix;
+
+	if (o->kind == KO_PDB)
+		snprintf(o->collection, sizeof(o->collection),
+		    "/apis/%s/namespaces/%s/%s", k->policy_api, k->ns,
+		    kinds[o->kind].plural);
+	else
+		snprintf(o->collection, sizeof(o->collection),
+		    "%s/namespaces/%s/%s", prefix, k->ns,
+		    kinds[o->kind].plural);
+	snprintf(o->path, sizeof(o->path), "%s/%s", o->collection, o->name);
 }
 
 unsigned
@@ -272,21 +325,19 @@ kobjs(const struct kspec *k, struct kobj out[KOBJS_MAX])
 	unsigned n = 0;
 
 	for (unsigned kind = 0; kind < KO_MAX; kind++) {
-		unsigned sites = per_group(kind) ? 1 : k->nsites;
+		unsigned sites = group_suffix(kind) != NULL ? 1 : k->nsites;
 
+		if (kind == KO_PDB && k->policy_api == NULL)
+			continue;
 		for (unsigned i = 0; i < sites && n < KOBJS_MAX; i++) {
 			struct kobj *o = &out[n++];
 
 			memset(o, 0, sizeof(*o));
 			o->kind = kind;
 			o->site = i;
-			o->once = kinds[kind].once;
+			o->how = kinds[kind].how;
 			object_name(k, o);
-			snprintf(o->collection, sizeof(o->collection),
-			    "%s/namespaces/%s/%s", kinds[kind].prefix, k->ns,
-			    kinds[kind].plural);
-			snprintf(o->path, sizeof(o->path), "%s/%s",
-			    o->collection, o->name);
+			object_paths(k, o);
 		}
 	}
 	return n;
@@ -323,22 +374,21 @@ render_init_users(
 	return obj;
 }
 
-static yyjson_mut_val *
-render_pvc(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
+/* An eviction must leave one server of the whole group. */
+yyjson_mut_val *
+krender_pdb(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
 {
-	const struct ksite *s = &k->sites[o->site];
-	yyjson_mut_val *obj, *spec, *modes, *res, *req;
+	yyjson_mut_val *obj, *spec, *v;
 
-	obj = krender_object(doc, k, "v1", "PersistentVolumeClaim", o->name, s);
+	obj = krender_object(
+	    doc, k, k->policy_api, "PodDisruptionBudget", o->name, NULL);
 	if (obj == NULL ||
 	    (spec = yyjson_mut_obj_add_obj(doc, obj, "spec")) == NULL ||
-	    (modes = yyjson_mut_obj_add_arr(doc, spec, "accessModes")) ==
-		NULL ||
-	    !yyjson_mut_arr_add_str(doc, modes, "ReadWriteOnce") ||
-	    !kput_str(doc, spec, "storageClassName", s->storage_class) ||
-	    (res = yyjson_mut_obj_add_obj(doc, spec, "resources")) == NULL ||
-	    (req = yyjson_mut_obj_add_obj(doc, res, "requests")) == NULL ||
-	    !kput_copy(doc, req, "storage", s->storage_size))
+	    !yyjson_mut_obj_add_int(doc, spec, "minAvailable", 1) ||
+	    (v = yyjson_mut_obj_add_obj(doc, spec, "selector")) == NULL ||
+	    (v = yyjson_mut_obj_add_obj(doc, v, "matchLabels")) == NULL ||
+	    !kput_str(doc, v, "app.kubernetes.io/name", "mysql") ||
+	    !kput_str(doc, v, "app.kubernetes.io/instance", k->name))
 		return NULL;
 	return obj;
 }
@@ -352,12 +402,14 @@ kobj_render(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
 	case KO_INIT_USERS:
 		return render_init_users(doc, k, o);
 	case KO_PVC:
-		return render_pvc(doc, k, o);
+		return krender_pvc(doc, k, o);
 	case KO_SVC_SITE:
 	case KO_SVC_INTERNAL:
 	case KO_SVC_PRIMARY:
 	case KO_SVC_REPLICAS:
 		return krender_service(doc, k, o);
+	case KO_PDB:
+		return krender_pdb(doc, k, o);
 	case KO_DEPLOYMENT:
 		return krender_deployment(doc, k, o->site);
 	case KO_MAX:

@@ -119,6 +119,11 @@ yyjson_mut_val *krender_pod(
 yyjson_mut_val *
 krender_deployment(yyjson_mut_doc *, const struct kspec *, unsigned site);
 yyjson_mut_val *
+krender_pdb(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
+/* PVC with its spec, as it is created. */
+yyjson_mut_val *
+krender_pvc(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
+yyjson_mut_val *
 krender_service(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
 
 #endif /* KUBE_RENDER_H */

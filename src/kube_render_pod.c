@@ -380,6 +380,26 @@ add_init(const struct kbuild *b, yyjson_mut_val *ctrs)
 	    kpart_mount(b, v, "conf", KCONF_DIR, false);
 }
 
+/*
+ * Ports are told apart by number and protocol: API servers before 1.20 refuse
+ * to apply one that leaves the latter to its default.
+ */
+static bool
+name_protocols(const struct kbuild *b, yyjson_mut_val *ctr)
+{
+	yyjson_mut_val *ports = yyjson_mut_obj_get(ctr, "ports"), *p;
+	size_t i, n;
+
+	yyjson_mut_arr_foreach(ports, i, n, p)
+	{
+		if (yyjson_mut_is_obj(p) &&
+		    yyjson_mut_obj_get(p, "protocol") == NULL &&
+		    !kput_str(b->doc, p, "protocol", "TCP"))
+			return false;
+	}
+	return true;
+}
+
 static bool
 add_all(const struct kbuild *b, yyjson_mut_val *arr, yyjson_val *list)
 {
@@ -389,7 +409,8 @@ add_all(const struct kbuild *b, yyjson_mut_val *arr, yyjson_val *list)
 
 	while ((e = yyjson_arr_iter_next(&it)) != NULL) {
 		copy = yyjson_val_mut_copy(b->doc, e);
-		if (copy == NULL || !yyjson_mut_arr_append(arr, copy))
+		if (copy == NULL || !name_protocols(b, copy) ||
+		    !yyjson_mut_arr_append(arr, copy))
 			return false;
 	}
 	return true;
@@ -472,7 +493,7 @@ kobj_live_hash(yyjson_val *deployment)
 	v = yyjson_obj_get(yyjson_obj_get(v, "template"), "metadata");
 	s = yyjson_get_str(
 	    yyjson_obj_get(yyjson_obj_get(v, "annotations"), KANN_HASH));
-	return s == NULL ? "" : s;
+	return s == NULL || strlen(s) != KHASH_LEN ? KHASH_OTHER : s;
 }
 
 yyjson_mut_val *

@@ -163,6 +163,89 @@ add_mounts(const struct kbuild *b, yyjson_mut_val *ctr)
 		    b, m, "creds-operator", KCREDS_DIR "/operator", true));
 }
 
+/* What add_peers() and add_knobs() leave out of the hash. */
+static const char *const unhashed[] = { "PEER_ADDRESSES", "BLOODRAVEN_ADDRESS",
+	"LEASE_TIMEOUT", "PEER_CHECK_INTERVAL" };
+
+static bool
+is_unhashed(const char *name)
+{
+	for (size_t i = 0; i < PS_NITEMS(unhashed); i++)
+		if (name != NULL && strcmp(name, unhashed[i]) == 0)
+			return true;
+	return false;
+}
+
+static yyjson_val *
+live_env(yyjson_val *live)
+{
+	yyjson_val *v = yyjson_obj_get(live, "spec"), *c;
+	yyjson_arr_iter it;
+
+	v = yyjson_obj_get(yyjson_obj_get(v, "template"), "spec");
+	it = yyjson_arr_iter_with(yyjson_obj_get(v, "containers"));
+	while ((c = yyjson_arr_iter_next(&it)) != NULL)
+		if (yyjson_equals_str(yyjson_obj_get(c, "name"), "sidecar"))
+			return yyjson_obj_get(c, "env");
+	return NULL;
+}
+
+static yyjson_val *
+env_by_name(yyjson_val *env, const char *name)
+{
+	yyjson_arr_iter it = yyjson_arr_iter_with(env);
+	yyjson_val *e;
+
+	while ((e = yyjson_arr_iter_next(&it)) != NULL)
+		if (yyjson_equals_str(yyjson_obj_get(e, "name"), name))
+			return e;
+	return NULL;
+}
+
+static bool
+keep_env(yyjson_mut_doc *doc, yyjson_mut_val *env, yyjson_val *live)
+{
+	yyjson_mut_val *e;
+	yyjson_val *was;
+	size_t i = 0;
+
+	while ((e = yyjson_mut_arr_get(env, i)) != NULL) {
+		const char *name =
+		    yyjson_mut_get_str(yyjson_mut_obj_get(e, "name"));
+
+		if (!is_unhashed(name)) {
+			i++;
+			continue;
+		}
+		if ((was = env_by_name(live, name)) == NULL) {
+			yyjson_mut_arr_remove(env, i);
+			continue;
+		}
+		if ((e = yyjson_val_mut_copy(doc, was)) == NULL)
+			return false;
+		yyjson_mut_arr_replace(env, i++, e);
+	}
+	return true;
+}
+
+bool
+kobj_keep(yyjson_mut_doc *doc, yyjson_mut_val *rendered, yyjson_val *live)
+{
+	yyjson_mut_val *v = yyjson_mut_obj_get(rendered, "spec"), *c;
+	size_t i, n;
+
+	v = yyjson_mut_obj_get(yyjson_mut_obj_get(v, "template"), "spec");
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(v, "containers"), i, n, c)
+	{
+		if (yyjson_mut_equals_str(
+			yyjson_mut_obj_get(c, "name"), "sidecar") &&
+		    !keep_env(
+			doc, yyjson_mut_obj_get(c, "env"), live_env(live)))
+			return false;
+	}
+	return true;
+}
+
 bool
 krender_sidecar(const struct kbuild *b, yyjson_mut_val *ctrs)
 {

@@ -178,3 +178,65 @@ krender_service(
 		return NULL;
 	return obj;
 }
+
+/*
+ * In one step with the type: the API server refuses a type with what only
+ * another may have, and server-side apply takes away only what it put there.
+ */
+yyjson_mut_val *
+kservice_clear(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
+{
+	static const char *const lb_only[] = { "loadBalancerIP",
+		"loadBalancerSourceRanges", "loadBalancerClass",
+		"allocateLoadBalancerNodePorts", "healthCheckNodePort" };
+	const struct ksite *s =
+	    o->kind == KO_SVC_SITE ? &k->sites[o->site] : NULL;
+	yyjson_mut_val *root = yyjson_mut_obj(doc), *spec;
+	const char *type;
+
+	if (root == NULL ||
+	    (spec = yyjson_mut_obj_add_obj(doc, root, "spec")) == NULL ||
+	    !(o->kind == KO_SVC_INTERNAL ?
+		    kput_str(doc, spec, "type", "ClusterIP") :
+		    add_type(doc, spec, k, s)))
+		return NULL;
+	type = yyjson_mut_get_str(yyjson_mut_obj_get(spec, "type"));
+	if (strcmp(type, "ClusterIP") == 0 &&
+	    !yyjson_mut_obj_add_null(doc, spec, "externalTrafficPolicy"))
+		return NULL;
+	if (strcmp(type, "LoadBalancer") == 0)
+		return root;
+	for (size_t i = 0; i < PS_NITEMS(lb_only); i++)
+		if (!yyjson_mut_obj_add_null(doc, spec, lb_only[i]))
+			return NULL;
+	return root;
+}
+
+unsigned
+kservice_node_port(yyjson_val *service)
+{
+	yyjson_val *ports =
+		       yyjson_obj_get(yyjson_obj_get(service, "spec"), "ports"),
+		   *p;
+	yyjson_arr_iter it = yyjson_arr_iter_with(ports);
+
+	while ((p = yyjson_arr_iter_next(&it)) != NULL)
+		if (yyjson_equals_str(yyjson_obj_get(p, "name"), "mysql"))
+			return (unsigned)yyjson_get_uint(
+			    yyjson_obj_get(p, "nodePort"));
+	return 0;
+}
+
+bool
+kservice_keep(yyjson_mut_doc *doc, yyjson_mut_val *rendered, unsigned port)
+{
+	yyjson_mut_val *spec = yyjson_mut_obj_get(rendered, "spec"), *p;
+
+	p = yyjson_mut_arr_get_first(yyjson_mut_obj_get(spec, "ports"));
+	if (port == 0 ||
+	    yyjson_mut_equals_str(
+		yyjson_mut_obj_get(spec, "type"), "ClusterIP") ||
+	    yyjson_mut_obj_get(p, "nodePort") != NULL)
+		return true;
+	return yyjson_mut_obj_add_int(doc, p, "nodePort", (int64_t)port);
+}

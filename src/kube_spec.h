@@ -128,7 +128,13 @@ struct kspec {
 	yyjson_val *pod_security, *ctr_security; /* or NULL */
 	yyjson_val *extra_containers, *extra_init;
 	struct ksvc svc;
-	bool recreate; /* updateStrategy */
+	bool recreate;    /* updateStrategy */
+	bool delete_data; /* deletionPolicy: volumes go with the group */
+	/*
+	 * "policy/v1" or "policy/v1beta1", which the caller sets from what
+	 * the API server has; NULL: not known yet.
+	 */
+	const char *policy_api;
 	/* What is set but not acted on yet, "spec.backup, spec.tls, …". */
 	char unused[MSGTEXT_LEN + 1];
 };
@@ -144,13 +150,16 @@ int kspec_decode(yyjson_val *cr, struct kspec *out, struct kproblems *);
 
 /*
  * Server ids. A site that already has a Deployment keeps the id that is in
- * it (annotation bloodraven.shipstream.io/server-id), so that re-ordering
- * spec.sites changes none and no two servers ever share one during a roll;
- * others get 101 + their index, or the smallest id from 101 that nobody has.
- * kspec_decode assigned by index alone. items: the "items" array of the
- * group's live Deployments (those of removed sites too), or NULL.
+ * it (annotation bloodraven.shipstream.io/server-id; in one that the
+ * reference made, mysqld's argument), so that re-ordering spec.sites changes
+ * none and no two servers ever share one during a roll. One whose Deployment
+ * is not there keeps that of its data volume (the same annotation). Others
+ * get 101 + their index, or the smallest id from 101 that nobody has or had.
+ * kspec_decode assigned by index alone. The "items" arrays of the group's live
+ * Deployments and PersistentVolumeClaims, those of removed sites too, or NULL.
  */
-void kspec_server_ids(struct kspec *, yyjson_val *items);
+void
+kspec_server_ids(struct kspec *, yyjson_val *deployments, yyjson_val *volumes);
 
 /* The message for the parent. problems: NULL or empty means valid. */
 void kspec_conf(
@@ -165,34 +174,41 @@ int kspec_site(const struct kspec *, const char *name);
 /* ---------------------------------------------------- objects to apply -- */
 
 /*
- *	X(id, API prefix, plural, once)
- * In the order in which they must be applied: what a Pod mounts comes first.
- * once: only created (POST; 409 means it is there), never applied again.
- * PVC: size edits are not acted on. Deployment: a changed template would
- * restart all sites together; compare kspec_hash() with the live annotation
- * KANN_HASH instead and report the drift.
+ * KA_CREATE: created (POST; 409 means it is there), never applied again: size
+ * edits of a PVC are not acted on; what its metadata shall be is kvol_patch().
+ * KA_ROLL: a changed template would restart all sites together, so an
+ * existing one is applied only when the live template has the hash that
+ * kspec_hash() gives (what drifted is put back), or when the core said so.
  */
-#define KOBJS(X)                                               \
-	X(KO_SITE_CONFIG, "/api/v1", "configmaps", false)      \
-	X(KO_INIT_USERS, "/api/v1", "configmaps", false)       \
-	X(KO_PVC, "/api/v1", "persistentvolumeclaims", true)   \
-	X(KO_SVC_SITE, "/api/v1", "services", false)           \
-	X(KO_SVC_INTERNAL, "/api/v1", "services", false)       \
-	X(KO_SVC_PRIMARY, "/api/v1", "services", false)        \
-	X(KO_SVC_REPLICAS, "/api/v1", "services", false)       \
-	X(KO_DEPLOYMENT, "/apis/apps/v1", "deployments", true)
+enum kobj_how { KA_APPLY, KA_CREATE, KA_ROLL };
 
-#define X(id, prefix, plural, once) id,
+/*
+ *	X(id, API prefix, plural, how)
+ * In the order in which they must be applied: what a Pod mounts comes first.
+ * The prefix of a PodDisruptionBudget is policy_api's.
+ */
+#define KOBJS(X)                                                  \
+	X(KO_SITE_CONFIG, "/api/v1", "configmaps", KA_APPLY)      \
+	X(KO_INIT_USERS, "/api/v1", "configmaps", KA_APPLY)       \
+	X(KO_PVC, "/api/v1", "persistentvolumeclaims", KA_CREATE) \
+	X(KO_SVC_SITE, "/api/v1", "services", KA_APPLY)           \
+	X(KO_SVC_INTERNAL, "/api/v1", "services", KA_APPLY)       \
+	X(KO_SVC_PRIMARY, "/api/v1", "services", KA_APPLY)        \
+	X(KO_SVC_REPLICAS, "/api/v1", "services", KA_APPLY)       \
+	X(KO_PDB, "", "poddisruptionbudgets", KA_APPLY)           \
+	X(KO_DEPLOYMENT, "/apis/apps/v1", "deployments", KA_ROLL)
+
+#define X(id, prefix, plural, how) id,
 enum kobj_kind { KOBJS(X) KO_MAX };
 #undef X
 
-#define KOBJS_MAX (5 * SITES_MAX + 3)
+#define KOBJS_MAX (5 * SITES_MAX + 4)
 #define KPATH_LEN (NS_LEN + 2 * NAME_LEN)
 
 struct kobj {
 	enum kobj_kind kind;
 	unsigned site; /* index; per-site kinds only */
-	bool once;
+	enum kobj_how how;
 	char name[NAME_LEN + 1];
 	char collection[KPATH_LEN + 1]; /* URL path to POST */
 	char path[KPATH_LEN + 1];       /* URL path of it */
@@ -203,8 +219,53 @@ unsigned kobjs(const struct kspec *, struct kobj[KOBJS_MAX]);
 /* The complete object, with apiVersion, kind, labels and owner. */
 yyjson_mut_val *
 kobj_render(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
-/* Hash of a live Deployment's template, "" when it has none of ours. */
+/*
+ * A rendered Deployment with what the hash leaves out as the live one has it:
+ * applied, it changes nothing but what drifted. False: out of memory.
+ */
+bool kobj_keep(yyjson_mut_doc *, yyjson_mut_val *rendered, yyjson_val *live);
+/*
+ * Hash of a live Deployment's template; of one that has none what no hash is,
+ * so that it counts as another template.
+ */
+#define KHASH_OTHER "ffffffffffffffff"
 const char *kobj_live_hash(yyjson_val *deployment);
+/*
+ * Merge patch of a Service that our apply was refused for: it leaves a type,
+ * and somebody set what only that type may have (resources.md 6).
+ */
+yyjson_mut_val *
+kservice_clear(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
+
+/* Of a live Service's port mysql; 0: none. */
+unsigned kservice_node_port(yyjson_val *service);
+/* Nobody says which: the one that was allocated stays. */
+bool kservice_keep(yyjson_mut_doc *, yyjson_mut_val *rendered, unsigned port);
+
+/* The name of a per-site object of any site, configured or not. */
+int kobj_site_name(const char *group, const char *site, enum kobj_kind,
+    char[static NAME_LEN + 1]);
+
+/* ------------------------------------------------------- data volumes -- */
+
+/*
+ * What a live PVC's metadata lacks or has too much, as a merge patch with its
+ * resourceVersion; NULL when it is as wanted: our labels and the server id
+ * when its site is configured, and our owner reference just when own is true.
+ * adopt: add the reference, too, if it is missing.
+ */
+struct kvol {
+	const struct kspec *spec; /* NULL: the owner reference alone */
+	const char *group, *uid;
+	bool own, adopt;
+};
+yyjson_mut_val *
+kvol_patch(yyjson_mut_doc *, const struct kvol *, yyjson_val *pvc);
+/*
+ * Is it being deleted, or owned by a group other than uid, whose end it would
+ * not survive? Nothing new may be put on it.
+ */
+bool kvol_going(yyjson_val *pvc, const char *uid);
 
 #define KANN_HASH      "shipstream.io/spec-hash"
 #define KANN_SERVER_ID BR_ANN "server-id"

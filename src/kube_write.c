@@ -74,6 +74,7 @@ record_of(struct kgroup *g, yyjson_val *obj)
 		return NULL;
 	}
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	ksweep_record(g, &m);
 	return &m;
 }
 

@@ -222,13 +222,13 @@ server_ids(void **state)
 	k.sites[0].name = "c";
 	k.sites[1].name = "a";
 	k.sites[2].name = "b";
-	kspec_server_ids(&k, NULL);
+	kspec_server_ids(&k, NULL, NULL);
 	assert_int_equal(k.sites[0].server_id, 101);
 	assert_int_equal(k.sites[2].server_id, 103);
 	/* Re-ordered: c is new, its index's id is a's. */
 	doc =
 	    deployments("[" DEPLOYED("a", "101") "," DEPLOYED("b", "102") "]");
-	kspec_server_ids(&k, yyjson_doc_get_root(doc));
+	kspec_server_ids(&k, yyjson_doc_get_root(doc), NULL);
 	assert_int_equal(k.sites[0].server_id, 103);
 	assert_int_equal(k.sites[1].server_id, 101);
 	assert_int_equal(k.sites[2].server_id, 102);
@@ -236,7 +236,7 @@ server_ids(void **state)
 	/* A removed site that still runs keeps its id to itself. */
 	doc = deployments("[" DEPLOYED("gone", "101") "," DEPLOYED(
 	    "a", "7") "," DEPLOYED("b", "x") "]");
-	kspec_server_ids(&k, yyjson_doc_get_root(doc));
+	kspec_server_ids(&k, yyjson_doc_get_root(doc), NULL);
 	assert_int_equal(k.sites[0].server_id, 102);
 	assert_int_equal(k.sites[1].server_id, 7);
 	assert_int_equal(k.sites[2].server_id, 103);

@@ -124,12 +124,18 @@ check_objects(const char *name, const char *file, bool tls)
 
 	/* What TLS will look like once it is acted on. */
 	k.tls = tls;
+	/* Not before it is known which API there is. */
+	assert_int_equal(kobjs(&k, list), 5 * k.nsites + 3);
+	k.policy_api = tls ? "policy/v1beta1" : "policy/v1";
 	n = kobjs(&k, list);
-	assert_int_equal(n, 5 * k.nsites + 3);
+	assert_int_equal(n, 5 * k.nsites + 4);
 	for (unsigned i = 0; i < n; i++) {
 		e = yyjson_mut_arr_add_obj(doc, arr);
 		yyjson_mut_obj_add_str(doc, e, "path", list[i].path);
-		yyjson_mut_obj_add_bool(doc, e, "once", list[i].once);
+		yyjson_mut_obj_add_str(doc, e, "how",
+		    list[i].how == KA_APPLY      ? "apply" :
+			list[i].how == KA_CREATE ? "create" :
+						   "roll");
 		yyjson_mut_obj_add_val(
 		    doc, e, "object", kobj_render(doc, &k, &list[i]));
 	}
