@@ -6,6 +6,7 @@ import bloodraven as op
 import fence
 import lab
 from api import Failure, holds, wait
+from oracle import PATIENT
 from runner import test
 
 OUTAGE = 30
@@ -35,7 +36,7 @@ def blip_sidecar(t):
         g.wait_ready()
     for g, kill in ((default, True), (fast, False)):
         fence.whole(g)
-        o = t.oracle(g)
+        o = t.oracle(g, timeout=PATIENT)
         active = g.active()
         for site in (active, g.other(active)):
             since = lab.boot_ns()
@@ -67,7 +68,7 @@ def sidecar_stopped(t, g, site):
 def blip_peer(t):
     """The other site's Pod: evicted, then gone and held down."""
     g = t.ready()
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     active = g.active()
     other = g.other(active)
     since = lab.boot_ns()
@@ -96,7 +97,7 @@ def blip_api(t):
     """The API server away for 30 s: the operator loses its Lease and renews
     nobody; the peer alone suffices."""
     g = t.ready()
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     active = g.active()
     t.finally_(lambda: lab.fault("api-up", check=False))
     for fault in ("api-down", "api-freeze"):
@@ -115,7 +116,7 @@ def blip_api(t):
 def blip_operators(t):
     """Both operators killed; both gone for longer than a lease."""
     g = t.ready()
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     active = g.active()
     since = lab.boot_ns()
     op.kill()
@@ -142,7 +143,7 @@ def blip_operators(t):
 def blip_slow(t):
     """Each packet between nodes 80 ms late, each way."""
     g = t.ready()
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     active = g.active()
     since = lab.boot_ns()
     for n in lab.NODES:
@@ -168,7 +169,7 @@ def blip_node(t):
     op.lead_at(lab.NODES[-1])
     if victim == lab.NODES[-1] or g.node(active) == victim:
         raise Failure("the other site is on %s" % victim)
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     since = lab.boot_ns()
     t.finally_(lambda: lab.fault("node-on", victim, check=False,
                                  timeout=180))

@@ -10,6 +10,7 @@ import bloodraven as op
 import fence
 import lab
 from api import Failure, holds, wait
+from oracle import PATIENT
 from runner import test
 from t_crash import finish
 
@@ -326,7 +327,7 @@ def attacker(t):
     are on the same small machine here."""
     g = t.ready(fast=False)
     active = g.active()
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     epoch = g.epoch()
     ips = [g.address(s) for s in g.sites]
     pod = attack.Pod(t, g.ns)

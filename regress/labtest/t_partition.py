@@ -8,6 +8,7 @@ import fence
 import lab
 from api import Failure, holds, wait
 from failover import up_again
+from oracle import PATIENT
 from runner import test
 
 
@@ -71,7 +72,7 @@ def cases(g):
 
 def quiet_cases(t, directions):
     g = t.ready()
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     hold = 2 * fence.LEASE
     for i in range(6):
         for d in directions:
@@ -158,7 +159,7 @@ def observer_isolated(t):
     """The operators alone do not reach the primary; replica and voters do: no
     failover, no write stop. When it really dies then, they act."""
     g = t.ready()
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     observer(t, g, o, "both", None)
     observer(t, g, o, "both", fence.MYSQL_PORT)
     if not g.events("PromotionBlocked") and not g.events("ObserverIsolated"):

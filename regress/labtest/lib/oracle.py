@@ -20,6 +20,11 @@ def program(name):
                        os.path.join(lab.BUILD, "regress/oracle", name))
 
 
+# A client's patience, in ms: short where a gap is measured; long where no write
+# may be refused, so that a busy disk or a slow network is no refusal.
+QUICK, PATIENT = 250, 1000
+
+
 class Oracle:
     """One writer through -primary and one to each site's Pod from that site's own
     node; a witness of each site. Files in dir."""
@@ -80,7 +85,8 @@ class Oracle:
             stderr=err, start_new_session=True)
         err.close()
 
-    def start(self, acked=True):
+    def start(self, acked=True, timeout=QUICK):
+        self.timeout = timeout
         self.prepare()
         self.stopping.clear()
         self.follower = threading.Thread(target=self._follow, daemon=True)
@@ -106,7 +112,8 @@ class Oracle:
         argv = program("writer") + [
             "-w", "%s%d" % (name, self.round),
             "-t", self.file(name + ".target"), "-u", self.g.app_user,
-            "-p", self.file("app.pw"), "-o", out] + more
+            "-p", self.file("app.pw"), "-o", out,
+            "-T", str(self.timeout)] + more
         if site:
             argv += ["-s", site]
         self._start(name, node, argv)
