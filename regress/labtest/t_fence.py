@@ -320,11 +320,11 @@ def full_voter(t, g):
     t.ok("full disk at the voter: " + fence.described(f))
 
 
-@test("attacker", full=True, order=35)
+@test("attacker", alone=True, order=59)
 def attacker(t):
     """A Pod in the cluster that spoofs, replays and floods: nothing changes.
-    At the default settings: it also takes processor time from all others, who
-    are on the same small machine here."""
+    At the default settings, and alone: it also takes processor time from all
+    others, who are on the same small machine here."""
     g = t.ready(fast=False)
     active = g.active()
     o = t.oracle(g, timeout=PATIENT)

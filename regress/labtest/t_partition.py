@@ -93,7 +93,7 @@ def quiet_cases(t, directions):
     o.blame(o.judge(g.active()))
 
 
-@test("quiet-cuts", full=True, order=42)
+@test("quiet-cuts", order=42)
 def quiet_cuts(t):
     quiet_cases(t, ("both",))
 
