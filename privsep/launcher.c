@@ -115,10 +115,11 @@ exec_worker(const struct ps_proc *p, int sock)
 	static char tz[] = "TZ=UTC0", lc[] = "LC_ALL=C", flag[] = "-T";
 #ifdef __SANITIZE_ADDRESS__
 	static char asan[] = "ASAN_OPTIONS=abort_on_error=0";
-	char *envp[] = { tz, lc, asan, log_context_env(), NULL };
+	char *envp[6] = { tz, lc, asan };
 #else
-	char *envp[] = { tz, lc, log_context_env(), NULL };
+	char *envp[6] = { tz, lc };
 #endif
+	size_t n = 2;
 	char title[32], path[PATH_MAX];
 	char *argv[] = { NULL, flag, title, NULL };
 	sigset_t none;
@@ -131,6 +132,11 @@ exec_worker(const struct ps_proc *p, int sock)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	strlcpy(title, p->title, sizeof(title));
 	argv[0] = title;
+	while (envp[n] != NULL)
+		n++;
+	if (p->env != NULL)
+		envp[n++] = (char *)(uintptr_t)p->env;
+	envp[n] = log_context_env();
 	if (worker_program(p, path, sizeof(path)) == 0)
 		execve(path, argv, envp);
 	_exit(127);

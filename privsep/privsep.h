@@ -146,6 +146,19 @@ void secret_wipe(struct secret *);
 /* Constant time in the content. */
 bool secret_equal(const struct secret *, const struct secret *);
 
+/* -------------------------------------------------------------- sparse --- */
+
+/*
+ * A large struct, most of which stays zero: its pages cost memory when they
+ * are first written. sparse_new: zeroed, NULL with ENOMEM. sparse_copy writes
+ * only pages that differ. sparse_trim gives pages of zeros back, p is what
+ * sparse_new returned; the content does not change.
+ */
+void *sparse_new(size_t);
+void sparse_free(void *, size_t);
+void sparse_copy(void *dst, const void *src, size_t);
+void sparse_trim(void *p, size_t);
+
 /* --------------------------------------------------------------- codec --- */
 
 /* One frame is one msgpack array [type, field...]. */
@@ -284,6 +297,8 @@ struct ps_proc {
 	 * calls ps_worker_main() with a table of its own workers.
 	 */
 	const char *exe;
+	/* A variable for the program's environment, "NAME=value"; or NULL. */
+	const char *env;
 };
 
 struct ps_conf {

@@ -101,6 +101,7 @@ void
 group_step(struct group *g, const struct fsm_event *ev)
 {
 	static struct fsm_out out;
+	static struct fsm_view view;
 	struct fsm_event tick = { .type = E_TICK };
 	uint8_t was[SITES_MAX];
 
@@ -123,7 +124,8 @@ group_step(struct group *g, const struct fsm_event *ev)
 	g->was = NULL;
 	group_measure_step(g);
 	group_trail_step(g);
-	fsm_view(&g->fc, &g->fs, &g->view);
+	fsm_view(&g->fc, &g->fs, &view);
+	sparse_copy(&g->view, &view, sizeof(view));
 	group_publish(g, false);
 	arm(g);
 }
@@ -153,7 +155,7 @@ group_new(struct groups *gs, const struct m_group_conf *m)
 		    KVS("error", "too many groups"), KVU("limit", GROUPS_MAX));
 		return NULL;
 	}
-	if ((g = calloc(1, sizeof(*g))) == NULL)
+	if ((g = sparse_new(sizeof(*g))) == NULL)
 		fatal("group");
 	g->parent = gs->parent;
 	g->all = gs;
@@ -186,7 +188,7 @@ group_free(struct group *g)
 	TAILQ_REMOVE(&g->all->list, g, entry);
 	g->all->n--;
 	event_free(g->timer);
-	free(g);
+	sparse_free(g, sizeof(*g));
 }
 
 void
@@ -248,6 +250,15 @@ group_feed_synced(struct group *g)
 	group_step(g, &ev);
 }
 
+void
+group_trim(struct group *g)
+{
+	/* Nothing was ever observed of sites beyond those. */
+	memset(&g->fs.site[g->fc.nsites], 0,
+	    (SITES_MAX - g->fc.nsites) * sizeof(g->fs.site[0]));
+	sparse_trim(g, sizeof(*g));
+}
+
 /* A state of the core, and everything that is known told to it. */
 static void
 start_core(struct group *g)
@@ -257,6 +268,7 @@ start_core(struct group *g)
 	for (unsigned i = 0; i < SITES_MAX; i++)
 		gsite_clear(&g->site[i]);
 	fsm_init(&g->fs, mono_ms());
+	group_trim(g);
 	group_trail_reset(g);
 	TAILQ_FOREACH (p, &g->pods, entry)
 		group_feed_pod(g, p);
@@ -275,13 +287,13 @@ take_conf(struct group *g, const struct m_group_conf *m)
 	struct fsm_event ev = { .type = E_CONF };
 
 	if (!g->have_conf) {
-		g->conf = *m;
+		sparse_copy(&g->conf, m, sizeof(*m));
 		g->have_conf = true;
 		group_fill_conf(g);
 		start_core(g);
 	} else if (group_same_sites(g, m)) {
 		group_roles(g, m);
-		g->conf = *m;
+		sparse_copy(&g->conf, m, sizeof(*m));
 		group_fill_conf(g);
 		group_step(g, &ev);
 	} else {

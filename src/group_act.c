@@ -184,7 +184,7 @@ group_send_probe(struct group *g, bool force)
 	}
 	if (!force && memcmp(&m, &g->probe, sizeof(m)) == 0)
 		return;
-	g->probe = m;
+	sparse_copy(&g->probe, &m, sizeof(m));
 	parent_send(g->parent, PROC_MYSQL, MSG_PROBE_GROUP, &m);
 }
 

@@ -207,6 +207,8 @@ void group_step(struct group *, const struct fsm_event *);
 /* With relations, after something that may have changed them. */
 void group_step_rel(struct group *, struct fsm_event *);
 void group_fill_conf(struct group *);
+/* Give back the pages of sites that are not configured. */
+void group_trim(struct group *);
 void group_feed_lease(struct group *);
 void group_feed_synced(struct group *);
 /* The group may go, when it shall. */

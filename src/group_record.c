@@ -117,7 +117,7 @@ groups_record(struct groups *gs, const struct m_record *m)
 		g->rec.version = m->version;
 		break;
 	case FSM_READ_TAKE:
-		g->rec = *m;
+		sparse_copy(&g->rec, m, sizeof(*m));
 		g->have_rec = true;
 		break;
 	}

@@ -106,8 +106,9 @@ group_resite(struct group *g, const struct m_group_conf *m)
 	find(g, m, to);
 	move(g, to);
 	fsm_sites(&g->fs, to, mono_ms());
-	g->conf = *m;
+	sparse_copy(&g->conf, m, sizeof(*m));
 	group_fill_conf(g);
+	group_trim(g);
 }
 
 /* What names sites that the core did not know may be of use to it now. */

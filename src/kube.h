@@ -134,6 +134,13 @@ struct krollout {
 	char want[KHASH_LEN + 1], have[KHASH_LEN + 1];
 };
 
+/* What of the last GROUP_STATUS is looked at often. */
+struct kwant {
+	uint64_t rev;
+	uint32_t n_sites;
+	struct m_site_view sites[];
+};
+
 struct kput { /* a RECORD_PUT under way */
 	struct m_record_put msg;
 	bool unknown; /* a write of it may have landed */
@@ -206,8 +213,8 @@ struct kgroup {
 	struct klane status;
 	struct kput *put;
 	struct m_record_put *annotate; /* its annotations are not written */
-	struct m_group_status *want;
-	struct m_site_status *sites[SITES_MAX];
+	struct kwant *want;            /* NULL: nothing was told yet */
+	struct msg_kept group_status, site_status[SITES_MAX];
 	bool status_dirty;
 	bool need_record;           /* no quorum read was understood yet */
 	bool record_read;           /* tried once at least */

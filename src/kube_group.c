@@ -70,8 +70,8 @@ kgroup_new(struct kube *k, const char *uid, const char *ns, const char *name)
 {
 	struct kgroup *g;
 
-	if ((g = calloc(1, sizeof(*g))) == NULL)
-		fatal("calloc");
+	if ((g = sparse_new(sizeof(*g))) == NULL)
+		fatal("group");
 	g->k = k;
 	(void)strlcpy(g->uid, uid, sizeof(g->uid));
 	(void)strlcpy(g->ns, ns, sizeof(g->ns));
@@ -108,7 +108,7 @@ kgroup_free(struct kgroup *g)
 	kmisc_free(g);
 	ksweep_free(g);
 	yyjson_doc_free(g->doc);
-	free(g);
+	sparse_free(g, sizeof(*g));
 }
 
 static void

@@ -429,20 +429,21 @@ bare_status(yyjson_mut_doc *d, yyjson_val *prev)
 static yyjson_mut_val *
 render_status(struct kgroup *g, yyjson_mut_doc *d, yyjson_val *prev)
 {
+	static struct m_group_status want;
 	struct m_site_status *sites;
 	yyjson_mut_val *s;
 	unsigned n = 0;
 
-	if (g->want == NULL || g->doc == NULL)
+	if (g->doc == NULL || !msg_kept(&g->group_status, &want))
 		s = bare_status(d, prev);
 	else {
 		if ((sites = calloc(SITES_MAX, sizeof(*sites))) == NULL)
 			fatal("calloc");
 		for (unsigned i = 0; i < SITES_MAX; i++)
-			if (g->sites[i] != NULL)
-				sites[n++] = *g->sites[i];
+			if (msg_kept(&g->site_status[i], &sites[n]))
+				n++;
 		s = kstatus_render(
-		    d, &g->spec, g->want, sites, n, prev, wall_ms());
+		    d, &g->spec, &want, sites, n, prev, wall_ms());
 		free(sites);
 	}
 	if (s == NULL)
@@ -618,73 +619,81 @@ kstatus_kick(struct kgroup *g)
 void
 kstatus_site(struct kgroup *g, const struct m_site_status *m)
 {
-	struct m_site_status **slot = NULL;
+	static struct m_site_status s;
+	struct msg_kept *slot = NULL;
 
 	for (unsigned i = 0; i < SITES_MAX; i++) {
-		if (g->sites[i] != NULL &&
-		    strcmp(g->sites[i]->name, m->name) == 0) {
-			slot = &g->sites[i];
+		if (!msg_kept(&g->site_status[i], &s)) {
+			slot = slot == NULL ? &g->site_status[i] : slot;
+			continue;
+		}
+		if (strcmp(s.name, m->name) == 0) {
+			slot = &g->site_status[i];
 			break;
 		}
 		/* A site that is no more is older than the last status. */
-		if (slot == NULL &&
-		    (g->sites[i] == NULL ||
-			(g->want != NULL && g->sites[i]->rev < g->want->rev)))
-			slot = &g->sites[i];
+		if (slot == NULL && g->want != NULL && s.rev < g->want->rev)
+			slot = &g->site_status[i];
 	}
-	if (slot == NULL)
-		return;
-	if (*slot == NULL && (*slot = malloc(sizeof(**slot))) == NULL)
-		fatal("malloc");
-	**slot = *m;
+	if (slot != NULL)
+		msg_keep(slot, MSG_SITE_STATUS, m);
+}
+
+static uint64_t
+site_hash(uint64_t h, const struct m_site_status *s)
+{
+	h = h * 31 + kj_hash(s->name, strlen(s->name)) + s->state +
+	    (uint64_t)s->follower * 8 + (uint64_t)s->replicating * 16 +
+	    (uint64_t)s->io_running * 32 + (uint64_t)s->sql_running * 64 +
+	    (uint64_t)(s->lag_s < 0) + (uint64_t)(s->gtid[0] == '\0') * 128 +
+	    (uint64_t)(s->last_seen_ms == 0) * 256;
+	h = h * 31 + kj_hash(s->source_host, strlen(s->source_host));
+	h = h * 31 + kj_hash(s->convergence, strlen(s->convergence));
+	h = h * 31 +
+	    kj_hash(s->convergence_reason, strlen(s->convergence_reason));
+	h = h * 31 + kj_hash(s->recovery, strlen(s->recovery));
+	return h * 31 + kj_hash(s->divergent_gtid, strlen(s->divergent_gtid));
 }
 
 /* Everything that is worth a write, as one number. */
 static uint64_t
-want_hash(struct kgroup *g)
+want_hash(const struct kgroup *g, const struct m_group_status *m)
 {
+	static struct m_group_status w;
+	static struct m_site_status s;
 	uint64_t h;
-	struct m_group_status *w = malloc(sizeof(*w));
 
-	if (w == NULL)
-		fatal("malloc");
-	*w = *g->want;
-	w->rev = 0;
-	w->poll_time_ms = 0;
-	h = kj_hash(w, sizeof(*w));
-	free(w);
-	for (unsigned i = 0; i < SITES_MAX; i++) {
-		const struct m_site_status *s = g->sites[i];
-
-		if (s == NULL)
-			continue;
-		h = h * 31 + kj_hash(s->name, strlen(s->name)) + s->state +
-		    (uint64_t)s->follower * 8 + (uint64_t)s->replicating * 16 +
-		    (uint64_t)s->io_running * 32 +
-		    (uint64_t)s->sql_running * 64 + (uint64_t)(s->lag_s < 0) +
-		    (uint64_t)(s->gtid[0] == '\0') * 128 +
-		    (uint64_t)(s->last_seen_ms == 0) * 256;
-		h = h * 31 + kj_hash(s->source_host, strlen(s->source_host));
-		h = h * 31 + kj_hash(s->convergence, strlen(s->convergence));
-		h = h * 31 +
-		    kj_hash(
-			s->convergence_reason, strlen(s->convergence_reason));
-		h = h * 31 + kj_hash(s->recovery, strlen(s->recovery));
-		h = h * 31 +
-		    kj_hash(s->divergent_gtid, strlen(s->divergent_gtid));
-	}
+	w = *m;
+	w.rev = 0;
+	w.poll_time_ms = 0;
+	h = kj_hash(&w, sizeof(w));
+	for (unsigned i = 0; i < SITES_MAX; i++)
+		if (msg_kept(&g->site_status[i], &s))
+			h = site_hash(h, &s);
 	return h;
+}
+
+static void
+want_set(struct kgroup *g, const struct m_group_status *m)
+{
+	size_t n = m->n_sites * sizeof(m->sites[0]);
+	struct kwant *w;
+
+	if ((w = realloc(g->want, sizeof(*w) + n)) == NULL)
+		fatal("realloc");
+	w->rev = m->rev;
+	w->n_sites = m->n_sites;
+	memcpy(w->sites, m->sites, n);
+	g->want = w;
+	msg_keep(&g->group_status, MSG_GROUP_STATUS, m);
 }
 
 void
 kstatus_group(struct kgroup *g, const struct m_group_status *m)
 {
-	uint64_t h;
+	uint64_t h = want_hash(g, m);
 
-	if (g->want == NULL && (g->want = malloc(sizeof(*g->want))) == NULL)
-		fatal("malloc");
-	*g->want = *m;
-	h = want_hash(g);
+	want_set(g, m);
 	kpods_kick(g);
 	if (h == g->status_hash && !g->status_dirty)
 		return;
@@ -707,6 +716,7 @@ kstatus_free(struct kgroup *g)
 		put_end(g, NULL, "the group is gone");
 	free(g->annotate);
 	free(g->want);
+	msg_forget(&g->group_status);
 	for (unsigned i = 0; i < SITES_MAX; i++)
-		free(g->sites[i]);
+		msg_forget(&g->site_status[i]);
 }

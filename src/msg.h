@@ -60,4 +60,16 @@ extern const struct ps_schema msg_schema;
 /* The name of a message type, NULL when there is none. */
 const char *msg_name(uint32_t type);
 
+/* A message that is kept in little room; zeroed: none. Not for secrets. */
+struct msg_kept {
+	uint8_t *bytes;
+	size_t len;
+	uint32_t type;
+};
+
+void msg_keep(struct msg_kept *, uint32_t type, const void *msg);
+/* Into the message's struct. False: there is none, and nothing was written. */
+bool msg_kept(const struct msg_kept *, void *msg);
+void msg_forget(struct msg_kept *);
+
 #endif /* MSG_H */

@@ -98,6 +98,36 @@ test_round_trip(void **state)
 	}
 }
 
+/* Any message can be kept, replaced by a shorter one, and forgotten. */
+static void
+test_kept(void **state)
+{
+	struct msg_kept k = { 0 };
+
+	for (size_t i = 0; i < msg_schema.nmsgs; i++) {
+		const struct ps_msg *m = &msg_schema.msgs[i];
+		const struct codec_desc *d = m->desc();
+		uint8_t *a = test_calloc(1, d->size), *b = test_malloc(d->size);
+
+		memset(b, 0x55, d->size);
+		assert_false(msg_kept(&k, b));
+		assert_int_equal(b[0], 0x55);
+		fill(d, a);
+		msg_keep(&k, m->type, a);
+		assert_true(msg_kept(&k, b));
+		assert_memory_equal(a, b, d->size);
+		memset(a, 0, d->size);
+		msg_keep(&k, m->type, a);
+		assert_true(k.len < 300);
+		memset(b, 0x55, d->size);
+		assert_true(msg_kept(&k, b));
+		assert_memory_equal(a, b, d->size);
+		msg_forget(&k);
+		test_free(a);
+		test_free(b);
+	}
+}
+
 static void
 test_directions(void **state)
 {
@@ -133,6 +163,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_directions),
 		cmocka_unit_test(test_names),
 	};
