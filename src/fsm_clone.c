@@ -63,8 +63,10 @@ advance(struct fsm_ctx *x, enum fsm_clone_ev ev)
 	if (s->clone_to >= x->c->nsites)
 		return;
 	t = &s->site[s->clone_to];
-	if (to == CL_DONE)
+	if (to == CL_DONE) {
 		t->clone_fails = 0;
+		fsm_count(x, FM_CLONES, s->clone_to);
+	}
 	if (to != CL_FAILED)
 		return;
 	for (k = 0; k < t->clone_fails && wait < FSM_CLONE_BACKOFF_MAX_MS; k++)
@@ -156,7 +158,6 @@ start(struct fsm_ctx *x, uint8_t a)
 	s->clone_to = to;
 	s->clone_from = a;
 	advance(x, C_START);
-	fsm_count(x, FM_CLONES, to);
 }
 
 /* The recipient answers again, with the donor's data. */

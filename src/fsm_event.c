@@ -99,8 +99,18 @@ sql_flags(
 		fsm_health_set(x, i, SS_WRITABLE);
 }
 
+/* A writable site was made read-only; by the priorities, who stays. */
 static void
-sql_effects(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
+fenced(struct fsm_ctx *x, uint8_t i)
+{
+	fsm_count(x, FM_FENCES, i);
+	if (x->s->rec.active == FSM_NONE && x->s->verdict == V_SPLIT_BRAIN)
+		fsm_count(x, FM_SPLIT_RESOLVED, x->s->subject);
+}
+
+static void
+sql_effects(
+    struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev, bool writable)
 {
 	struct fsm_site *t = &x->s->site[i];
 	enum sql_kind kind = (enum sql_kind)ev->u.sql.kind;
@@ -114,6 +124,8 @@ sql_effects(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 	case SQL_FENCE:
 		if (done)
 			t->evict = true;
+		if (done && writable)
+			fenced(x, i);
 		break;
 	case SQL_STOP_RECEIVER:
 		if (done)
@@ -156,6 +168,7 @@ sql_event(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 {
 	struct fsm_site *t = &x->s->site[i];
 	struct fsm_req *req = NULL;
+	bool writable;
 	int64_t sent;
 
 	if (ev->u.sql.seq == t->sql.seq)
@@ -166,8 +179,9 @@ sql_event(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 		return;
 	sent = req->sent_ms;
 	memset(req, 0, sizeof(*req));
+	writable = t->ever && !t->p.read_only;
 	sql_flags(x, i, ev, sent);
-	sql_effects(x, i, ev);
+	sql_effects(x, i, ev, writable);
 }
 
 static void

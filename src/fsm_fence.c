@@ -62,9 +62,6 @@ fence(struct fsm_ctx *x, uint8_t i)
 	if (x->s->site[i].p.read_only || x->s->site[i].state == SS_UNREACHABLE)
 		return;
 	fsm_tell(x, T_FENCING, i);
-	fsm_count(x, FM_FENCES, i);
-	if (x->s->rec.active == FSM_NONE && x->d.verdict == V_SPLIT_BRAIN)
-		fsm_count(x, FM_SPLIT_RESOLVED, x->d.site);
 }
 
 /* super_read_only is missing on a site that must not be written to. */

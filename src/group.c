@@ -270,6 +270,7 @@ start_core(struct group *g)
 	fsm_init(&g->fs, mono_ms());
 	group_trim(g);
 	group_trail_reset(g);
+	g->zeroed = false;
 	TAILQ_FOREACH (p, &g->pods, entry)
 		group_feed_pod(g, p);
 	if (g->have_rec)

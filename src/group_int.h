@@ -181,6 +181,7 @@ struct group {
 	int64_t lost_ms, step_ms;
 	uint8_t step;
 	uint8_t m_block;
+	bool zeroed; /* its counters were begun */
 };
 
 struct groups {

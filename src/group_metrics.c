@@ -74,7 +74,14 @@ group_measure(struct group *g, const struct fsm_act *a)
 	struct metric_sink s = sink_of(g);
 	int64_t since = g->lost_ms == 0 ? 0 : mono_ms() - g->lost_ms;
 
-	if (a->text == T_EPOCH_ENDED)
+	/* A standby sees all of it, too: one of them tells. */
+	if (!g->all->lease.held)
+		return;
+	if (a->text == T_GUARD_FENCED)
+		group_count(g, "bloodraven_self_fences_total",
+		    group_site_name(g, a->site));
+	/* Without a loss there was no waiting. */
+	if (a->text == T_EPOCH_ENDED && g->lost_ms != 0)
 		(void)metric_observe_ms(&s, M_PROOF_WAIT, since,
 		    ML(g->conf.ns, g->conf.name, fsm_proof_name(a->proof)));
 	if (a->text == T_FAILOVER && a->site < g->fc.nsites)
@@ -95,11 +102,11 @@ group_measure_step(struct group *g)
 	/* The record names the next one long before it is writable. */
 	if (g->fs.verdict == V_HEALTHY)
 		g->lost_ms = 0;
-	else if (lost && g->lost_ms == 0)
+	else if ((lost || g->fs.verdict == V_PROMOTE) && g->lost_ms == 0)
 		g->lost_ms = mono_ms();
 	if (g->fs.step == g->step)
 		return;
-	if (g->step != ST_NONE)
+	if (g->step != ST_NONE && g->all->lease.held)
 		(void)metric_observe_ms(&s, M_STEP_DURATION,
 		    mono_ms() - g->step_ms,
 		    ML(g->conf.ns, g->conf.name, fsm_step_name(g->step)));
@@ -291,9 +298,39 @@ block_gauge(struct group *g)
 	    fsm_verdict_block(g->view.verdict));
 }
 
+/*
+ * Counters begin at 0, not with their first event: increase() over a series
+ * that was not there misses the one failover that matters.
+ */
+static void
+zero_counters(struct group *g)
+{
+	static const enum metric of_sites[] = { M_DNS_FLIPS, M_FENCES,
+		M_SELF_FENCES, M_CLONES, M_PROMISES };
+	static const enum metric of_candidates[] = { M_FAILOVERS, M_SPLIT_BRAIN,
+		M_REASSERT };
+	struct metric_sink s = sink_of(g);
+
+	for (unsigned i = 0; i < g->fc.nsites; i++) {
+		const char *const *l =
+		    ML(g->conf.ns, g->conf.name, g->fc.site[i].name);
+
+		for (size_t k = 0; k < PS_NITEMS(of_sites); k++)
+			(void)metric_add(&s, of_sites[k], 0, l);
+		if (g->fc.site[i].role != ROLE_CANDIDATE)
+			continue;
+		for (size_t k = 0; k < PS_NITEMS(of_candidates); k++)
+			(void)metric_add(&s, of_candidates[k], 0, l);
+	}
+}
+
 void
 group_gauges(struct group *g, bool force)
 {
+	if (force || !g->zeroed) {
+		g->zeroed = true;
+		zero_counters(g);
+	}
 	if (force)
 		forget_sent(g);
 	for (unsigned i = 0; i < g->fc.nsites; i++)

@@ -47,6 +47,7 @@ on_request(void *arg, const char *verb, const char *resource, long status)
 	(void)snprintf(code, sizeof(code), "%ld", status);
 	(void)metric_add(
 	    &sink, M_API_REQUESTS, 1, ML(c->worker, verb, resource, code));
+	(void)metric_log_dropped(&sink, c->worker, &c->log_dropped);
 }
 
 static void

@@ -32,7 +32,8 @@ struct kclient {
 	/* Each request that ended, streams only when answered; or NULL. */
 	void (*on_result)(void *, bool answered);
 	void *result_arg;
-	int64_t asked_ns; /* for a newer token */
+	int64_t asked_ns;     /* for a newer token */
+	uint64_t log_dropped; /* lines, as last reported */
 };
 
 /* Borrows the kclient, copies the rest. NULL: bad CA. */

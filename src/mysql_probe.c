@@ -89,9 +89,11 @@ static void
 observe_late(int64_t us)
 {
 	static const struct metric_sink sink = { to_metric, NULL };
+	static uint64_t log_dropped;
 	static int64_t worst;
 
 	(void)metric_observe_us(&sink, M_PROBE_LATE, us, ML());
+	(void)metric_log_dropped(&sink, "mysql-prober", &log_dropped);
 	if (us <= worst)
 		return;
 	worst = us;

@@ -55,6 +55,9 @@ struct parent {
 	bool synced;
 	bool api_ok;
 	struct m_http_state http_state;
+	/* for the metrics */
+	uint64_t violations[32]; /* by worker */
+	uint64_t log_dropped;
 };
 
 struct event_base *
@@ -171,12 +174,31 @@ send_http_state(struct parent *p)
 	struct metric_sink sink = { sink_send, p };
 
 	(void)metric_set(&sink, M_LEADER, p->held, ML());
+	(void)metric_log_dropped(&sink, "parent", &p->log_dropped);
 
 	/* Warm once, warm for good: the API server's absence changes nothing. */
 	p->http_state.ready |= p->synced;
 	p->http_state.leader = p->held;
 	p->http_state.groups = (uint32_t)groups_count(p->groups);
 	parent_send(p, PROC_HTTP, MSG_HTTP_STATE, &p->http_state);
+}
+
+/* The counts are ours: status-server forgets when it is respawned. */
+static void
+tell_counts(struct parent *p)
+{
+	struct metric_sink sink = { sink_send, p };
+
+	for (size_t i = 0; i < procs_conf.nprocs; i++) {
+		const char *title = procs[i].title;
+
+		(void)metric_add(&sink, M_WORKER_RESTARTS,
+		    (int64_t)ps_restarts(p->ps, procs[i].id), ML(title));
+		(void)metric_add(&sink, M_SANDBOX_VIOLATIONS,
+		    (int64_t)p->violations[i], ML(title));
+		(void)metric_add(&sink, M_LOG_DROPPED, 0, ML(title));
+	}
+	p->log_dropped = 0;
 }
 
 void
@@ -192,8 +214,9 @@ parent_on_ready(struct ps *ps, unsigned id, void *arg)
 		(void)metric_set(&sink, M_BUILD_INFO, 1, ML(PACKAGE_VERSION));
 		send_http_state(p);
 	}
-	/* The count is ours: status-server forgets when it is respawned. */
-	if (ps_restarts(ps, id) > 0)
+	if (id == PROC_HTTP)
+		tell_counts(p);
+	else if (ps_restarts(ps, id) > 0)
 		(void)metric_add(
 		    &sink, M_WORKER_RESTARTS, 1, ML(procs[id - 1].title));
 	if (id == PROC_DNS) {
@@ -207,7 +230,13 @@ void
 parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 {
 	struct parent *p = arg;
+	struct metric_sink sink = { sink_send, p };
 
+	if (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == SANDBOX_EXIT) {
+		p->violations[id - 1]++;
+		(void)metric_add(
+		    &sink, M_SANDBOX_VIOLATIONS, 1, ML(procs[id - 1].title));
+	}
 	log_ev(LL_ERROR, "worker died", KVS("worker", procs[id - 1].title),
 	    KVI("signal", WIFSIGNALED(wstatus) ? WTERMSIG(wstatus) : 0),
 	    KVI("exitCode", WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : -1),

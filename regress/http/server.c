@@ -23,6 +23,7 @@
  *	group UID NS NAME EFFECTIVE SITE...
  *	gone UID
  *	bulk N				N groups' epochs, for a large /metrics
+ *	every NS NAME SITE		a change of every family
  *
  * Prints "ready" when the worker is up, "done" behind each command; ends
  * with standard input. Arguments: how many WebSockets there may be, and whose
@@ -180,6 +181,46 @@ cmd_bulk(char **w, unsigned n)
 	}
 }
 
+/* The values of a label that every family could have. */
+static const char *
+label_value(const char *label, char **w)
+{
+	return strcmp(label, "namespace") == 0 ? w[1] :
+	    strcmp(label, "group") == 0        ? w[2] :
+	    strcmp(label, "site") == 0         ? w[3] :
+	    strcmp(label, "target_site") == 0  ? w[3] :
+						 "a \"\\value\"";
+}
+
+static void
+cmd_every(char **w, unsigned n)
+{
+	static const struct metric_sink sink = { sink_send, NULL };
+	const struct metric_family *f;
+	const char *v[METRIC_LABELS_MAX + 1];
+	unsigned i, k;
+	int rc = 0;
+
+	for (i = 0; (f = metric_family(i)) != NULL; i++) {
+		for (k = 0; f->labels[k] != NULL; k++)
+			v[k] = label_value(f->labels[k], w);
+		v[k] = NULL;
+		switch (f->type) {
+		case MT_COUNTER:
+			rc = metric_add(&sink, i, 1, v);
+			break;
+		case MT_GAUGE:
+			rc = metric_set_us(&sink, i, 1500000, v);
+			break;
+		case MT_HISTOGRAM:
+			rc = metric_observe_ms(&sink, i, 1500, v);
+			break;
+		}
+		if (rc == -1)
+			err(1, "%s", f->name);
+	}
+}
+
 static const struct {
 	const char *name;
 	unsigned words; /* at least */
@@ -190,6 +231,7 @@ static const struct {
 	{ "group", 5, cmd_group },
 	{ "gone", 2, cmd_group },
 	{ "bulk", 2, cmd_bulk },
+	{ "every", 4, cmd_every },
 };
 
 static void

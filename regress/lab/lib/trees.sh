@@ -69,7 +69,7 @@ tree_operator() {
 # large Go programs in a tree of their own, made when a test first wants it.
 tree_prometheus() {
 	tree_make prometheus "trixie" "
-		base-files base-passwd libc-bin dash prometheus"
+		base-files base-passwd libc-bin dash coreutils mount prometheus"
 }
 
 # A whole fresh machine with Debian 13's kernel, for regress/lab/guest.
