@@ -68,7 +68,6 @@ void groups_kube_died(struct groups *);
 /* A worker came back knowing nothing: tell it all again. */
 void groups_resend(struct groups *, unsigned proc);
 
-size_t groups_count(const struct groups *);
 /*
  * Start nothing new (the operator is ending). True when no write grant is
  * outstanding any more, so that the Lease may be given up.

@@ -214,12 +214,6 @@ groups_new(struct parent *p)
 	return gs;
 }
 
-size_t
-groups_count(const struct groups *gs)
-{
-	return gs->n;
-}
-
 bool
 groups_quiesce(struct groups *gs)
 {

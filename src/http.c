@@ -24,9 +24,11 @@
  * takes no message from it.
  */
 
+#include <event2/event.h>
 #include <string.h>
 
 #include "http_app.h"
+#include "http_ws.h"
 #include "procs.h"
 
 #ifdef HAVE_CONFIG_H
@@ -63,6 +65,7 @@ static struct {
 	struct http_state *state;
 	struct http_shared status;
 	bool ready;
+	struct event *lease_end;
 } hs;
 
 /* --------------------------------------------------------------- answers --- */
@@ -99,10 +102,8 @@ static void
 answer_ws(struct http_conn *c, const struct http_req *req)
 {
 	char accept[HTTP_WS_ACCEPT_LEN + 1];
-	int status = http_handshake(req, http_ws_origins(), accept);
+	int status = http_ws_ask(req, accept);
 
-	if (status == 101 && !http_ws_room())
-		status = 429;
 	if (status == 101)
 		http_reply_upgrade(c, accept);
 	else
@@ -146,6 +147,21 @@ static const struct http_app app = {
 
 /* ---------------------------------------------------------------- worker --- */
 
+static void
+lead(bool leader)
+{
+	if (http_state_operator(hs.state, hs.ready, leader))
+		http_ws_news();
+	metric_set(http_app_sink(), M_LEADER, leader, ML());
+}
+
+/* A parent that hangs, or has lost kube-watcher, takes nothing back. */
+static void
+lease_ended(evutil_socket_t fd, short what, void *arg)
+{
+	lead(false);
+}
+
 static int
 start_state(struct event_base *base, const struct m_http_conf *conf)
 {
@@ -154,6 +170,8 @@ start_state(struct event_base *base, const struct m_http_conf *conf)
 
 	if (http_app_init(&app) == -1 ||
 	    (hs.state = http_state_new(sink)) == NULL)
+		return -1;
+	if ((hs.lease_end = evtimer_new(base, lease_ended, NULL)) == NULL)
 		return -1;
 	ws.state = hs.state;
 	ws.max = conf->ws_max;
@@ -192,10 +210,17 @@ http_setup(struct ps_worker *w)
 static void
 got_state(const struct m_http_state *m)
 {
+	const struct monotime until = { m->leader_until_ns };
+	int64_t ms = monotime_sub_ms(until, monotime_now());
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000L };
+	bool leader = m->leader && ms > 0;
+
 	hs.ready = m->ready;
-	http_state_operator(hs.state, m->ready, m->leader);
-	http_ws_news();
-	metric_set(http_app_sink(), M_LEADER, m->leader ? 1 : 0, ML());
+	evtimer_del(hs.lease_end);
+	/* Without leader election it has no end. */
+	if (leader && m->leader_until_ns != INT64_MAX)
+		evtimer_add(hs.lease_end, &tv);
+	lead(leader);
 }
 
 void

@@ -63,30 +63,6 @@ struct metric_sink;
 #define HTTP_BODIES        8                  /* alive at once, per kind */
 #define HTTP_STATUS_MAX    (48 * 1024 * 1024) /* /status, far away */
 /*
- * WebSockets of /ws/status (sidecar.md section 9.1); they are counted apart
- * from the connections above, and no flood of those displaces them. How many
- * there are at most says br.h: WS_CLIENTS_MAX.
- */
-#define HTTP_WS_PING_MS    54000
-#define HTTP_WS_PONG_MS    60000 /* without an answer to a ping */
-#define HTTP_WS_WRITE_MS   5000  /* for one message */
-#define HTTP_WS_CLOSE_MS   1000  /* for the client's answer to our Close */
-#define HTTP_WS_SWEEP_MS   1000  /* how often these are looked at */
-#define HTTP_WS_IN_MAX     4096  /* a message of the client, which is ignored */
-/* A client has nothing to tell but Pong: more frames between pings end it. */
-#define HTTP_WS_FRAMES     1000
-/*
- * One client's share of a turn of the loop. What is read may be pings of six
- * bytes, each to be answered: reading stops while more answers than these
- * wait. What is written is JSON.
- */
-#define HTTP_WS_READ       128
-#define HTTP_WS_ANSWERS    4
-#define HTTP_WS_WRITE      131072
-#define HTTP_WS_MESSAGES   8
-/* Of messages, new and old, that slow clients hold; the others wait then. */
-#define HTTP_WS_BYTES      (64 * 1024 * 1024)
-/*
  * Lines about requests in a second; more are counted in the next line. A
  * flood must not push the parent's decisions out of the log.
  */
@@ -220,40 +196,6 @@ void http_reply(
 /* 101: once it is written the socket goes to ops->upgraded(). */
 void http_reply_upgrade(struct http_conn *, const char *accept);
 
-/* ----------------------------------------------------- http_handshake.c --- */
-
-#define HTTP_WS_ACCEPT_LEN 28 /* base64 of a SHA-1 */
-
-/*
- * May this request become a WebSocket (RFC 6455 section 4.2)? Returns 101
- * with the value of Sec-WebSocket-Accept, or 400, 403 (origin) or 426.
- * origins is a comma list; "" or one that has "*" is any, and none.
- */
-int http_handshake(const struct http_req *, const char *origins,
-    char accept[static HTTP_WS_ACCEPT_LEN + 1]);
-
-/* ---------------------------------------------------------- http_ws.c --- */
-
-struct http_ws_conf {
-	struct event_base *base;
-	struct http_state *state;
-	const struct metric_sink *sink;
-	unsigned max; /* clients; 0: WS_CLIENTS_MAX */
-	char origins[ORIGINS_LEN + 1];
-};
-
-/* Once. The struct is copied. -1 with ENOMEM. */
-int http_ws_init(const struct http_ws_conf *);
-/* Is there room for one more? */
-bool http_ws_room(void);
-const char *http_ws_origins(void);
-/* Takes a connected socket on which 101 was answered. */
-void http_ws_adopt(int fd, const char *remote);
-/* The state changed: every client will hear it. */
-void http_ws_news(void);
-/* End all clients (tests). */
-void http_ws_free(void);
-
 /* -------------------------------------------------------- http_state.c --- */
 
 /* Series of groups and sites that vanish are removed through the sink. */
@@ -262,11 +204,14 @@ void http_state_free(struct http_state *);
 /* -1 with ENOMEM or ENOBUFS: the old word stays. */
 int http_state_site(struct http_state *, const struct m_site_status *);
 int http_state_group(struct http_state *, const struct m_group_status *);
-/* Whether all groups are listed, and whether this operator leads. */
-void http_state_operator(struct http_state *, bool ready, bool leader);
+/*
+ * Whether all groups are listed, and whether this operator leads. Is that
+ * something new for clients?
+ */
+bool http_state_operator(struct http_state *, bool ready, bool leader);
 bool http_state_dirty(struct http_state *, bool clear);
 
-/* ------------------------------------------------------- http_answer.c --- */
+/* --------------------------------------------------- http_state_text.c --- */
 
 /* The body of /status, to be freed. -1 with ENOMEM or ENOBUFS. */
 int http_state_render(const struct http_state *, char **text, size_t *len);
@@ -277,7 +222,7 @@ int http_state_active(const struct http_state *, const char *query, int *status,
  * The next message of /ws/status for a client that has had everything up to
  * *seen (0: nothing), which is moved on: the newest word of the group whose
  * change is the oldest. Returns 1 with a reference, 0 when there is none, -1
- * with EAGAIN (HTTP_WS_BYTES; later), or with ENOMEM or ENOBUFS for a
+ * with EAGAIN (HTTP_WS_BYTES: later), or with ENOMEM or ENOBUFS for a
  * group that is left out this time.
  */
 int http_state_next(struct http_state *, uint64_t *seen, struct http_body **);

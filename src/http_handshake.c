@@ -24,7 +24,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http.h"
+#include "http_ws.h"
 
 #define GUID    "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define KEY_LEN 16 /* bytes, before base64 */

@@ -415,15 +415,16 @@ http_state_group(struct http_state *st, const struct m_group_status *m)
 	return 0;
 }
 
-void
+bool
 http_state_operator(struct http_state *st, bool ready, bool leader)
 {
 	struct hs_group *g;
 
 	st->ready = ready;
 	if (st->leader == leader)
-		return;
+		return false;
 	st->leader = leader;
 	RB_FOREACH (g, hs_keys, &st->keys)
 		changed(st, g);
+	return true;
 }

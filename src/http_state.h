@@ -15,7 +15,7 @@
  */
 
 /*
- * What http_state.c and http_answer.c share.
+ * What http_state.c and http_state_text.c share.
  */
 
 #ifndef HTTP_STATE_H

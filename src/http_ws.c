@@ -36,7 +36,7 @@
 #include <unistd.h>
 #include <wslay/wslay.h>
 
-#include "http.h"
+#include "http_ws.h"
 #include "metrics.h"
 
 struct client {
@@ -405,15 +405,17 @@ ping(struct client *c, struct monotime now)
 static void
 client_sweep(struct client *c, struct monotime now)
 {
-	if (since(c->closing, now, HTTP_WS_CLOSE_MS))
-		client_free(c);
-	else if (since(c->blocked, now, HTTP_WS_WRITE_MS))
+	bool due = since(c->pinged, now, HTTP_WS_PING_MS);
+
+	if (c->closing.ns != 0) {
+		if (since(c->closing, now, HTTP_WS_CLOSE_MS))
+			client_free(c);
+	} else if (since(c->blocked, now, HTTP_WS_WRITE_MS))
 		client_drop(c, DROP_WRITE);
 	else if (since(c->ponged, now, HTTP_WS_PONG_MS))
 		client_drop(c, DROP_IDLE);
-	else if (c->closing.ns == 0 &&
-	    (c->starved || since(c->pinged, now, HTTP_WS_PING_MS))) {
-		if (since(c->pinged, now, HTTP_WS_PING_MS))
+	else if (due || c->starved) {
+		if (due)
 			ping(c, now);
 		c->starved = false;
 		client_go_on(c);
@@ -450,27 +452,13 @@ http_ws_init(const struct http_ws_conf *conf)
 	return 0;
 }
 
-void
-http_ws_free(void)
+int
+http_ws_ask(
+    const struct http_req *req, char accept[static HTTP_WS_ACCEPT_LEN + 1])
 {
-	struct client *c;
+	int status = http_handshake(req, hw.conf.origins, accept);
 
-	while ((c = TAILQ_FIRST(&hw.clients)) != NULL)
-		client_free(c);
-	event_free(hw.round);
-	event_free(hw.sweep);
-}
-
-bool
-http_ws_room(void)
-{
-	return hw.n < hw.conf.max;
-}
-
-const char *
-http_ws_origins(void)
-{
-	return hw.conf.origins;
+	return status == 101 && hw.n >= hw.conf.max ? 429 : status;
 }
 
 void

@@ -173,13 +173,11 @@ send_http_state(struct parent *p)
 {
 	struct metric_sink sink = { sink_send, p };
 
-	(void)metric_set(&sink, M_LEADER, p->held, ML());
 	(void)metric_log_dropped(&sink, "parent", &p->log_dropped);
 
 	/* Warm once, warm for good: the API server's absence changes nothing. */
 	p->http_state.ready |= p->synced;
 	p->http_state.leader = p->held;
-	p->http_state.groups = (uint32_t)groups_count(p->groups);
 	parent_send(p, PROC_HTTP, MSG_HTTP_STATE, &p->http_state);
 }
 
@@ -262,6 +260,7 @@ on_lease(struct parent *p, const struct m_lease *m)
 		    KVS("holder", m->holder),
 		    KVU("transitions", m->transitions));
 	p->held = m->held;
+	p->http_state.leader_until_ns = m->deadline_ns;
 	groups_lease(p->groups, m);
 	if (!m->held && p->releasing)
 		event_base_loopbreak(p->base);
@@ -321,11 +320,9 @@ parent_dispatch(
 		break;
 	case MSG_GROUP_CONF:
 		groups_conf(p->groups, msg);
-		send_http_state(p);
 		break;
 	case MSG_GROUP_GONE:
 		groups_gone(p->groups, ((struct m_group_gone *)msg)->group);
-		send_http_state(p);
 		break;
 	case MSG_RECORD:
 		groups_record(p->groups, msg);

@@ -22,7 +22,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "http.h"
+#include "http_ws.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "http.h"
+#include "http_ws.h"
 #include "metrics.h"
 
 #define CHUNKS 16

@@ -102,6 +102,11 @@ def status_api(srv):
            not until("the status", lambda: json.loads(
                get(a, "/status")[2])["ns/g"]["leader"] is False),
            "a standby answers from what it sees, and says what it is")
+    srv.tell("state 1 300")
+    until("the Lease", lambda: metric(srv, "bloodraven_leader") == 1)
+    until("its end", lambda: json.loads(get(a, q + "g")[2])["leader"] is False)
+    until("its end", lambda: metric(srv, "bloodraven_leader") == 0)
+    report(True, "a Lease that nobody renews ends here, too")
     srv.tell("state 1")
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -158,7 +159,7 @@ class Judge:
         ms = sorted(1000 * t for t in self.took)
         print("%s: %d answers of /healthz, ms: p50 %.1f p99 %.1f max %.1f" % (
             name, len(ms), ms[len(ms) // 2], ms[len(ms) * 99 // 100], ms[-1]),
-            flush=True)
+            file=sys.stderr)
 
 
 def check_format(text):

@@ -18,7 +18,7 @@
  * status-server in its real sandbox under a parent that says what standard
  * input tells it to, for attack.py:
  *
- *	state LEADER
+ *	state LEADER [MS]		the Lease holds so long
  *	site UID NAME STATE [N]		N bytes of GTID set
  *	group UID NS NAME EFFECTIVE SITE...
  *	gone UID
@@ -116,6 +116,9 @@ static void
 cmd_state(char **w, unsigned n)
 {
 	struct m_http_state m = { .ready = true, .leader = w[1][0] == '1' };
+	int64_t ms = n > 2 ? strtoll(w[2], NULL, 10) : 3600000;
+
+	m.leader_until_ns = monotime_add_ms(monotime_now(), ms).ns;
 
 	send_msg(MSG_HTTP_STATE, &m);
 }

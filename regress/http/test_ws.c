@@ -30,7 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http.h"
+#include "http_ws.h"
 #include "metrics.h"
 
 /* ------------------------------------------------------------- handshake --- */

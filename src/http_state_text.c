@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "http_state.h"
+#include "http_ws.h"
 #include "json.h"
 
 /* A standby sees them, too, and answers from that. */
