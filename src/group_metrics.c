@@ -80,8 +80,8 @@ group_measure(struct group *g, const struct fsm_act *a)
 	if (a->text == T_GUARD_FENCED)
 		group_count(g, "bloodraven_self_fences_total",
 		    group_site_name(g, a->site));
-	/* Without a loss there was no waiting. */
-	if (a->text == T_EPOCH_ENDED && g->lost_ms != 0)
+	/* 0: it was proven before the loss was judged. */
+	if (a->text == T_EPOCH_ENDED)
 		(void)metric_observe_ms(&s, M_PROOF_WAIT, since,
 		    ML(g->conf.ns, g->conf.name, fsm_proof_name(a->proof)));
 	if (a->text == T_FAILOVER && a->site < g->fc.nsites)
