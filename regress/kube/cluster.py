@@ -112,7 +112,7 @@ class Cluster:
                    "--disable-admission-plugins=ServiceAccount",
                    "--endpoint-reconciler-type=none",
                    "--shutdown-delay-duration=0s")
-        wait_for("readyz", 60, self.ready)
+        wait_for("readyz", 180, self.ready)
 
     def ready(self):
         try:
