@@ -22,6 +22,7 @@
  * DNSEndpoint objects. It holds that token and nothing else.
  */
 
+#include <sys/queue.h>
 #include <sys/tree.h>
 
 #include <event2/event.h>
@@ -40,10 +41,16 @@
 /* How soon a write is tried again: it heals by itself when allowed. */
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 5000
+/*
+ * Requests at once: each of them may need a connection, and many groups look
+ * for drift at the same moment. What is to be written goes first.
+ */
+#define BUSY_MAX     4
 
 /* One group's record. */
 struct zone {
 	RB_ENTRY(zone) node;
+	TAILQ_ENTRY(zone) turn;
 	struct dns *d;
 	struct m_dns_want want;
 	struct m_dns_state told;
@@ -54,13 +61,17 @@ struct zone {
 	struct event *timer;
 	struct backoff backoff;
 	bool again;
+	bool waiting; /* for its turn */
 };
 RB_HEAD(zones, zone);
+TAILQ_HEAD(zone_queue, zone);
 
 struct dns {
 	struct event_base *base;
 	struct kh *kh;
 	struct zones zones;
+	struct zone_queue waiting;
+	unsigned busy; /* zones with a request */
 	void (*send)(void *, uint32_t, const void *);
 	void *send_arg;
 	struct kclient client;
@@ -165,14 +176,46 @@ path_of(const struct zone *z, const char *query, char *path, size_t size)
 	    z->want.ns, name, query);
 }
 
-static void
-on_look(int fd, short what, void *arg)
+static bool
+may_write(void *arg)
 {
-	struct zone *z = arg;
+	const struct zone *z = arg;
+
+	/* 0, no limit is known, has passed, too. */
+	return z->want.write && z->want.target[0] != '\0' &&
+	    monotime_now().ns < z->want.valid_until_ns;
+}
+
+static void
+look(struct zone *z)
+{
 	char path[KH_PATH_MAX];
 	struct kh_opts o = {
 		.method = KH_GET, .path = path, .done = get_done, .arg = z
 	};
+
+	path_of(z, "", path, sizeof(path));
+	z->req = kh_send(z->d->kh, &o);
+	z->d->busy++;
+}
+
+/* A request ended: z's own next one, if any, comes before the others'. */
+static void
+next(struct dns *d)
+{
+	struct zone *z;
+
+	while (d->busy < BUSY_MAX && (z = TAILQ_FIRST(&d->waiting)) != NULL) {
+		TAILQ_REMOVE(&d->waiting, z, turn);
+		z->waiting = false;
+		look(z);
+	}
+}
+
+static void
+on_look(int fd, short what, void *arg)
+{
+	struct zone *z = arg;
 
 	(void)fd;
 	(void)what;
@@ -182,18 +225,14 @@ on_look(int fd, short what, void *arg)
 		z->again = true;
 		return;
 	}
-	path_of(z, "", path, sizeof(path));
-	z->req = kh_send(z->d->kh, &o);
-}
-
-static bool
-may_write(void *arg)
-{
-	const struct zone *z = arg;
-
-	/* 0, no limit is known, has passed, too. */
-	return z->want.write && z->want.target[0] != '\0' &&
-	    monotime_now().ns < z->want.valid_until_ns;
+	if (z->waiting)
+		TAILQ_REMOVE(&z->d->waiting, z, turn);
+	z->waiting = true;
+	if (may_write(z) && strcmp(z->live, z->want.target) != 0)
+		TAILQ_INSERT_HEAD(&z->d->waiting, z, turn);
+	else
+		TAILQ_INSERT_TAIL(&z->d->waiting, z, turn);
+	next(z->d);
 }
 
 static void
@@ -222,6 +261,7 @@ put(struct zone *z)
 	    sizeof(path));
 	(void)strlcpy(z->putting, z->want.target, sizeof(z->putting));
 	z->req = kh_send(z->d->kh, &o);
+	z->d->busy++;
 	kj_free(text, len);
 }
 
@@ -242,12 +282,10 @@ observe(struct zone *z, const struct kh_resp *p)
 }
 
 static void
-get_done(void *arg, const struct kh_resp *p)
+looked(struct zone *z, const struct kh_resp *p)
 {
-	struct zone *z = arg;
 	bool same;
 
-	z->req = NULL;
 	if (p->status != 200 && p->status != 404) {
 		failed(z, "read", p);
 		return;
@@ -268,13 +306,11 @@ get_done(void *arg, const struct kh_resp *p)
 }
 
 static void
-put_done(void *arg, const struct kh_resp *p)
+written(struct zone *z, const struct kh_resp *p)
 {
-	struct zone *z = arg;
 	bool flipped, same;
 	char fg[FG_LEN];
 
-	z->req = NULL;
 	if (p->refused) {
 		look_in(z, 0);
 		return;
@@ -295,6 +331,28 @@ put_done(void *arg, const struct kh_resp *p)
 	z->again = false;
 }
 
+static void
+get_done(void *arg, const struct kh_resp *p)
+{
+	struct zone *z = arg;
+
+	z->req = NULL;
+	z->d->busy--;
+	looked(z, p);
+	next(z->d);
+}
+
+static void
+put_done(void *arg, const struct kh_resp *p)
+{
+	struct zone *z = arg;
+
+	z->req = NULL;
+	z->d->busy--;
+	written(z, p);
+	next(z->d);
+}
+
 /* --------------------------------------------------------------- messages */
 
 static struct zone *
@@ -309,11 +367,18 @@ zone_find(struct dns *d, const char *group)
 static void
 zone_free(struct zone *z)
 {
-	RB_REMOVE(zones, &z->d->zones, z);
-	if (z->req != NULL)
+	struct dns *d = z->d;
+
+	RB_REMOVE(zones, &d->zones, z);
+	if (z->waiting)
+		TAILQ_REMOVE(&d->waiting, z, turn);
+	if (z->req != NULL) {
 		kh_cancel(z->req);
+		d->busy--;
+	}
 	event_free(z->timer);
 	free(z);
+	next(d);
 }
 
 /* The same wish, good for longer: no reason to look, unless it was over. */
@@ -401,6 +466,7 @@ dns_new(struct event_base *base, const struct m_kube_conf *conf,
 	d->send = send;
 	d->send_arg = arg;
 	RB_INIT(&d->zones);
+	TAILQ_INIT(&d->waiting);
 	d->client.worker = "dns-writer";
 	d->client.send = send;
 	d->client.send_arg = arg;
@@ -416,6 +482,10 @@ dns_free(struct dns *d)
 {
 	struct zone *z;
 
+	/* Nobody's turn comes any more. */
+	RB_FOREACH (z, zones, &d->zones)
+		z->waiting = false;
+	TAILQ_INIT(&d->waiting);
 	while ((z = RB_MIN(zones, &d->zones)) != NULL)
 		zone_free(z);
 	kh_free(d->kh);

@@ -414,7 +414,7 @@ kube_address(struct m_kube_conf *c)
 void
 kube_memory(void)
 {
-	(void)mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	(void)mallopt(M_MMAP_THRESHOLD, 12 << 10);
 	(void)mallopt(M_TRIM_THRESHOLD, 128 << 10);
 	(void)mallopt(M_ARENA_MAX, 1);
 }

@@ -47,6 +47,8 @@
 #define KEEP_IDLE_S     5L
 #define KEEP_INTVL_S    2L
 #define IDLE_CONNS      8L
+/* A burst's connections are not kept for the next: each has 100 KB of TLS. */
+#define IDLE_S          10L
 /* After a request that was never answered, idle connections are suspect. */
 #define SUSPECT_MS      15000
 
@@ -522,6 +524,7 @@ req_options(struct kh_req *r)
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, r->o.multiplex ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)r->o.deadline_ms);
+	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, IDLE_S);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, KEEP_IDLE_S);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, KEEP_INTVL_S);

@@ -90,6 +90,12 @@ item_end(struct split *s)
 	r = s->item(s->arg, s->buf, s->len);
 	s->len = 0;
 	s->in_item = false;
+	/* A watch says something once a minute, and there are hundreds. */
+	if (!s->list) {
+		freezero(s->buf, s->cap);
+		s->buf = NULL;
+		s->cap = 0;
+	}
 	if (r == -1)
 		errno = ECANCELED;
 	return r;
