@@ -84,8 +84,14 @@ on_death(struct ps *p, unsigned id, int wstatus, void *arg)
 }
 
 static const struct ps_proc table[] = {
-	{ "status-server", PROC_HTTP, http_setup, http_dispatch, from_worker,
-	    &http_sandbox, PS_RESTART_NEVER, "nobody", NULL },
+	{ .title = "status-server",
+	    .id = PROC_HTTP,
+	    .setup = http_setup,
+	    .dispatch = http_dispatch,
+	    .parent_dispatch = from_worker,
+	    .sandbox = &http_sandbox,
+	    .restart = PS_RESTART_NEVER,
+	    .user = "nobody" },
 };
 
 static const struct ps_conf conf = {
