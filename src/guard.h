@@ -71,6 +71,7 @@
 #define GUARD_SQL_MS      3000 /* then a session is given up */
 #define GUARD_LOGIN_MS    2000
 #define GUARD_RETRY_MS    250   /* between attempts to connect */
+#define GUARD_DENIED      1045  /* the server's error for a wrong password */
 #define GUARD_STOP_MS     2000  /* SIGTERM: the fence may take so long */
 #define GUARD_END_MS      3000  /* and then: silence, or a keeper that stops */
 #define GUARD_SWEEP_MS    10000 /* what the server left may take so long */
@@ -161,8 +162,15 @@ void guard_killer_drop(struct guard_killer *);
 
 enum guard_ask { GA_NONE, GA_SETUP, GA_PROBE, GA_FENCE };
 
+struct guard_account {
+	char user[USER_LEN + 1];
+	struct secret password;
+};
+
 struct guard_conn {
 	struct myc c;
+	struct guard_account account; /* of the log-in that runs */
+	unsigned nth;                 /* which one that is */
 	uint8_t buf[2048];
 	enum guard_ask ask;
 	int64_t next_ms; /* connect not before */
@@ -182,8 +190,7 @@ struct guard_seen {
 struct guard_sql {
 	struct guard_conn conn[2];
 	const char *path;
-	const char *user;
-	struct secret *password;
+	struct guard_account good; /* that let us in last */
 	bool on;          /* there is a server to talk to */
 	bool fence;       /* due */
 	int64_t probe_ms; /* next probe */

@@ -27,6 +27,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dsn.h"
 #include "guard.h"
 #include "mysql_start.h"
 
@@ -104,23 +105,63 @@ read_cred(const char *name, struct secret *out)
 	return rc;
 }
 
-/* Read at each log-in: they change under us. Legacy mode: root. */
-static void
-credentials(struct guard_sql *s)
+/* One Secret for all: its DSN. -1: there is none. */
+static int
+read_dsn(struct guard_account *a)
 {
-	static struct secret user, password;
-	const char *root;
+	static struct secret dsn;
+	int rc = -1;
 
-	if (read_cred("username", &user) == 0 &&
-	    read_cred("password", &password) == 0)
-		s->user = (const char *)user.data;
-	else {
-		root = getenv("MYSQL_ROOT_PASSWORD");
-		(void)secret_set(&password, root != NULL ? root : "",
-		    root != NULL ? strlen(root) : 0);
-		s->user = "root";
+	if (read_cred("dsn", &dsn) == 0)
+		rc = dsn_account(
+		    (const char *)dsn.data, a->user, &a->password);
+	secret_wipe(&dsn);
+	return rc;
+}
+
+static int
+read_files(struct guard_account *a)
+{
+	static struct secret user;
+
+	if (read_dsn(a) == 0)
+		return 0;
+	if (read_cred("username", &user) == -1 || user.len > USER_LEN ||
+	    read_cred("password", &a->password) == -1)
+		return -1;
+	memcpy(a->user, user.data, user.len + 1);
+	return 0;
+}
+
+static void
+read_root(struct guard_account *a)
+{
+	const char *root = getenv("MYSQL_ROOT_PASSWORD");
+
+	(void)strlcpy(a->user, "root", sizeof(a->user));
+	(void)secret_set(&a->password, root != NULL ? root : "",
+	    root != NULL ? strlen(root) : 0);
+}
+
+/*
+ * Read at each log-in: files change under us. They may come before the server
+ * has the new password, or after: while it denies access, the next try is
+ * what let us in last, and then root as it was when the container started.
+ */
+static void
+credentials(struct guard_sql *s, struct guard_conn *k)
+{
+	struct guard_account *a = &k->account;
+
+	if (k->nth == 0 && read_files(a) == 0)
+		return;
+	if (k->nth <= 1 && s->good.user[0] != '\0') {
+		k->nth = 1;
+		*a = s->good;
+		return;
 	}
-	s->password = &password;
+	k->nth = 2;
+	read_root(a);
 }
 
 /* -------------------------------------------------------------- events --- */
@@ -146,6 +187,31 @@ complain(struct guard_sql *s, const struct guard_conn *k)
 	s->complained = true;
 	log_ev(LL_WARN, "localSessionRefused", KVU("errno", s->err),
 	    KVS("error", s->errtext));
+}
+
+/* Another account now, or from the first one on when it is time again. */
+static void
+lost(struct guard_sql *s, struct guard_conn *k, int64_t now)
+{
+	if (k->c.err == GUARD_DENIED && k->nth < 2) {
+		k->nth++;
+		drop(k, now);
+		return;
+	}
+	k->nth = 0;
+	complain(s, k);
+	drop(k, now + GUARD_RETRY_MS);
+}
+
+static void
+let_in(struct guard_sql *s, struct guard_conn *k, int64_t now)
+{
+	if (k->nth != 1)
+		s->good = k->account;
+	k->nth = 0;
+	secret_wipe(&k->account.password);
+	if (myc_query(&k->c, SETUP_SQL, now, now + GUARD_SQL_MS) == 0)
+		k->ask = GA_SETUP;
 }
 
 static bool
@@ -217,8 +283,7 @@ on_event(
 {
 	switch (ev) {
 	case MYC_READY:
-		if (myc_query(&k->c, SETUP_SQL, now, now + GUARD_SQL_MS) == 0)
-			k->ask = GA_SETUP;
+		let_in(s, k, now);
 		break;
 	case MYC_ROW:
 		if (k->ask == GA_PROBE)
@@ -228,8 +293,7 @@ on_event(
 		on_done(s, k, now);
 		break;
 	case MYC_LOST:
-		complain(s, k);
-		drop(k, now + GUARD_RETRY_MS);
+		lost(s, k, now);
 		break;
 	case MYC_MORE:
 		break;
@@ -306,10 +370,10 @@ send_probe(struct guard_sql *s, int64_t now)
 static void
 connect_to(struct guard_sql *s, struct guard_conn *k, int64_t now)
 {
-	credentials(s);
+	credentials(s, k);
 	s->refused = false;
-	if (myc_connect(&k->c, s->path, s->user, s->password, now,
-		now + GUARD_LOGIN_MS) == 0)
+	if (myc_connect(&k->c, s->path, k->account.user, &k->account.password,
+		now, now + GUARD_LOGIN_MS) == 0)
 		return;
 	s->refused = errno == ECONNREFUSED || errno == ENOENT;
 	k->next_ms = now + GUARD_RETRY_MS;

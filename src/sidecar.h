@@ -80,9 +80,7 @@ struct sc_conf {
  */
 int sc_conf_parse(struct sc_conf *, int argc, char **argv);
 void sc_conf_log(struct sc_conf *);
-/* "user:password@net(addr)/db?…"; -1 with EBADMSG or ERANGE. */
-int sc_dsn_parse(const char *, struct sc_conf *);
-/* The account of creds_dir. -1 with errno, *name the file. */
+/* The account of creds_dir: its dsn, or username and password. -1 with errno, *name the file. */
 int sc_creds_read(
     const struct sc_conf *, struct m_sc_mysql_conf *, const char **name);
 

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dsn.h"
 #include "sidecar.h"
 
 #define CHECK_MIN_MS 1000
@@ -68,36 +69,6 @@ get_duration(const char *name, const char *def, int64_t *ms)
 
 /* ----------------------------------------------------------------- account --- */
 
-int
-sc_dsn_parse(const char *dsn, struct sc_conf *c)
-{
-	const char *end, *at = NULL, *colon, *p;
-	size_t n;
-
-	errno = EBADMSG;
-	/* As go-sql-driver/mysql: the last slash, then the last @ before it. */
-	if ((end = strrchr(dsn, '/')) == NULL)
-		return -1;
-	for (p = dsn; p < end; p++)
-		if (*p == '@')
-			at = p;
-	if (at == NULL || at == dsn)
-		return -1;
-	if ((colon = memchr(dsn, ':', (size_t)(at - dsn))) == NULL)
-		colon = at;
-	n = (size_t)(colon - dsn);
-	if (n == 0)
-		return -1;
-	errno = ERANGE;
-	if (n >= sizeof(c->user))
-		return -1;
-	memcpy(c->user, dsn, n);
-	c->user[n] = '\0';
-	if (colon == at)
-		return secret_set(&c->password, "", 0);
-	return secret_set(&c->password, colon + 1, (size_t)(at - colon) - 1);
-}
-
 /* A small file, white space around it cut. The length, or -1. */
 static ssize_t
 slurp(const char *dir, const char *name, char *buf, size_t size, char **start)
@@ -129,6 +100,24 @@ slurp(const char *dir, const char *name, char *buf, size_t size, char **start)
 	return (ssize_t)have;
 }
 
+/* A file with a DSN, in place of the other two. 0: there is none. */
+static int
+read_dsn(const struct sc_conf *c, struct m_sc_mysql_conf *m)
+{
+	char buf[SECRET_MAX], *s;
+	ssize_t n = slurp(c->creds_dir, "dsn", buf, sizeof(buf), &s);
+	int rc = 1, saved;
+
+	if (n == -1 && errno == ENOENT)
+		return 0;
+	if (n == -1 || dsn_account(s, m->user, &m->password) == -1)
+		rc = -1;
+	saved = errno;
+	explicit_bzero(buf, sizeof(buf));
+	errno = saved;
+	return rc;
+}
+
 int
 sc_creds_read(
     const struct sc_conf *c, struct m_sc_mysql_conf *m, const char **name)
@@ -137,6 +126,9 @@ sc_creds_read(
 	ssize_t n;
 	int rc = -1, saved;
 
+	*name = "dsn";
+	if ((saved = read_dsn(c, m)) != 0)
+		return saved == 1 ? 0 : -1;
 	*name = "username";
 	n = slurp(c->creds_dir, *name, buf, sizeof(buf), &s);
 	if (n == 0)
@@ -175,7 +167,7 @@ account(struct sc_conf *c)
 	int rc = 0;
 
 	if ((v = getenv("MYSQL_DSN")) != NULL && *v != '\0') {
-		if (sc_dsn_parse(v, c) == -1)
+		if (dsn_account(v, c->user, &c->password) == -1)
 			rc = complain("MYSQL_DSN", "not user:password@net/…");
 	} else if (get("MYSQL_CREDS_DIR", "", c->creds_dir,
 		       sizeof(c->creds_dir)) == -1)

@@ -89,7 +89,11 @@ reply_literal(
 static void
 answer_health(struct http_conn *c, const struct http_req *req)
 {
-	if (mysql_fresh() && sh.mysql.ok)
+	/*
+	 * As mysqladmin ping has it: who denies access is up. A password that
+	 * is being changed must not take its clients away from a server.
+	 */
+	if (mysql_fresh() && (sh.mysql.ok || sh.mysql.denied))
 		http_answer_ok(c, req);
 	else
 		reply_literal(c, 503, HTTP_CT_TEXT, "mysql unreachable");

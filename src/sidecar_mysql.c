@@ -35,6 +35,7 @@
 
 #define ROUND_MS    1000
 #define DEADLINE_MS 2000 /* of a round (sidecar.md section 3) */
+#define DENIED      1045 /* ER_ACCESS_DENIED_ERROR */
 /* One row: SHOW REPLICA STATUS has two GTID sets and two error texts. */
 #define BUF_SIZE    65535
 
@@ -60,7 +61,12 @@ enum { COL_IO = 10, COL_SQL = 11, COL_LAG = 32 };
 
 static struct {
 	struct ps_worker *w;
-	struct m_sc_mysql_conf conf;
+	/*
+	 * The newest account, and the one that was let in last: a file may
+	 * come before the server has its password, or after.
+	 */
+	struct m_sc_mysql_conf conf, good;
+	bool with_good; /* the log-in that runs */
 	struct myc c;
 	struct event *io, *round, *deadline;
 	bool watched; /* io is added */
@@ -100,6 +106,7 @@ failed(const char *why)
 	static struct m_sc_mysql m;
 
 	m.ok = false;
+	m.denied = my.c.err == DENIED;
 	m.asked_ns = monotime_now().ns;
 	(void)strlcpy(m.error, why, sizeof(m.error));
 	tell(&m);
@@ -204,6 +211,37 @@ watch(void)
 	event_add(my.io, NULL);
 }
 
+static int
+log_in(bool with_good)
+{
+	const struct m_sc_mysql_conf *a = with_good ? &my.good : &my.conf;
+
+	my.with_good = with_good;
+	return myc_connect(&my.c, my.conf.path, a->user, &a->password, now_ms(),
+	    my.until_ms);
+}
+
+static void
+let_in(void)
+{
+	if (!my.with_good) {
+		secret_wipe(&my.good.password);
+		my.good = my.conf;
+	}
+	ask(ST_VARS);
+}
+
+static void
+lost(void)
+{
+	/* What was good may be so still. */
+	if (my.c.err == DENIED && !my.with_good && my.good.user[0] != '\0' &&
+	    log_in(true) == 0)
+		return;
+	my.step = ST_END;
+	failed(my.c.errtext);
+}
+
 /* Take what mysqld said, and go on. */
 static void
 pump(void)
@@ -213,7 +251,7 @@ pump(void)
 	while ((ev = myc_io(&my.c, now_ms())) != MYC_MORE)
 		switch (ev) {
 		case MYC_READY:
-			ask(ST_VARS);
+			let_in();
 			break;
 		case MYC_ROW:
 			take_row();
@@ -222,8 +260,7 @@ pump(void)
 			step_done();
 			break;
 		case MYC_LOST:
-			my.step = ST_END;
-			failed(my.c.errtext);
+			lost();
 			break;
 		case MYC_MORE:
 			break;
@@ -256,8 +293,7 @@ begin(void)
 	set_timer(my.deadline, DEADLINE_MS + 1);
 	if (myc_fd(&my.c) != -1)
 		ask(ST_VARS);
-	else if (myc_connect(&my.c, my.conf.path, my.conf.user,
-		     &my.conf.password, now, my.until_ms) == -1) {
+	else if (log_in(false) == -1) {
 		failed(my.c.errtext);
 		return;
 	}
@@ -274,7 +310,7 @@ on_round(evutil_socket_t fd, short what, void *arg)
 
 /* ------------------------------------------------------------------ worker --- */
 
-/* The next round logs in with it. */
+/* The next log-in is with it; a session that stands stays. */
 void
 sc_mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 {
@@ -285,8 +321,8 @@ sc_mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 	if (strcmp(m->user, my.conf.user) == 0 &&
 	    secret_equal(&m->password, &my.conf.password))
 		return;
-	if (myc_fd(&my.c) != -1) {
-		/* A log-in that runs has borrowed the old one. */
+	if (my.c.state == MYC_GREETING || my.c.state == MYC_AUTH) {
+		/* It has borrowed the old one. */
 		myc_close(&my.c);
 		watch();
 	}

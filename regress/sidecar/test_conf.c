@@ -28,21 +28,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dsn.h"
 #include "sidecar.h"
 
 static void
 dsn(const char *text, const char *user, const char *password)
 {
-	static struct sc_conf c;
+	static struct secret s;
+	char u[USER_LEN + 1];
 
-	memset(&c, 0, sizeof(c));
 	if (user == NULL) {
-		assert_int_equal(sc_dsn_parse(text, &c), -1);
+		assert_int_equal(dsn_account(text, u, &s), -1);
 		return;
 	}
-	assert_int_equal(sc_dsn_parse(text, &c), 0);
-	assert_string_equal(c.user, user);
-	assert_string_equal((char *)c.password.data, password);
+	assert_int_equal(dsn_account(text, u, &s), 0);
+	assert_string_equal(u, user);
+	assert_string_equal((char *)s.data, password);
 }
 
 static void
