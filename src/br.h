@@ -130,7 +130,27 @@
 	/* KILL client sessions; replication and system threads spared */ \
 	X(SQL_EVICT, "evict")                                             \
 	/* RESET PERSIST read_only, super_read_only */                    \
-	X(SQL_RESET_PERSIST, "reset-persist")
+	X(SQL_RESET_PERSIST, "reset-persist")                             \
+	/* Not of the core's: group_creds.c asks for these. Accounts	\
+	   and grants as the user's Secrets say */   \
+	X(SQL_ACCOUNTS, "accounts")                                       \
+	/* ALTER INSTANCE RELOAD TLS */                                   \
+	X(SQL_RELOAD_TLS, "reload-tls")                                   \
+	/* the source's account and TLS, without a change of source */    \
+	X(SQL_REFRESH_SOURCE, "refresh-source")
+
+/*
+ * Accounts that come from Secrets (accounts.h has what each may do). The
+ * operator's and the replication account are in CREDS, the others in ACCOUNT.
+ */
+#define BR_ACCOUNTS(X)                    \
+	X(AC_OPERATOR, "operator")        \
+	X(AC_REPLICATION, "replication")  \
+	X(AC_APP, "app")                  \
+	X(AC_READONLY, "readonly")        \
+	X(AC_MONITOR, "monitor")          \
+	X(AC_BACKUP, "backup")            \
+	X(AC_ROOT, "root")
 
 /* How an SQL action ended. */
 #define BR_SQL_ENDS(X)                                          \
@@ -151,6 +171,7 @@ enum role_label { BR_ROLE_LABELS(X) RL_MAX };
 enum probe_err { BR_PROBE_ERRS(X) PE_MAX };
 enum sql_kind { BR_SQL_KINDS(X) SQL_MAX };
 enum sql_end { BR_SQL_ENDS(X) SE_MAX };
+enum account { BR_ACCOUNTS(X) AC_MAX };
 #undef X
 
 /* Names from the tables above; NULL beyond the set (names.c). */
@@ -162,6 +183,7 @@ const char *role_label_name(unsigned);
 const char *probe_err_name(unsigned);
 const char *sql_kind_name(unsigned);
 const char *sql_end_name(unsigned);
+const char *account_name(unsigned);
 /* The value of a role's name, -1 when it is none. */
 int role_parse(const char *);
 

@@ -127,6 +127,7 @@ group_step(struct group *g, const struct fsm_event *ev)
 	fsm_view(&g->fc, &g->fs, &view);
 	sparse_copy(&g->view, &view, sizeof(view));
 	group_publish(g, false);
+	group_access_turn(g);
 	arm(g);
 }
 
@@ -183,6 +184,7 @@ group_free(struct group *g)
 	}
 	glink_group_gone(g);
 	group_keys_free(g);
+	group_access_free(g);
 	for (unsigned i = 0; i < SITES_MAX; i++)
 		gsite_clear(&g->site[i]);
 	TAILQ_REMOVE(&g->all->list, g, entry);

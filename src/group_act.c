@@ -53,6 +53,7 @@ act_sql(struct group *g, const struct fsm_act *a)
 		(void)strlcpy(m.source_host, g->conf.sites[a->source].host,
 		    sizeof(m.source_host));
 		m.source_port = MYSQL_PORT;
+		m.source_tls = group_site_tls(g, g->conf.sites[a->source].name);
 	}
 	log_ev(LL_INFO, "sql action sent", KVS("fg", g->fg),
 	    KVS("site", m.site), KVS("kind", sql_kind_name(m.kind)),
@@ -150,6 +151,14 @@ group_site_pod(const struct group *g, const char *site)
 	return best;
 }
 
+bool
+group_site_tls(const struct group *g, const char *site)
+{
+	const struct gpod *p = group_site_pod(g, site);
+
+	return p != NULL && p->tls;
+}
+
 void
 group_send_probe(struct group *g, bool force)
 {
@@ -168,7 +177,6 @@ group_send_probe(struct group *g, bool force)
 	(void)strlcpy(m.fg, g->fg, sizeof(m.fg));
 	m.poll_ms = g->conf.poll_ms;
 	m.deadline_ms = m.poll_ms < 1000 ? m.poll_ms : 1000;
-	m.tls = g->conf.tls;
 	m.n_sites = g->conf.n_sites;
 	for (unsigned i = 0; i < m.n_sites; i++) {
 		struct m_probe_site *s = &m.sites[i];
@@ -176,9 +184,12 @@ group_send_probe(struct group *g, bool force)
 		(void)strlcpy(s->name, g->conf.sites[i].name, sizeof(s->name));
 		(void)strlcpy(
 		    s->host, g->conf.sites[i].tls_name, sizeof(s->host));
+		(void)strlcpy(s->internal, g->conf.sites[i].host,
+		    sizeof(s->internal));
 		s->port = MYSQL_PORT;
 		if ((p = group_site_pod(g, s->name)) == NULL)
 			continue;
+		s->tls = p->tls;
 		(void)strlcpy(s->ip, p->ip, sizeof(s->ip));
 		(void)strlcpy(s->pod_uid, p->f.pod_uid, sizeof(s->pod_uid));
 	}

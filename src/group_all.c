@@ -139,6 +139,7 @@ resend(struct group *g, unsigned proc)
 		 */
 		if (g->have_conf)
 			prober_died(g);
+		group_access_forget(g);
 		memset(&ask, 0, sizeof(ask));
 		(void)strlcpy(ask.group, g->uid, sizeof(ask.group));
 		parent_send(g->parent, PROC_KUBE, MSG_CREDS_ASK, &ask);
@@ -148,6 +149,7 @@ resend(struct group *g, unsigned proc)
 		g->dns.group[0] = '\0';
 		group_publish(g, true);
 		if (proc == PROC_KUBE) {
+			group_access_forget(g);
 			g->released = false;
 			group_release(g);
 		}

@@ -141,6 +141,7 @@ groups_pod(struct groups *gs, const struct m_pod *m)
 	(void)strlcpy(p->name, m->pod_name, sizeof(p->name));
 	(void)strlcpy(p->ip, m->ip, sizeof(p->ip));
 	p->created_ms = m->created_ms;
+	p->tls = m->tls;
 	if (fill_pod(&p->f, m))
 		p->f.kubelet_ms = mono_ms();
 	if (!m->gone && g->have_conf)
@@ -171,27 +172,6 @@ groups_rollout(struct groups *gs, const struct m_rollout *m)
 		ev.u.rollout.have = strtoull(m->sites[k].have, NULL, 16);
 		group_step(g, &ev);
 	}
-}
-
-void
-groups_creds(struct groups *gs, struct m_creds *m)
-{
-	struct group *g = groups_find(gs, m->group);
-	struct fsm_event ev = { .type = E_CONF };
-
-	if (g != NULL) {
-		if (!m->valid)
-			log_ev(LL_WARN, "credentials unusable",
-			    KVS("fg", g->fg), KVS("error", m->problem));
-		parent_send(gs->parent, PROC_MYSQL, MSG_CREDS, m);
-		g->creds = m->valid && m->repl_user[0] != '\0';
-		if (g->have_conf) {
-			group_fill_conf(g);
-			group_step(g, &ev);
-		}
-	}
-	secret_wipe(&m->password);
-	secret_wipe(&m->repl_password);
 }
 
 /* <site>/<podUID>/<epoch>; anything else is said to be malformed. */
@@ -286,6 +266,8 @@ groups_annotation(struct groups *gs, const struct m_annotation *m)
 		feed_override(g);
 	} else if (strcmp(m->key, BR_ANN "rotate-lease-keys") == 0) {
 		group_keys_rotate(g, m->value);
+	} else if (strcmp(m->key, BR_ANN "discard-old-passwords") == 0) {
+		group_access_discard(g, m->value);
 	} else if (strcmp(m->key, BR_ANN "planned-failover") == 0) {
 		refuse(g, m, "PlannedFailoverRejected");
 	} else if (strcmp(m->key, BR_ANN "reclone-site") == 0) {
@@ -423,9 +405,12 @@ groups_sql_done(struct groups *gs, const struct m_sql_done *m)
 	    KVS("end", sql_end_name(m->end)), KVU("seq", m->seq),
 	    KVU("mysqlErrno", m->mysql_errno), KVU("count", m->count),
 	    KVS("error", m->error));
-	group_trail_answer(g, (uint8_t)i, m);
 	if (m->gtid[0] != '\0')
 		set_text(&g->site[i].gtid, m->gtid);
+	/* Not the core's. */
+	if (group_access_done(g, m))
+		return;
+	group_trail_answer(g, (uint8_t)i, m);
 	ev.site = (uint8_t)i;
 	ev.u.sql.seq = m->seq;
 	ev.u.sql.kind = (uint8_t)m->kind;

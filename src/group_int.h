@@ -46,6 +46,7 @@ struct gpod {
 	char ip[IP_LEN + 1];
 	int64_t created_ms;
 	bool told; /* by the present kube-watcher */
+	bool tls;  /* it has a certificate of the user's */
 	struct fsm_pod f;
 };
 
@@ -164,6 +165,7 @@ struct group {
 	struct goffer offer;
 	struct gasked asked;
 	struct gkeys *keys; /* group_keys.c; NULL: none was told */
+	struct gaccess *access; /* group_access.c; NULL: nothing was told */
 	uint64_t links_hash;
 	uint64_t said_revoke; /* for the log: epoch and whether it went */
 	int64_t refused_ms;
@@ -265,6 +267,8 @@ void group_act(struct group *, const struct fsm_out *);
  * still have to be fenced.
  */
 const struct gpod *group_site_pod(const struct group *, const char *site);
+/* Has that Pod the user's certificate? */
+bool group_site_tls(const struct group *, const char *site);
 /* Tell mysql-prober whom to probe, when that changed (or force). */
 void group_send_probe(struct group *, bool force);
 
@@ -290,6 +294,16 @@ void group_keys_rotate(struct group *, const char *token);
 void group_keys_free(struct group *);
 /* Status-server came back: ages of keys are to be set anew. */
 void group_keys_forget(struct group *);
+
+/* group_access.c: accounts and certificate follow the user's Secrets. */
+void group_access_turn(struct group *);
+/* An answer to what was asked here; false: to the core. */
+bool group_access_done(struct group *, const struct m_sql_done *);
+/* Annotation discard-old-passwords; "" when it is taken back. */
+void group_access_discard(struct group *, const char *value);
+/* mysql-prober or kube-watcher came back: all is asked and told again. */
+void group_access_forget(struct group *);
+void group_access_free(struct group *);
 
 /* group_link.c */
 void glinks_start(struct groups *);

@@ -275,6 +275,12 @@ group_message(struct kube *k, struct kgroup *g, uint32_t type, const void *msg)
 	case MSG_CREDS_ASK:
 		kcreds_ask(g);
 		break;
+	case MSG_TLS_STATE:
+		kaccess_tls(g, msg);
+		break;
+	case MSG_ACCESS:
+		kaccess_set(g, msg);
+		break;
 	default:
 		fatalx("unexpected message %u", type);
 	}

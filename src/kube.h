@@ -27,7 +27,8 @@
  *	kube_roll.c	a newer template, when the core says so
  *	kube_write.c	status and record: one writer for both
  *	kube_pods.c	Pods: facts to the parent, labels, deletion
- *	kube_secrets.c	Secrets that groups name → CREDS
+ *	kube_secrets.c	Secrets that groups name → ACCOUNT, CREDS, TLS
+ *	kube_access.c	what became of them: conditions, what is in force
  *	kube_keys.c	Secrets with keys of the write lease ↔ KEYS, KEY_PUT
  *	kube_events.c	Events, repeats counted
  *	kube_misc.c	finalizers, annotations, dns-writer's token, discovery
@@ -229,11 +230,15 @@ struct kgroup {
 
 	/* kube_secrets.c */
 	struct klane creds;
-	struct ksecret *secrets[KSECRETS_MAX];
+	struct ksecret *secrets[KSECRETS_MAX + 1];
 	unsigned nsecrets, secret_i;
 	bool creds_valid, creds_known, creds_force;
 	char creds_problem[ERR_LEN + 1];
-	uint64_t creds_told;
+	uint64_t creds_told, creds_hash, creds_gen;
+	uint64_t tls_told, tls_hash, tls_gen;
+
+	/* kube_access.c */
+	struct kaccess *access; /* NULL: nothing was said yet */
 
 	/* kube_keys.c */
 	struct kkeyq keys;
@@ -481,6 +486,28 @@ void kcreds_spec(struct kgroup *);
 void kcreds_ask(struct kgroup *);
 /* Say what is wrong with them in an Event (a new leader). */
 void kcreds_event(struct kgroup *);
+
+void kcreds_kick(struct kgroup *);
+
+/* --------------------------------------------------------- kube_access.c - */
+
+struct kcond {
+	const char *type, *reason, *message;
+	bool status;
+};
+void kaccess_init(struct kgroup *);
+void kaccess_free(struct kgroup *);
+void kaccess_set(struct kgroup *, const struct m_access *);
+void kaccess_tls(struct kgroup *, const struct m_tls_state *);
+void kaccess_event(struct kgroup *);
+/* Is there a certificate with which servers may be made? */
+bool kaccess_ready(const struct kgroup *);
+void kaccess_creds_cond(const struct kgroup *, struct kcond *);
+/* False: the group has no TLS, or nothing is known of it. */
+bool kaccess_tls_cond(const struct kgroup *, struct kcond *);
+/* Write what the parent said is in force, if this is that. */
+void kaccess_save(struct kgroup *, bool foreign, const char *rv,
+    const struct m_creds *, const struct m_tls *);
 
 /* ----------------------------------------------------------- kube_keys.c - */
 

@@ -73,7 +73,7 @@ static bool
 may_run(const struct kgroup *g)
 {
 	return g->doc != NULL && !g->deleting && g->creds_valid &&
-	    kkeys_ready(g) && kube_may_write(g->k);
+	    kaccess_ready(g) && kkeys_ready(g) && kube_may_write(g->k);
 }
 
 static void

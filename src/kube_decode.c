@@ -150,8 +150,7 @@ decode_secrets(yyjson_val *spec, struct kspec *k)
 	k->monitor_secret = text(c, "monitorSecret");
 	k->backup_secret = text(c, "backupSecret");
 	k->tls_secret = text(object(spec, "tls"), "secretName");
-	/* Reported in kspec.unused until the prober verifies names. */
-	k->tls = false;
+	k->tls = k->tls_secret != NULL;
 }
 
 static void

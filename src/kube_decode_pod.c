@@ -137,6 +137,21 @@ decode_container(yyjson_val *c, struct m_pod *m)
 	    yyjson_obj_get(yyjson_obj_get(c, "lastState"), "terminated"), "");
 }
 
+/* The user's certificate, as the renderer mounts it. */
+static bool
+has_tls(yyjson_val *pod)
+{
+	yyjson_arr_iter it;
+	yyjson_val *v;
+
+	it = yyjson_arr_iter_with(
+	    yyjson_obj_get(yyjson_obj_get(pod, "spec"), "volumes"));
+	while ((v = yyjson_arr_iter_next(&it)) != NULL)
+		if (yyjson_equals_str(yyjson_obj_get(v, "name"), "tls"))
+			return true;
+	return false;
+}
+
 static bool
 has_finalizer(yyjson_val *meta)
 {
@@ -174,6 +189,7 @@ kpod_decode(yyjson_val *pod, struct m_pod *m, const char **group_name)
 	    sizeof(m->node));
 	m->deleting = text(meta, "deletionTimestamp")[0] != '\0';
 	m->finalizer = has_finalizer(meta);
+	m->tls = has_tls(pod);
 	m->created_ms = time_ms(meta, "creationTimestamp");
 	if (take(m->hash, sizeof(m->hash),
 		text(yyjson_obj_get(meta, "annotations"), KANN_HASH)) == -1)

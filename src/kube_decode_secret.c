@@ -33,6 +33,7 @@ struct creds {
 	ksecret_lookup lookup;
 	void *arg;
 	struct m_creds *out;
+	struct m_account *roles; /* NULL: only checked */
 	bool bad;
 };
 
@@ -142,18 +143,17 @@ set_user(struct creds *c, const char *name, const char *key,
 
 /* The image's entrypoint puts it between quotes as it is. */
 static void
-check_root(struct creds *c, yyjson_val *data, const char *name, bool required)
+read_root(struct creds *c, yyjson_val *data, const char *name, bool required)
 {
-	struct secret s = { 0 };
+	struct secret *s = &c->out->root_password;
 
-	read_key(c, data, name, "MYSQL_ROOT_PASSWORD", required, &s);
-	if (memchr(s.data, '\'', s.len) != NULL ||
-	    memchr(s.data, '\\', s.len) != NULL)
+	read_key(c, data, name, "MYSQL_ROOT_PASSWORD", required, s);
+	if (memchr(s->data, '\'', s->len) != NULL ||
+	    memchr(s->data, '\\', s->len) != NULL)
 		problem(c,
 		    "SecretInvalid: Secret %s, key MYSQL_ROOT_PASSWORD:"
 		    " must not contain ' or \\",
 		    name);
-	secret_wipe(&s);
 }
 
 static void
@@ -190,27 +190,31 @@ read_replication(struct creds *c, yyjson_val *data, const char *name)
 
 /* An account that is created for others: never the operator's or root. */
 static void
-check_role(struct creds *c, const char *name, const char *field)
+read_role(
+    struct creds *c, unsigned role, const char *name, const char *field)
 {
-	struct secret s = { 0 };
-	char user[USER_LEN + 1] = "";
+	static struct m_account scratch;
+	struct m_account *m = c->roles != NULL ? &c->roles[role] : &scratch;
 	yyjson_val *data;
 
+	memset(m, 0, sizeof(*m));
+	m->role = role;
 	if (name == NULL || c->bad)
 		return;
 	data = find(c, name, field);
-	read_key(c, data, name, "username", true, &s);
-	set_user(c, name, "username", &s, user);
-	read_key(c, data, name, "password", true, &s);
-	secret_wipe(&s);
+	read_key(c, data, name, "username", true, &m->password);
+	set_user(c, name, "username", &m->password, m->user);
+	read_key(c, data, name, "password", true, &m->password);
 	if (!c->bad &&
-	    (strcmp(user, c->out->user) == 0 ||
-		strcmp(user, c->out->repl_user) == 0 ||
-		strcmp(user, "root") == 0))
+	    (strcmp(m->user, c->out->user) == 0 ||
+		strcmp(m->user, c->out->repl_user) == 0 ||
+		strcmp(m->user, "root") == 0))
 		problem(c,
 		    "SecretInvalid: Secret %s (%s), key username: '%s' "
 		    "is the operator's, the replication or the root account",
-		    name, field, user);
+		    name, field, m->user);
+	if (m == &scratch)
+		explicit_bzero(m, sizeof(*m));
 }
 
 static void
@@ -225,7 +229,7 @@ read_operator(struct creds *c, const char *name)
 	read_key(c, data, name, "username", true, &m->password);
 	set_user(c, name, "username", &m->password, m->user);
 	read_key(c, data, name, "password", true, &m->password);
-	check_root(c, data, name, true);
+	read_root(c, data, name, true);
 	read_replication(c, data, name);
 }
 
@@ -262,65 +266,39 @@ read_dsn(struct creds *c, const char *name)
 		set_user(c, name, "dsn", &m->password, m->user);
 		secret_set(
 		    &m->password, dsn.data + colon + 1, at - 1 - colon - 1);
-		check_root(c, data, name, false);
+		read_root(c, data, name, false);
 		read_replication(c, data, name);
 	}
 	secret_wipe(&dsn);
 }
 
-static void
-read_ca(struct creds *c, const char *name)
-{
-	struct m_creds *m = c->out;
-	yyjson_val *v;
-	int n;
-
-	v = yyjson_obj_get(find(c, name, "spec.tls.secretName"), "ca.crt");
-	if (c->bad)
-		return;
-	if (!yyjson_is_str(v)) {
-		problem(
-		    c, "SecretMissingKey: Secret %s has no key ca.crt", name);
-		return;
-	}
-	n = ktext_base64(yyjson_get_str(v), yyjson_get_len(v), m->ca.data,
-	    sizeof(m->ca.data));
-	if (n <= 0)
-		problem(c,
-		    "SecretInvalid: Secret %s, key ca.crt: empty, "
-		    "longer than %zu bytes or no base64",
-		    name, sizeof(m->ca.data));
-	else
-		m->ca.len = (uint32_t)n;
-}
-
 void
-kcreds_decode(
-    const struct kspec *k, ksecret_lookup lookup, void *arg, struct m_creds *m)
+kcreds_decode(const struct kspec *k, ksecret_lookup lookup, void *arg,
+    struct m_creds *m, struct m_account *roles)
 {
-	struct creds c = { .k = k, .lookup = lookup, .arg = arg, .out = m };
+	struct creds c = {
+		.k = k, .lookup = lookup, .arg = arg, .out = m, .roles = roles
+	};
 
 	memset(m, 0, sizeof(*m));
 	strlcpy(m->group, k->uid, sizeof(m->group));
-	m->tls = k->tls;
-	if (k->operator_secret != NULL) {
+	if (k->operator_secret != NULL)
 		read_operator(&c, k->operator_secret);
-		check_role(&c, k->app_secret, "spec.credentials.appSecret");
-		check_role(
-		    &c, k->readonly_secret, "spec.credentials.readOnlySecret");
-		check_role(
-		    &c, k->monitor_secret, "spec.credentials.monitorSecret");
-		check_role(
-		    &c, k->backup_secret, "spec.credentials.backupSecret");
-	} else if (k->secret_name != NULL)
+	else if (k->secret_name != NULL)
 		read_dsn(&c, k->secret_name);
 	else
 		problem(&c, "SecretNotFound: the group names no Secret");
-	if (k->tls && !c.bad)
-		read_ca(&c, k->tls_secret);
+	read_role(&c, AC_APP, k->app_secret, "spec.credentials.appSecret");
+	read_role(&c, AC_READONLY, k->readonly_secret,
+	    "spec.credentials.readOnlySecret");
+	read_role(&c, AC_MONITOR, k->monitor_secret,
+	    "spec.credentials.monitorSecret");
+	read_role(
+	    &c, AC_BACKUP, k->backup_secret, "spec.credentials.backupSecret");
 	m->valid = !c.bad;
 	if (c.bad) {
 		secret_wipe(&m->password);
 		secret_wipe(&m->repl_password);
+		secret_wipe(&m->root_password);
 	}
 }

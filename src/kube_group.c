@@ -348,6 +348,7 @@ kgroup_kick(struct kgroup *g)
 		return;
 	kgroup_finalizer(g);
 	kcreds_event(g);
+	kaccess_event(g);
 	g->status_dirty = true;
 	kstatus_kick(g);
 	kapply_kick(g);

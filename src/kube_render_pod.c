@@ -78,8 +78,11 @@ static unsigned
 creds(const struct kspec *k, struct cred out[CREDS_MAX])
 {
 	const struct cred all[CREDS_MAX] = {
-		{ "operator", k->operator_secret, "username", "password",
-		    false },
+		{ "operator",
+		    k->operator_secret != NULL ? k->operator_secret :
+						 k->secret_name,
+		    k->operator_secret != NULL ? "username" : NULL, "password",
+		    k->operator_secret == NULL },
 		{ "app", k->app_secret, "username", "password", false },
 		{ "readonly", k->readonly_secret, "username", "password",
 		    false },
@@ -161,8 +164,15 @@ add_cred(const struct kbuild *b, yyjson_mut_val *vols, const struct cred *c)
 	v = add_volume(b, vols, name, "secret");
 	if (v == NULL || !kput_str(b->doc, v, "secretName", c->secret) ||
 	    !yyjson_mut_obj_add_int(b->doc, v, "defaultMode", 0444) ||
-	    (items = yyjson_mut_obj_add_arr(b->doc, v, "items")) == NULL ||
-	    !add_item(b, items, c->user_key, "username") ||
+	    (items = yyjson_mut_obj_add_arr(b->doc, v, "items")) == NULL)
+		return false;
+	/* One Secret for all: the account is in its DSN. */
+	if (c->user_key == NULL) {
+		if (!add_item(b, items, "dsn", "dsn") ||
+		    !add_item(
+			b, items, "MYSQL_ROOT_PASSWORD", "root-password"))
+			return false;
+	} else if (!add_item(b, items, c->user_key, "username") ||
 	    !add_item(b, items, c->password_key, "password"))
 		return false;
 	return !c->optional ||

@@ -107,12 +107,9 @@ add_env(const struct kbuild *b, yyjson_mut_val *ctr)
 
 	if (env == NULL)
 		return false;
-	if (!(k->operator_secret != NULL ? kpart_env(b, env, "MYSQL_CREDS_DIR",
-					       KCREDS_DIR "/operator") :
-					   kpart_env_secret(b, env, "MYSQL_DSN",
-					       k->secret_name, "dsn", false)))
-		return false;
-	return kpart_env_field(b, env, "MY_POD_NAME", "metadata.name") &&
+	/* Files, in both modes: an environment does not follow a Secret. */
+	return kpart_env(b, env, "MYSQL_CREDS_DIR", KCREDS_DIR "/operator") &&
+	    kpart_env_field(b, env, "MY_POD_NAME", "metadata.name") &&
 	    kpart_env_field(b, env, "MY_POD_UID", "metadata.uid") &&
 	    kpart_env_field(b, env, "POD_NAMESPACE", "metadata.namespace") &&
 	    kpart_env(b, env, "LISTEN_ADDR", ":8080") && add_peers(b, env) &&
@@ -158,9 +155,7 @@ add_mounts(const struct kbuild *b, yyjson_mut_val *ctr)
 	    kpart_mount(b, m, "bloodraven", KRUN_DIR, false) &&
 	    kpart_mount(b, m, "mysql-run", KSOCK_DIR, true) &&
 	    kpart_mount(b, m, "keys", KKEYS_DIR, true) &&
-	    (b->k->operator_secret == NULL ||
-		kpart_mount(
-		    b, m, "creds-operator", KCREDS_DIR "/operator", true));
+	    kpart_mount(b, m, "creds-operator", KCREDS_DIR "/operator", true);
 }
 
 /* What add_peers() and add_knobs() leave out of the hash. */

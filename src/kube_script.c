@@ -27,6 +27,7 @@
  * guard's marker file tells, which that last script removes.
  */
 
+#include "accounts.h"
 #include "kube_render.h"
 
 #define CONF     KCONF_DIR "/zz-bloodraven-read-only.cnf"
@@ -47,10 +48,6 @@ const char kscript_init[] =
  * logged: fresh sites stay GTID-empty. sql_mode is emptied, so that a
  * backslash escapes whatever mysqlConf says. The operator comes last: should
  * another role name its account, ALL without restrictions wins.
- *
- * app: fencing.md section 6. Reading the mysql schema would show password
- * hashes; writing sys or performance_schema would blind the operator. Of the
- * latter a server refuses to revoke what nobody may do in it anyway.
  */
 const char kscript_users[] =
     "#!/bin/sh\n"
@@ -69,35 +66,22 @@ const char kscript_users[] =
     "grants() {\n"
     "\tcase $1 in\n"
     "\tapp)\n"
-    "\t\tsay \"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, "
-    "ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, "
-    "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, "
-    "EVENT, TRIGGER, SHOW DATABASES ON *.* TO $2;\"\n"
-    "\t\tsay \"REVOKE SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, "
-    "ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, "
-    "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, "
-    "EVENT, TRIGGER ON mysql.* FROM $2;\"\n"
-    "\t\tsay \"REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, "
-    "INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, CREATE VIEW, "
-    "CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER ON sys.* FROM $2;\"\n"
-    "\t\tsay \"REVOKE INSERT, UPDATE, DELETE, DROP, LOCK TABLES ON "
-    "performance_schema.* FROM $2;\" ;;\n"
+    "\t\tsay \"" GRANT_APP "$2;\"\n"
+    "\t\tsay \"" REVOKE_APP_MYSQL "$2;\"\n"
+    "\t\tsay \"" REVOKE_APP_SYS "$2;\"\n"
+    "\t\tsay \"" REVOKE_APP_PS "$2;\" ;;\n"
     "\treadonly)\n"
-    "\t\tsay \"GRANT SELECT, SHOW VIEW, SHOW DATABASES, PROCESS ON *.* "
-    "TO $2;\"\n"
-    "\t\tsay \"REVOKE SELECT, SHOW VIEW ON mysql.* FROM $2;\" ;;\n"
+    "\t\tsay \"" GRANT_READONLY "$2;\"\n"
+    "\t\tsay \"" REVOKE_READONLY "$2;\" ;;\n"
     "\tmonitor)\n"
-    "\t\tsay \"GRANT PROCESS, REPLICATION CLIENT ON *.* TO $2;\"\n"
-    "\t\tsay \"GRANT SELECT ON performance_schema.* TO $2;\" ;;\n"
+    "\t\tsay \"" GRANT_MONITOR "$2;\"\n"
+    "\t\tsay \"" GRANT_MONITOR_PS "$2;\" ;;\n"
     "\tbackup)\n"
-    "\t\tsay \"GRANT SELECT, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, "
-    "PROCESS, REPLICATION CLIENT, BACKUP_ADMIN, FLUSH_TABLES ON *.* TO "
-    "$2;\" ;;\n"
+    "\t\tsay \"" GRANT_BACKUP "$2;\" ;;\n"
     "\treplication)\n"
-    "\t\tsay \"GRANT REPLICATION SLAVE, REPLICATION CLIENT, BACKUP_ADMIN "
-    "ON *.* TO $2;\" ;;\n"
+    "\t\tsay \"" GRANT_REPLICATION "$2;\" ;;\n"
     "\toperator)\n"
-    "\t\tsay \"GRANT ALL ON *.* TO $2 WITH GRANT OPTION;\" ;;\n"
+    "\t\tsay \"" GRANT_OPERATOR "$2 WITH GRANT OPTION;\" ;;\n"
     "\tesac\n"
     "}\n"
     "statements() {\n"
@@ -150,6 +134,8 @@ const char kscript_stop[] =
     "if [ -s " KCREDS_DIR "/operator/password ]; then\n"
     "\tuser=$(cat " KCREDS_DIR "/operator/username)\n"
     "\tMYSQL_PWD=$(cat " KCREDS_DIR "/operator/password)\n"
+    "elif [ -s " KCREDS_DIR "/operator/root-password ]; then\n"
+    "\tMYSQL_PWD=$(cat " KCREDS_DIR "/operator/root-password)\n"
     "fi\n"
     "export MYSQL_PWD\n"
     "timeout 10 mysql --protocol=socket --connect-timeout=2 "

@@ -17,14 +17,20 @@
 /*
  * Secrets that groups name. One watch for each of them, by its name, so that
  * other people's Secrets are never sent to this process; it only says that
- * something changed. Then all of the group's are read, decoded, told as CREDS
- * and forgotten.
+ * something changed. Then all of the group's are read, decoded, told as
+ * ACCOUNT, CREDS and TLS, and forgotten.
+ *
+ * One more is our own (ksaved_name): what was in force at all sites when that
+ * was last so. It is read with the others, and written by a leader whose
+ * parent says that what was told is now in force; what is written is read
+ * anew for that, since nothing was kept.
  */
 
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kube.h"
 
@@ -34,7 +40,7 @@
 struct ksecret {
 	struct kgroup *g;
 	char name[NAME_LEN + 1];
-	struct kwatch *watch;
+	struct kwatch *watch; /* NULL: our own, nobody else writes it */
 	yyjson_doc *doc; /* while all are being read */
 };
 
@@ -74,26 +80,115 @@ kcreds_event(struct kgroup *g)
 	kevent_emit(g, true, reason, g->creds_problem);
 }
 
+/* All that was read, until it is told. */
+struct found {
+	struct m_creds creds;
+	struct m_account roles[AC_MAX];
+	struct m_tls tls;
+	bool foreign; /* somebody else's Secret bears our name */
+	char rv[RV_LEN + 1]; /* of our own, "": there is none */
+};
+
+/* Says that something is another one than before, and nothing of what. */
+static uint64_t
+next_gen(uint64_t was)
+{
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return now > was ? now : was + 1;
+}
+
+static bool
+is_saved(const struct ksecret *s)
+{
+	return s->watch == NULL;
+}
+
+static void
+decode(struct kgroup *g, struct found *f)
+{
+	yyjson_val *own = NULL;
+	uint64_t h, ht;
+
+	memset(f, 0, sizeof(*f));
+	kcreds_decode(&g->spec, lookup, g, &f->creds, f->roles);
+	ktls_decode(&g->spec, lookup, g, &f->tls);
+	(void)strlcpy(f->creds.group, g->uid, sizeof(f->creds.group));
+	(void)strlcpy(f->tls.group, g->uid, sizeof(f->tls.group));
+	h = kj_hash(&f->creds, sizeof(f->creds)) ^
+	    kj_hash(f->roles, sizeof(f->roles));
+	ht = kj_hash(&f->tls, sizeof(f->tls));
+	if (h != g->creds_hash)
+		g->creds_gen = next_gen(g->creds_gen);
+	if (ht != g->tls_hash)
+		g->tls_gen = next_gen(g->tls_gen);
+	g->creds_hash = h;
+	g->tls_hash = ht;
+	f->creds.gen = g->creds_gen;
+	f->tls.gen = g->tls_gen;
+	for (unsigned i = 0; i < g->nsecrets; i++)
+		if (is_saved(g->secrets[i]))
+			own = yyjson_doc_get_root(g->secrets[i]->doc);
+	f->foreign = ksaved_decode(own, &f->creds, &f->tls) == -1;
+	if (own != NULL)
+		(void)strlcpy(
+		    f->rv, kj_meta(own, "resourceVersion"), sizeof(f->rv));
+}
+
+static void
+tell_creds(struct kgroup *g, struct found *f)
+{
+	uint64_t h = kj_hash(&f->creds, sizeof(f->creds)) ^
+	    kj_hash(f->roles, sizeof(f->roles));
+
+	if (h == g->creds_told && !g->creds_force)
+		return;
+	g->creds_told = h;
+	for (unsigned i = 0; f->creds.valid && i < AC_MAX; i++) {
+		if (f->roles[i].user[0] == '\0')
+			continue;
+		(void)strlcpy(
+		    f->roles[i].group, g->uid, sizeof(f->roles[i].group));
+		kube_tell(g->k, MSG_ACCOUNT, &f->roles[i]);
+	}
+	kube_tell(g->k, MSG_CREDS, &f->creds);
+}
+
+static void
+tell_tls(struct kgroup *g, const struct found *f)
+{
+	uint64_t h = kj_hash(&f->tls, sizeof(f->tls));
+
+	if (h == g->tls_told && !g->creds_force)
+		return;
+	/* Without one there is nothing to say, but once that there is none. */
+	if (!f->tls.wanted && g->tls_told == 0 && f->tls.prev_ca.len == 0)
+		return;
+	g->tls_told = h;
+	kube_tell(g->k, MSG_TLS, &f->tls);
+}
+
 static void
 tell(struct kgroup *g)
 {
-	static struct m_creds m;
-	uint64_t h;
+	static struct found f;
 	bool was = g->creds_valid, changed;
 
-	memset(&m, 0, sizeof(m));
-	kcreds_decode(&g->spec, lookup, g, &m);
-	(void)strlcpy(m.group, g->uid, sizeof(m.group));
-	h = kj_hash(&m, sizeof(m));
-	changed = strcmp(g->creds_problem, m.problem) != 0;
-	g->creds_valid = m.valid;
+	decode(g, &f);
+	changed = strcmp(g->creds_problem, f.creds.problem) != 0;
+	g->creds_valid = f.creds.valid;
 	g->creds_known = true;
-	(void)strlcpy(g->creds_problem, m.problem, sizeof(g->creds_problem));
-	if (h != g->creds_told || g->creds_force)
-		kube_tell(g->k, MSG_CREDS, &m);
-	g->creds_told = h;
+	(void)strlcpy(
+	    g->creds_problem, f.creds.problem, sizeof(g->creds_problem));
+	/* First who may be believed, then the passwords for them. */
+	tell_tls(g, &f);
+	tell_creds(g, &f);
 	g->creds_force = false;
-	explicit_bzero(&m, sizeof(m));
+	kaccess_save(g, f.foreign, f.rv, &f.creds, &f.tls);
+	explicit_bzero(&f, sizeof(f));
 	if (changed) {
 		if (!g->creds_valid)
 			log_ev(LL_WARN, "credentials incomplete",
@@ -195,6 +290,7 @@ static struct ksecret *
 secret_new(struct kgroup *g, const char *name)
 {
 	char path[KH_PATH_MAX], query[KH_PATH_MAX], esc[3 * NAME_LEN + 1];
+	char own[NAME_LEN + 1];
 	struct kwatch_conf c = {
 		.name = "secrets",
 		.path = path,
@@ -210,6 +306,8 @@ secret_new(struct kgroup *g, const char *name)
 		fatal("calloc");
 	s->g = g;
 	(void)strlcpy(s->name, name, sizeof(s->name));
+	if (ksaved_name(&g->spec, own) == 0 && strcmp(own, name) == 0)
+		return s;
 	(void)kh_escape(esc, sizeof(esc), name);
 	(void)snprintf(
 	    path, sizeof(path), "/api/v1/namespaces/%s/secrets", g->ns);
@@ -225,7 +323,8 @@ secrets_free(struct kgroup *g)
 {
 	forget(g);
 	for (unsigned i = 0; i < g->nsecrets; i++) {
-		kwatch_free(g->secrets[i]->watch);
+		if (g->secrets[i]->watch != NULL)
+			kwatch_free(g->secrets[i]->watch);
 		free(g->secrets[i]);
 	}
 	g->nsecrets = 0;
@@ -245,8 +344,12 @@ same_names(const struct kgroup *g, const char *const *names, unsigned n)
 void
 kcreds_spec(struct kgroup *g)
 {
-	const char *names[KSECRETS_MAX];
+	const char *names[KSECRETS_MAX + 1];
+	char own[NAME_LEN + 1];
 	unsigned n = kspec_secrets(&g->spec, names);
+
+	if (ksaved_name(&g->spec, own) == 0)
+		names[n++] = own;
 
 	if (!same_names(g, names, n)) {
 		if (g->creds.req != NULL)
@@ -263,6 +366,12 @@ void
 kcreds_ask(struct kgroup *g)
 {
 	g->creds_force = true;
+	kcreds_kick(g);
+}
+
+void
+kcreds_kick(struct kgroup *g)
+{
 	klane_in(&g->creds, 0);
 }
 
@@ -270,11 +379,13 @@ void
 kcreds_init(struct kgroup *g)
 {
 	klane_init(&g->creds, g->k, on_creds, g, 100, 2000);
+	kaccess_init(g);
 }
 
 void
 kcreds_free(struct kgroup *g)
 {
 	klane_free(&g->creds);
+	kaccess_free(g);
 	secrets_free(g);
 }

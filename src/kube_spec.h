@@ -100,7 +100,7 @@ struct kspec {
 	const char *operator_secret; /* credentials mode, or NULL */
 	const char *app_secret, *readonly_secret, *monitor_secret,
 	    *backup_secret;     /* NULL: none */
-	bool tls;               /* false for now: TLS comes later */
+	bool tls;               /* spec.tls is said */
 	const char *tls_secret; /* spec.tls.secretName, NULL */
 	const char *dns_hostname;
 	int64_t dns_ttl;
@@ -351,16 +351,38 @@ bool kpod_labels_match(yyjson_val *pod, unsigned role_label, bool healthy);
 /* ------------------------------------------------------------- Secrets -- */
 
 /*
- * The operator's Secret (credentials.operatorSecret or secretName) and the
- * TLS Secret, each NULL when it does not exist, → m_creds. lookup finds a
- * live Secret of the group's namespace by name; it is called for each name of
- * kspec_secrets(). Every referenced Secret is checked for its keys. valid and
- * problem ("SecretNotFound: …", "SecretMissingKey: …", "SecretInvalid: …")
- * are set; wipe out with secret_wipe on both secrets after use.
+ * The accounts of the Secrets that the spec names → m_creds, and the other
+ * roles' → roles[] (by enum account; user is empty where there is none; NULL:
+ * they are only checked). lookup finds a live Secret of the group's namespace
+ * by name; it is called for each name of kspec_secrets(). Every referenced
+ * Secret is checked for its keys. valid and problem ("SecretNotFound: …",
+ * "SecretMissingKey: …", "SecretInvalid: …") are set; gen and prev_* are not.
+ * Wipe all of it after use.
  */
 typedef yyjson_val *(*ksecret_lookup)(void *arg, const char *name);
-void kcreds_decode(
-    const struct kspec *, ksecret_lookup, void *arg, struct m_creds *);
+void kcreds_decode(const struct kspec *, ksecret_lookup, void *arg,
+    struct m_creds *, struct m_account *roles);
+/*
+ * The TLS Secret: its three keys are there, or problem says what is missing.
+ * What is in them only mysql-prober looks at.
+ */
+void ktls_decode(
+    const struct kspec *, ksecret_lookup, void *arg, struct m_tls *);
+
+/*
+ * What was last in force at all sites, in a Secret of our own: the operator's
+ * account and the CA. For an operator that begins while a site does not have
+ * the new ones yet, and the user's Secrets have no old ones any more.
+ */
+int ksaved_name(const struct kspec *, char[static NAME_LEN + 1]);
+/*
+ * Sets prev_user, prev_password, prev_ca; what is not there stays empty. -1:
+ * it is somebody else's.
+ */
+int ksaved_decode(yyjson_val *secret, struct m_creds *, struct m_tls *);
+/* NULL for what shall stay as it is. resource_version "": it is made. */
+yyjson_mut_val *ksaved_render(yyjson_mut_doc *, const struct kspec *,
+    const char *resource_version, const struct m_creds *, const struct m_tls *);
 
 /* ------------------------------------------------------- other bodies --- */
 

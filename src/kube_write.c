@@ -314,14 +314,9 @@ annotate_send(struct kgroup *g)
 
 /* -------------------------------------------------------------- conditions */
 
-struct cond {
-	const char *type, *reason, *message;
-	bool status;
-};
-
 /* Replace or append one of our own conditions in the rendered array. */
 static void
-condition(yyjson_mut_doc *d, yyjson_mut_val *arr, const struct cond *c,
+condition(yyjson_mut_doc *d, yyjson_mut_val *arr, const struct kcond *c,
     int64_t generation)
 {
 	char now[KTIME_LEN];
@@ -362,32 +357,32 @@ static void
 own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 {
 	yyjson_mut_val *arr = yyjson_mut_obj_get(status, "conditions");
-	struct cond valid = { "SpecValid", "Valid", "", true },
+	struct kcond valid = { "SpecValid", "Valid", "", true },
 		    unused = { "FieldsIgnored", "AllUsed", "", false },
 		    drift = { "DeploymentsDiffer", "AsSpecified", "", false },
-		    creds = { "CredentialsValid", "Valid", "", true };
+		    creds, tls;
 
 	if (!yyjson_mut_is_arr(arr)) {
 		yyjson_mut_obj_remove_key(status, "conditions");
 		arr = yyjson_mut_obj_add_arr(d, status, "conditions");
 	}
 	if (!g->valid)
-		valid = (struct cond) { "SpecValid", "InvalidSpec", g->problem,
+		valid = (struct kcond) { "SpecValid", "InvalidSpec", g->problem,
 			false };
 	if (g->unused[0] != '\0')
-		unused = (struct cond) { "FieldsIgnored", "NotImplementedYet",
+		unused = (struct kcond) { "FieldsIgnored", "NotImplementedYet",
 			g->unused, true };
 	if (g->drift[0] != '\0')
-		drift = (struct cond) { "DeploymentsDiffer", "SpecHashDiffers",
+		drift = (struct kcond) { "DeploymentsDiffer", "SpecHashDiffers",
 			g->drift, true };
-	if (g->creds_known && !g->creds_valid)
-		creds = (struct cond) { "CredentialsValid", "SecretProblem",
-			g->creds_problem, false };
+	kaccess_creds_cond(g, &creds);
 	condition(d, arr, &valid, g->generation);
 	condition(d, arr, &unused, g->generation);
 	condition(d, arr, &drift, g->generation);
 	if (g->creds_known)
 		condition(d, arr, &creds, g->generation);
+	if (kaccess_tls_cond(g, &tls))
+		condition(d, arr, &tls, g->generation);
 }
 
 /*

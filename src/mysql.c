@@ -131,53 +131,14 @@ mysql_num(const char *s)
 	return v;
 }
 
-struct mconn *
-mysql_connect(const struct msite *s, mconn_fn *done, void *arg)
-{
-	const struct mcreds *c = &s->group->creds;
-	struct mtarget t = {
-		.host = s->host,
-		.ip = s->ip,
-		.port = s->port,
-		.user = c->user,
-		.password = c->password,
-		.tls = s->group->tls || c->tls,
-		.ca = c->ca,
-		.ca_len = c->ca_len,
-	};
-
-	return mconn_open(mysql_base(), &t, done, arg);
-}
-
-static char *
-copy(const char *s)
+char *
+mysql_copy(const char *s)
 {
 	char *d = strdup(s);
 
 	if (d == NULL)
 		fatal("strdup");
 	return d;
-}
-
-/* ---------------------------------------------------------- credentials --- */
-
-static void
-wipe(char **s)
-{
-	if (*s != NULL)
-		freezero(*s, strlen(*s));
-	*s = NULL;
-}
-
-static void
-creds_clear(struct mcreds *c)
-{
-	wipe(&c->user);
-	wipe(&c->password);
-	wipe(&c->repl_user);
-	wipe(&c->repl_password);
-	free(c->ca);
-	memset(c, 0, sizeof(*c));
 }
 
 static struct mgroup *
@@ -189,44 +150,19 @@ group_find(const char *uid)
 	return RB_FIND(mgroups, &me.groups, &key);
 }
 
-/* Invalid ones leave the last valid ones in force; the problem is told. */
-static void
-creds_set(struct mcreds *c, const struct m_creds *m)
-{
-	bool had = c->valid;
-
-	if (!m->valid) {
-		c->known = true;
-		(void)strlcpy(c->problem, m->problem, sizeof(c->problem));
-		if (!had)
-			c->valid = false;
-		return;
-	}
-	creds_clear(c);
-	c->known = c->valid = true;
-	c->user = copy(m->user);
-	c->password = copy((const char *)m->password.data);
-	c->repl_user = copy(m->repl_user);
-	c->repl_password = copy((const char *)m->repl_password.data);
-	c->tls = m->tls;
-	c->ca_len = m->ca.len;
-	if (c->ca_len > 0) {
-		if ((c->ca = malloc(c->ca_len)) == NULL)
-			fatal("malloc");
-		memcpy(c->ca, m->ca.data, c->ca_len);
-	}
-}
-
 /* --------------------------------------------------------------- groups --- */
 
 static void
 site_set_target(struct msite *s, const struct m_probe_site *m)
 {
 	free(s->host);
+	free(s->internal);
 	free(s->ip);
-	s->host = copy(m->host);
-	s->ip = copy(m->ip);
+	s->host = mysql_copy(m->host);
+	s->internal = mysql_copy(m->internal);
+	s->ip = mysql_copy(m->ip);
 	s->port = m->port;
+	s->tls = m->tls;
 	(void)strlcpy(s->pod_uid, m->pod_uid, sizeof(s->pod_uid));
 }
 
@@ -234,11 +170,12 @@ static bool
 site_same(const struct msite *s, const struct m_probe_site *m)
 {
 	return strcmp(s->host, m->host) == 0 && strcmp(s->ip, m->ip) == 0 &&
-	    s->port == m->port && strcmp(s->pod_uid, m->pod_uid) == 0;
+	    strcmp(s->internal, m->internal) == 0 && s->port == m->port &&
+	    s->tls == m->tls && strcmp(s->pod_uid, m->pod_uid) == 0;
 }
 
-static struct msite *
-site_find(const struct mgroup *g, const char *name)
+struct msite *
+mysql_site(const struct mgroup *g, const char *name)
 {
 	struct msite *s;
 
@@ -256,7 +193,7 @@ site_new(struct mgroup *g, const struct m_probe_site *m)
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal("calloc");
 	s->group = g;
-	s->name = copy(m->name);
+	s->name = mysql_copy(m->name);
 	TAILQ_INIT(&s->actions);
 	site_set_target(s, m);
 	TAILQ_INSERT_TAIL(&g->sites, s, entry);
@@ -268,9 +205,11 @@ site_free(struct msite *s, const char *why)
 {
 	maction_cancel(s, why);
 	mprobe_free(s);
+	mfresh_free(s);
 	TAILQ_REMOVE(&s->group->sites, s, entry);
 	free(s->name);
 	free(s->host);
+	free(s->internal);
 	free(s->ip);
 	free(s);
 }
@@ -282,7 +221,8 @@ group_free(struct mgroup *g)
 
 	while ((s = TAILQ_FIRST(&g->sites)) != NULL)
 		site_free(s, "the group is gone");
-	creds_clear(&g->creds);
+	mcreds_clear(&g->creds);
+	mtls_free(g);
 	RB_REMOVE(mgroups, &me.groups, g);
 	me.ngroups--;
 	free(g->fg);
@@ -302,7 +242,7 @@ group_get(const char *uid)
 	if ((g = calloc(1, sizeof(*g))) == NULL)
 		fatal("calloc");
 	(void)strlcpy(g->uid, uid, sizeof(g->uid));
-	g->fg = copy("");
+	g->fg = mysql_copy("");
 	TAILQ_INIT(&g->sites);
 	(void)RB_INSERT(mgroups, &me.groups, g);
 	me.ngroups++;
@@ -313,16 +253,18 @@ static void
 site_apply(
     struct mgroup *g, const struct m_probe_site *m, unsigned i, unsigned n)
 {
-	struct msite *s = site_find(g, m->name);
+	struct msite *s = mysql_site(g, m->name);
 
 	if (s == NULL) {
 		s = site_new(g, m);
 		mprobe_init(s, i * STAGGER_MS, g->poll_ms * i / n);
+		mfresh_init(s);
 	} else if (!site_same(s, m)) {
 		/* Another process, or another way to it. */
 		maction_cancel(s, "the site's address or Pod changed");
 		site_set_target(s, m);
 		mprobe_reset(s);
+		mfresh_kick(s, true);
 	}
 	s->keep = true;
 }
@@ -369,15 +311,12 @@ on_probe_group(const struct m_probe_group *m)
 		return;
 	}
 	free(g->fg);
-	g->fg = copy(m->fg);
+	g->fg = mysql_copy(m->fg);
 	pace = g->poll_ms != m->poll_ms;
 	g->poll_ms = m->poll_ms < POLL_MIN_MS ? POLL_MIN_MS : m->poll_ms;
 	g->deadline_ms = m->deadline_ms;
 	if (g->deadline_ms <= 0 || g->deadline_ms > g->poll_ms)
 		g->deadline_ms = g->poll_ms;
-	if (g->tls != m->tls)
-		pace = true;
-	g->tls = m->tls;
 	TAILQ_FOREACH (s, &g->sites, entry) {
 		s->keep = false;
 		if (pace)
@@ -388,24 +327,55 @@ on_probe_group(const struct m_probe_group *m)
 	TAILQ_FOREACH_SAFE (s, &g->sites, entry, next)
 		if (!s->keep)
 			site_free(s, "the site is gone");
+	mtls_names(g);
 }
 
+/* Both, and ACCOUNT, may come before the group itself does. */
 static void
 on_creds(const struct m_creds *m)
 {
 	struct mgroup *g;
 	struct msite *s;
-	bool tls, changed;
+	bool was;
 
-	/* May come before the group itself does. */
 	if ((g = group_get(m->group)) == NULL)
 		return;
-	tls = g->creds.tls;
-	changed = m->valid && (tls != m->tls || !g->creds.known);
-	creds_set(&g->creds, m);
-	if (changed)
-		TAILQ_FOREACH (s, &g->sites, entry)
+	was = g->creds.known && g->creds.valid;
+	mcreds_set(g, m);
+	TAILQ_FOREACH (s, &g->sites, entry) {
+		if (!was)
 			mprobe_reset(s);
+		mfresh_kick(s, false);
+	}
+}
+
+static void
+on_account(const struct m_account *m)
+{
+	struct mgroup *g;
+
+	if ((g = group_get(m->group)) != NULL)
+		mcreds_account(g, m);
+}
+
+/* Connections that stand are as good as before. */
+static void
+on_tls(const struct m_tls *m)
+{
+	struct mgroup *g;
+	struct msite *s;
+	bool trusted;
+	size_t n;
+
+	if ((g = group_get(m->group)) == NULL)
+		return;
+	trusted = mtls_trust(g, &n) != NULL;
+	mtls_set(g, m);
+	TAILQ_FOREACH (s, &g->sites, entry) {
+		if (!trusted && s->tls)
+			mprobe_reset(s);
+		mfresh_kick(s, false);
+	}
 }
 
 static void
@@ -418,7 +388,7 @@ on_sql(const struct m_sql *m)
 		maction_refuse(m, "unknown group");
 		return;
 	}
-	if ((s = site_find(g, m->site)) == NULL) {
+	if ((s = mysql_site(g, m->site)) == NULL) {
 		maction_refuse(m, "unknown site");
 		return;
 	}
@@ -429,7 +399,7 @@ static void
 on_probe_now(const struct m_probe_now *m)
 {
 	struct mgroup *g = group_find(m->group);
-	struct msite *s = g == NULL ? NULL : site_find(g, m->site);
+	struct msite *s = g == NULL ? NULL : mysql_site(g, m->site);
 
 	if (s != NULL)
 		mprobe_now(s);
@@ -459,8 +429,14 @@ mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 	case MSG_PROBE_GROUP:
 		on_probe_group(msg);
 		break;
+	case MSG_ACCOUNT:
+		on_account(msg);
+		break;
 	case MSG_CREDS:
 		on_creds(msg);
+		break;
+	case MSG_TLS:
+		on_tls(msg);
 		break;
 	case MSG_SQL:
 		on_sql(msg);

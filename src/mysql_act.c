@@ -76,10 +76,13 @@ const char *
 mkind_unfit(const struct maction *a)
 {
 	enum sql_kind kind = a->req.kind;
-	bool source = kind == SQL_SET_SOURCE || kind == SQL_CLONE;
+	bool source = kind == SQL_SET_SOURCE || kind == SQL_CLONE ||
+	    kind == SQL_REFRESH_SOURCE;
 
 	if (source && !a->read_only)
 		return "the server is writable";
+	if (kind == SQL_ACCOUNTS && a->read_only)
+		return "the server is read-only";
 	if (source &&
 	    (!host_ok(a->req.source_host) || a->req.source_port == 0 ||
 		a->req.source_port > 65535))
@@ -311,25 +314,17 @@ reset_replica(struct maction *a)
 static void
 change_source(struct maction *a)
 {
-	const struct mcreds *c = &a->site->group->creds;
-	char *user, *password, *sql;
+	char *opts = msource_options(a), *sql;
 
-	user = mconn_quote(a->conn, c->repl_user);
-	password = mconn_quote(a->conn, c->repl_password);
-	if (user == NULL || password == NULL ||
-	    asprintf(&sql,
+	if (asprintf(&sql,
 		"CHANGE REPLICATION SOURCE TO SOURCE_HOST='%s',"
-		"SOURCE_PORT=%u,SOURCE_USER=%s,SOURCE_PASSWORD=%s,"
-		"SOURCE_AUTO_POSITION=1,%s,SOURCE_CONNECT_RETRY=1,"
-		"SOURCE_RETRY_COUNT=1000000,SOURCE_HEARTBEAT_PERIOD=1",
-		a->req.source_host, a->req.source_port, user, password,
-		a->site->group->tls || c->tls ?
-		    "SOURCE_SSL=1" :
-		    "GET_SOURCE_PUBLIC_KEY=1") == -1)
+		"SOURCE_PORT=%u,%s,SOURCE_AUTO_POSITION=1,"
+		"SOURCE_CONNECT_RETRY=1,SOURCE_RETRY_COUNT=1000000,"
+		"SOURCE_HEARTBEAT_PERIOD=1",
+		a->req.source_host, a->req.source_port, opts) == -1)
 		fatal("change_source");
 	maction_change(a, sql, true);
-	free(user);
-	freezero(password, strlen(password));
+	freezero(opts, strlen(opts));
 	freezero(sql, strlen(sql));
 }
 
@@ -425,7 +420,7 @@ evict_list(struct maction *a)
 {
 	char *user, *sql;
 
-	user = mconn_quote(a->conn, a->site->group->creds.repl_user);
+	user = mconn_quote(a->conn, a->site->group->creds.repl.user);
 	if (user == NULL || asprintf(&sql, evict_sql, user, EVICT_MAX) == -1)
 		fatal("evict");
 	maction_read(a, sql);
@@ -480,6 +475,18 @@ reset_persist(struct maction *a)
 		    a, "RESET PERSIST IF EXISTS super_read_only");
 }
 
+/* This very connection may have been met with it. */
+static void
+reload_tls(struct maction *a)
+{
+	if (mtls_is(a->site->group, mconn_cert(a->conn))) {
+		maction_done(a);
+		return;
+	}
+	a->count = 1;
+	maction_change_last(a, "ALTER INSTANCE RELOAD TLS");
+}
+
 void
 mkind_next(struct maction *a)
 {
@@ -521,6 +528,15 @@ mkind_next(struct maction *a)
 	case SQL_RESET_PERSIST:
 		reset_persist(a);
 		break;
+	case SQL_ACCOUNTS:
+		maccounts_next(a);
+		break;
+	case SQL_RELOAD_TLS:
+		reload_tls(a);
+		break;
+	case SQL_REFRESH_SOURCE:
+		mrefresh_next(a);
+		break;
 	case SQL_MAX:
 		maction_end(a, SE_REFUSED, 0, "unknown action");
 	}
@@ -540,6 +556,10 @@ mkind_error(struct maction *a)
 	}
 	if (a->req.kind == SQL_CLONE && !a->undo)
 		return mclone_error(a);
+	if (a->req.kind == SQL_ACCOUNTS)
+		return maccounts_error(a);
+	if (a->req.kind == SQL_REFRESH_SOURCE)
+		return mrefresh_error(a);
 	/* Gone by itself, or not ours to kill: the others still are. */
 	if (a->req.kind == SQL_EVICT && a->step > 0 &&
 	    (err == ER_NO_SUCH_THREAD || err == ER_KILL_DENIED_ERROR)) {

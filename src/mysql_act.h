@@ -65,12 +65,15 @@ struct maction {
 	unsigned long clone_id; /* session of a clone that hangs */
 	unsigned fail_errno;    /* of what is being undone */
 	char fail_text[ERR_LEN + 1];
+	struct maccounts *acc; /* mysql_accounts.c */
 };
 
 /* ------------------------------------------- mysql_sql.c, for the kinds --- */
 
 /* Send a statement that changes nothing. */
 void maction_read(struct maction *, const char *sql);
+/* One that holds a password. */
+void maction_read_secret(struct maction *, const char *sql);
 /*
  * Send one that does, when all still holds; else the action ends. secret:
  * it holds a password.
@@ -105,6 +108,25 @@ const char *mkind_unfit(const struct maction *);
 
 /* Which threads of the default channel run, from SHOW REPLICA STATUS. */
 void mkind_take_threads(struct maction *);
+
+/* ------------------------------------------------------- mysql_accounts.c --- */
+
+void maccounts_next(struct maction *);
+bool maccounts_error(struct maction *);
+void maccounts_free(struct maction *);
+/* Some account has an old password that still counts. */
+bool maccounts_retained(const struct maction *);
+
+/* --------------------------------------------------------- mysql_source.c --- */
+
+/* Account and TLS for CHANGE REPLICATION SOURCE; to be wiped. */
+char *msource_options(struct maction *);
+/* The CA by which a donor is checked, "": it is not. */
+const char *msource_clone_ca(const struct maction *);
+void mrefresh_next(struct maction *);
+bool mrefresh_error(struct maction *);
+/* Where servers have it, for tests. */
+void msource_ca(const char *path);
 
 /* ---------------------------------------------------------- mysql_clone.c --- */
 

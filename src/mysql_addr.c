@@ -44,8 +44,11 @@
 #include <sys/socket.h>
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 
 #include "mysql_conn.h"
 
@@ -58,10 +61,7 @@ ppoll_fn(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
 
 static struct {
 	bool closed;
-	const char *host;
-	const char *ip;
-	const char *ca;
-	size_t ca_len;
+	struct maddr a;
 	int fd;
 } now = { .fd = -1 };
 
@@ -72,20 +72,16 @@ maddr_close(void)
 }
 
 void
-maddr_begin(const char *host, const char *ip, const char *ca, size_t ca_len)
+maddr_begin(const struct maddr *a)
 {
-	now.host = host;
-	now.ip = ip;
-	now.ca = ca;
-	now.ca_len = ca_len;
+	now.a = *a;
 	now.fd = -1;
 }
 
 int
 maddr_end(void)
 {
-	now.host = now.ip = now.ca = NULL;
-	now.ca_len = 0;
+	memset(&now.a, 0, sizeof(now.a));
 	return now.fd;
 }
 
@@ -122,8 +118,8 @@ getaddrinfo(const char *restrict node, const char *restrict service,
 		return EAI_SYSTEM;
 	if (!now.closed)
 		return real(node, service, hints, res);
-	if (node == NULL || now.host == NULL || now.ip == NULL ||
-	    strcmp(node, now.host) != 0)
+	if (node == NULL || now.a.host == NULL || now.a.ip == NULL ||
+	    strcmp(node, now.a.host) != 0)
 		return EAI_NONAME;
 	memset(&h, 0, sizeof(h));
 	if (hints != NULL) {
@@ -131,7 +127,28 @@ getaddrinfo(const char *restrict node, const char *restrict service,
 		h.ai_protocol = hints->ai_protocol;
 	}
 	h.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-	return real(now.ip, service, &h, res);
+	return real(now.a.ip, service, &h, res);
+}
+
+/*
+ * The chain as usual, but for dates: a certificate that has run out is said
+ * to have (mysql_tls.c), and must not blind the operator at the very moment
+ * at which others can't connect. Which certificate it was is kept.
+ */
+static int
+on_verify(X509_STORE_CTX *ctx, void *arg)
+{
+	X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
+	unsigned n = 0;
+
+	(void)arg;
+	if (leaf != NULL && now.a.digest != NULL)
+		*now.a.digested = X509_digest(leaf, EVP_sha256(), now.a.digest,
+				      &n) == 1 &&
+		    n == MCONN_DIGEST;
+	(void)X509_VERIFY_PARAM_set_flags(
+	    X509_STORE_CTX_get0_param(ctx), X509_V_FLAG_NO_CHECK_TIME);
+	return X509_verify_cert(ctx);
 }
 
 static int
@@ -142,7 +159,7 @@ load_from_memory(SSL_CTX *ctx)
 	X509 *x;
 	int n = 0;
 
-	if ((bio = BIO_new_mem_buf(now.ca, (int)now.ca_len)) == NULL)
+	if ((bio = BIO_new_mem_buf(now.a.ca, (int)now.a.ca_len)) == NULL)
 		return 0;
 	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
 		if (X509_STORE_add_cert(store, x) == 1)
@@ -150,6 +167,9 @@ load_from_memory(SSL_CTX *ctx)
 		X509_free(x);
 	}
 	BIO_free(bio);
+	/* The end of the text is an error to PEM_read. */
+	ERR_clear_error();
+	SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
 	return n > 0;
 }
 
@@ -158,7 +178,7 @@ SSL_CTX_load_verify_locations(SSL_CTX *ctx, const char *file, const char *dir)
 {
 	load_verify_fn *real;
 
-	if (now.ca != NULL && file != NULL && strcmp(file, MADDR_CA) == 0)
+	if (now.a.ca != NULL && file != NULL && strcmp(file, MADDR_CA) == 0)
 		return load_from_memory(ctx);
 	real = real_load_verify("SSL_CTX_load_verify_locations");
 	if (now.closed || real == NULL)
@@ -175,7 +195,7 @@ connect(int fd, const struct sockaddr *sa, socklen_t len)
 		errno = ENOSYS;
 		return -1;
 	}
-	if (now.host != NULL)
+	if (now.a.host != NULL)
 		now.fd = fd;
 	return real(fd, sa, len);
 }
@@ -191,5 +211,5 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		errno = ENOSYS;
 		return -1;
 	}
-	return real(fds, n, now.host != NULL ? &none : timeout, mask);
+	return real(fds, n, now.a.host != NULL ? &none : timeout, mask);
 }

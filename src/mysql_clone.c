@@ -56,9 +56,10 @@ clone_conf(struct maction *a)
 	if (asprintf(&sql,
 		"SET SESSION net_read_timeout=%lld,"
 		"SESSION net_write_timeout=%lld,GLOBAL clone_ddl_timeout=%lld,"
-		"GLOBAL clone_valid_donor_list='%s:%u'",
+		"GLOBAL clone_valid_donor_list='%s:%u',"
+		"GLOBAL clone_ssl_ca='%s'",
 		(long long)s, (long long)s, (long long)s, a->req.source_host,
-		a->req.source_port) == -1)
+		a->req.source_port, msource_clone_ca(a)) == -1)
 		fatal("asprintf");
 	maction_change(a, sql, false);
 	free(sql);
@@ -67,15 +68,15 @@ clone_conf(struct maction *a)
 static void
 clone_instance(struct maction *a)
 {
-	const struct mcreds *c = &a->site->group->creds;
+	const struct maccount *c = &a->site->group->creds.repl;
 	char *user, *password, *sql;
 
-	user = mconn_quote(a->conn, c->repl_user);
-	password = mconn_quote(a->conn, c->repl_password);
+	user = mconn_quote(a->conn, c->user);
+	password = mconn_quote(a->conn, c->password);
 	if (user == NULL || password == NULL ||
 	    asprintf(&sql, "CLONE INSTANCE FROM %s@'%s':%u IDENTIFIED BY %s%s",
 		user, a->req.source_host, a->req.source_port, password,
-		a->site->group->tls || c->tls ? " REQUIRE SSL" : "") == -1)
+		a->req.source_tls ? " REQUIRE SSL" : "") == -1)
 		fatal("clone_instance");
 	maction_change(a, sql, true);
 	free(user);

@@ -66,9 +66,16 @@ struct mconn {
 	struct event_base *base;
 	MYSQL *my;
 	enum cstate state;
-	char *host, *ip, *user, *password, *ca;
+	char *host, *ip, *ca;
 	size_t ca_len;
+	bool tls;
+	struct {
+		char *user, *password;
+	} login[MCONN_LOGINS];
+	unsigned nlogins, nth, cookie;
 	unsigned port;
+	uint8_t cert[MCONN_DIGEST];
+	bool have_cert;
 	struct event *io;
 	struct event *timer;
 	int sock; /* seen at connect, -1 */
@@ -136,7 +143,8 @@ free_results(struct mconn *c)
 static void
 wipe_password(struct mconn *c)
 {
-	wipe(&c->password);
+	for (unsigned i = 0; i < c->nlogins; i++)
+		wipe(&c->login[i].password);
 	if (c->my->passwd != NULL)
 		explicit_bzero(c->my->passwd, strlen(c->my->passwd));
 }
@@ -145,6 +153,11 @@ static void
 take_error(struct mconn *c)
 {
 	const char *text = mysql_error(c->my);
+
+	/* Of several accounts that were denied the first one counts. */
+	if (c->state == C_CONNECT && c->err != 0 &&
+	    mysql_errno(c->my) == ER_ACCESS_DENIED_ERROR)
+		return;
 
 	c->err = mysql_errno(c->my);
 	if (c->err == 0)
@@ -168,6 +181,31 @@ finish(struct mconn *c)
 		done(c, c->arg);
 }
 
+static void set_options(struct mconn *);
+static void unwatch(struct mconn *);
+static void arm(struct mconn *, int);
+
+/* Access was denied: the next account, on a new connection. */
+static bool
+next_login(struct mconn *c)
+{
+	if (c->state != C_CONNECT || c->nth + 1 >= c->nlogins ||
+	    mysql_errno(c->my) != ER_ACCESS_DENIED_ERROR)
+		return false;
+	unwatch(c);
+	if (c->my->passwd != NULL)
+		explicit_bzero(c->my->passwd, strlen(c->my->passwd));
+	mysql_close(c->my);
+	if ((c->my = mysql_init(NULL)) == NULL)
+		fatal("mysql_init");
+	c->sock = -1;
+	c->nth++;
+	c->retry_ms = RETRY_FIRST_MS;
+	set_options(c);
+	arm(c, 0);
+	return true;
+}
+
 /* Errors of the server leave the connection usable; the library's own don't. */
 static void
 fail(struct mconn *c)
@@ -175,6 +213,8 @@ fail(struct mconn *c)
 	bool connecting = c->state == C_CONNECT;
 
 	take_error(c);
+	if (next_login(c))
+		return;
 	if (connecting || (c->err >= CR_MIN_ERROR && c->err <= CR_MAX_ERROR))
 		c->state = C_DEAD;
 	else
@@ -187,17 +227,22 @@ fail(struct mconn *c)
 static enum net_async_status
 step_connect(struct mconn *c)
 {
+	struct maddr at = { c->host, c->ip, c->ca, c->ca_len, c->cert,
+		&c->have_cert };
 	enum net_async_status st;
 	int fd;
 
-	maddr_begin(c->host, c->ip, c->ca, c->ca_len);
-	st = mysql_real_connect_nonblocking(c->my, c->host, c->user,
-	    c->password, NULL, c->port, NULL, CLIENT_MULTI_STATEMENTS);
+	maddr_begin(&at);
+	st = mysql_real_connect_nonblocking(c->my, c->host,
+	    c->login[c->nth].user, c->login[c->nth].password, NULL, c->port,
+	    NULL, CLIENT_MULTI_STATEMENTS);
 	if ((fd = maddr_end()) != -1)
 		c->sock = fd;
 	if (st == NET_ASYNC_COMPLETE) {
 		wipe_password(c);
 		c->state = C_IDLE;
+		c->err = 0;
+		c->error[0] = '\0';
 	}
 	return st;
 }
@@ -413,8 +458,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		step(c);
 }
 
+/* Without a CA to check against there is no TLS that is worth the name. */
 static void
-set_options(struct mconn *c, const struct mtarget *t)
+set_options(struct mconn *c)
 {
 	unsigned proto = MYSQL_PROTOCOL_TCP;
 	unsigned mode = SSL_MODE_DISABLED;
@@ -429,12 +475,10 @@ set_options(struct mconn *c, const struct mtarget *t)
 	(void)mysql_options(c->my, MYSQL_OPT_LOCAL_INFILE, &infile);
 	(void)mysql_options4(
 	    c->my, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "bloodraven");
-	if (t->tls && c->ca != NULL) {
+	if (c->tls) {
 		mode = SSL_MODE_VERIFY_IDENTITY;
 		(void)mysql_options(c->my, MYSQL_OPT_SSL_CA, MADDR_CA);
-	} else if (t->tls)
-		mode = SSL_MODE_REQUIRED;
-	else
+	} else
 		(void)mysql_options(
 		    c->my, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &yes);
 	(void)mysql_options(c->my, MYSQL_OPT_SSL_MODE, &mode);
@@ -456,6 +500,8 @@ mconn_open(
 {
 	struct mconn *c;
 
+	if (t->nlogins == 0 || t->nlogins > MCONN_LOGINS)
+		fatalx("mconn_open: %u accounts", t->nlogins);
 	if ((c = calloc(1, sizeof(*c))) == NULL ||
 	    (c->my = mysql_init(NULL)) == NULL ||
 	    (c->timer = evtimer_new(base, on_timer, c)) == NULL)
@@ -465,9 +511,14 @@ mconn_open(
 	c->state = C_CONNECT;
 	c->host = copy(t->host[0] != '\0' ? t->host : t->ip);
 	c->ip = copy(t->ip);
-	c->user = copy(t->user);
-	c->password = copy(t->password);
+	for (unsigned i = 0; i < t->nlogins; i++) {
+		c->login[i].user = copy(t->login[i].user);
+		c->login[i].password = copy(t->login[i].password);
+	}
+	c->nlogins = t->nlogins;
+	c->cookie = t->cookie;
 	c->port = t->port;
+	c->tls = t->tls;
 	if (t->tls && t->ca_len > 0) {
 		if ((c->ca = malloc(t->ca_len)) == NULL)
 			fatal("malloc");
@@ -477,7 +528,7 @@ mconn_open(
 	c->done = done;
 	c->arg = arg;
 	c->retry_ms = RETRY_FIRST_MS;
-	set_options(c, t);
+	set_options(c);
 	arm(c, 0);
 	return c;
 }
@@ -557,7 +608,8 @@ mconn_close(struct mconn *c)
 	mysql_close(c->my);
 	free(c->host);
 	free(c->ip);
-	free(c->user);
+	for (unsigned i = 0; i < c->nlogins; i++)
+		free(c->login[i].user);
 	free(c->ca);
 	free(c);
 }
@@ -606,6 +658,24 @@ mconn_class(const struct mconn *c)
 	if (c->err >= CR_MIN_ERROR && c->err <= CR_MAX_ERROR)
 		return PE_LOST;
 	return PE_SERVER;
+}
+
+unsigned
+mconn_login(const struct mconn *c)
+{
+	return c->nth;
+}
+
+unsigned
+mconn_cookie(const struct mconn *c)
+{
+	return c->cookie;
+}
+
+const uint8_t *
+mconn_cert(const struct mconn *c)
+{
+	return c->have_cert ? c->cert : NULL;
 }
 
 unsigned long

@@ -33,16 +33,28 @@ struct mconn;
 /* Largest number of results that one batch of statements may give. */
 #define MCONN_RESULTS 4
 
-/* Whom to connect to. All is copied; the copy of the password is wiped as
- * soon as the server accepted it. */
+/* Accounts that are tried in turn while a server denies access. */
+#define MCONN_LOGINS  5
+#define MCONN_DIGEST  32 /* SHA-256 of a certificate */
+
+struct mlogin {
+	const char *user;
+	const char *password;
+};
+
+/*
+ * Whom to connect to. All is copied; the copies of passwords are wiped as
+ * soon as the server accepted one.
+ */
 struct mtarget {
 	const char *host; /* name in the certificate */
 	const char *ip;
 	unsigned port;
-	const char *user;
-	const char *password;
-	bool tls;       /* demand it */
-	const char *ca; /* PEM; none: names are not checked */
+	struct mlogin login[MCONN_LOGINS];
+	unsigned nlogins;
+	unsigned cookie; /* of the caller's */
+	bool tls;       /* demand it, and who it is */
+	const char *ca; /* PEM: who may have signed the certificate */
 	size_t ca_len;
 };
 
@@ -76,6 +88,11 @@ const char *mconn_error(const struct mconn *);
 bool mconn_is_lost(const struct mconn *);
 /* enum probe_err of the last operation. */
 unsigned mconn_class(const struct mconn *);
+/* Which of the target's accounts was taken. */
+unsigned mconn_login(const struct mconn *);
+unsigned mconn_cookie(const struct mconn *);
+/* Of the server's certificate; NULL: there was none. */
+const uint8_t *mconn_cert(const struct mconn *);
 /* The server's id of this session. */
 unsigned long mconn_id(const struct mconn *);
 
@@ -102,9 +119,16 @@ char *mconn_quote(struct mconn *, const char *);
  * content, and nothing waits. No file is read.
  */
 #define MADDR_CA "/bloodraven/ca.pem"
+struct maddr {
+	const char *host, *ip;
+	const char *ca;
+	size_t ca_len;
+	/* Out: the server's certificate, if it came in between. */
+	uint8_t *digest; /* MCONN_DIGEST bytes */
+	bool *digested;
+};
 void maddr_close(void); /* from now on: nothing but that */
-void
-maddr_begin(const char *host, const char *ip, const char *ca, size_t ca_len);
+void maddr_begin(const struct maddr *);
 /* The socket that was connected in between, -1 when none was. */
 int maddr_end(void);
 

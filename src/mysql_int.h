@@ -31,17 +31,29 @@
 
 struct event;
 
-/* Accounts of a group; what is wiped is allocated to its length. */
+/* Allocated to its length, so that it can be wiped. */
+struct maccount {
+	char *user, *password;
+};
+
+/*
+ * Accounts of a group (mysql_creds.c). cand are ways in as the operator: what
+ * shall be first, then what servers may still have, root last.
+ */
 struct mcreds {
 	bool known; /* a CREDS has come */
 	bool valid;
 	char problem[ERR_LEN + 1];
-	char *user, *password;
-	char *repl_user, *repl_password;
-	bool tls;
-	char *ca;
-	size_t ca_len;
+	uint64_t gen;
+	unsigned serial; /* of cand */
+	struct maccount cand[MCONN_LOGINS];
+	unsigned ncand;
+	struct maccount repl;
+	struct maccount role[AC_MAX]; /* in force */
+	struct maccount next[AC_MAX]; /* of the CREDS that is to come */
 };
+
+struct mtls; /* mysql_tls.c */
 
 enum mprobe_phase { MP_IDLE, MP_CONNECT, MP_QUERY };
 
@@ -58,17 +70,31 @@ struct mprobe {
 	struct monotime sent;
 };
 
+/* A fresh log-in, until it says what it shall (mysql_fresh.c). */
+struct mfresh {
+	struct mconn *conn; /* NULL: none */
+	struct event *tick;
+	struct event *limit;
+	uint64_t creds_gen, tls_gen; /* as they were seen */
+	int64_t wait_ms;
+	bool told;
+	bool again; /* something happened while it ran */
+};
+
 struct maction;
 TAILQ_HEAD(maction_list, maction);
 
 struct msite {
 	TAILQ_ENTRY(msite) entry;
 	struct mgroup *group;
-	char *name, *host, *ip;
+	char *name, *host, *internal, *ip;
 	unsigned port;
+	bool tls;
+	unsigned cand; /* account that was taken last */
 	char pod_uid[UID_LEN + 1];
 	bool keep; /* while a PROBE_GROUP is applied */
 	struct mprobe probe;
+	struct mfresh fresh;
 	struct maction_list actions; /* oldest first, running and queued */
 	unsigned nactions;
 };
@@ -81,16 +107,16 @@ struct mgroup {
 	char *fg; /* namespace/name */
 	int64_t poll_ms;
 	int64_t deadline_ms;
-	bool tls;
 	struct mcreds creds;
+	struct mtls *tls; /* NULL: none was told */
 	struct msite_list sites;
 };
 
 /* mysql.c */
 struct event_base *mysql_base(void);
 void mysql_send(uint32_t type, const void *msg);
-/* Connect to a site with the operator's account. */
-struct mconn *mysql_connect(const struct msite *, mconn_fn *, void *);
+struct msite *mysql_site(const struct mgroup *, const char *name);
+char *mysql_copy(const char *);
 void mysql_arm(struct event *, int64_t ms);
 
 /*
@@ -100,6 +126,39 @@ void mysql_arm(struct event *, int64_t ms);
 int mysql_copy_set(char *dst, size_t size, const char *src);
 /* Decimal text to a number; 0 for NULL and for what is no number. */
 int64_t mysql_num(const char *);
+
+/* mysql_creds.c */
+void mcreds_set(struct mgroup *, const struct m_creds *);
+void mcreds_account(struct mgroup *, const struct m_account *);
+void mcreds_clear(struct mcreds *);
+/* NULL, or why no connection to this site can be made. */
+const char *mysql_unfit(const struct msite *);
+/* Connect with the account that works, first the one that did last. */
+struct mconn *mysql_connect(const struct msite *, mconn_fn *, void *);
+/* It was accepted: which one that was. */
+void mysql_accepted(struct msite *, const struct mconn *);
+/* Connect with this account only. */
+struct mconn *mysql_connect_as(
+    const struct msite *, const struct maccount *, mconn_fn *, void *);
+
+/* mysql_tls.c */
+void mtls_set(struct mgroup *, const struct m_tls *);
+void mtls_free(struct mgroup *);
+/* The sites' names may be others: look again, tell what changed. */
+void mtls_names(struct mgroup *);
+/* Who may have signed a server's certificate; NULL: nobody is known. */
+const char *mtls_trust(const struct mgroup *, size_t *len);
+/* The certificate that servers shall have; 0: none that is any good. */
+uint64_t mtls_gen(const struct mgroup *);
+bool mtls_is(const struct mgroup *, const uint8_t *digest);
+/* Does that one have this name? */
+bool mtls_has_name(const struct mgroup *, const char *name);
+
+/* mysql_fresh.c */
+void mfresh_init(struct msite *);
+void mfresh_free(struct msite *);
+/* Accounts, certificate or process changed: look (again). */
+void mfresh_kick(struct msite *, bool forget);
 
 /* mysql_probe.c */
 void mprobe_init(struct msite *, int64_t first_ms, int64_t phase_ms);

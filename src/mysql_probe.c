@@ -270,6 +270,7 @@ static void
 probe_start(struct msite *s, bool quiet, int64_t budget_ms)
 {
 	struct mprobe *pr = &s->probe;
+	const char *why;
 
 	pr->quiet = quiet;
 	pr->sent = monotime_now();
@@ -278,12 +279,9 @@ probe_start(struct msite *s, bool quiet, int64_t budget_ms)
 		schedule(s);
 		return;
 	}
-	if (!s->group->creds.valid) {
-		probe_failed(s, PE_AUTH, s->group->creds.problem);
-		return;
-	}
-	if (s->ip[0] == '\0') {
-		probe_failed(s, PE_NO_ADDRESS, "the site has no address");
+	if ((why = mysql_unfit(s)) != NULL) {
+		probe_failed(
+		    s, s->ip[0] == '\0' ? PE_NO_ADDRESS : PE_AUTH, why);
 		return;
 	}
 	mysql_arm(pr->limit, budget_ms);
@@ -352,6 +350,9 @@ connected(struct msite *s)
 		probe_failed(s, mconn_class(pr->conn), mconn_error(pr->conn));
 		return;
 	}
+	mysql_accepted(s, pr->conn);
+	/* It may be another process, with another certificate. */
+	mfresh_kick(s, true);
 	pr->phase = MP_QUERY;
 	mconn_query(pr->conn, probe_sql, on_answer);
 }

@@ -96,6 +96,7 @@ static void
 action_free(struct maction *a)
 {
 	mconn_close(a->conn);
+	maccounts_free(a);
 	if (a->limit != NULL)
 		event_free(a->limit);
 	TAILQ_REMOVE(&a->site->actions, a, entry);
@@ -109,8 +110,9 @@ static void
 end(struct maction *a, enum sql_end how, unsigned err, const char *text,
     const char *gtid)
 {
-	struct msite *s = a->site;
+	struct msite *s = a->site, *o;
 	struct m_sql_done *d;
+	unsigned kind;
 
 	if (!a->undo) {
 		d = answer_begin(&a->req);
@@ -128,6 +130,7 @@ end(struct maction *a, enum sql_end how, unsigned err, const char *text,
 		d->read_only = a->read_only;
 		d->super_read_only = a->super_read_only;
 		d->count = a->count;
+		d->retained = maccounts_retained(a);
 		if (gtid != NULL &&
 		    mysql_copy_set(d->gtid, sizeof(d->gtid), gtid) == -1)
 			(void)strlcpy(d->error,
@@ -135,7 +138,14 @@ end(struct maction *a, enum sql_end how, unsigned err, const char *text,
 			    sizeof(d->error));
 		mysql_send(MSG_SQL_DONE, d);
 	}
+	kind = a->req.kind;
 	action_free(a);
+	/* What it changed is seen by a fresh log-in: on all, if all get it. */
+	if (kind == SQL_RELOAD_TLS)
+		mfresh_kick(s, false);
+	if (kind == SQL_ACCOUNTS)
+		TAILQ_FOREACH (o, &s->group->sites, entry)
+			mfresh_kick(o, false);
 	start_next(s);
 }
 
@@ -192,6 +202,13 @@ maction_read(struct maction *a, const char *sql)
 {
 	a->in_flight = false;
 	send_sql(a, sql, false);
+}
+
+void
+maction_read_secret(struct maction *a, const char *sql)
+{
+	a->in_flight = false;
+	send_sql(a, sql, true);
 }
 
 void
@@ -375,6 +392,7 @@ connected(struct maction *a)
 		failed(a);
 		return;
 	}
+	mysql_accepted(a->site, a->conn);
 	/*
 	 * What waits for a lock gives up before we do, so that its end is
 	 * known; one second is the least that MySQL takes.
@@ -434,16 +452,20 @@ start(struct maction *a)
 		maction_end(a, SE_REFUSED, 0, why);
 		return;
 	}
-	if (!a->site->group->creds.valid) {
-		maction_end(a, SE_REFUSED, 0, "no credentials");
-		return;
-	}
-	if (a->site->ip[0] == '\0') {
-		maction_end(a, SE_REFUSED, 0, "the site has no address");
+	if ((why = mysql_unfit(a->site)) != NULL) {
+		maction_end(a, SE_REFUSED, 0, why);
 		return;
 	}
 	a->phase = MA_CONNECT;
 	a->conn = mysql_connect(a->site, on_connected, a);
+}
+
+/* What waits for nobody, and for whom nobody waits. */
+static bool
+beside(unsigned kind)
+{
+	return kind == SQL_FENCE || kind == SQL_ACCOUNTS ||
+	    kind == SQL_RELOAD_TLS;
 }
 
 static void
@@ -452,7 +474,7 @@ start_next(struct msite *s)
 	struct maction *a, *first = NULL;
 
 	TAILQ_FOREACH (a, &s->actions, entry) {
-		if (a->req.kind == SQL_FENCE)
+		if (beside(a->req.kind))
 			continue;
 		if (a->phase != MA_QUEUED)
 			return;
@@ -490,6 +512,17 @@ supersede(struct msite *s)
 			a->superseded = true;
 }
 
+static bool
+sees_to_accounts(const struct msite *s)
+{
+	const struct maction *a;
+
+	TAILQ_FOREACH (a, &s->actions, entry)
+		if (a->req.kind == SQL_ACCOUNTS)
+			return true;
+	return false;
+}
+
 void
 maction_request(struct msite *s, const struct m_sql *req)
 {
@@ -504,16 +537,21 @@ maction_request(struct msite *s, const struct m_sql *req)
 		maction_refuse(req, "unknown action");
 		return;
 	}
+	if (req->kind == SQL_ACCOUNTS && sees_to_accounts(s)) {
+		maction_refuse(req, "the accounts are being seen to");
+		return;
+	}
 	if (s->nactions >= ACTIONS_MAX && req->kind != SQL_FENCE) {
 		maction_refuse(req, "too many actions for this site");
 		return;
 	}
 	a = action_new(s, req, ms);
 	TAILQ_INSERT_TAIL(&s->actions, a, entry);
-	if (req->kind == SQL_FENCE) {
+	if (req->kind == SQL_FENCE)
 		supersede(s);
+	if (beside(req->kind))
 		start(a);
-	} else
+	else
 		start_next(s);
 }
 

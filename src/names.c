@@ -31,6 +31,7 @@ static const char *const role_labels[] = { BR_ROLE_LABELS(X) };
 static const char *const probe_errs[] = { BR_PROBE_ERRS(X) };
 static const char *const sql_kinds[] = { BR_SQL_KINDS(X) };
 static const char *const sql_ends[] = { BR_SQL_ENDS(X) };
+static const char *const accounts[] = { BR_ACCOUNTS(X) };
 #undef X
 
 #define NAME_FN(fn, table, max)                       \
@@ -47,6 +48,7 @@ NAME_FN(role_label_name, role_labels, RL_MAX)
 NAME_FN(probe_err_name, probe_errs, PE_MAX)
 NAME_FN(sql_kind_name, sql_kinds, SQL_MAX)
 NAME_FN(sql_end_name, sql_ends, SE_MAX)
+NAME_FN(account_name, accounts, AC_MAX)
 
 int
 role_parse(const char *s)

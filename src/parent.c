@@ -330,8 +330,20 @@ parent_dispatch(
 	case MSG_POD:
 		groups_pod(p->groups, msg);
 		break;
+	case MSG_ACCOUNT:
+		groups_account(p->groups, msg);
+		break;
 	case MSG_CREDS:
 		groups_creds(p->groups, msg);
+		break;
+	case MSG_TLS:
+		groups_tls(p->groups, msg);
+		break;
+	case MSG_TLS_STATE:
+		groups_tls_state(p->groups, msg);
+		break;
+	case MSG_SITE_ACCESS:
+		groups_site_access(p->groups, msg);
 		break;
 	case MSG_DNS_TOKEN:
 		on_dns_token(p, msg);
@@ -389,6 +401,7 @@ parent_dispatch(
 	case MSG_GROUP_RELEASE:
 	case MSG_LEASE_RELEASE:
 	case MSG_CREDS_ASK:
+	case MSG_ACCESS:
 	case MSG_PROBE_GROUP:
 	case MSG_SQL:
 	case MSG_PROBE_NOW:

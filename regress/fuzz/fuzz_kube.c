@@ -41,6 +41,7 @@ decode(yyjson_val *v)
 	static struct m_record record;
 	static struct m_pod pod;
 	static struct m_creds creds;
+	static struct m_tls tls;
 	static struct m_keys keys;
 	struct klease lease;
 	char why[ERR_LEN + 1];
@@ -52,7 +53,8 @@ decode(yyjson_val *v)
 		    spec.nsites >= SITES_MIN && spec.nsites <= SITES_MAX);
 		kspec_conf(&spec, NULL, &conf);
 		FUZZ_CHECK(conf.valid && conf.n_sites == spec.nsites);
-		kcreds_decode(&spec, no_secret, NULL, &creds);
+		kcreds_decode(&spec, no_secret, NULL, &creds, NULL);
+		ktls_decode(&spec, no_secret, NULL, &tls);
 		(void)krecord_decode(v, &spec, 0, &record, why);
 	}
 	(void)krecord_decode(v, NULL, 0, &record, why);

@@ -242,25 +242,66 @@ h_pod(unsigned port)
 	return uid[i];
 }
 
-static void
-tell_creds(const char *uid, bool tls, const char *ca)
+struct m_creds *
+h_creds(uint64_t gen)
 {
 	static struct m_creds c;
 
 	memset(&c, 0, sizeof(c));
-	(void)strlcpy(c.group, uid, sizeof(c.group));
+	(void)strlcpy(c.group, GROUP, sizeof(c.group));
+	c.gen = gen;
 	c.valid = true;
 	(void)strlcpy(c.user, OPER, sizeof(c.user));
 	assert_int_equal(secret_set(&c.password, OPER_PW, strlen(OPER_PW)), 0);
 	(void)strlcpy(c.repl_user, REPL, sizeof(c.repl_user));
 	assert_int_equal(
 	    secret_set(&c.repl_password, REPL_PW, strlen(REPL_PW)), 0);
-	c.tls = tls;
-	if (ca != NULL) {
-		c.ca.len = (uint32_t)strlen(ca);
-		memcpy(c.ca.data, ca, c.ca.len);
-	}
-	mysql_dispatch(NULL, MSG_CREDS, &c, -1);
+	return &c;
+}
+
+void
+h_tell_creds(struct m_creds *c)
+{
+	mysql_dispatch(NULL, MSG_CREDS, c, -1);
+}
+
+void
+h_account(unsigned role, const char *user, const char *password)
+{
+	static struct m_account m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, GROUP, sizeof(m.group));
+	m.role = role;
+	(void)strlcpy(m.user, user, sizeof(m.user));
+	assert_int_equal(secret_set(&m.password, password, strlen(password)), 0);
+	mysql_dispatch(NULL, MSG_ACCOUNT, &m, -1);
+}
+
+static void
+set_bytes(uint32_t *len, uint8_t *data, const char *pem)
+{
+	*len = pem != NULL ? (uint32_t)strlen(pem) : 0;
+	if (*len > 0)
+		memcpy(data, pem, *len);
+}
+
+void
+h_tls(uint64_t gen, const char *ca, const char *cert, const char *key,
+    const char *prev_ca)
+{
+	static struct m_tls m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, GROUP, sizeof(m.group));
+	m.gen = gen;
+	m.wanted = true;
+	(void)strlcpy(m.secret, "cert", sizeof(m.secret));
+	set_bytes(&m.ca.len, m.ca.data, ca);
+	set_bytes(&m.cert.len, m.cert.data, cert);
+	set_bytes(&m.key.len, m.key.data, key);
+	set_bytes(&m.prev_ca.len, m.prev_ca.data, prev_ca);
+	mysql_dispatch(NULL, MSG_TLS, &m, -1);
 }
 
 void
@@ -275,6 +316,7 @@ h_group(const char *uid, int64_t poll_ms, int64_t deadline_ms, bool tls,
 {
 	static struct m_probe_group g;
 	struct m_probe_site *s;
+	struct m_creds *c;
 	unsigned port;
 	va_list ap;
 
@@ -283,19 +325,24 @@ h_group(const char *uid, int64_t poll_ms, int64_t deadline_ms, bool tls,
 	(void)strlcpy(g.fg, "ns/group", sizeof(g.fg));
 	g.poll_ms = poll_ms;
 	g.deadline_ms = deadline_ms;
-	g.tls = tls;
 	va_start(ap, ca);
 	while ((port = va_arg(ap, unsigned)) != 0) {
 		s = &g.sites[g.n_sites++];
 		(void)strlcpy(s->name, h_site(port), sizeof(s->name));
 		(void)strlcpy(s->host, host, sizeof(s->host));
+		(void)strlcpy(s->internal, "localhost", sizeof(s->internal));
+		s->tls = tls;
 		(void)strlcpy(s->ip, "127.0.0.1", sizeof(s->ip));
 		s->port = port;
 		(void)strlcpy(s->pod_uid, h_pod(port), sizeof(s->pod_uid));
 	}
 	va_end(ap);
 	mysql_dispatch(NULL, MSG_PROBE_GROUP, &g, -1);
-	tell_creds(uid, tls, ca);
+	if (ca != NULL)
+		h_tls(1, ca, NULL, NULL, NULL);
+	c = h_creds(1);
+	(void)strlcpy(c->group, uid, sizeof(c->group));
+	h_tell_creds(c);
 }
 
 void

@@ -65,6 +65,14 @@ void *h_peek(uint32_t type, unsigned i);
 /* Groups of up to four sites on 127.0.0.1; port 0 ends the list. */
 void h_group(const char *uid, int64_t poll_ms, int64_t deadline_ms, bool tls,
     const char *ca, ...);
+/* CREDS with the accounts above, to be changed and then told. */
+struct m_creds *h_creds(uint64_t gen);
+void h_tell_creds(struct m_creds *);
+/* ACCOUNT, before the CREDS that it belongs to. */
+void h_account(unsigned role, const char *user, const char *password);
+/* TLS of GROUP; NULL for what is not there. */
+void h_tls(uint64_t gen, const char *ca, const char *cert, const char *key,
+    const char *prev_ca);
 /* The host name of all sites, as in their certificate; NULL: none. */
 void h_host(const char *);
 void h_group_gone(const char *uid);
@@ -101,6 +109,11 @@ void h_expect(unsigned port, unsigned kind, unsigned end);
 void h_set_source(unsigned port, unsigned source, unsigned end);
 void h_until_replicating(unsigned port);
 const struct m_sql_done *h_clone_from(unsigned port, unsigned donor);
+/* The next SITE_ACCESS of a site that says this; 0: any. */
+const struct m_site_access *
+h_access(unsigned port, uint64_t creds_gen, uint64_t tls_gen);
+/* Does this account get in? Not by the worker. */
+bool h_login(const char *server, const char *user, const char *password);
 /* gtid_executed of a server. */
 const char *h_executed(const char *server);
 

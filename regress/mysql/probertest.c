@@ -471,6 +471,12 @@ main(int argc, char **argv)
 		T(t_partial),
 		T(t_too_big),
 		T(t_clock_steps),
+		T(t_tls_secrets),
+		T(t_tls_reload),
+		T(t_tls_source),
+		T(t_accounts),
+		T(t_accounts_cut_short),
+		T(t_refresh_source),
 	};
 
 	if (h_port(0) == 0 || getenv("PROBER_MYSQLD") == NULL) {

@@ -64,6 +64,45 @@ h_expect(unsigned port, unsigned kind, unsigned end)
 	assert_int_equal(d->end, end);
 }
 
+struct access_want {
+	const char *site;
+	uint64_t creds_gen, tls_gen;
+};
+
+static bool
+is_access(const void *msg, void *arg)
+{
+	const struct m_site_access *m = msg;
+	const struct access_want *w = arg;
+
+	return strcmp(m->site, w->site) == 0 &&
+	    (w->creds_gen == 0 || m->creds_gen == w->creds_gen) &&
+	    (w->tls_gen == 0 || m->tls_gen == w->tls_gen);
+}
+
+const struct m_site_access *
+h_access(unsigned port, uint64_t creds_gen, uint64_t tls_gen)
+{
+	struct access_want w = { h_site(port), creds_gen, tls_gen };
+
+	return h_wait(MSG_SITE_ACCESS, is_access, &w);
+}
+
+/* Passwords of tests have no quotes. */
+bool
+h_login(const char *server, const char *user, const char *password)
+{
+	char cmd[1024];
+
+	(void)snprintf(cmd, sizeof(cmd),
+	    "MYSQL_PWD='%s' %s tool mysql --no-defaults --protocol=tcp "
+	    "-h127.0.0.1 -P$(%s path %s port) -u%s -e 'SELECT 1' "
+	    ">/dev/null 2>&1",
+	    password, getenv("PROBER_MYSQLD"), getenv("PROBER_MYSQLD"), server,
+	    user);
+	return system(cmd) == 0;
+}
+
 const char *
 h_executed(const char *server)
 {

@@ -36,5 +36,11 @@ void t_partial(void **);
 void t_too_big(void **);
 void t_clock_steps(void **);
 void t_start_text(void **);
+void t_tls_secrets(void **);
+void t_tls_reload(void **);
+void t_tls_source(void **);
+void t_accounts(void **);
+void t_accounts_cut_short(void **);
+void t_refresh_source(void **);
 
 #endif /* TESTS_H */

@@ -294,7 +294,7 @@ one_creds(struct kspec *k, const char *secrets, struct m_creds *m,
 {
 	yyjson_doc *doc = json(secrets);
 
-	kcreds_decode(k, by_name, doc, m);
+	kcreds_decode(k, by_name, doc, m, NULL);
 	yyjson_doc_free(doc);
 	assert_string_equal(m->problem, problem);
 	assert_int_equal(m->valid, *problem == '\0');

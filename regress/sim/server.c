@@ -193,6 +193,9 @@ execute(const struct ev *q)
 	case SQL_EVICT:
 	case SQL_RESET_PERSIST:
 	case SQL_GRANT:
+	case SQL_ACCOUNTS:
+	case SQL_RELOAD_TLS:
+	case SQL_REFRESH_SOURCE:
 	case SQL_MAX:
 		break;
 	}

@@ -1,0 +1,282 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+
+/*
+ * Accounts and passwords that follow Secrets, cut short at every statement.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "tests.h"
+
+#define NEW_PW   "n'ew\\op-S3CRET"
+#define NEW_REPL "newrepl-S3CRET"
+#define APP_PW   "app1-S3CRET"
+#define APP_NEW  "app2-S3CRET"
+#define ROOT_PW  "root-S3CRET"
+
+/* Gone but for the operator's and the replication account. */
+static void
+old_state(void)
+{
+	(void)h_ask(SRV_A,
+	    "SET sql_log_bin=0; SET GLOBAL super_read_only=OFF;"
+	    "DROP USER IF EXISTS app@'%', mon@'%', ro@'%', back@'%';"
+	    "ALTER USER br@'%' IDENTIFIED BY 'op''er\\\\\\\\pw-S3CRET' WITH "
+	    "MAX_UPDATES_PER_HOUR 0; ALTER USER br@'%' DISCARD OLD PASSWORD;"
+	    "ALTER USER repl@'%' IDENTIFIED BY 'r''e\\\\\\\\pl\\\"pw-S3CRET';"
+	    "ALTER USER repl@'%' DISCARD OLD PASSWORD;"
+	    "CREATE USER app@'%' IDENTIFIED BY '" APP_PW "';"
+	    "SET GLOBAL super_read_only=OFF; SET GLOBAL read_only=OFF");
+}
+
+static void
+tell_new(uint64_t gen, bool prev)
+{
+	struct m_creds *c;
+
+	h_account(AC_APP, "app", APP_NEW);
+	h_account(AC_MONITOR, "mon", "mon-S3CRET");
+	h_account(AC_READONLY, "ro", "ro-S3CRET");
+	h_account(AC_BACKUP, "back", "back-S3CRET");
+	c = h_creds(gen);
+	assert_int_equal(secret_set(&c->password, NEW_PW, strlen(NEW_PW)), 0);
+	assert_int_equal(
+	    secret_set(&c->repl_password, NEW_REPL, strlen(NEW_REPL)), 0);
+	if (prev) {
+		(void)strlcpy(c->prev_user, OPER, sizeof(c->prev_user));
+		assert_int_equal(
+		    secret_set(&c->prev_password, OPER_PW, strlen(OPER_PW)), 0);
+	}
+	h_tell_creds(c);
+}
+
+static const struct m_sql_done *
+accounts(bool discard)
+{
+	struct m_sql *s = h_request(port_a, SQL_ACCOUNTS);
+	const struct m_sql_done *d;
+
+	s->timeout_ms = 15000;
+	s->discard = discard;
+	d = h_sql(s);
+	printf("    accounts: %s, %u statements%s %s\n", sql_end_name(d->end),
+	    d->count, d->retained ? ", old passwords count" : "", d->error);
+	return d;
+}
+
+static const char *
+grants(const char *user)
+{
+	char sql[256];
+
+	(void)snprintf(sql, sizeof(sql),
+	    "SELECT CONCAT((SELECT COUNT(*) FROM "
+	    "information_schema.USER_PRIVILEGES WHERE GRANTEE=\\\"'%s'@'%%'\\\"),"
+	    "',',IFNULL(JSON_LENGTH(User_attributes,'\\$.Restrictions'),0)) "
+	    "FROM mysql.user WHERE User='%s'",
+	    user, user);
+	return h_ask(SRV_A, sql);
+}
+
+static void
+check_new(bool old_too)
+{
+	assert_true(h_login(SRV_A, "app", APP_NEW));
+	assert_int_equal(h_login(SRV_A, "app", APP_PW), old_too);
+	assert_true(h_login(SRV_A, "repl", NEW_REPL));
+	assert_true(h_login(SRV_A, "mon", "mon-S3CRET"));
+	assert_true(h_login(SRV_A, "ro", "ro-S3CRET"));
+	assert_true(h_login(SRV_A, "back", "back-S3CRET"));
+	assert_string_equal(grants("app"), "19,3");
+	assert_string_equal(grants("ro"), "4,1");
+	assert_string_equal(grants("mon"), "2,0");
+	assert_string_equal(grants("back"), "9,0");
+}
+
+/* The operator's connections go on, and new ones are let in all the time. */
+void
+t_accounts(void **state)
+{
+	const struct m_sql_done *d;
+
+	(void)state;
+	old_state();
+	h_group(GROUP, 100, 100, false, NULL, port_a, 0);
+	(void)h_probe(port_a, true);
+	h_clear();
+	tell_new(2, false);
+	(void)h_probe(port_a, true);
+	/* The server has the old one only: what was good until now is. */
+	assert_int_equal(h_access(port_a, 0, 0)->creds_gen, 0);
+	h_expect(port_a, SQL_EVICT, SE_DONE);
+	(void)h_probe(port_a, true);
+	d = accounts(false);
+	assert_int_equal(d->end, SE_DONE);
+	assert_true(d->count > 0 && d->retained);
+	(void)h_access(port_a, 2, 0);
+	check_new(true);
+	d = accounts(false);
+	assert_int_equal(d->count, 0);
+	assert_true(d->retained);
+	d = accounts(true);
+	assert_int_equal(d->end, SE_DONE);
+	assert_false(d->retained);
+	check_new(false);
+	assert_int_equal(accounts(true)->count, 0);
+	assert_int_equal(h_count(MSG_CONN_LOST), 0);
+	/* No way in: that is told, and nothing is tried for ever. */
+	h_group_gone(GROUP);
+	h_group(GROUP, 100, 100, false, NULL, port_a, 0);
+	assert_int_equal(h_probe(port_a, false)->err, PE_AUTH);
+	assert_int_equal(accounts(false)->end, SE_FAILED);
+	h_group_gone(GROUP);
+	/* On a fenced server there is nothing to be done. */
+	(void)h_ask(SRV_A, "SET GLOBAL super_read_only=ON");
+	old_state();
+	h_group(GROUP, 100, 100, false, NULL, port_a, 0);
+	h_expect(port_a, SQL_FENCE, SE_DONE);
+	assert_int_equal(accounts(false)->end, SE_REFUSED);
+	h_group_gone(GROUP);
+}
+
+/*
+ * After k statements no other one is let through, as if the operator had died
+ * there; the next one knows only the new Secret, and what was last in force.
+ */
+void
+t_accounts_cut_short(void **state)
+{
+	const struct m_sql_done *d;
+	char sql[128];
+	unsigned k;
+	bool whole = false;
+
+	(void)state;
+	for (k = 1; !whole && k < 40; k++) {
+		old_state();
+		(void)snprintf(sql, sizeof(sql),
+		    "SET sql_log_bin=0; ALTER USER br@'%%' WITH "
+		    "MAX_UPDATES_PER_HOUR %u; FLUSH NO_WRITE_TO_BINLOG "
+		    "USER_RESOURCES",
+		    k);
+		(void)h_ask(SRV_A, sql);
+		h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
+		(void)h_probe(port_a, true);
+		tell_new(2, true);
+		d = accounts(false);
+		whole = d->end == SE_DONE;
+		assert_true(whole || d->count < 40);
+		h_group_gone(GROUP);
+		(void)h_ask(SRV_A,
+		    "SET sql_log_bin=0; ALTER USER br@'%' WITH "
+		    "MAX_UPDATES_PER_HOUR 0");
+		tell_new(2, true);
+		h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
+		tell_new(2, true);
+		(void)h_probe(port_a, true);
+		assert_int_equal(accounts(false)->end, SE_DONE);
+		check_new(true);
+		assert_int_equal(accounts(false)->count, 0);
+		h_group_gone(GROUP);
+	}
+	assert_true(whole && k > 8);
+	old_state();
+	(void)h_ask(SRV_A, "SET GLOBAL super_read_only=ON");
+}
+
+static bool
+is_following(const void *msg, void *arg)
+{
+	const struct m_probe *p = msg;
+
+	return strcmp(p->site, arg) == 0 && p->ok && p->has_repl &&
+	    p->io == IO_YES && p->sql;
+}
+
+static const struct m_sql_done *
+refresh(void)
+{
+	struct m_sql *s = h_request(port_b, SQL_REFRESH_SOURCE);
+	const struct m_sql_done *d;
+
+	s->source_port = port_a;
+	d = h_sql(s);
+	printf("    refresh: %s, %u %s\n", sql_end_name(d->end), d->count,
+	    d->error);
+	return d;
+}
+
+/* A replica with events that wait to be applied keeps them. */
+void
+t_refresh_source(void **state)
+{
+	char site[16], got[GTID_LEN + 1];
+	const struct m_probe *p;
+
+	(void)state;
+	old_state();
+	(void)h_ask(SRV_A, "SET GLOBAL super_read_only=ON");
+	h_group(GROUP, 100, 100, false, NULL, port_a, port_b, 0);
+	(void)strlcpy(site, h_site(port_b), sizeof(site));
+	(void)h_probe(port_a, true);
+	h_set_source(port_b, port_a, SE_DONE);
+	(void)h_wait(MSG_PROBE, is_following, site);
+	assert_int_equal(refresh()->count, 0);
+	h_expect(port_a, SQL_GRANT, SE_DONE);
+	tell_new(2, true);
+	assert_int_equal(accounts(false)->end, SE_DONE);
+	/* Delayed: received, not applied. */
+	(void)h_ask(SRV_B,
+	    "STOP REPLICA SQL_THREAD; CHANGE REPLICATION SOURCE TO "
+	    "SOURCE_DELAY=3600; START REPLICA SQL_THREAD");
+	(void)h_ask(SRV_A, "CREATE DATABASE IF NOT EXISTS later");
+	do
+		p = h_wait(MSG_PROBE, is_following, site);
+	while (p->retrieved[0] == '\0');
+	(void)strlcpy(got, p->retrieved, sizeof(got));
+	h_clear();
+	assert_int_equal(refresh()->count, 1);
+	assert_int_equal(refresh()->count, 0);
+	h_clear();
+	p = h_wait(MSG_PROBE, is_following, site);
+	printf("    received before %s, after %s\n", got, p->retrieved);
+	assert_true(p->retrieved[0] != '\0');
+	assert_string_equal(h_ask(SRV_B,
+		"SELECT User_password FROM mysql.slave_master_info WHERE "
+		"Channel_name=''"),
+	    NEW_REPL);
+	/* Old ones end: it is still there, also after a new log-in. */
+	assert_int_equal(accounts(true)->end, SE_DONE);
+	(void)h_ask(SRV_B,
+	    "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_DELAY=0; "
+	    "START REPLICA");
+	h_clear();
+	(void)h_wait(MSG_PROBE, is_following, site);
+	h_expect(port_b, SQL_STOP_REPLICA, SE_DONE);
+	(void)h_ask(SRV_A, "DROP DATABASE later");
+	(void)h_ask(SRV_B,
+	    "RESET REPLICA ALL; SET GLOBAL super_read_only=OFF; "
+	    "SET sql_log_bin=0; DROP DATABASE IF EXISTS later; "
+	    "SET GLOBAL super_read_only=ON");
+	old_state();
+	h_expect(port_a, SQL_FENCE, SE_DONE);
+	h_group_gone(GROUP);
+}
