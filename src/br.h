@@ -94,6 +94,10 @@
 #define BR_ROLE_LABELS(X) \
 	X(RL_REPLICA, "replica") X(RL_PRIMARY, "primary") X(RL_FENCED, "fenced")
 
+/* What the nodes of a site shall do with its group's taint. */
+#define BR_TAINT_WANTS(X) \
+	X(TW_KEEP, "keep") X(TW_ON, "on") X(TW_OFF, "off")
+
 /* Why a probe failed; the text travels beside it. */
 #define BR_PROBE_ERRS(X)                        \
 	X(PE_NONE, "none")                      \
@@ -168,6 +172,7 @@ enum site_state { BR_SITE_STATES(X) SS_MAX };
 enum io_state { BR_IO_STATES(X) IO_MAX };
 enum ctr_state { BR_CTR_STATES(X) CTR_MAX };
 enum role_label { BR_ROLE_LABELS(X) RL_MAX };
+enum taint_want { BR_TAINT_WANTS(X) TW_MAX };
 enum probe_err { BR_PROBE_ERRS(X) PE_MAX };
 enum sql_kind { BR_SQL_KINDS(X) SQL_MAX };
 enum sql_end { BR_SQL_ENDS(X) SE_MAX };

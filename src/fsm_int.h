@@ -212,6 +212,9 @@ enum fsm_step
 fsm_prepare(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 void fsm_choose(const struct fsm_conf *, const struct fsm_state *,
     struct fsm_decision *, enum fsm_verdict, uint8_t);
+/* The taint of a site's nodes (fsm_taint.c). */
+enum taint_want fsm_taint(const struct fsm_conf *, const struct fsm_state *,
+    enum fsm_verdict, uint8_t);
 void fsm_verdict(struct fsm_decision *, enum fsm_verdict, uint8_t);
 bool fsm_may_be_active(const struct fsm_conf *, uint8_t);
 bool fsm_empty_site(const struct fsm_conf *, const struct fsm_state *, uint8_t);

@@ -233,6 +233,7 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
 	w->label =
 	    active && !lost && fsm_promotable(c, i) ? RL_PRIMARY : RL_REPLICA;
 	w->healthy = !lost && healthy(c, s, v->active, i);
+	w->taint = (uint8_t)fsm_taint(c, s, (enum fsm_verdict)v->verdict, i);
 	w->replicating = replicating(s, i);
 	w->conv = s->site[i].conv;
 	w->guard = fsm_guard_lately(c, s, i);

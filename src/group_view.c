@@ -166,6 +166,7 @@ fill_group(struct group *g, struct m_group_status *m)
 		m->sites[i].state = v->site[i].state;
 		m->sites[i].role_label = v->site[i].label;
 		m->sites[i].healthy = v->site[i].healthy;
+		m->sites[i].taint = v->site[i].taint;
 	}
 	for (unsigned i = 0; i < v->nconds; i++)
 		add_condition(m, v->cond[i].type, v->cond[i].status,

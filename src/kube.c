@@ -352,6 +352,7 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 	}
 	kh_token(k->kh, token);
 	kleader_start(k);
+	knodes_start(k);
 	kgroups_start(k);
 	ktoken_start(k);
 	kdiscovery_start(k);
@@ -366,6 +367,7 @@ kube_free(struct kube *k)
 	while ((g = RB_MIN(kgroups, &k->groups)) != NULL)
 		kgroup_free(g);
 	kkeys_stop(k);
+	knodes_stop(k);
 	kwatch_free(k->w_groups);
 	if (k->w_pods != NULL)
 		kwatch_free(k->w_pods);

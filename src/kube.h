@@ -32,6 +32,7 @@
  *	kube_keys.c	Secrets with keys of the write lease ↔ KEYS, KEY_PUT
  *	kube_events.c	Events, repeats counted
  *	kube_misc.c	finalizers, annotations, dns-writer's token, discovery
+ *	kube_nodes*.c	taints of nodes
  *
  * Everything that changes something is desired state, sent only while the
  * Lease is held: kube_may_write() is asked again when the connection stands
@@ -109,6 +110,7 @@ struct kann {
 };
 #define KANNS_MAX 16
 
+struct knodes;
 struct kgroup;
 struct kkey; /* one of our Secrets (kube_keys.c) */
 TAILQ_HEAD(kkeyq, kkey);
@@ -243,6 +245,12 @@ struct kgroup {
 	/* kube_keys.c */
 	struct kkeyq keys;
 
+	/* kube_nodes.c */
+	uint64_t taint_view;   /* hash of what the sites' nodes shall be */
+	uint64_t taint_choice; /* and of the sites' selectors */
+	int64_t lift_ms;       /* being deleted: no longer waited for */
+	bool lifted;
+
 	/* kube_misc.c */
 	struct klane fin;
 	bool fin_running;
@@ -284,6 +292,7 @@ struct kube {
 	unsigned ngroups;
 	struct kwatch *w_groups, *w_pods, *w_owned[KW_MAX];
 	struct kwatch *w_keys, *w_op_key;
+	struct knodes *nodes;
 	struct kkey *op_key;
 	uint32_t key_mark, op_key_mark;
 	struct kown_ctx {
@@ -522,6 +531,24 @@ void kkeys_put(struct kube *, const struct m_key_put *);
 void kkeys_lead(struct kube *);
 void kkeys_start(struct kube *);
 void kkeys_stop(struct kube *);
+
+/* ---------------------------------------------------------- kube_nodes.c - */
+
+void knodes_start(struct kube *);
+void knodes_stop(struct kube *);
+/* We lead now. */
+void knodes_lead(struct kube *);
+/* The spec in force is another. */
+void knodes_spec(struct kgroup *);
+/* What the parent wants, or that the group goes, may be new. */
+void knodes_kick(struct kgroup *);
+void knodes_gone(struct kgroup *);
+/*
+ * Has no node the taint of this group, which is being deleted? Also true when
+ * that was waited for long enough; kgroup_finalizer() is called when it may
+ * have become true.
+ */
+bool knodes_lifted(struct kgroup *);
 
 /* --------------------------------------------------------- kube_events.c - */
 

@@ -119,6 +119,7 @@ kgroup_gone(struct kgroup *g)
 
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
 	log_ev(LL_INFO, "group is gone", KVS("fg", g->fg), KVS("uid", g->uid));
+	knodes_gone(g);
 	kgroup_free(g);
 	kube_tell(k, MSG_GROUP_GONE, &m);
 	/* Its Pods that wait for somebody to let them go. */
@@ -258,6 +259,7 @@ adopt(struct kgroup *g, yyjson_val *obj)
 	kapply_spec(g);
 	kcreds_spec(g);
 	kkeys_spec(g);
+	knodes_spec(g);
 }
 
 static void
@@ -353,6 +355,7 @@ kgroup_kick(struct kgroup *g)
 	kstatus_kick(g);
 	kapply_kick(g);
 	kpods_kick(g);
+	knodes_kick(g);
 }
 
 void

@@ -94,6 +94,7 @@ lead(struct kube *k)
 			kevent_emit(g, true, "InvalidSpec", g->problem);
 	}
 	kkeys_lead(k);
+	knodes_lead(k);
 	/* Pods that a predecessor left waiting, of groups that are no more. */
 	if (k->w_pods != NULL)
 		kwatch_relist(k->w_pods);

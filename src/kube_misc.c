@@ -229,7 +229,7 @@ may_go(struct kgroup *g)
 			kvol_list(g, volumes_found);
 		return false;
 	}
-	return true;
+	return knodes_lifted(g);
 }
 
 static void

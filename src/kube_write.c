@@ -690,6 +690,7 @@ kstatus_group(struct kgroup *g, const struct m_group_status *m)
 
 	want_set(g, m);
 	kpods_kick(g);
+	knodes_kick(g);
 	if (h == g->status_hash && !g->status_dirty)
 		return;
 	g->status_hash = h;
