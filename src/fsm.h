@@ -638,6 +638,7 @@ struct fsm_view {
 	uint8_t nconds;
 	struct fsm_cond cond[CONDS_MAX];
 	char alert[MSGTEXT_LEN + 1];
+	char summary[MSGTEXT_LEN + 1]; /* one sentence: what is the matter */
 };
 
 /* ----------------------------------------------------------- functions -- */

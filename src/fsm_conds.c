@@ -355,6 +355,51 @@ cond_updating(
 	}
 }
 
+/* ------------------------------------------------------------- in short --- */
+
+static const struct fsm_cond *
+find(const struct fsm_view *v, const char *type)
+{
+	unsigned k;
+
+	for (k = 0; k < v->nconds; k++)
+		if (fsm_streq(v->cond[k].type, type))
+			return &v->cond[k];
+	return NULL;
+}
+
+/*
+ * What somebody who is paged wants to read first: why nothing is promoted,
+ * what is broken, what is under way; else that all is well.
+ */
+static void
+summary(struct fsm_view *v)
+{
+	/* Divergence is more than that its site does not replicate. */
+	static const char *const order[] = { "PromotionBlocked",
+		"RecoveryPending", "Degraded", "Bootstrapping", "Updating" };
+	const struct fsm_cond *k, *ready = find(v, "Ready");
+	const struct fsm_cond *lease = find(v, "WriteLease");
+	size_t n;
+
+	for (n = 0; n < sizeof(order) / sizeof(order[0]); n++) {
+		k = find(v, order[n]);
+		if (k != NULL && k->status &&
+		    (n != 1 || fsm_streq(k->reason, "DivergentTransactions")))
+			break;
+	}
+	if (n == sizeof(order) / sizeof(order[0])) {
+		k = ready;
+		if (ready->status && lease != NULL && !lease->status)
+			k = lease;
+	}
+	if (k == ready)
+		snprintf(v->summary, sizeof(v->summary), "%s", k->message);
+	else
+		snprintf(v->summary, sizeof(v->summary), "%s%s%.900s",
+		    k->reason, k->message[0] == '\0' ? "" : ": ", k->message);
+}
+
 void
 fsm_conditions(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, struct fsm_view *v, enum fsm_matrix m)
@@ -366,4 +411,5 @@ fsm_conditions(const struct fsm_conf *c, const struct fsm_state *s,
 	cond_bootstrapping(c, s, v);
 	cond_updating(c, s, v);
 	cond_lease(c, s, v);
+	summary(v);
 }

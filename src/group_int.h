@@ -60,6 +60,8 @@ struct gsite {
 	char *source_host;
 	char *divergent; /* its set minus the active site's */
 	int64_t divergent_n;
+	int64_t divergent_said; /* in an Event, and one; 0: in none */
+	int64_t divergent_ms;   /* when */
 	int64_t last_seen_ms; /* Unix ms */
 	int64_t lag_s;
 	bool has_repl, io, sql;

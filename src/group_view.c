@@ -159,6 +159,7 @@ fill_group(struct group *g, struct m_group_status *m)
 	    sizeof(m->promotion_gtid));
 	(void)strlcpy(
 	    m->update_phase, v->update_phase, sizeof(m->update_phase));
+	(void)strlcpy(m->summary, v->summary, sizeof(m->summary));
 	m->n_sites = g->fc.nsites;
 	for (unsigned i = 0; i < g->fc.nsites; i++) {
 		(void)strlcpy(m->sites[i].name, g->fc.site[i].name,
@@ -247,11 +248,54 @@ authority(const struct group *g)
 	return i == -1 ? FSM_NONE : (uint8_t)i;
 }
 
+/* When it is found, and again whenever there are more or fewer. */
+static void
+say_divergence(struct group *g, unsigned i, uint8_t active)
+{
+	struct gsite *s = &g->site[i];
+	struct m_event e;
+
+	if (s->divergent_said == s->divergent_n + 1 ||
+	    (s->divergent_said != 0 &&
+		mono_ms() - s->divergent_ms < FSM_REPAIR_RETRY_MS) ||
+	    !groups_leading(g->all))
+		return;
+	s->divergent_said = s->divergent_n + 1;
+	s->divergent_ms = mono_ms();
+	memset(&e, 0, sizeof(e));
+	(void)strlcpy(e.group, g->uid, sizeof(e.group));
+	e.warning = true;
+	(void)strlcpy(e.reason, "DataLossDetected", sizeof(e.reason));
+	(void)snprintf(e.message, sizeof(e.message),
+	    "site %s has %lld transactions that %s lacks: %.700s",
+	    g->fc.site[i].name, (long long)s->divergent_n,
+	    g->fc.site[active].name, s->divergent != NULL ? s->divergent : "-");
+	parent_send(g->parent, PROC_KUBE, MSG_EVENT, &e);
+}
+
+static void
+diverged(struct group *g)
+{
+	uint8_t a = authority(g);
+
+	for (unsigned i = 0; i < g->fc.nsites; i++) {
+		struct gsite *s = &g->site[i];
+
+		if (a < g->fc.nsites && i != a && g->view.site[i].diverged) {
+			group_divergence(g, i, a);
+			say_divergence(g, i, a);
+		} else if (!g->view.site[i].diverged) {
+			free(s->divergent);
+			s->divergent = NULL;
+			s->divergent_n = s->divergent_said = 0;
+		}
+	}
+}
+
 void
 group_publish(struct group *g, bool force)
 {
 	uint64_t h;
-	uint8_t a;
 
 	if (!g->have_conf)
 		return;
@@ -264,16 +308,7 @@ group_publish(struct group *g, bool force)
 	if (!force && h == g->published_hash &&
 	    mono_ms() - g->published_ms < g->conf.poll_ms)
 		return;
-	a = authority(g);
-	for (unsigned i = 0; i < g->fc.nsites; i++) {
-		if (a < g->fc.nsites && i != a && g->view.site[i].diverged)
-			group_divergence(g, i, a);
-		else if (!g->view.site[i].diverged) {
-			free(g->site[i].divergent);
-			g->site[i].divergent = NULL;
-			g->site[i].divergent_n = 0;
-		}
-	}
+	diverged(g);
 	g->published_hash = h;
 	g->published_ms = mono_ms();
 	send_status(g);

@@ -450,7 +450,7 @@ object_step(struct kgroup *g, const struct kobj *o)
 	char *text;
 
 	if (own == NULL || (o->how == KA_CREATE && own->exists) ||
-	    (own->exists && kroll_holds(g, o)))
+	    kroll_holds(g, o, own))
 		return false;
 	if (o->how == KA_ROLL && (live = by_name(g->deps, o->name)) == NULL &&
 	    !can_mount(g, o)) {

@@ -188,6 +188,36 @@ add_conditions(yyjson_mut_doc *doc, yyjson_mut_val *status,
 	return true;
 }
 
+/* "iad*:writable pdx:read-only/Blocked": all sites in one column. */
+static bool
+add_short(yyjson_mut_doc *doc, yyjson_mut_val *status, const struct kspec *k,
+    const struct m_group_status *g, const struct m_site_status *sites,
+    unsigned nsites)
+{
+	struct kbuf b = { 0 };
+	yyjson_mut_val *v;
+	unsigned j;
+
+	for (unsigned i = 0; i < k->nsites; i++) {
+		const struct m_site_status *st = NULL;
+
+		for (j = 0; j < nsites; j++)
+			if (strcmp(sites[j].name, k->sites[i].name) == 0)
+				st = &sites[j];
+		kbuf_addf(&b, "%s%s%s:%s", i > 0 ? " " : "", k->sites[i].name,
+		    strcmp(k->sites[i].name, g->active_site) == 0 ? "*" : "",
+		    site_state_name(st == NULL ? SS_UNKNOWN : st->state));
+		if (st != NULL && st->state == SS_READ_ONLY &&
+		    strcmp(st->convergence, "Converged") != 0)
+			kbuf_addf(&b, "/%s",
+			    *st->convergence == '\0' ? "NoSource" :
+						       st->convergence);
+	}
+	return (v = kbuf_take(&b, doc)) != NULL &&
+	    yyjson_mut_obj_add_val(doc, status, "siteSummary", v) &&
+	    put_text(doc, status, "summary", g->summary);
+}
+
 yyjson_mut_val *
 kstatus_render(yyjson_mut_doc *doc, const struct kspec *k,
     const struct m_group_status *g, const struct m_site_status *sites,
@@ -206,6 +236,7 @@ kstatus_render(yyjson_mut_doc *doc, const struct kspec *k,
 		    yyjson_mut_obj_add_null(doc, o, "activeSite") :
 		    kput_str(doc, o, "activeSite", g->active_site)) ||
 	    !add_sites(doc, o, k, sites, nsites) ||
+	    !add_short(doc, o, k, g, sites, nsites) ||
 	    !add_conditions(doc, o, k, g, prev, now_ms) ||
 	    !put_time(doc, o, "lastFailover",
 		g->last_failover_s > 0 &&

@@ -147,11 +147,23 @@ kroll_spec(struct kgroup *g)
 	memset(g->rollout, 0, sizeof(g->rollout));
 }
 
-/* Its site runs from another template yet. */
+/*
+ * Its site runs from another template yet: it stays as it is. While the watch
+ * has not listed it is not known whether it is there, and looked at again.
+ */
 bool
-kroll_holds(const struct kgroup *g, const struct kobj *o)
+kroll_holds(struct kgroup *g, const struct kobj *o, const struct kown *own)
 {
-	return o->kind == KO_SITE_CONFIG && differs(&g->rollout[o->site]);
+	const struct kwatch *w = g->k->w_owned[KW_CONFIGMAPS];
+
+	if (o->kind != KO_SITE_CONFIG || !differs(&g->rollout[o->site]))
+		return false;
+	if (own->exists)
+		return true;
+	if (w != NULL && kwatch_synced(w))
+		return false;
+	g->apply.again = true;
+	return true;
 }
 
 /* ----------------------------------------------------------------- a ROLL */

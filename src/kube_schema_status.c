@@ -195,6 +195,8 @@ OBJECT(encryption, B("sealed", 0, "Every site is sealed"),
 static const struct kfield status_fields[] = {
 	S("activeSite", "The confirmed writable site, else empty"),
 	LIST("sites", site, "In the order of spec"),
+	S("siteSummary", "All of them in short; * is the active site"),
+	S("summary", "What is the matter, in a sentence"),
 	MAPLIST("conditions", "type", condition, "Conditions"),
 	OBJ("authority", 0, authority,
 	    "Who may write: the promotion record, the only authoritative "

@@ -241,11 +241,15 @@ columns(FILE *f)
 	    ".status.conditions[?(@.type==\"Degraded\")].reason");
 	column(f, "Blocked", "string", true,
 	    ".status.conditions[?(@.type==\"PromotionBlocked\")].reason");
-	column(f, "Site-A", "string", true, ".status.sites[0].state");
-	column(f, "Site-B", "string", true, ".status.sites[1].state");
+	column(f, "Lease", "string", true,
+	    ".status.conditions[?(@.type==\"WriteLease\")].reason");
+	column(f, "Updating", "string", true,
+	    ".status.conditions[?(@.type==\"Updating\")].reason");
+	column(f, "Sites", "string", true, ".status.siteSummary");
 	column(f, "Epoch", "integer", true, ".status.authority.epoch");
 	column(f, "Last-Failover", "date", true, ".status.lastFailover");
 	column(f, "Age", "date", false, ".metadata.creationTimestamp");
+	column(f, "Summary", "string", true, ".status.summary");
 }
 
 void

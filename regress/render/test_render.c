@@ -225,6 +225,8 @@ fill_status(struct m_group_status *g, struct m_site_status *s)
 	    g->last_failover_target, "a", sizeof(g->last_failover_target));
 	(void)strlcpy(
 	    g->promotion_gtid, SERVER_UUID ":1-7", sizeof(g->promotion_gtid));
+	strlcpy(g->update_phase, "WaitReplica", sizeof(g->update_phase));
+	strlcpy(g->summary, "UpdateReplica: b: restarts", sizeof(g->summary));
 	g->n_conditions = 2;
 	(void)strlcpy(
 	    g->conditions[0].type, "Ready", sizeof(g->conditions[0].type));
