@@ -193,6 +193,9 @@ void http_body_unref(struct http_body *);
  */
 void http_reply(
     struct http_conn *, int status, const char *ctype, struct http_body *body);
+/* "Sun, 06 Nov 1994 08:49:37 GMT" of Unix seconds; -1 when out of range. */
+#define HTTP_DATE_LEN 30
+int http_date(int64_t s, char text[static HTTP_DATE_LEN]);
 /* 101: once it is written the socket goes to ops->upgraded(). */
 void http_reply_upgrade(struct http_conn *, const char *accept);
 

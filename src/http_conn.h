@@ -61,7 +61,7 @@ struct http_conn {
 	unsigned state; /* of http_head_end */
 
 	int status; /* answer: http_reply.c */
-	char head[320];
+	char head[512];
 	size_t headlen, bodylen, off;
 	struct http_body *body;
 

@@ -244,6 +244,9 @@ parse_header(char *line, struct http_req *req, struct header_facts *facts)
 		return -1;
 	line[n] = '\0';
 	value = line + n + 1;
+	/* One that ends no line (RFC 9112 section 2.2). */
+	if (strchr(value, '\r') != NULL)
+		return -1;
 	value += strspn(value, " \t");
 	for (n = strlen(value);
 	    n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)

@@ -22,8 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "http_conn.h"
+#include "json.h"
 
 /* --------------------------------------------------------------- bodies --- */
 
@@ -98,6 +100,39 @@ status_of(int status)
 	return &statuses[i];
 }
 
+int
+http_date(int64_t s, char text[static HTTP_DATE_LEN])
+{
+	static const char days[][4] = { "Thu", "Fri", "Sat", "Sun", "Mon",
+		"Tue", "Wed" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May",
+		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	char t[RFC3339_LEN]; /* 2026-01-02T03:04:05Z */
+	int month, n;
+
+	if (s < 0 || rfc3339_ms(s * 1000, t) == -1)
+		return -1;
+	month = (t[5] - '0') * 10 + t[6] - '0';
+	n = snprintf(text, HTTP_DATE_LEN, "%s, %.2s %s %.4s %.8s GMT",
+	    days[s / 86400 % 7], t + 8, months[month - 1], t, t + 11);
+	return n > 0 && n < HTTP_DATE_LEN ? 0 : -1;
+}
+
+/* A server that has a clock says the time (RFC 9110 section 6.6.1). */
+static const char *
+date_field(void)
+{
+	static char field[HTTP_DATE_LEN + 8];
+	char date[HTTP_DATE_LEN];
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) == -1 ||
+	    http_date(now.tv_sec, date) == -1)
+		return "";
+	snprintf(field, sizeof(field), "Date: %s\r\n", date);
+	return field;
+}
+
 void
 http_reply(
     struct http_conn *c, int status, const char *ctype, struct http_body *body)
@@ -117,11 +152,11 @@ http_reply(
 		    body == NULL ? (size_t)0 : body->len);
 	n = snprintf(c->head, sizeof(c->head),
 	    "HTTP/1.1 %d %s\r\n"
-	    "%s%s"
+	    "%s%s%s"
 	    "Cache-Control: no-store\r\n"
 	    "X-Content-Type-Options: nosniff\r\n"
 	    "%s\r\n",
-	    st->status, st->reason, what, st->fields,
+	    st->status, st->reason, date_field(), what, st->fields,
 	    c->keep ? "" : "Connection: close\r\n");
 	/* ctype is a literal of ours: it fits. */
 	c->headlen = n > 0 && (size_t)n < sizeof(c->head) ? (size_t)n : 0;

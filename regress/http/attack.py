@@ -5,6 +5,7 @@ Every attack comes from 127.0.0.1 and is judged by a well-behaved client at
 127.0.0.2 that must be answered all the while. Lines "ok - ..." and
 "not ok - ..." on standard output; the server's log is read as well.
 """
+import email.utils
 import json
 import os
 import random
@@ -67,6 +68,8 @@ def status_api(srv):
     status, fields, body = get(a, "/status")
     report((status, fields["content-type"], json.loads(body)) ==
            (200, "application/json", none), "/status before a group", body)
+    report(abs(email.utils.mktime_tz(email.utils.parsedate_tz(
+        fields["date"])) - time.time()) < 60, "Date", fields)
     report(get(a, q + "g")[0] == 503, "/active-site before a group")
     report(get(a, "/active-site?group=g")[0] == 400, "/active-site: 400")
     srv.tell("state 1")

@@ -153,6 +153,8 @@ malformed(void **state)
 		    "GET / HTTP/1.1\r\nHost: a\r\n"
 		    "Sec-WebSocket-Version: 13\r\n"
 		    "Sec-WebSocket-Version: 13\r\n\r\n" },
+		{ 400, "GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n" },
+		{ 400, "GET / HTTP/1.1\r\nHost: a\r\r\n\r\n" },
 		{ 505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n" },
 		{ 505, "GET / HTTP/1.2\r\nHost: a\r\n\r\n" },
 	};
@@ -163,6 +165,22 @@ malformed(void **state)
 	memcpy(buf, "GET /\0 HTTP/1.0\n\n", 17);
 	assert_int_equal(http_parse(buf, 17, &req), -1);
 	assert_int_equal(req.status, 400);
+}
+
+static void
+dates(void **state)
+{
+	char text[HTTP_DATE_LEN];
+
+	/* RFC 9110 section 5.6.7 */
+	assert_int_equal(http_date(784111777, text), 0);
+	assert_string_equal(text, "Sun, 06 Nov 1994 08:49:37 GMT");
+	assert_int_equal(http_date(0, text), 0);
+	assert_string_equal(text, "Thu, 01 Jan 1970 00:00:00 GMT");
+	assert_int_equal(http_date(951868799, text), 0);
+	assert_string_equal(text, "Tue, 29 Feb 2000 23:59:59 GMT");
+	assert_int_equal(http_date(-1, text), -1);
+	assert_int_equal(http_date(INT64_C(253402300800), text), -1);
 }
 
 static void
@@ -403,6 +421,7 @@ main(void)
 		cmocka_unit_test(requests),
 		cmocka_unit_test(malformed),
 		cmocka_unit_test(queries),
+		cmocka_unit_test(dates),
 		T(before_the_first_group),
 		T(active_site),
 		T(status_of_a_group),

@@ -16,126 +16,16 @@ import sys
 import threading
 import time
 
-from harness import (Judge, Server, connect, failures, get, metric, pss, raw,
+from harness import (Judge, Server, connect, failures, get, metric, pss,
                      report, survived, until)
+from wsclient import (ACCEPT, BINARY, CLOSE, KEY, PING, PONG, TEXT, Client, Ended,
+                      frame, handshake)
 
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="                # RFC 6455 section 1.3
-ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 FRAMES = 1000                                   # HTTP_WS_FRAMES
 
 
-def handshake(**change):
-    """A request; change sets fields, None leaves one out."""
-    fields = {"Host": "x", "Upgrade": "websocket", "Connection": "Upgrade",
-              "Sec_WebSocket_Key": KEY, "Sec_WebSocket_Version": "13"}
-    line = change.pop("line", "GET /ws/status HTTP/1.1")
-    fields.update(change)
-    return (line + "\r\n" + "".join(
-        "%s: %s\r\n" % (k.replace("_", "-"), v) for k, v in fields.items()
-        if v is not None) + "\r\n").encode()
-
-
-def frame(opcode, data=b"", fin=True, rsv=0, mask=b"\x12\x34\x56\x78"):
-    head = bytes([fin << 7 | rsv << 4 | opcode])
-    bit = 0x80 if mask else 0
-    if len(data) < 126:
-        head += bytes([bit | len(data)])
-    elif len(data) < 65536:
-        head += struct.pack(">BH", bit | 126, len(data))
-    else:
-        head += struct.pack(">BQ", bit | 127, len(data))
-    if mask:
-        data = bytes(b ^ mask[i % 4] for i, b in enumerate(data))
-    return head + (mask or b"") + data
-
-
-class Ended(Exception):
-    """The server closed the socket."""
-
-
-class Client:
-    """Answers no ping by itself; checks each frame of the server's."""
-
-    def __init__(self, port, source="127.0.0.2", rcvbuf=None, **change):
-        self.s = connect(port, source, rcvbuf)
-        self.s.sendall(handshake(**change))
-        self.buf = b""
-        while b"\r\n\r\n" not in self.buf:
-            self.more()
-        head, _, self.buf = self.buf.partition(b"\r\n\r\n")
-        self.head = head.decode()
-        if not self.head.startswith("HTTP/1.1 101 "):
-            raise Ended(self.head)
-
-    def more(self):
-        try:
-            data = self.s.recv(65536)
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            raise Ended
-        self.buf += data
-
-    def take(self, n):
-        while len(self.buf) < n:
-            self.more()
-        data, self.buf = self.buf[:n], self.buf[n:]
-        return data
-
-    def frame(self):
-        a, b = self.take(2)
-        n = b & 127
-        assert a & 0x70 == 0 and b & 0x80 == 0, "rsv or mask"
-        if n == 126:
-            n, = struct.unpack(">H", self.take(2))
-            assert n >= 126, "length"
-        elif n == 127:
-            n, = struct.unpack(">Q", self.take(8))
-            assert n >= 65536, "length"
-        assert a & 8 == 0 or (a & 0x80 and n < 126), "control frame"
-        return a >> 7, a & 15, self.take(n)
-
-    def message(self):
-        """The next text."""
-        text = b""
-        while True:
-            fin, opcode, data = self.frame()
-            if opcode & 8:
-                continue
-            assert opcode == (0 if text else TEXT), "fragments"
-            text += data
-            if fin:
-                return json.loads(text)
-
-    def control(self):
-        """The next control frame."""
-        while True:
-            _, opcode, data = self.frame()
-            if opcode & 8:
-                return opcode, data
-
-    def send(self, *args, **kw):
-        self.s.sendall(frame(*args, **kw))
-
-    def ended(self):
-        """What the server's Close said: a code, None; "reset" without one."""
-        try:
-            while True:
-                opcode, data = self.control()
-                if opcode == CLOSE:
-                    break
-        except Ended:
-            return "reset"
-        try:
-            while True:
-                self.frame()
-        except Ended:
-            pass
-        return struct.unpack(">H", data[:2])[0] if data else None
-
-    def close(self):
-        self.s.close()
+def client(port, source="127.0.0.2", rcvbuf=None, **change):
+    return Client(connect(port, source, rcvbuf), **change)
 
 
 def clients(srv):
@@ -155,7 +45,7 @@ class Hearer:
     """A good client; what it heard last of each group, and when."""
 
     def __init__(self, srv):
-        self.ws = Client(srv.ports["aux"])
+        self.ws = client(srv.ports["aux"])
         self.last, self.count, self.error = {}, 0, None
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -220,7 +110,7 @@ class Held:
 
 def handshakes(srv):
     a = srv.ports["aux"]
-    ws = Client(a)
+    ws = client(a)
     fields = dict(l.lower().split(": ", 1)
                   for l in ws.head.split("\r\n")[1:])
     report(fields == {"upgrade": "websocket", "connection": "upgrade",
@@ -230,7 +120,7 @@ def handshakes(srv):
     key = base64.b64encode(os.urandom(16)).decode()
     want = base64.b64encode(hashlib.sha1((
         key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest())
-    ws = Client(a, Sec_WebSocket_Key=key, Upgrade="h2c, WebSocket",
+    ws = client(a, Sec_WebSocket_Key=key, Upgrade="h2c, WebSocket",
                 Connection="keep-alive, upgrade", Origin="http://any.example")
     report(want.decode() in ws.head, "any key, lists of tokens, any origin",
            ws.head)
@@ -278,7 +168,7 @@ def messages(srv):
     srv.tell("group u1 ns g iad iad pdx")
     srv.tell("site u2 iad unreachable")
     srv.tell("group u2 ns h - iad")
-    one, two = Client(a), Client(a)
+    one, two = client(a), client(a)
     first = [one.message(), one.message()]
     report([m["group"] for m in first] == ["g", "h"],
            "a new client hears of every group at once", first)
@@ -324,7 +214,7 @@ def coalesced(srv):
     """Who reads slowly hears the newest word, not all of them."""
     srv.tell("site u1 iad writable 16000")
     srv.tell("group u1 ns g s0 iad")
-    ws = Client(srv.ports["aux"], rcvbuf=4096)
+    ws = client(srv.ports["aux"], rcvbuf=4096)
     for i in range(1, 401):
         srv.tell("group u1 ns g s%d iad" % i)
     heard = []
@@ -342,7 +232,7 @@ def coalesced(srv):
 def frames(srv):
     """One client per row: what it sends, and how it ends."""
     a = srv.ports["aux"]
-    ws = Client(a)
+    ws = client(a)
     ws.send(PING, b"hello")
     report(ws.control() == (PONG, b"hello"), "a ping is answered")
     ws.send(TEXT, "gr\u00fc\u00df".encode()[:3], fin=False)
@@ -382,7 +272,7 @@ def frames(srv):
         (None, "a length of 2^63", b"\x82\xff" + b"\xff" * 8 + b"mask"),
     ]
     for want, name, data in rows:
-        ws = Client(a)
+        ws = client(a)
         ws.s.sendall(data)
         code = ws.ended()
         report(code == want, "Close %s: %s" % (want, name), code)
@@ -394,7 +284,7 @@ def frames(srv):
 
 def many_frames(srv):
     """Whoever has so much to say is ended, though it reads all answers."""
-    ws = Client(srv.ports["aux"])
+    ws = client(srv.ports["aux"])
     threading.Thread(target=ws.s.sendall, daemon=True,
                      args=(frame(PONG) * (FRAMES + 100),)).start()
     report(ws.ended() in (1008, "reset"), "Close 1008: too many frames")
@@ -419,15 +309,15 @@ def limits(path):
                "%d for origin %r" % (want, origin), answer[:60])
         s.close()
     nobody(srv)
-    held = [Client(a, Origin="https://a.example") for _ in range(3)]
+    held = [client(a, Origin="https://a.example") for _ in range(3)]
     try:
-        Client(a, Origin="https://a.example")
+        client(a, Origin="https://a.example")
         report(False, "429 beyond the cap")
     except Ended as e:
         report("HTTP/1.1 429 " in str(e), "429 beyond the cap", e)
     held.pop().close()
     until("a free place", lambda: clients(srv) == 2)
-    held.append(Client(a, Origin="https://a.example"))
+    held.append(client(a, Origin="https://a.example"))
     report(True, "one that left makes room")
     srv.p.stdin.close()
     report(srv.p.wait(15) == 0, "it ends with clients")
@@ -442,7 +332,7 @@ def never_reads(srv):
     srv.tell("site big iad writable 16000")
     srv.tell("group big ns big s0 iad")
     before = dropped(srv, "slow-reader")
-    lazy = [Client(srv.ports["aux"], "127.0.0.1", rcvbuf=2048)
+    lazy = [client(srv.ports["aux"], "127.0.0.1", rcvbuf=2048)
             for _ in range(100)]
     t = time.monotonic()
     with Held(srv, "100 clients that never read") as h:
@@ -465,7 +355,7 @@ def never_reads(srv):
 
 def ping_flood(srv):
     """Pings as fast as they go, and no answer is taken."""
-    flood = [Client(srv.ports["aux"], "127.0.0.1", rcvbuf=2048)
+    flood = [client(srv.ports["aux"], "127.0.0.1", rcvbuf=2048)
              for _ in range(50)]
 
     def send(ws):
@@ -495,7 +385,7 @@ def full_house(srv):
         taken, refused, socks = [], 0, []
         for _ in range(600):
             try:
-                taken.append(Client(a, "127.0.0.1"))
+                taken.append(client(a, "127.0.0.1"))
             except Ended as e:
                 refused += "429" in str(e)
         for port, n in (("aux", 500), ("probe", 50), ("metrics", 50)):
@@ -524,7 +414,7 @@ def garbage(srv):
              frame(CLOSE, b"\x03\xe8"), frame(BINARY, b"x" * 300)]
     with Held(srv, "garbage (seed %d)" % seed):
         for _ in range(300):
-            ws = Client(a, "127.0.0.1")
+            ws = client(a, "127.0.0.1")
             data = bytearray(b"".join(rnd.choices(whole, k=5)))
             for _ in range(rnd.randint(0, 8)):
                 data[rnd.randrange(len(data))] = rnd.getrandbits(8)
@@ -544,7 +434,7 @@ def garbage(srv):
 def trickle(srv):
     """A frame's byte now and then, and handshakes that never end."""
     a = srv.ports["aux"]
-    slow = [Client(a, "127.0.0.1") for _ in range(50)]
+    slow = [client(a, "127.0.0.1") for _ in range(50)]
     half = []
     for _ in range(100):
         s = connect(a)
@@ -564,7 +454,7 @@ def trickle(srv):
 
 def silent(srv, out):
     """Answers no ping."""
-    ws = Client(srv.ports["aux"], "127.0.0.3")
+    ws = client(srv.ports["aux"], "127.0.0.3")
     ws.s.settimeout(90)
     t = time.monotonic()
     pinged = []
@@ -579,7 +469,7 @@ def silent(srv, out):
 
 def alive(srv, out):
     """Answers them."""
-    ws = Client(srv.ports["aux"], "127.0.0.3")
+    ws = client(srv.ports["aux"], "127.0.0.3")
     ws.s.settimeout(130)
     t = time.monotonic()
     out["alive"] = 0
