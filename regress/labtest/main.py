@@ -22,6 +22,7 @@ import t_sites  # noqa: E402,F401
 import t_status  # noqa: E402,F401
 import t_takeover  # noqa: E402,F401
 import t_uninstall  # noqa: E402,F401
+import t_update  # noqa: E402,F401
 
 
 def install():

@@ -123,9 +123,8 @@ def difference(a, b, path=""):
     return [] if a == b else ["%s: %r to %r" % (path, a, b)]
 
 
-@test("idle", order=11)
-def idle(t):
-    g = t.ready()
+def at_rest(t, g, seconds):
+    """No write to any object of the group for that long."""
     last, quiet = versions(g), time.monotonic()
 
     def settled():
@@ -139,16 +138,36 @@ def idle(t):
     before, object_before = last, g.cr()
     # What is measured is a span of time in which nothing may happen.
     t1 = time.monotonic()
-    while time.monotonic() - t1 < IDLE_SECONDS:
+    while time.monotonic() - t1 < seconds:
         time.sleep(0.5)
     after = versions(g)
     changed = sorted("%s/%s" % k for k in set(before) | set(after)
                      if before.get(k) != after.get(k))
     if changed:
         raise Failure("written within %d s of rest: %s; of the group: %s" % (
-            IDLE_SECONDS, ", ".join(changed),
+            seconds, ", ".join(changed),
             ", ".join(difference(object_before, g.cr())) or "nothing"))
-    t.fact("no write in %d s" % IDLE_SECONDS)
+    t.fact("no write in %d s" % seconds)
+
+
+@test("idle", order=11)
+def idle(t):
+    at_rest(t, t.ready(), IDLE_SECONDS)
+
+
+@test("idle-long", full=True, order=11)
+def idle_long(t):
+    """Five minutes, three sites, and an update of the active site that waits."""
+    g = t.ready(sites=("a", "b", "c"))
+    one = g.active()
+    sites = [g.site_spec(s) for s in g.sites]
+    for s in sites:
+        if s["name"] == one:
+            s["resources"] = {"requests": {"cpu": "11m"}}
+    g.patch(sites=sites)
+    wait("its update waits", 120, lambda: g.condition("Updating").get(
+        "reason") == "WaitingForFailover", g.short)
+    at_rest(t, g, 300)
 
 
 @test("new-volume", order=12)

@@ -1,0 +1,255 @@
+"""Updates while the group is written to: one follower after the other, the active
+site not at all, a template with which nothing starts, a leader that dies between
+two sites, and Recreate."""
+import api
+import bloodraven as op
+import fence
+import lab
+from api import Failure, holds, wait
+from oracle import PATIENT
+from runner import test
+
+# An operator waits so long after it began to lead, then for each site's restart.
+FIRST, SITE = 75, 90
+NOTE = "labtest.example/roll"
+
+
+def uids(g):
+    return {s: g.pod(s)["metadata"]["uid"] for s in g.sites}
+
+
+def ready(g, site):
+    p = g.pod(site)
+    return p is not None and lab.container(p, "mysql").get("ready", False)
+
+
+def down(g, active):
+    return [s for s in g.others(active) if not ready(g, s)]
+
+
+def watched(g, active, what, seconds, done):
+    """Until done(): never two followers down at once, never another Pod at the
+    active site."""
+    uid = g.pod(active)["metadata"]["uid"]
+
+    def step():
+        gone = down(g, active)
+        if len(gone) > 1:
+            raise SystemError("down at once: %s" % ", ".join(gone))
+        if g.pod(active)["metadata"]["uid"] != uid:
+            raise SystemError("the active site was restarted")
+        return done()
+    try:
+        return wait(what, seconds, step, g.short, interval=0.3)
+    except SystemError as x:
+        raise Failure(str(x)) from None
+
+
+def updating(g, reason):
+    return g.condition("Updating").get("reason") == reason
+
+
+def waits(g):
+    return updating(g, "WaitingForFailover")
+
+
+def annotated(g, site, value):
+    return (g.pod(site)["metadata"].get("annotations") or {}).get(NOTE) == value
+
+
+def three(g):
+    """Two candidates and a reader."""
+    sites = [g.site_spec(s) for s in g.sites]
+    sites[-1]["role"] = "read-only"
+    g.extra["sites"] = sites
+
+
+def group(t, reader=False, **kw):
+    g = t.ready(sites=("a", "b", "c"), spec={}, **kw)
+    if reader:
+        three(g)
+        g.patch(sites=g.extra["sites"])
+    fence.whole(g)
+    return g
+
+
+@test("update", order=57)
+def update(t):
+    """A field that the reference forgets. Both followers get it, one after the
+    other; the active site waits, and that is told; no write is stopped."""
+    g = group(t, reader=True)
+    o = t.oracle(g, timeout=PATIENT)
+    active, before, since = g.active(), uids(g), lab.boot_ns()
+    g.patch(podAnnotations={NOTE: "1"})
+    watched(g, active, "both followers are updated", FIRST + 2 * SITE,
+            lambda: waits(g))
+    fence.whole(g)
+    for s in g.others(active):
+        if not annotated(g, s, "1") or uids(g)[s] == before[s]:
+            raise Failure("site %s has another Pod" % s)
+    if annotated(g, active, "1"):
+        raise Failure("the active site was updated")
+    c = g.condition("Updating")
+    if c["status"] != "False" or active not in c["message"]:
+        raise Failure("Updating: %s" % c)
+    if g.status().get("updatePhase"):
+        raise Failure("updatePhase %s" % g.status()["updatePhase"])
+    told = {r: sum(e.get("count") or 1 for e in g.events(r)) for r in (
+        "SiteUpdating", "SiteUpdated", "UpdateWaiting", "UpdateFailed",
+        "FailoverExecuted")}
+    if told != {"SiteUpdating": 2, "SiteUpdated": 2, "UpdateWaiting": 1,
+                "UpdateFailed": 0, "FailoverExecuted": 0}:
+        raise Failure("Events: %s" % told)
+    gap = o.calm(since)
+    t.ok("two followers updated, longest gap %.2f s" % gap)
+    # The failover that comes for another reason ends it.
+    o.stop()
+    o.blame(o.judge(active))
+    t.hold(g, active)
+    g.kill9(active)
+    new = fence.promoted(g, active)
+    g.release(active)
+    wait("the former active site is updated, too", FIRST + 2 * SITE,
+         lambda: annotated(g, active, "1") and updating(g, "NotUpdating"),
+         g.short)
+    fence.whole(g)
+    t.fact("%s was updated after %s took over" % (active, new))
+
+
+@test("update-bad", order=58)
+def update_bad(t):
+    """An image that is not there: one follower is down, and no other one is
+    touched. The corrected spec mends it, without a human at the Pods."""
+    g = group(t)
+    o = t.oracle(g, timeout=PATIENT)
+    active, before, since = g.active(), uids(g), lab.boot_ns()
+    good = g.manifest()["spec"]["sidecarImage"]
+    g.patch(sidecarImage="bloodraven-lab/nowhere:0")
+    watched(g, active, "a follower is down", FIRST + SITE,
+            lambda: down(g, active))
+    first = down(g, active)[0]
+    second = [s for s in g.others(active) if s != first][0]
+    holds("the other two are left alone", 60, lambda: uids(g)[active] ==
+          before[active] and uids(g)[second] == before[second])
+    if g.condition("Updating").get("status") != "True":
+        raise Failure("Updating: %s" % g.condition("Updating"))
+    g.patch(sidecarImage=good)
+    watched(g, active, "it is back", 60 + SITE, lambda: ready(g, first))
+    fence.whole(g)
+    wait("nothing differs", 60, lambda: updating(g, "NotUpdating"), g.short)
+    now = uids(g)
+    if now[second] != before[second] or now[active] != before[active]:
+        raise Failure("restarted for nothing: %s, %s" % (before, now))
+    gap = o.calm(since)
+    o.stop()
+    o.blame(o.judge(active))
+    t.fact("%s was down, longest gap %.2f s" % (first, gap))
+
+
+@test("update-stuck", full=True, order=59)
+def update_stuck(t):
+    """The same for longer than an update takes: it is said that it failed."""
+    g = group(t)
+    active = g.active()
+    g.patch(sidecarImage="bloodraven-lab/nowhere:0")
+    watched(g, active, "it has failed", FIRST + 700,
+            lambda: g.events("UpdateFailed"))
+    c = g.condition("Updating")
+    if c["status"] != "True" or c["reason"] != "Failed":
+        raise Failure("Updating: %s" % c)
+    if g.status().get("updatePhase"):
+        raise Failure("updatePhase %s" % g.status()["updatePhase"])
+    t.fact(c["message"])
+
+
+@test("update-new-leader", alone=True, full=True, order=76)
+def update_new_leader(t):
+    """The leader dies when the first follower goes down: its successor waits
+    for that one, and goes on. No site is restarted twice."""
+    g = group(t)
+    o = t.oracle(g, timeout=PATIENT)
+    active, before, since = g.active(), uids(g), lab.boot_ns()
+    seen = {s: {before[s]} for s in g.sites}
+
+    def note():
+        for s, u in uids(g).items():
+            seen[s].add(u)
+    g.patch(podAnnotations={NOTE: "2"})
+    watched(g, active, "the first one goes down", FIRST + SITE,
+            lambda: down(g, active))
+    op.kill()
+    op.wait_settled(60)
+    op.wait_leader()
+
+    def done():
+        note()
+        return waits(g)
+    watched(g, active, "the next leader goes on", FIRST + 3 * SITE, done)
+    fence.whole(g)
+    twice = {s: len(u) - 1 for s, u in seen.items()}
+    if twice != {s: int(s != active) for s in g.sites}:
+        raise Failure("restarts: %s, active %s" % (twice, active))
+    gap = o.calm(since)
+    o.stop()
+    o.blame(o.judge(active))
+    t.fact("longest gap %.2f s" % gap)
+
+
+@test("update-recreate", full=True, order=60)
+def update_recreate(t):
+    """All sites at once, as it was asked for: every Pod is another one, and one
+    primary is left with all that was acknowledged and received."""
+    g = group(t)
+    o = t.oracle(g)
+    active, before = g.active(), uids(g)
+    g.patch(updateStrategy="Recreate", podAnnotations={NOTE: "3"})
+    wait("all Pods are others", FIRST + SITE, lambda: all(
+        g.pod(s) and uids(g)[s] != before[s] for s in g.sites), g.short)
+    fence.whole(g, 240)
+    wait("nothing differs", 60, lambda: updating(g, "NotUpdating"), g.short)
+    if not all(annotated(g, s, "3") for s in g.sites):
+        raise Failure("not every Pod is of the new template")
+    new = g.active()
+    o.wait_acked(30)
+    if new == active:
+        o.stop()
+        o.blame(o.judge(active))
+        t.fact("%s was granted again" % active)
+    else:
+        f = fence.judged(t, g, o, active, new)
+        t.fact("%s took over; %s" % (new, fence.described(f)))
+
+
+@test("roles-changed", full=True, order=61)
+def roles_changed(t):
+    """Roles and the order of the sites change under load: nobody is disturbed,
+    and a reader is no candidate."""
+    g = group(t)
+    o = t.oracle(g, timeout=PATIENT)
+    active, since = g.active(), lab.boot_ns()
+    before = uids(g)
+    one = g.others(active)[-1]
+    for role in ("dr-only", "read-only", "primary-candidate"):
+        sites = [dict(g.site_spec(s), role=role if s == one else
+                      "primary-candidate") for s in g.sites]
+        # Its own priorities may name candidates only.
+        g.patch(sites=sites[::-1], splitBrainPolicy=None)
+        wait("role %s" % role, 30, lambda: g.site(one).get("role") == role,
+             g.short)
+        fence.not_promoted(g, active, 2 * fence.LEASE)
+        labels = [p["metadata"]["labels"]["shipstream.io/role"]
+                  for s in g.sites for p in g.pods(s)]
+        if sorted(labels) != ["primary", "replica", "replica"]:
+            raise Failure("labels: %s" % labels)
+        fence.whole(g, 60)
+        o.calm(since)
+    if uids(g) != before:
+        raise Failure("a role restarted a Pod")
+    o.stop()
+    o.blame(o.judge(active))
+    ids = {s: g.sql(s, "SELECT @@server_id").strip() for s in g.sites}
+    if len(set(ids.values())) != len(g.sites):
+        raise Failure("server ids: %s" % ids)
+    if not api.get("mysqlfailovergroups", g.ns, g.name):
+        raise Failure("the group is gone")
+    t.fact("roles and order changed three times")
