@@ -148,16 +148,11 @@ struct group {
 	bool foreign; /* Pods of sites that are configured no more */
 	bool creds;
 	uint32_t resend; /* bit per worker: it is to be told all again */
-	struct m_group_conf conf;
-	struct fsm_conf fc;
-	struct fsm_state fs;
 	const uint8_t *was; /* states of the sites before this step */
 	struct gtrail trail;
 	struct gsite site[SITES_MAX];
 	TAILQ_HEAD(, gpod) pods;
-	/* the record's part that the core does not keep */
 	bool have_rec;
-	struct m_record rec;
 	/* requests as they stand in the annotations */
 	char assert_dead[MSGTEXT_LEN + 1];
 	char override[MSGTEXT_LEN + 1];
@@ -171,10 +166,6 @@ struct group {
 	uint64_t links_hash;
 	uint64_t said_revoke; /* for the log: epoch and whether it went */
 	int64_t refused_ms;
-	/* last sent, so that nothing is sent twice */
-	struct m_probe_group probe;
-	struct m_dns_want dns;
-	struct fsm_view view;
 	uint64_t rev;
 	int64_t published_ms;
 	int64_t
@@ -186,6 +177,17 @@ struct group {
 	uint8_t step;
 	uint8_t m_block;
 	bool zeroed; /* its counters were begun */
+	struct m_dns_want dns; /* last sent, so that nothing is sent twice */
+	/*
+	 * The large ones, with room for the worst case: pages of theirs that
+	 * hold nothing cost nothing (sparse_new), so nothing small is between.
+	 */
+	struct m_probe_group probe; /* last sent */
+	struct m_group_conf conf;
+	struct fsm_conf fc;
+	struct fsm_state fs;
+	struct fsm_view view;
+	struct m_record rec; /* its part that the core does not keep */
 };
 
 struct groups {
