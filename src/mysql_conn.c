@@ -96,6 +96,8 @@ struct mconn {
 int
 mconn_setup(void)
 {
+	/* Of each site; it grows when an answer needs more. */
+	const unsigned long buffer = 2048;
 	unsigned char byte;
 	SSL_CTX *ctx;
 	MYSQL *my;
@@ -115,7 +117,8 @@ mconn_setup(void)
 	SSL_CTX_free(ctx);
 	/* Looks for the index of character sets. */
 	if ((my = mysql_init(NULL)) == NULL ||
-	    mysql_set_character_set(my, "utf8mb4") != 0)
+	    mysql_set_character_set(my, "utf8mb4") != 0 ||
+	    mysql_options(my, MYSQL_OPT_NET_BUFFER_LENGTH, &buffer) != 0)
 		return -1;
 	mysql_close(my);
 	return 0;
