@@ -439,6 +439,7 @@ struct fsm_site {
 	uint8_t state; /* enum site_state */
 	bool suspect;  /* connection or probe lost since p */
 	uint32_t fails;
+	uint32_t owed; /* misses that do not count: nobody else answered */
 	uint32_t wstreak;
 	uint8_t repl_streak;
 	int64_t counted_ms;    /* sending of the last one counted */
@@ -572,6 +573,7 @@ struct fsm_state {
 	int64_t offered_ms;
 	int64_t offer_next_ms;
 	int64_t lease_wait_ms; /* since when a grant waits for it; 0 */
+	int64_t hearing_ms; /* sidecars are heard since; before it none was */
 	int64_t succ_next_ms;
 	/*
 	 * Somebody spoke of epochs up to this one, and the record does not know
@@ -650,8 +652,8 @@ void fsm_init(struct fsm_state *, int64_t now);
  * not configured any more. What is known of a site goes with it. Then the
  * caller tells the record, all Pods and the requests again.
  */
-void fsm_sites(
-    struct fsm_state *, const uint8_t to[static SITES_MAX], int64_t now);
+void
+fsm_sites(struct fsm_state *, const uint8_t to[static SITES_MAX], int64_t now);
 /*
  * Take one event in and evaluate the whole group. conf must have the sites
  * that fsm_init or the last fsm_sites knew. out is overwritten.

@@ -290,7 +290,8 @@ decide_lost(const struct fsm_conf *c, const struct fsm_state *s,
 			fsm_verdict(d, V_OBSERVER_ISOLATED, active);
 			return;
 		}
-		if (fsm_may_return(c, s, active)) {
+		if (!FSM_GUARD(G_THRESHOLD, s->site[active].owed == 0) ||
+		    fsm_may_return(c, s, active)) {
 			fsm_verdict(d, V_WAIT_THRESHOLD, active);
 			return;
 		}

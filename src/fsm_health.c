@@ -67,6 +67,44 @@ counts(const struct fsm_ctx *x, struct fsm_site *t, const struct fsm_probe *p)
 	return true;
 }
 
+/* While site i's probe was under way this operator reached another site. */
+static bool
+sighted(const struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
+{
+	const struct fsm_site *t;
+	uint8_t j;
+
+	for (j = 0; j < x->c->nsites; j++) {
+		t = &x->s->site[j];
+		if (j != i && fsm_answers(x->s, j) &&
+		    p->sent_ms - t->p.sent_ms < x->c->poll_ms / 2 * 3)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is missed while nobody answers says more about this operator than about
+ * the site. When it sees again, and others are heard first, the site is not
+ * lost before it has missed as many probes as it takes.
+ */
+static void
+owe(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
+{
+	struct fsm_site *t = &x->s->site[i];
+	uint8_t j;
+
+	if (!sighted(x, i, p))
+		t->owed += t->owed < x->c->failure_threshold;
+	else if (t->owed > 0 && t->fails > x->c->failure_threshold)
+		t->owed--;
+	for (j = 0; j < x->c->nsites; j++)
+		if (x->s->site[j].state != SS_UNREACHABLE)
+			return;
+	for (j = 0; j < x->c->nsites; j++)
+		x->s->site[j].owed = x->c->failure_threshold;
+}
+
 static void
 failed(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 {
@@ -87,6 +125,7 @@ failed(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 	    H_FAIL_MAX :
 	    H_FAIL;
 	fsm_health_set(x, i, fsm_health_next(t->state, ev));
+	owe(x, i, p);
 }
 
 /*
@@ -162,7 +201,7 @@ fsm_health_probe(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 	t->p = *p;
 	t->read_ms = p->sent_ms;
 	t->ever = true;
-	t->fails = 0;
+	t->fails = t->owed = 0;
 	t->suspect = false;
 	t->quelled = false;
 	t->seen_ms = x->now;

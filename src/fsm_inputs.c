@@ -53,11 +53,11 @@ in_site(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
 
 	snprintf(key, sizeof(key), "site.%s", c->site[i].name);
 	snprintf(val, sizeof(val),
-	    "%s fails=%u%s seen=%lldms ro=%d sro=%d "
+	    "%s fails=%u-%u%s seen=%lldms ro=%d sro=%d "
 	    "pod=%.8s uuid=%.8s start=%lld clock=%lld repl=%d io=%s sql=%d "
 	    "errno=%u source=%s known=%d empty=%d drained=%d all=%04x "
 	    "exec=%04x grant=%d seenSet=%d open=%d",
-	    site_state_name(t->state), t->fails, t->suspect ? "?" : "",
+	    site_state_name(t->state), t->fails, t->owed, t->suspect ? "?" : "",
 	    t->ever ? (long long)(s->now_ms - t->seen_ms) : -1LL,
 	    t->p.read_only, t->p.super_read_only, t->p.pod_uid,
 	    t->p.server_uuid, (long long)t->p.start_ms,

@@ -135,6 +135,7 @@ void fsm_grant_probe(struct fsm_ctx *, uint8_t);
 
 /* fsm_lease.c */
 bool fsm_fresh(const struct fsm_conf *, const struct fsm_state *, uint8_t);
+bool fsm_deaf(const struct fsm_conf *, const struct fsm_state *);
 bool
 fsm_guard_fresh(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 bool fsm_guarded(const struct fsm_conf *, const struct fsm_state *, uint8_t);

@@ -43,6 +43,18 @@ fsm_fresh(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	return s->site[i].link_up && just_now(c, s, s->site[i].g_ms);
 }
 
+/* No sidecar was heard just now. */
+bool
+fsm_deaf(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	uint8_t i;
+
+	for (i = 0; i < c->nsites; i++)
+		if (fsm_fresh(c, s, i))
+			return false;
+	return true;
+}
+
 /* Its guard, too. */
 bool
 fsm_guard_fresh(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
@@ -281,6 +293,28 @@ merely_silent(const struct fsm_conf *c, const struct fsm_state *s,
 		s->site[j].g.memory == e->terms.voter[m]);
 }
 
+/*
+ * This leader began to hear sidecars just now, and a voter of e is not among
+ * them yet: nobody is left out for that. It may be deaf again soon, and then
+ * the others renew.
+ */
+static bool
+still_listening(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_epoch *e)
+{
+	unsigned m;
+	uint8_t j;
+
+	if (!just_now(c, s, s->hearing_ms))
+		return false;
+	for (m = 0; m < e->terms.n; m++) {
+		j = e->voter_site[m];
+		if (j < c->nsites && !fsm_fresh(c, s, j))
+			return true;
+	}
+	return false;
+}
+
 /* Something has changed since the newest epoch was minted. */
 static bool
 terms_off(const struct fsm_conf *c, const struct fsm_state *s, int k)
@@ -326,6 +360,7 @@ fsm_lease_successor(const struct fsm_ctx *x)
 	t = &s->site[a];
 	return fsm_same_guard(&s->rec.unended[k].terms, &t->g) &&
 	    t->g.held != 0 && !t->g.hung && !t->p.read_only &&
+	    !still_listening(x->c, s, &s->rec.unended[k]) &&
 	    terms_off(x->c, s, k);
 }
 

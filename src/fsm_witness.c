@@ -89,6 +89,8 @@ fsm_witness_guard(struct fsm_ctx *x, uint8_t i, const struct fsm_guard *g)
 	struct fsm_site *t = &x->s->site[i];
 	struct fsm_guard was = t->g;
 
+	if (fsm_deaf(x->c, x->s))
+		x->s->hearing_ms = x->now;
 	if (!fsm_fresh(x->c, x->s, i))
 		t->voter_ms = x->now;
 	t->g = *g;

@@ -452,6 +452,118 @@ test_assert(void **state)
 	}
 }
 
+/* A probe of site i, sent now, is answered or missed. */
+static void
+looked(uint8_t i, bool ok)
+{
+	struct fsm_probe p = m.s.site[i].p;
+	struct fsm_event ev = { .type = E_PROBE, .site = i, .u.probe = &p };
+
+	p.ok = ok;
+	p.err = ok ? PE_NONE : PE_TIMEOUT;
+	p.sent_ms = m.now;
+	mk_step(&m, &ev);
+}
+
+static void
+look(bool a, bool b, bool c)
+{
+	m.now += 2000;
+	m.s.lease_deadline_ms = m.now + 10000;
+	looked(1, b);
+	looked(2, c);
+	looked(0, a);
+}
+
+/* Nobody sees anything of a, or of what it does, but by probes. */
+static void
+blind(void)
+{
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_silent(&m, 0);
+	m.s.site[1].p.io = m.s.site[2].p.io = IO_CONNECTING;
+}
+
+/* What was missed while nobody answered is not held against the primary. */
+static void
+test_blind(void **state)
+{
+	unsigned k;
+
+	(void)state;
+	blind();
+	for (k = 0; k < 8; k++)
+		look(false, false, false);
+	assert_int_equal(verdict(), V_TOTAL_LOSS);
+	for (k = 0; k < 2; k++) {
+		look(false, true, true);
+		assert_int_equal(verdict(), V_WAIT_THRESHOLD);
+		assert_null(mk_act(&m, A_REVOKE, -1));
+	}
+	look(false, true, true);
+	assert_int_equal(verdict(), V_NO_PROOF);
+
+	/* Shorter than a threshold: one was missed with the others there. */
+	blind();
+	look(false, true, true);
+	look(false, false, false);
+	look(false, false, false);
+	assert_int_equal(m.s.site[0].state, SS_UNREACHABLE);
+	look(false, true, true);
+	assert_int_equal(verdict(), V_WAIT_THRESHOLD);
+	look(false, true, true);
+	assert_int_equal(verdict(), V_NO_PROOF);
+	look(true, true, true);
+	assert_int_equal(m.s.site[0].owed, 0);
+
+	/* One of the others is enough. */
+	blind();
+	for (k = 0; k < 3; k++)
+		look(false, false, true);
+	assert_int_equal(verdict(), V_NO_PROOF);
+}
+
+/* Its sidecar is heard first after a silence: no voter is left out for that. */
+static void
+test_hears_again(void **state)
+{
+	struct fsm_guard g[3];
+	uint8_t i;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	for (i = 0; i < 3; i++) {
+		g[i] = m.s.site[i].g;
+		mk_silent(&m, i);
+	}
+	m.now += 40000;
+	for (i = 0; i < 3; i++)
+		looked(i, true);
+	m.s.lease_deadline_ms = m.now + 10000;
+	m.s.site[0].link_up = true;
+	mk_says(&m, 0, &g[0]);
+	assert_int_equal(verdict(), V_HEALTHY);
+	assert_null(mk_act(&m, A_RECORD_PUT, -1));
+	m.s.site[1].link_up = m.s.site[2].link_up = true;
+	m.now += 4000;
+	mk_says(&m, 1, &g[1]);
+	mk_says(&m, 0, &g[0]);
+	assert_null(mk_act(&m, A_RECORD_PUT, -1));
+	mk_says(&m, 2, &g[2]);
+	m.now += 4000;
+	for (i = 0; i < 3; i++)
+		mk_says(&m, i, &g[i]);
+	assert_null(mk_act(&m, A_RECORD_PUT, -1));
+	/* One of them stays away: now it is. */
+	m.s.site[2].link_up = false;
+	m.now += 400;
+	mk_says(&m, 0, &g[0]);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	assert_int_equal(m.o.put.unended[1].terms.n, 2);
+}
+
 int
 main(void)
 {
@@ -469,6 +581,8 @@ main(void)
 		cmocka_unit_test(test_unguarded),
 		cmocka_unit_test(test_restart_at_once),
 		cmocka_unit_test(test_assert),
+		cmocka_unit_test(test_blind),
+		cmocka_unit_test(test_hears_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
