@@ -31,6 +31,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "metrics.h"
 #include "sidecar.h"
 
 #define SHUTDOWN_MS 5000 /* http drains (sidecar.md section 1) */
@@ -250,12 +251,54 @@ sc_on_setup(struct ps *ps, unsigned id, void *arg)
 	}
 }
 
+/* ------------------------------------------------------------- of workers --- */
+
+static const char *
+title_of(unsigned id)
+{
+	for (size_t i = 0; i < sc_procs_conf.nprocs; i++)
+		if (sc_procs_conf.procs[i].id == id)
+			return sc_procs_conf.procs[i].title;
+	return "?";
+}
+
+static void
+to_http(void *arg, const struct m_metric *m)
+{
+	sc_send(arg, PROC_HTTP, MSG_METRIC, m);
+}
+
+static void
+count_worker(struct sidecar *sc, enum metric id, unsigned worker, uint64_t n)
+{
+	struct metric_sink sink = { to_http, sc };
+
+	(void)metric_add(&sink, id, (int64_t)n, ML(title_of(worker)));
+}
+
+/* The counts are ours: http forgets when it is respawned. */
+static void
+count_workers(struct sidecar *sc)
+{
+	for (size_t i = 0; i < sc_procs_conf.nprocs; i++) {
+		unsigned id = sc_procs_conf.procs[i].id;
+
+		count_worker(
+		    sc, M_WORKER_RESTARTS, id, ps_restarts(sc->ps, id));
+		count_worker(sc, M_SANDBOX_VIOLATIONS, id, sc->violations[id]);
+	}
+}
+
 void
 sc_on_ready(struct ps *ps, unsigned id, void *arg)
 {
 	struct sidecar *sc = arg;
 
 	sc->ps = ps;
+	if (id == PROC_HTTP)
+		count_workers(sc);
+	else if (ps_restarts(ps, id) > 0)
+		count_worker(sc, M_WORKER_RESTARTS, id, 1);
 	switch (id) {
 	case PROC_LINK:
 		sc->link_up = true;
@@ -276,7 +319,11 @@ sc_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 {
 	struct sidecar *sc = arg;
 
-	log_ev(LL_ERROR, "worker died", KVU("worker", id),
+	if (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == SANDBOX_EXIT) {
+		sc->violations[id]++;
+		count_worker(sc, M_SANDBOX_VIOLATIONS, id, 1);
+	}
+	log_ev(LL_ERROR, "worker died", KVS("worker", title_of(id)),
 	    KVS("error", "it is started again"),
 	    KVI("signal", WIFSIGNALED(wstatus) ? WTERMSIG(wstatus) : 0),
 	    KVI("exitCode", WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : -1));

@@ -159,6 +159,7 @@ struct sidecar {
 	/* for the endpoints */
 	struct m_sc_state state;
 	struct m_sc_mysql mysql;
+	uint64_t violations[32]; /* of sandboxes, by worker */
 };
 
 int64_t sc_now_ms(void);

@@ -308,6 +308,9 @@ sc_http_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 	case MSG_SC_MYSQL:
 		sh.mysql = *(const struct m_sc_mysql *)msg;
 		break;
+	case MSG_METRIC:
+		http_app_metric(msg);
+		break;
 	default:
 		fatalx("unexpected message %u", type);
 	}
