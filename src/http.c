@@ -64,6 +64,7 @@ const struct sandbox http_sandbox = {
 static struct {
 	struct http_state *state;
 	struct http_shared status;
+	uint64_t status_version; /* http_state's when it was made */
 	bool ready;
 	struct event *lease_end;
 } hs;
@@ -73,15 +74,16 @@ static struct {
 static void
 answer_status(struct http_conn *c, const struct http_req *req)
 {
+	uint64_t version = http_state_version(hs.state);
 	bool ok = true;
 	char *text;
 	size_t len;
 
-	if (!http_shared_fresh(&hs.status, http_state_dirty(hs.state, false))) {
+	if (!http_shared_fresh(&hs.status, version != hs.status_version)) {
 		ok = http_state_render(hs.state, &text, &len) == 0 &&
 		    http_shared_set(&hs.status, text, len);
 		if (ok)
-			http_state_dirty(hs.state, true);
+			hs.status_version = version;
 	}
 	http_reply_shared(c, HTTP_CT_JSON, &hs.status, ok);
 }
@@ -117,13 +119,11 @@ answer_ws(struct http_conn *c, const struct http_req *req)
 static void
 answer_ready(struct http_conn *c, const struct http_req *req)
 {
-	static const char text[] = "groups are not listed yet\n";
-
 	if (hs.ready || http_conn_srv(c) == SRV_AUX)
 		http_answer_ok(c, req);
 	else
-		http_reply_text(
-		    c, 503, HTTP_CT_TEXT, strdup(text), sizeof(text) - 1);
+		http_reply_literal(
+		    c, 503, HTTP_CT_TEXT, "groups are not listed yet\n");
 }
 
 static const struct http_route routes[] = {

@@ -212,7 +212,8 @@ int http_state_group(struct http_state *, const struct m_group_status *);
  * something new for clients?
  */
 bool http_state_operator(struct http_state *, bool ready, bool leader);
-bool http_state_dirty(struct http_state *, bool clear);
+/* A number that changes with what there is to say. */
+uint64_t http_state_version(const struct http_state *);
 
 /* --------------------------------------------------- http_state_text.c --- */
 

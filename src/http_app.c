@@ -139,6 +139,13 @@ http_answer_metrics(struct http_conn *c, const struct http_req *req)
 }
 
 void
+http_reply_literal(
+    struct http_conn *c, int status, const char *ctype, const char *text)
+{
+	http_reply_text(c, status, ctype, strdup(text), strlen(text));
+}
+
+void
 http_reply_bare(struct http_conn *c, int status)
 {
 	http_reply(c, status, HTTP_CT_TEXT, NULL);

@@ -77,6 +77,8 @@ void http_reply_shared(
 /* Takes text; NULL: 500. */
 void http_reply_text(
     struct http_conn *, int status, const char *ctype, char *text, size_t len);
+void http_reply_literal(
+    struct http_conn *, int status, const char *ctype, const char *text);
 /* Without a body that would say more. */
 void http_reply_bare(struct http_conn *, int status);
 /* 200 "ok", 404, and the registry. */

@@ -218,7 +218,6 @@ conn_hand_over(struct http_conn *c)
 
 	strlcpy(remote, c->remote, sizeof(remote));
 	c->fd = -1;
-	c->phase = HP_DRAIN; /* it is done, and told so */
 	conn_free(c);
 	ops->upgraded(fd, remote);
 }
@@ -229,6 +228,7 @@ conn_written(struct http_conn *c)
 {
 	c->listener->ops->done(
 	    c, c->status, (monotime_now().ns - c->since.ns) / 1000);
+	c->phase = HP_IDLE; /* it is told: conn_free shall not */
 	http_body_unref(c->body);
 	c->body = NULL;
 	if (c->status == 101)
@@ -240,10 +240,9 @@ conn_written(struct http_conn *c)
 		 */
 		conn_phase(c, HP_DRAIN, HTTP_DRAIN_MS);
 		conn_want(c, EV_READ);
-	} else if (!c->keep) {
-		c->phase = HP_DRAIN;
+	} else if (!c->keep)
 		conn_free(c);
-	} else
+	else
 		conn_next(c);
 }
 

@@ -91,7 +91,6 @@ http_state_new(const struct metric_sink *sink)
 	RB_INIT(&st->keys);
 	RB_INIT(&st->seqs);
 	st->sink = sink;
-	st->dirty = true;
 	return st;
 }
 
@@ -113,13 +112,13 @@ group_free(struct http_state *st, struct hs_group *g)
 	if (g->shown) {
 		RB_REMOVE(hs_keys, &st->keys, g);
 		RB_REMOVE(hs_seqs, &st->seqs, g);
+		st->seq++;
 	}
 	while ((s = TAILQ_FIRST(&g->sites)) != NULL)
 		site_free(g, s);
 	http_body_unref(g->message);
 	free(g->pairs);
 	free(g);
-	st->dirty = true;
 }
 
 void
@@ -134,14 +133,10 @@ http_state_free(struct http_state *st)
 	free(st);
 }
 
-bool
-http_state_dirty(struct http_state *st, bool clear)
+uint64_t
+http_state_version(const struct http_state *st)
 {
-	bool dirty = st->dirty;
-
-	if (clear)
-		st->dirty = false;
-	return dirty;
+	return st->seq;
 }
 
 static struct hs_group *
@@ -364,7 +359,6 @@ changed(struct http_state *st, struct hs_group *g)
 	RB_INSERT(hs_seqs, &st->seqs, g);
 	http_body_unref(g->message);
 	g->message = NULL;
-	st->dirty = true;
 }
 
 /* Into the tree of names; one that was made again takes the old one's place. */

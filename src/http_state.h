@@ -63,10 +63,9 @@ struct http_state {
 	struct hs_uids uids;
 	struct hs_keys keys; /* those shown, by name, */
 	struct hs_seqs seqs; /* and in the order of their changes */
-	uint64_t seq;
+	uint64_t seq;        /* of the last change of any */
 	struct http_alive messages;
 	bool ready, leader;
-	bool dirty;
 };
 
 /* By key.key; by the smallest seq that is not below key.seq. */

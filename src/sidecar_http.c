@@ -77,13 +77,6 @@ reply_json(struct http_conn *c, int status, struct json *j)
 	http_reply_text(c, status, HTTP_CT_JSON, text, len);
 }
 
-static void
-reply_literal(
-    struct http_conn *c, int status, const char *ctype, const char *text)
-{
-	http_reply_text(c, status, ctype, strdup(text), strlen(text));
-}
-
 /* --------------------------------------------------------------- answers --- */
 
 static void
@@ -96,13 +89,13 @@ answer_health(struct http_conn *c, const struct http_req *req)
 	if (mysql_fresh() && (sh.mysql.ok || sh.mysql.denied))
 		http_answer_ok(c, req);
 	else
-		reply_literal(c, 503, HTTP_CT_TEXT, "mysql unreachable");
+		http_reply_literal(c, 503, HTTP_CT_TEXT, "mysql unreachable");
 }
 
 static void
 answer_ping(struct http_conn *c, const struct http_req *req)
 {
-	reply_literal(c, 200, HTTP_CT_TEXT, "pong");
+	http_reply_literal(c, 200, HTTP_CT_TEXT, "pong");
 }
 
 static void
@@ -167,7 +160,7 @@ answer_active(struct http_conn *c, const struct http_req *req)
 static void
 answer_disabled(struct http_conn *c, const struct http_req *req)
 {
-	reply_literal(c, 200, HTTP_CT_JSON, "{\"enabled\":false}");
+	http_reply_literal(c, 200, HTTP_CT_JSON, "{\"enabled\":false}");
 }
 
 #define HERE (1u << SRV_SIDECAR)
