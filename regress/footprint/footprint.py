@@ -29,6 +29,7 @@ NS, OWN = "db", "bloodraven-system"
 USER = 65532                    # of the image
 SITES = ("iad", "pdx")
 QUIET = 15                      # no write for this long: settled
+BEAT = 10                       # of a kubelet, which keeps watches of nodes alive
 METRICS = "http://127.0.0.1:8080/metrics"
 T0 = time.monotonic()
 
@@ -42,7 +43,7 @@ class Bench(Cluster):
     def __init__(self, work, smaps=None):
         super().__init__(work, work + "/bin", work + "/bin/etcd")
         self.audit = work + "/audit.log"
-        self.seen, self.offset = [], 0
+        self.seen, self.offset, self.beat = [], 0, 0
         self.groups, self.addresses = 0, {}
         self.smaps = smaps
 
@@ -93,6 +94,18 @@ class Bench(Cluster):
             if o["metadata"].get("namespace"):
                 path += "/namespaces/" + o["metadata"]["namespace"]
             self.create(path + "/" + o["kind"].lower() + "s", o)
+
+    def node(self):
+        """One that nobody schedules to, and its kubelet's heartbeat."""
+        now = time.monotonic()
+        if now - self.beat < BEAT:
+            return
+        if self.beat == 0:
+            self.create("/api/v1/nodes", {"metadata": {"name": "node"}})
+        self.beat = now
+        self.merge("/api/v1/nodes/node/status", {"status": {"conditions": [{
+            "type": "Ready", "status": "Unknown", "lastHeartbeatTime":
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}]}})
 
     def network(self):
         """Addresses that swallow what is sent to them."""
@@ -191,7 +204,11 @@ table inet hole {
             self.create("/apis/shipstream.io/v1alpha1/namespaces/%s/"
                         "mysqlfailovergroups" % NS, m)
         self.groups = n
-        wait_for("every site has a Pod with an address", 300, self.kubelet)
+        try:
+            wait_for("every site has a Pod with an address", 900, self.kubelet)
+        except AssertionError:
+            self.check_allowed()
+            raise
 
     def kubelet(self):
         """Gives an address to each Pod that has none."""
@@ -229,8 +246,16 @@ table inet hole {
         return [r for r in seen if r["verb"] not in ("get", "list", "watch")
                 and r["objectRef"]["resource"] != "leases"]
 
+    def check_allowed(self):
+        """Figures of an operator that lacks rights are none."""
+        refused = [k for k in measure.scrape(METRICS) if 'code="403"' in k
+                   and k.startswith("bloodraven_api_requests_total")]
+        if refused:
+            raise AssertionError("refused: " + ", ".join(refused))
+
     def settled(self):
         w = self.writes(self.requests())
+        self.node()
         self.kubelet()
         return time.monotonic() - (w[-1]["at"] if w else 0) > QUIET
 
@@ -240,8 +265,9 @@ table inet hole {
         n, w = len(self.requests()), measure.Window(self.op.pid, METRICS)
         end = time.monotonic() + seconds
         wait_for("the window's end", seconds + 60,
-                 lambda: time.monotonic() >= end)
+                 lambda: self.node() or time.monotonic() >= end)
         w.end()
+        self.check_allowed()
         self.keep_smaps(w.pids)
         return w, self.requests()[n:]
 
