@@ -212,6 +212,7 @@ groups_new(struct parent *p)
 		return NULL;
 	gs->parent = p;
 	TAILQ_INIT(&gs->list);
+	TAILQ_INIT(&gs->waits);
 	glinks_start(gs);
 	return gs;
 }

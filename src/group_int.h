@@ -62,7 +62,7 @@ struct gsite {
 	int64_t divergent_n;
 	int64_t divergent_said; /* in an Event, and one; 0: in none */
 	int64_t divergent_ms;   /* when */
-	int64_t last_seen_ms; /* Unix ms */
+	int64_t last_seen_ms;   /* Unix ms */
 	int64_t lag_s;
 	bool has_repl, io, sql;
 	/* gauges as they were last sent; -2: never */
@@ -108,6 +108,10 @@ struct gvoice {
 	uint64_t said_ask; /* epoch whose promise was asked for, for the log */
 	int64_t m_left_ms;
 	bool said_no;
+	/* A revocation and a request that wait for room; epochs, 0: none. */
+	TAILQ_ENTRY(gvoice) wait;
+	bool waits;
+	uint64_t revoke_due, promise_due;
 };
 
 /* The epoch whose terms this leader tells (group_offer.c). */
@@ -147,7 +151,7 @@ struct group {
 	bool released;
 	bool foreign; /* Pods of sites that are configured no more */
 	bool creds;
-	uint32_t resend; /* bit per worker: it is to be told all again */
+	uint32_t resend;    /* bit per worker: it is to be told all again */
 	const uint8_t *was; /* states of the sites before this step */
 	struct gtrail trail;
 	struct gsite site[SITES_MAX];
@@ -161,7 +165,7 @@ struct group {
 	TAILQ_HEAD(, gvoice) voices;
 	struct goffer offer;
 	struct gasked asked;
-	struct gkeys *keys; /* group_keys.c; NULL: none was told */
+	struct gkeys *keys;     /* group_keys.c; NULL: none was told */
 	struct gaccess *access; /* group_access.c; NULL: nothing was told */
 	uint64_t links_hash;
 	uint64_t said_revoke; /* for the log: epoch and whether it went */
@@ -176,7 +180,7 @@ struct group {
 	int64_t lost_ms, step_ms;
 	uint8_t step;
 	uint8_t m_block;
-	bool zeroed; /* its counters were begun */
+	bool zeroed;           /* its counters were begun */
 	struct m_dns_want dns; /* last sent, so that nothing is sent twice */
 	/*
 	 * The large ones, with room for the worst case: pages of theirs that
@@ -207,6 +211,7 @@ struct groups {
 	int room;       /* frames that guard-link can take until its timer */
 	bool hurry;     /* that timer is set to the next portion */
 	bool resending; /* group_all.c: a portion is to come */
+	TAILQ_HEAD(, gvoice) waits; /* in the order in which they came */
 };
 
 /* group.c: run one event through the core and carry out what it decides. */
@@ -318,6 +323,9 @@ void glinks_beat(struct groups *);
  * comes back to it soon (groups_offer_due).
  */
 bool glinks_room(struct groups *);
+/* Of what waits: revocations first, then offers. */
+void groups_revoke_due(struct groups *);
+void gvoice_forget(struct groups *, struct gvoice *);
 /* Whom guard-link shall hold a connection to. */
 void group_send_links(struct group *, bool force);
 void glink_group_gone(struct group *);

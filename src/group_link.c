@@ -286,6 +286,7 @@ glink_group_gone(struct group *g)
 		}
 	while ((v = TAILQ_FIRST(&g->voices)) != NULL) {
 		TAILQ_REMOVE(&g->voices, v, entry);
+		gvoice_forget(g->all, v);
 		free(v);
 	}
 }
@@ -404,7 +405,11 @@ tick(struct groups *gs, int64_t now)
 	gs->tick_ms = now;
 	gs->room = FRAMES_MAX;
 	gs->hurry = false;
-	/* A site waits for its lease; a beat can be late. */
+	/*
+	 * What ends a lease first, then a site that waits for one; a beat can
+	 * be late.
+	 */
+	groups_revoke_due(gs);
 	groups_offer_due(gs);
 	RB_FOREACH_SAFE (l, glink_tree, &gs->links, next) {
 		const char *why = stalled ? NULL : silent(l, now);

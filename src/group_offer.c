@@ -287,51 +287,133 @@ glink_offer(struct glink *l)
 
 /* -------------------------------------------------------------- revocation - */
 
-void
-act_revoke(struct group *g, const struct fsm_act *a)
+static void
+revoke(struct group *g, struct gvoice *v, const char *site, uint64_t epoch)
 {
 	const struct wire_key *key = parent_key(g->parent);
 	static struct w_revocation m;
 	struct w_revoke r;
-	struct gvoice *v;
 	bool sent = false;
 
-	if (a->site >= g->fc.nsites || key == NULL || !groups_leading(g->all))
+	memset(&r, 0, sizeof(r));
+	(void)strlcpy(r.group, g->fg, sizeof(r.group));
+	r.epoch = epoch;
+	memset(&m, 0, sizeof(m));
+	m.n_revoke = 1;
+	if (key != NULL && v != NULL && v->link != NULL &&
+	    wire_sign(W_REVOKE, &r, key, &m.revoke[0]) == 0)
+		sent = glink_send(v->link, W_REVOCATION, &m);
+	if (g->said_revoke == (epoch << 1 | sent))
+		return;
+	g->said_revoke = epoch << 1 | sent;
+	log_ev(LL_INFO, "revocation sent", KVS("fg", g->fg), KVS("site", site),
+	    KVU("epoch", epoch), KVB("sent", sent));
+}
+
+static void
+ask_promise(struct group *g, struct gvoice *v, uint64_t epoch)
+{
+	struct w_promise_ask m = { .epoch = epoch };
+
+	if (!glink_send(v->link, W_PROMISE_ASK, &m) || v->said_ask == epoch)
+		return;
+	v->said_ask = epoch;
+	log_ev(LL_INFO, "promise asked for", KVS("fg", g->fg),
+	    KVS("site", v->site), KVU("epoch", epoch));
+}
+
+/*
+ * When many groups lose their primary at once (a zone, a network), guard-link
+ * gets what it can take, and the rest in the order in which it came: FRAMES_MAX
+ * frames each FRAMES_GAP_MS (group_link.c). A frame so goes out no later than
+ * 20 ms for each 96 that were there before it: 0.43 s for the last of 1024
+ * groups of two sites. The core repeats, and waits for no answer to go on.
+ */
+static void
+wait_for_room(
+    struct groups *gs, struct gvoice *v, uint64_t *due, uint64_t epoch)
+{
+	if (*due < epoch)
+		*due = epoch;
+	if (v->waits)
+		return;
+	v->waits = true;
+	TAILQ_INSERT_TAIL(&gs->waits, v, wait);
+}
+
+void
+gvoice_forget(struct groups *gs, struct gvoice *v)
+{
+	if (v->waits)
+		TAILQ_REMOVE(&gs->waits, v, wait);
+	v->waits = false;
+	v->revoke_due = v->promise_due = 0;
+}
+
+/* Its link may have gone meanwhile, or the Lease. */
+static void
+said_late(struct gvoice *v, uint64_t revoked, uint64_t promise)
+{
+	struct group *g;
+
+	if (v->link == NULL)
+		return;
+	g = v->link->group;
+	if (!groups_leading(g->all))
+		return;
+	if (revoked != 0)
+		revoke(g, v, v->site, revoked);
+	if (promise != 0)
+		ask_promise(g, v, promise);
+}
+
+void
+groups_revoke_due(struct groups *gs)
+{
+	struct gvoice *v;
+	uint64_t revoked, promise;
+
+	while ((v = TAILQ_FIRST(&gs->waits)) != NULL && glinks_room(gs)) {
+		revoked = v->revoke_due;
+		promise = v->promise_due;
+		gvoice_forget(gs, v);
+		said_late(v, revoked, promise);
+	}
+}
+
+void
+act_revoke(struct group *g, const struct fsm_act *a)
+{
+	const char *site;
+	struct gvoice *v;
+
+	if (a->site >= g->fc.nsites || parent_key(g->parent) == NULL ||
+	    !groups_leading(g->all))
 		return;
 	if (a->site == g->fs.rec.active && g->offer.epoch <= a->epoch)
 		g->offer.epoch = 0;
-	v = gvoice_find(g, g->fc.site[a->site].name);
-	memset(&r, 0, sizeof(r));
-	(void)strlcpy(r.group, g->fg, sizeof(r.group));
-	r.epoch = a->epoch;
-	memset(&m, 0, sizeof(m));
-	m.n_revoke = 1;
-	if (v != NULL && v->link != NULL &&
-	    wire_sign(W_REVOKE, &r, key, &m.revoke[0]) == 0)
-		sent = glink_send(v->link, W_REVOCATION, &m);
-	if (g->said_revoke == (a->epoch << 1 | sent))
-		return;
-	g->said_revoke = a->epoch << 1 | sent;
-	log_ev(LL_INFO, "revocation sent", KVS("fg", g->fg),
-	    KVS("site", g->fc.site[a->site].name), KVU("epoch", a->epoch),
-	    KVB("sent", sent));
+	site = g->fc.site[a->site].name;
+	v = gvoice_find(g, site);
+	if (v != NULL && v->link != NULL && !glinks_room(g->all))
+		wait_for_room(g->all, v, &v->revoke_due, a->epoch);
+	else
+		revoke(g, v, site, a->epoch);
 }
 
 void
 act_promise_ask(struct group *g, const struct fsm_act *a)
 {
-	struct w_promise_ask m = { .epoch = a->epoch };
 	struct gvoice *v;
 
 	if (a->site >= g->fc.nsites || !groups_leading(g->all))
 		return;
 	v = gvoice_find(g, g->fc.site[a->site].name);
-	if (v == NULL || v->link == NULL ||
-	    !glink_send(v->link, W_PROMISE_ASK, &m) || v->said_ask == a->epoch)
+	if (v == NULL || v->link == NULL)
 		return;
-	v->said_ask = a->epoch;
-	log_ev(LL_INFO, "promise asked for", KVS("fg", g->fg),
-	    KVS("site", v->site), KVU("epoch", a->epoch));
+	if (!glinks_room(g->all))
+		wait_for_room(g->all, v, &v->promise_due, a->epoch);
+	else
+		ask_promise(g, v, a->epoch);
 }
 
 /* --------------------------------------------------------------------- yes - */

@@ -633,6 +633,7 @@ main(void)
 		T(test_offer),
 		T(test_offer_both),
 		T(test_portions),
+		T(test_portions_revoke),
 		T(test_revoke),
 		T(test_renewal),
 		T(test_deadline),

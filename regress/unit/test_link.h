@@ -78,6 +78,7 @@ void act_epoch(enum fsm_act_type, uint8_t site, uint64_t epoch);
 void test_offer(void **);
 void test_offer_both(void **);
 void test_portions(void **);
+void test_portions_revoke(void **);
 void test_revoke(void **);
 void test_renewal(void **);
 void test_deadline(void **);

@@ -133,6 +133,45 @@ test_portions(void **state)
 	assert_true(gs->room > 0);
 }
 
+/* Nor are revocations all sent at once: in their order, before offers. */
+void
+test_portions_revoke(void **state)
+{
+	link_site(IAD);
+	link_site(PDX);
+	gs->room = 0;
+	act(A_PROMISE_ASK, PDX);
+	act(A_REVOKE, IAD);
+	act(A_REVOKE, IAD); /* repeated: one frame, and at its place */
+	assert_int_equal(side[IAD].n[W_REVOCATION], 0);
+	assert_int_equal(side[PDX].n[W_PROMISE_ASK], 0);
+	assert_ptr_equal(TAILQ_FIRST(&gs->waits), gvoice_find(group(), "pdx"));
+	/* What there is room for. */
+	gs->room = 1;
+	groups_revoke_due(gs);
+	assert_int_equal(side[PDX].n[W_PROMISE_ASK], 1);
+	assert_int_equal(side[IAD].n[W_REVOCATION], 0);
+	event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(side[IAD].n[W_REVOCATION], 1);
+	assert_true(TAILQ_EMPTY(&gs->waits));
+	event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(side[IAD].n[W_REVOCATION], 1);
+	/* The Lease ends while it waits: nothing is said. */
+	gs->room = 0;
+	act(A_REVOKE, IAD);
+	tell_lease(false);
+	event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(side[IAD].n[W_REVOCATION], 1);
+	assert_true(TAILQ_EMPTY(&gs->waits));
+	/* It goes with its group. */
+	tell_lease(true);
+	gs->room = 0;
+	act(A_REVOKE, IAD);
+	assert_false(TAILQ_EMPTY(&gs->waits));
+	glink_group_gone(group());
+	assert_true(TAILQ_EMPTY(&gs->waits));
+}
+
 void
 test_revoke(void **state)
 {
