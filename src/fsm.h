@@ -65,6 +65,7 @@
 #define FSM_SUSPECT_POLL_MS      250    /* and after a lost connection */
 #define FSM_RESTART_MS           600000 /* a clone's recipient comes back */
 #define FSM_REPAIR_RETRY_MS      30000  /* rejoin after a failure */
+#define FSM_STOP_MS              5000   /* then ReceiverHangs is reported */
 #define FSM_DRAIN_MS             30000  /* then DrainTimeout is reported */
 #define FSM_SEEN_MS              30000  /* last-seen set into the record */
 #define FSM_ASSERT_QUIET_MS      60000  /* assert-dead: nobody saw it */
@@ -474,6 +475,7 @@ struct fsm_site {
 	/* promotion */
 	int64_t receiver_off_ms; /* stop was answered; 0: not */
 	uint64_t reset_epoch;    /* as whose replica it was reset by us; 0 */
+	int64_t stop_ms;         /* since when it shall stop receiving; 0 */
 	int64_t drain_ms;        /* since when it drains */
 	bool evict;              /* sessions are to be evicted */
 	/* rejoin */

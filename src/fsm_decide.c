@@ -126,6 +126,10 @@ fsm_choose(const struct fsm_conf *c, const struct fsm_state *s,
 		d->verdict = V_NO_LEASE;
 	if (d->step == ST_MINT && record_full(s))
 		d->verdict = V_RECORD_FULL;
+	/* STOP waits for the receiver, which may wait for a full disk. */
+	if (d->step == ST_STOP_RECEIVER && t->stop_ms != 0 &&
+	    s->now_ms - t->stop_ms > FSM_STOP_MS)
+		d->verdict = V_STOP_TIMEOUT;
 	if (d->step != ST_DRAIN)
 		return;
 	if (t->p.sql_errno != 0)

@@ -150,6 +150,7 @@ new_process(struct fsm_ctx *x, uint8_t i)
 
 	fsm_grant_forget(x, i);
 	t->receiver_off_ms = 0;
+	t->stop_ms = 0;
 	t->drain_ms = 0;
 	t->stopped_ms = 0;
 	t->repl_streak = 0;

@@ -54,7 +54,8 @@
 	X(V_RECORD_FULL, "too many unended epochs", "RecordFull") \
 	X(V_OBSERVER_ISOLATED, "others see the active site",      \
 	    "ObserverIsolated")                                   \
-	X(V_NO_LEASE, "no lease", "NoLease")
+	X(V_NO_LEASE, "no lease", "NoLease")                      \
+	X(V_STOP_TIMEOUT, "receiver does not stop", "ReceiverHangs")
 
 /* Which proof of an unended epoch is missing, or which one there is. */
 #define FSM_PROOFS(X)                                                  \

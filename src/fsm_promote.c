@@ -309,6 +309,7 @@ fsm_granted(struct fsm_ctx *x, uint8_t i)
 	case V_RECORD_FULL:
 	case V_OBSERVER_ISOLATED:
 	case V_NO_LEASE:
+	case V_STOP_TIMEOUT:
 	case V_MAX:
 		fsm_tell(x, T_ADOPTED, i);
 		break;
@@ -322,6 +323,8 @@ stop_receiver(struct fsm_ctx *x, uint8_t i)
 {
 	struct fsm_site *t = &x->s->site[i];
 
+	if (t->stop_ms == 0)
+		t->stop_ms = x->now;
 	if (t->receiver_off_ms != 0 &&
 	    (t->p.sent_ms <= t->receiver_off_ms || t->p.io == IO_NO))
 		fsm_probe_now(x, i, FSM_DRAIN_POLL_MS);
@@ -387,6 +390,8 @@ step(struct fsm_ctx *x, uint8_t i, enum fsm_verdict why)
 {
 	if (x->d.step != ST_DRAIN)
 		x->s->site[i].drain_ms = 0;
+	if (x->d.step != ST_STOP_RECEIVER)
+		x->s->site[i].stop_ms = 0;
 	switch ((enum fsm_step)x->d.step) {
 	case ST_STOP_RECEIVER:
 		stop_receiver(x, i);
@@ -446,6 +451,9 @@ fsm_promote(struct fsm_ctx *x)
 	case V_APPLIER_ERROR:
 	case V_DRAIN_TIMEOUT:
 		drain(x, i);
+		break;
+	case V_STOP_TIMEOUT:
+		stop_receiver(x, i);
 		break;
 	case V_WAIT_SITES:
 		if (i < x->c->nsites)

@@ -142,6 +142,8 @@ block_text(unsigned v)
 	case V_APPLIER_ERROR:
 		return "its applier stopped with an error before everything "
 		       "received was applied";
+	case V_STOP_TIMEOUT:
+		return "its receiver does not stop; it is asked again";
 	case V_DRAIN_TIMEOUT:
 		return "applying what was received takes long; it goes on";
 	case V_RECORD_FULL:
@@ -240,6 +242,10 @@ fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
 	(void)site_part(c, d->site, "site ", part);
 	snprintf(buf, len, "%s%s%s", part, part[0] != '\0' ? ": " : "",
 	    block_text(d->verdict));
+	if (d->verdict == V_STOP_TIMEOUT && d->site < c->nsites &&
+	    s->site[d->site].g.disk_full)
+		snprintf(buf, len, "%s: %s; its disk is full: make room there",
+		    part, block_text(d->verdict));
 	if (d->verdict == V_APPLIER_ERROR)
 		snprintf(buf, len,
 		    "%s: %s; repair it, or drop what was "

@@ -473,6 +473,52 @@ test_unborn(void **state)
 	assert_int_equal(v.verdict, V_TOTAL_LOSS);
 }
 
+/* The candidate's receiver waits for its full disk: STOP hangs, and is told. */
+static void
+test_stop_hangs(void **state)
+{
+	struct fsm_act stop;
+	char text[MSGTEXT_LEN + 1];
+	struct fsm_decision d;
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	mk_word(&m, 0);
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_SQL, SQL_STOP_RECEIVER));
+	stop = *mk_act(&m, A_SQL, SQL_STOP_RECEIVER);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+	m.now += FSM_STOP_MS;
+	mk_answer(&m, 1, &stop, SE_UNKNOWN, true);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+	m.now += FSM_RETRY_MS;
+	m.s.lease_deadline_ms = m.now + 10000;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_STOP_TIMEOUT);
+	assert_string_equal(fsm_verdict_block(m.s.verdict), "ReceiverHangs");
+	/* It is asked again. */
+	assert_true(m.s.site[1].sql.seq > stop.seq);
+	assert_int_equal(m.s.site[1].sql.kind, SQL_STOP_RECEIVER);
+	m.s.site[1].g.disk_full = true;
+	fsm_decide(&m.c, &m.s, &d);
+	fsm_block_message(&m.c, &m.s, &d, text, sizeof(text));
+	assert_non_null(strstr(text, "its disk is full"));
+	m.now += FSM_BLOCKED_SAY_MS;
+	m.s.lease_deadline_ms = m.now + 10000;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_EVENT, T_BLOCKED));
+	assert_non_null(mk_act(&m, A_LOG, T_BLOCKED));
+	/* At last: the promotion goes on. */
+	stop.seq = m.s.site[1].sql.seq;
+	mk_answer(&m, 1, &stop, SE_DONE, true);
+	m.s.site[1].p.io = IO_NO;
+	mk_probe(&m, 1);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+	assert_non_null(mk_act(&m, A_SQL, SQL_RESET_REPLICA));
+	assert_int_equal(m.s.site[1].stop_ms, 0);
+}
+
 int
 main(void)
 {
@@ -492,6 +538,7 @@ main(void)
 		cmocka_unit_test(test_view_no_proof),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_unborn),
+		cmocka_unit_test(test_stop_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
