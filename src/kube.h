@@ -21,6 +21,7 @@
  *	kube_leader.c	the Lease; what begins and ends with it
  *	kube_group.c	groups as they come, change and go
  *	kube_apply.c	a group's objects, applied until they are as wanted
+ *	kube_object.c	one object of such a pass
  *	kube_own.c	what is known of live objects, and their watches
  *	kube_volume.c	data volumes: metadata, and whom they belong to
  *	kube_sweep.c	what removed sites leave behind
@@ -177,7 +178,8 @@ struct kgroup {
 	struct klane apply;
 	bool apply_queued, apply_running;
 	unsigned apply_i, apply_n;
-	bool apply_failed, apply_stale, apply_cleared;
+	bool apply_failed, apply_stale;
+	bool apply_cleared, apply_stripped;
 	struct kobj *objs; /* while a pass runs */
 	yyjson_doc *deps;  /* live Deployments, likewise */
 
@@ -211,6 +213,7 @@ struct kgroup {
 	TAILQ_HEAD(, kroll) rolls;
 	struct krollout rollout[SITES_MAX];
 	uint64_t rollout_told;
+
 
 	/* kube_write.c */
 	struct klane status;
@@ -394,8 +397,20 @@ void kapply_free(struct kgroup *);
 void kapply_kick(struct kgroup *);
 /* Another spec is in force: a pass of the old one ends. */
 void kapply_spec(struct kgroup *);
-/* After a refusal that another one may not share. */
+/* What may be wanted is another thing now: begin anew. */
 void kapply_again(struct kgroup *);
+/* The pass goes on: with the same object, with the next; or it is over. */
+void kapply_step(struct kgroup *);
+void kapply_next(struct kgroup *);
+void kapply_end(struct kgroup *, const struct kh_resp *);
+
+/* --------------------------------------------------------- kube_object.c - */
+
+/*
+ * One object of the pass. True: a request is on its way, and one of the three
+ * above will be called.
+ */
+bool kobject_step(struct kgroup *, const struct kobj *);
 
 /* ------------------------------------------------------------ kube_own.c - */
 

@@ -418,6 +418,67 @@ kobj_render(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o)
 	return NULL;
 }
 
+/* Where an object of this kind has its selector: one or two steps. */
+static const char *const *
+selector_path(enum kobj_kind kind)
+{
+	static const char *const service[] = { "selector", NULL };
+	static const char *const pdb[] = { "selector", "matchLabels", NULL };
+
+	switch (kind) {
+	case KO_SVC_SITE:
+	case KO_SVC_INTERNAL:
+	case KO_SVC_PRIMARY:
+	case KO_SVC_REPLICAS:
+		return service;
+	case KO_PDB:
+		return pdb;
+	case KO_SITE_CONFIG:
+	case KO_INIT_USERS:
+	case KO_PVC:
+	case KO_DEPLOYMENT: /* immutable */
+	case KO_MAX:
+		break;
+	}
+	return NULL;
+}
+
+yyjson_mut_val *
+kobj_strip(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o,
+    yyjson_val *live)
+{
+	const char *const *path = selector_path(o->kind);
+	yyjson_mut_val *root = yyjson_mut_obj(doc), *out, *want;
+	bool change = false;
+	yyjson_obj_iter it;
+	yyjson_val *key;
+
+	if (path == NULL)
+		return NULL;
+	want = yyjson_mut_obj_get(kobj_render(doc, k, o), "spec");
+	live = yyjson_obj_get(live, "spec");
+	out = yyjson_mut_obj_add_obj(doc, root, "spec");
+	for (; *path != NULL; path++) {
+		want = yyjson_mut_obj_get(want, *path);
+		live = yyjson_obj_get(live, *path);
+		out = yyjson_mut_obj_add_obj(doc, out, *path);
+	}
+	if (out == NULL || want == NULL)
+		return NULL;
+	it = yyjson_obj_iter_with(live);
+	while ((key = yyjson_obj_iter_next(&it)) != NULL) {
+		const char *name = yyjson_get_str(key);
+
+		if (yyjson_mut_obj_get(want, name) != NULL)
+			continue;
+		change = true;
+		if (!yyjson_mut_obj_add(out, yyjson_mut_strcpy(doc, name),
+			yyjson_mut_null(doc)))
+			return NULL;
+	}
+	return change ? root : NULL;
+}
+
 /* ---------------------------------------------------------------- hash -- */
 
 static int

@@ -237,6 +237,13 @@ const char *kobj_live_hash(yyjson_val *deployment);
 yyjson_mut_val *
 kservice_clear(yyjson_mut_doc *, const struct kspec *, const struct kobj *);
 
+/*
+ * Merge patch that takes out of a live selector what somebody added to it:
+ * it would choose no Pod at all. NULL: nothing to do, or it has none.
+ */
+yyjson_mut_val *kobj_strip(yyjson_mut_doc *, const struct kspec *,
+    const struct kobj *, yyjson_val *live);
+
 /* Of a live Service's port mysql; 0: none. */
 unsigned kservice_node_port(yyjson_val *service);
 /* Nobody says which: the one that was allocated stays. */

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 
+import objects as objtests
 import rolls as rolltests
 from cluster import (Answer, Cluster, Drive, b64, eprint, key_put, wait_for)
 
@@ -95,6 +96,7 @@ def objects(name):
     for path in ("/api/v1/namespaces/%s/configmaps",
                  "/api/v1/namespaces/%s/services",
                  "/api/v1/namespaces/%s/persistentvolumeclaims",
+                 "/apis/policy/v1beta1/namespaces/%s/poddisruptionbudgets",
                  "/apis/apps/v1/namespaces/%s/deployments"):
         for o in c.get(path % NS + sel)["items"]:
             r[path.rsplit("/", 1)[1] + "/" + o["metadata"]["name"]] = o
@@ -173,10 +175,16 @@ def test_group_to_objects():
     creds = d.expect("CREDS", group=uid, valid=True)
     assert creds["password"] == "pw-" + name
     assert d.expect("RECORD", group=uid)["version"] == 0
-    objs = wait_for("all objects", 10, lambda: len(o := objects(name)) >= 13
+    objs = wait_for("all objects", 10, lambda: len(o := objects(name)) == 14
                     and o)
     for n, o in objs.items():
-        assert o["metadata"]["ownerReferences"][0]["uid"] == uid, n
+        owners = [r["uid"] for r in o["metadata"].get("ownerReferences", [])]
+        # Data stays when the group goes, unless that is asked for.
+        assert owners == ([] if n.startswith("persistent") else [uid]), n
+    pdb = objs[f"poddisruptionbudgets/mysql-{name}"]["spec"]
+    assert pdb["minAvailable"] == 1 and pdb["selector"]["matchLabels"] == {
+        "app.kubernetes.io/name": "mysql",
+        "app.kubernetes.io/instance": name}, pdb
     wait_for("finalizer", 5, lambda: FIN in c.get(
         f"{GROUPS}/{name}")["metadata"].get("finalizers", []))
     settle(d)
@@ -228,7 +236,7 @@ def test_drift():
     d = leader()
     name = fresh("g")
     make(name)
-    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    wait_for("objects", 10, lambda: len(objects(name)) == 14)
     settle(d)
     svc = f"/api/v1/namespaces/{NS}/services/mysql-{name}-primary"
     want = c.get(svc)["spec"]["selector"]
@@ -266,7 +274,7 @@ def test_invalid():
     g = make(name)
     uid = g["metadata"]["uid"]
     d.expect("GROUP_CONF", group=uid, valid=True)
-    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    wait_for("objects", 10, lambda: len(objects(name)) == 14)
     at = d.mark()
     c.merge(f"{GROUPS}/{name}", {"spec": {"splitBrainPolicy": {
         "sitePriorities": ["nowhere"]}}})
@@ -312,7 +320,7 @@ def test_secrets():
              reasons())
     c.merge(f"{sec}/{name}-op", {"data": {"MYSQL_ROOT_PASSWORD": b64("r")}})
     d.expect("CREDS", group=uid, valid=True, password="one")
-    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    wait_for("objects", 10, lambda: len(objects(name)) == 14)
     c.merge(f"{sec}/{name}-op", {"data": {"password": b64("two")}})
     d.expect("CREDS", group=uid, valid=True, password="two")
     at = d.mark()
@@ -357,7 +365,7 @@ def test_keys():
     settle(d)
     assert objects(name) == {}, "no Pod before its Secret"
     d.send("KEY_PUT", **key_put(uid, "pdx"))
-    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    wait_for("objects", 10, lambda: len(objects(name)) == 14)
     path = lease_secret(name)
     o = c.get(path)
     assert o["metadata"]["ownerReferences"][0]["uid"] == uid
@@ -739,7 +747,7 @@ def test_steady_writes_nothing():
     name = fresh("g")
     g = make(name)
     d.expect("GROUP_CONF", group=g["metadata"]["uid"])
-    wait_for("objects", 10, lambda: len(objects(name)) >= 13)
+    wait_for("objects", 10, lambda: len(objects(name)) == 14)
     tell_status(d, g, "iad")
     get = lambda: c.get(f"{GROUPS}/{name}")  # noqa: E731
     wait_for("status", 5, lambda: get().get("status", {}).get(
@@ -1283,8 +1291,8 @@ def main():
             c.create("/api/v1/namespaces", {"metadata": {"name": ns}})
         c.create(LEASES, {"metadata": {"name": "bloodraven.shipstream.io"},
                           "spec": {"holderIdentity": ""}})
-        rolltests.h = sys.modules[__name__]
-        for t in TESTS + rolltests.TESTS:
+        objtests.h = rolltests.h = sys.modules[__name__]
+        for t in TESTS + objtests.TESTS + rolltests.TESTS:
             if only and t.__name__ not in only:
                 continue
             t0 = time.monotonic()

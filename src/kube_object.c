@@ -1,0 +1,439 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * One object of a pass (kube_apply.c): is it as wanted, and if not, what is
+ * sent, and what follows from the answer.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kube.h"
+
+static void object_done(void *, const struct kh_resp *);
+static void
+object_failed(struct kgroup *, const struct kobj *, const struct kh_resp *);
+
+static const char *
+plural(const struct kobj *o)
+{
+#define X(id, prefix, plural, how) plural,
+	static const char *const names[] = { KOBJS(X) };
+#undef X
+
+	return names[o->kind];
+}
+
+static struct kown *
+own_of(struct kgroup *g, const struct kobj *o)
+{
+	return kown_find(g, plural(o), o->name);
+}
+
+static yyjson_val *
+by_name(yyjson_doc *list, const char *name)
+{
+	yyjson_val *d;
+	size_t i, n;
+
+	yyjson_arr_foreach(
+	    yyjson_obj_get(yyjson_doc_get_root(list), "items"), i, n, d)
+	{
+		if (strcmp(kj_meta(d, "name"), name) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+static void
+object_send(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
+    yyjson_mut_val *root)
+{
+	char path[KH_PATH_MAX];
+	struct kcall c = {
+		.k = g->k,
+		.path = path,
+		.doc = doc,
+		.root = root,
+		.may = kgroup_may_write,
+		.done = object_done,
+		.arg = g,
+	};
+
+	if (o->how == KA_CREATE) {
+		c.method = KH_POST;
+		c.type = KH_JSON;
+		(void)snprintf(path, sizeof(path),
+		    "%s?fieldManager=" BR_FIELD_MANAGER, o->collection);
+	} else {
+		c.method = KH_PATCH;
+		c.type = KH_APPLY;
+		(void)snprintf(path, sizeof(path),
+		    "%s?fieldManager=" BR_FIELD_MANAGER "&force=true", o->path);
+	}
+	g->apply.req = kube_call(&c);
+}
+
+/* A merge patch of the object at hand. */
+static void
+object_patch(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
+    yyjson_mut_val *root, kh_done_fn *done)
+{
+	char path[KH_PATH_MAX];
+	struct kcall c = {
+		.k = g->k,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_MERGE,
+		.doc = doc,
+		.root = root,
+		.may = kgroup_may_write,
+		.done = done,
+		.arg = g,
+	};
+
+	(void)snprintf(
+	    path, sizeof(path), "%s?fieldManager=" BR_FIELD_MANAGER, o->path);
+	g->apply.req = kube_call(&c);
+}
+
+/* Is what the Pod of a new Deployment mounts there, and does it stay? */
+static bool
+can_mount(struct kgroup *g, const struct kobj *dep)
+{
+	const struct kown *own;
+
+	for (unsigned i = 0; i < g->apply_n; i++) {
+		const struct kobj *o = &g->objs[i];
+
+		if (o->kind != KO_INIT_USERS &&
+		    ((o->kind != KO_SITE_CONFIG && o->kind != KO_PVC) ||
+			o->site != dep->site))
+			continue;
+		own = own_of(g, o);
+		if (own == NULL || !own->exists || own->going)
+			return false;
+	}
+	return true;
+}
+
+/* What a roll waits for may have been scaled down meanwhile. */
+static yyjson_mut_val *
+scale_up(yyjson_mut_doc *doc, yyjson_val *live)
+{
+	yyjson_mut_val *root, *spec;
+	yyjson_val *n = kj_at(live, "spec", "replicas");
+
+	if (yyjson_is_int(n) && yyjson_get_sint(n) == 1)
+		return NULL;
+	root = yyjson_mut_obj(doc);
+	if ((spec = yyjson_mut_obj_add_obj(doc, root, "spec")) == NULL ||
+	    !yyjson_mut_obj_add_int(doc, spec, "replicas", 1))
+		fatalx("JSON memory");
+	return root;
+}
+
+/* Must it wait for the core's word? */
+static bool
+must_roll(struct kgroup *g, const struct kobj *o, yyjson_val *live)
+{
+	char hash[KHASH_LEN + 1];
+
+	if (kspec_hash(&g->spec, o->site, hash) == -1)
+		fatalx("JSON memory");
+	return strcmp(kobj_live_hash(live), hash) != 0;
+}
+
+static void scaled(void *, const struct kh_resp *);
+static void service_got(void *, const struct kh_resp *);
+
+/*
+ * A Service whose port was allocated, or was asked for and is no more: which
+ * it is must be known, or the API server would choose another one.
+ */
+static bool
+ask_port(struct kgroup *g, const struct kobj *o, const struct kown *own)
+{
+	const struct ksvc *s = &g->spec.sites[o->site].svc;
+	const char *type = s->type != NULL ? s->type : g->spec.svc.type;
+	struct kcall c = { .k = g->k,
+		.method = KH_GET,
+		.path = o->path,
+		.done = service_got,
+		.arg = g };
+
+	if (o->kind != KO_SVC_SITE || own->live != 0 || s->node_port != 0 ||
+	    type == NULL || strcmp(type, "ClusterIP") == 0)
+		return false;
+	g->apply.req = kube_call(&c);
+	return true;
+}
+
+/* What of the live object stays, although the spec does not say it. */
+static void
+keep(const struct kobj *o, const struct kown *own, yyjson_mut_doc *doc,
+    yyjson_mut_val *root, yyjson_val *live)
+{
+	if ((live != NULL && !kobj_keep(doc, root, live)) ||
+	    (o->kind == KO_SVC_SITE &&
+		!kservice_keep(doc, root, own->node_port)))
+		fatalx("JSON memory");
+}
+
+/* One object: true when a request is on its way. */
+bool
+kobject_step(struct kgroup *g, const struct kobj *o)
+{
+	struct kown *own = own_of(g, o);
+	yyjson_val *live = NULL;
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *root;
+	size_t len;
+	char *text;
+
+	if (own == NULL || (o->how == KA_CREATE && own->exists) ||
+	    kroll_holds(g, o, own))
+		return false;
+	if (o->how == KA_ROLL && (live = by_name(g->deps, o->name)) == NULL &&
+	    !can_mount(g, o)) {
+		g->apply_failed = true;
+		return false;
+	}
+	if (ask_port(g, o, own))
+		return true;
+	doc = kj_new();
+	if (live != NULL && must_roll(g, o, live)) {
+		if ((root = scale_up(doc, live)) != NULL) {
+			object_patch(g, o, doc, root, scaled);
+			return true;
+		}
+		yyjson_mut_doc_free(doc);
+		return false;
+	}
+	if ((root = kobj_render(doc, &g->spec, o)) == NULL)
+		fatalx("JSON memory");
+	keep(o, own, doc, root, live);
+	text = kj_write(root, &len);
+	if (!kown_differs(own, kj_hash(text, len))) {
+		kj_free(text, len);
+		yyjson_mut_doc_free(doc);
+		return false;
+	}
+	own->wanted = kj_hash(text, len);
+	kj_free(text, len);
+	object_send(g, o, doc, root);
+	return true;
+}
+
+static void
+object_written(struct kgroup *, const struct kobj *, const struct kh_resp *);
+
+/* What stood beside ours in a selector is out of it. */
+static void
+stripped(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	const struct kobj *o = &g->objs[g->apply_i];
+
+	g->apply.req = NULL;
+	if (p->status == 200)
+		object_written(g, o, p);
+	else
+		object_failed(g, o, p);
+}
+
+static void
+object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
+{
+	struct kown *own = own_of(g, o);
+	yyjson_doc *d = kj_read(p->body, p->len);
+	yyjson_mut_doc *m = kj_new();
+	yyjson_mut_val *patch = NULL;
+
+	log_ev(LL_INFO, "object applied", KVS("fg", g->fg),
+	    KVS("kind", plural(o)), KVS("name", o->name),
+	    KVI("status", p->status));
+	if (own != NULL && d != NULL) {
+		kown_seen(own, yyjson_doc_get_root(d), true);
+		/* Once: whoever puts it there again is met again. */
+		if (!g->apply_stale && !g->apply_stripped)
+			patch =
+			    kobj_strip(m, &g->spec, o, yyjson_doc_get_root(d));
+	}
+	yyjson_doc_free(d);
+	if (patch != NULL) {
+		g->apply_stripped = true;
+		object_patch(g, o, m, patch, stripped);
+		return;
+	}
+	yyjson_mut_doc_free(m);
+	kapply_next(g);
+}
+
+static void
+object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
+{
+	char msg[MSGTEXT_LEN + 1], why[ERR_LEN + 1];
+	yyjson_doc *d = kj_read(p->body, p->len);
+	const char *s = NULL;
+
+	if (d != NULL)
+		s = yyjson_get_str(
+		    yyjson_obj_get(yyjson_doc_get_root(d), "message"));
+	(void)strlcpy(why,
+	    s != NULL            ? s :
+		p->error != NULL ? p->error :
+				   "",
+	    sizeof(why));
+	yyjson_doc_free(d);
+	log_ev(LL_WARN, "object could not be applied", KVS("fg", g->fg),
+	    KVS("kind", plural(o)), KVS("name", o->name),
+	    KVI("status", p->status), KVS("error", why));
+	if (p->status < 400 || p->status >= 500 || p->status == 429)
+		return;
+	(void)snprintf(
+	    msg, sizeof(msg), "%s %s: %.600s", plural(o), o->name, why);
+	kevent_emit(g, true, "ApplyFailed", msg);
+}
+
+/* Will the same be refused again, and this object alone? */
+static bool
+definite(const struct kh_resp *p)
+{
+	return p->status >= 400 && p->status < 500 && p->status != 401 &&
+	    p->status != 408 && p->status != 429;
+}
+
+static void
+object_failed(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
+{
+	struct kown *own = own_of(g, o);
+
+	if (own != NULL)
+		own->wanted = 0;
+	g->apply_failed = true;
+	if (!p->refused)
+		object_refused(g, o, p);
+	/* Another version of that API may be served meanwhile. */
+	if (o->kind == KO_PDB && p->status == 404)
+		kdiscovery_again(g->k);
+	if (definite(p))
+		kapply_next(g);
+	else
+		kapply_end(g, p->refused ? NULL : p);
+}
+
+static void
+service_got(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	const struct kobj *o = &g->objs[g->apply_i];
+	struct kown *own = own_of(g, o);
+	yyjson_doc *d;
+
+	g->apply.req = NULL;
+	if (p->status != 200 && p->status != 404) {
+		object_failed(g, o, p);
+		return;
+	}
+	if (own != NULL) {
+		own->live = 1; /* looked for */
+		if (p->status == 200 &&
+		    (d = kj_read(p->body, p->len)) != NULL) {
+			kown_seen(own, yyjson_doc_get_root(d), false);
+			yyjson_doc_free(d);
+		}
+	}
+	kapply_step(g);
+}
+
+static void
+scaled(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	const struct kobj *o = &g->objs[g->apply_i];
+
+	g->apply.req = NULL;
+	if (p->status != 200) {
+		object_failed(g, o, p);
+		return;
+	}
+	log_ev(LL_INFO, "Deployment scaled up again", KVS("fg", g->fg),
+	    KVS("name", o->name));
+	kapply_next(g);
+}
+
+/* A PVC that was there without our labels. */
+static void
+adopted(struct kgroup *g, const struct kh_resp *p)
+{
+	const struct kobj *o = &g->objs[g->apply_i];
+	struct kown *own = own_of(g, o);
+
+	if (p->status != 200) {
+		object_failed(g, o, p);
+		return;
+	}
+	if (own != NULL)
+		own->exists = true;
+	kapply_next(g);
+}
+
+/* Applied once more after what stood in its way is gone. */
+static void
+cleared(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+
+	g->apply.req = NULL;
+	if (p->status == 200)
+		kapply_step(g);
+	else
+		object_failed(g, &g->objs[g->apply_i], p);
+}
+
+static bool
+clear_service(struct kgroup *g, const struct kobj *o)
+{
+	yyjson_mut_doc *doc;
+	struct kown *own = own_of(g, o);
+
+	if (strcmp(plural(o), "services") != 0 || g->apply_cleared ||
+	    own == NULL || !own->exists)
+		return false;
+	g->apply_cleared = true;
+	own->wanted = 0;
+	doc = kj_new();
+	object_patch(g, o, doc, kservice_clear(doc, &g->spec, o), cleared);
+	return true;
+}
+
+static void
+object_done(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	const struct kobj *o = &g->objs[g->apply_i];
+
+	g->apply.req = NULL;
+	if (p->status == 200 || p->status == 201)
+		object_written(g, o, p);
+	else if (p->status == 409 && o->how == KA_CREATE)
+		kvol_adopt(g, o->name, adopted);
+	else if (p->status != 422 || g->apply_stale || !clear_service(g, o))
+		object_failed(g, o, p);
+}
