@@ -209,6 +209,10 @@ environment(struct conf *c)
 	    set(c->sidecar_aux_addr, sizeof(c->sidecar_aux_addr),
 		"BLOODRAVEN_DEFAULT_AUXILIARY_ADDRESS", v) == -1)
 		return -1;
+	if ((v = getenv("BLOODRAVEN_OPERATOR_IMAGE")) != NULL &&
+	    set(c->image, sizeof(c->image), "BLOODRAVEN_OPERATOR_IMAGE", v) ==
+		-1)
+		return -1;
 	if ((v = getenv("BLOODRAVEN_DNS_SERVICE_ACCOUNT")) != NULL &&
 	    set(c->dns_sa, sizeof(c->dns_sa), "BLOODRAVEN_DNS_SERVICE_ACCOUNT",
 		v) == -1)

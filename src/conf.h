@@ -39,6 +39,7 @@ struct conf {
 	char watch_namespace[NS_LEN + 1];
 	char dns_sa[NAME_LEN + 1];
 	char sidecar_aux_addr[HOST_LEN + 1];
+	char image[HOST_LEN + 1]; /* the operator's own, "": not known */
 	char metrics_addr[HOST_LEN + 1];
 	char probe_addr[HOST_LEN + 1];
 	char aux_addr[HOST_LEN + 1];

@@ -183,7 +183,7 @@ voters_left(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	for (m = 0; m < e->terms.n; m++) {
 		j = e->voter_site[m];
 		if (e->terms.voter[m] == LEASE_OPERATOR)
-			n += s->now_ms - s->auth[k].yes_ms < lately;
+			n += s->auth[k].yes_ms > s->now_ms - lately;
 		else if (j != i && j < c->nsites)
 			n += fsm_lease_renewed(c, s, j, e, lately);
 	}

@@ -214,6 +214,7 @@ struct kgroup {
 	struct krollout rollout[SITES_MAX];
 	uint64_t rollout_told;
 
+	uint64_t skew_said; /* of the sidecar's image (kube_skew.c) */
 
 	/* kube_write.c */
 	struct klane status;
@@ -462,6 +463,13 @@ void kroll_seen(struct kgroup *, yyjson_val *deployment, bool deleted);
 /* It belongs to a template that its site has not got yet: leave it. */
 bool
 kroll_holds(struct kgroup *, const struct kobj *, const struct kown *);
+
+/* ---------------------------------------------------------- kube_skew.c - */
+
+/* An image's tag, NULL when it has none. */
+const char *kskew_tag(const char *image);
+/* Sidecar and operator are of one release? Once for each image. */
+void kskew_check(struct kgroup *);
 
 /* -------------------------------------------------------- kube_write.c - */
 

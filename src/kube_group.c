@@ -349,6 +349,7 @@ kgroup_kick(struct kgroup *g)
 	if (!kube_may_write(g->k))
 		return;
 	kgroup_finalizer(g);
+	kskew_check(g);
 	kcreds_event(g);
 	kaccess_event(g);
 	g->status_dirty = true;

@@ -117,6 +117,7 @@ send_kube_conf(struct parent *p, struct ps *ps, unsigned id)
 	    m.watch_namespace, c->watch_namespace, sizeof(m.watch_namespace));
 	(void)strlcpy(m.dns_sa, c->dns_sa, sizeof(m.dns_sa));
 	(void)strlcpy(m.aux_addr, c->sidecar_aux_addr, sizeof(m.aux_addr));
+	(void)strlcpy(m.image, c->image, sizeof(m.image));
 	m.lease_ms = c->lease_ms;
 	m.renew_ms = c->renew_ms;
 	m.retry_ms = c->retry_ms;

@@ -345,6 +345,7 @@ configure(struct m_kube_conf *c, struct secret *token)
 	(void)strlcpy(
 	    c->namespace, env("NAMESPACE", "br"), sizeof(c->namespace));
 	(void)strlcpy(c->identity, env("IDENTITY", "one"), sizeof(c->identity));
+	(void)strlcpy(c->image, env("IMAGE", ""), sizeof(c->image));
 	(void)strlcpy(c->watch_namespace, env("WATCH_NAMESPACE", ""),
 	    sizeof(c->watch_namespace));
 	(void)strlcpy(c->dns_sa, env("DNS_SA", ""), sizeof(c->dns_sa));

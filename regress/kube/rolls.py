@@ -200,3 +200,28 @@ def test_roll_new_leader():
     h.c.create(h.PODS, p)
     d.expect("POD", 10, group=uid, site="iad", hash=now["iad"]["want"])
     h.stop(d)
+
+
+@test
+def test_version_skew():
+    """A sidecar of another release is told once for each image; one of the same
+    release, or one that says nothing, is not."""
+    d = h.leader(IMAGE="x.example/bloodraven:1.2.0")
+    name = h.fresh("r")
+    g = h.make(name, sidecarImage="y.example:5000/sidecar:1.1.0")
+
+    def said():
+        return [e["message"] for e in h.c.get(f"{CORE}/events")["items"]
+                if e["involvedObject"]["uid"] == g["metadata"]["uid"] and
+                e["reason"] == "SidecarVersionSkew"]
+    wait_for("SidecarVersionSkew", 10, lambda: len(said()) == 1)
+    assert "1.1.0" in said()[0] and "1.2.0" in said()[0], said()
+    for i, image in enumerate(("sidecar:1.2.0", "sidecar", "s@sha256:" + "0" * 64,
+                               "sidecar:1.0.9")):
+        at = d.mark()
+        h.c.merge(f"{h.GROUPS}/{name}", {"spec": {
+            "sidecarImage": image, "failureThreshold": 4 + i}})
+        d.expect("GROUP_CONF", 10, since=at, failure_threshold=4 + i)
+        h.settle(d)
+    wait_for("told again", 10, lambda: len(said()) == 2)
+    h.stop(d)

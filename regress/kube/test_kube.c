@@ -284,15 +284,12 @@ test_own_differs(void **state)
 	};
 
 	(void)state;
-	assert_false(kown_differs(&o, 1, false));
-	assert_true(kown_differs(&o, 3, false));
+	assert_false(kown_differs(&o, 1));
+	assert_true(kown_differs(&o, 3));
 	o.live = 7;
-	assert_true(kown_differs(&o, 1, false));
-	/* What is only created is never written again. */
-	assert_false(kown_differs(&o, 3, true));
+	assert_true(kown_differs(&o, 1));
 	o.exists = false;
-	assert_true(kown_differs(&o, 1, true));
-	assert_true(kown_differs(&o, 1, false));
+	assert_true(kown_differs(&o, 1));
 }
 
 static void
@@ -351,6 +348,32 @@ test_resource(void **state)
 	assert_string_equal(path, "/apis/a.io/v1/namespaces/ns/things");
 }
 
+static void
+test_image_tag(void **state)
+{
+	static const char *const t[][2] = {
+		{ "bloodraven:1.0.0", "1.0.0" },
+		{ "ghcr.io/x/bloodraven-sidecar:1.0.0-rc.1", "1.0.0-rc.1" },
+		{ "registry:5000/x/bloodraven", NULL },
+		{ "registry:5000/x/bloodraven:lab", "lab" },
+		{ "bloodraven", NULL },
+		{ "bloodraven:", NULL },
+		{ "", NULL },
+		{ "x/bloodraven:1@sha256:0123", NULL },
+		{ "x/bloodraven@sha256:0123", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PS_NITEMS(t); i++) {
+		const char *tag = kskew_tag(t[i][0]);
+
+		if (t[i][1] == NULL)
+			assert_null(tag);
+		else
+			assert_string_equal(tag, t[i][1]);
+	}
+}
+
 int
 main(void)
 {
@@ -365,6 +388,7 @@ main(void)
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_resource),
+		cmocka_unit_test(test_image_tag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

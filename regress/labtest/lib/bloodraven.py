@@ -30,6 +30,8 @@ def manifest(image):
                       r"\g<1>" + image, text)
     if n == 0:
         raise Failure("etc/bloodraven.yaml names no image of ours")
+    text = re.sub(r"(?m)^(\s*value:\s*)\S*/bloodraven:\S+$",
+                  r"\g<1>" + image, text)
     # The lab's Kubernetes is 1.20.
     text = text.replace("policy/v1\n", "policy/v1beta1\n")
     return re.sub(r"(?m)^(\s*imagePullPolicy:\s*).*$", r"\g<1>Never", text)
