@@ -3,6 +3,8 @@
 test_api.py PROGRAM WORKDIR K8SBIN ETCD [TEST...]
 """
 import base64
+import glob
+import os
 import signal
 import sys
 import time
@@ -10,7 +12,8 @@ import traceback
 
 import objects as objtests
 import rolls as rolltests
-from cluster import (Answer, Cluster, Drive, b64, eprint, key_put, wait_for)
+from cluster import (PORT, Answer, Cluster, Drive, b64, eprint, key_put,
+                     wait_for)
 
 NS = "db"
 GROUPS = f"/apis/shipstream.io/v1alpha1/namespaces/{NS}/mysqlfailovergroups"
@@ -1267,6 +1270,62 @@ def test_dns():
             raise AssertionError(f"dns-writer's token reads {p}")
         except Answer as e:
             assert e.status == 403
+    d.close()
+
+
+def connections(pid):
+    """Of a process, to the API server."""
+    n = 0
+    inodes = set()
+    for fd in glob.glob(f"/proc/{pid}/fd/*"):
+        try:
+            inodes.add(os.readlink(fd))
+        except OSError:
+            pass
+    with open("/proc/net/tcp") as f:
+        for line in list(f)[1:]:
+            v = line.split()
+            if v[2].endswith(f":{PORT:04X}") and f"socket:[{v[9]}]" in inodes:
+                n += 1
+    return n
+
+
+@test
+def test_dns_turns():
+    """Many at once take few connections, and each gets its turn; what is to be
+    written does not wait behind looks for drift."""
+    _, token = dns_token([{"apiGroups": ["externaldns.k8s.io"],
+                           "resources": ["dnsendpoints"],
+                           "verbs": ["get", "create", "patch"]}])
+    d = drive("dns", token=token)
+    wants = [dict(group=f"00000000-0000-4000-8000-{i:012d}", ns=NS,
+                  name=fresh("turn"), hostname="db.example.net",
+                  target="192.0.2.1", site="iad", ttl=60, write=True,
+                  valid_for_ms=600000) for i in range(60)]
+    most = 0
+    for w in wants:
+        d.send("DNS_WANT", **w)
+
+    def told(at, live):
+        nonlocal most
+        most = max(most, connections(d.p.pid))
+        return all(d.find("DNS_STATE", at, group=w["group"], ok=True,
+                          live=live) for w in wants)
+    wait_for("all are written", 30, lambda: told(0, "192.0.2.1"))
+    at = d.mark()
+    for w in wants:
+        d.send("DNS_WANT", **dict(w, target="192.0.2.2", site="pdx"))
+    wait_for("all are moved", 30, lambda: told(at, "192.0.2.2"))
+    assert 1 <= most <= 4, most
+    # One that goes while it waits, or while its request is under way.
+    at = d.mark()
+    for w in wants:
+        d.send("DNS_WANT", **w)
+        d.send("DNS_WANT", **dict(w, gone=True))
+    last = dict(wants[0], group="00000000-0000-4000-8000-999999999999",
+                name=fresh("turn"))
+    d.send("DNS_WANT", **last)
+    d.expect("DNS_STATE", 10, since=at, group=last["group"], ok=True)
     d.close()
 
 
