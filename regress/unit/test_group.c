@@ -54,6 +54,8 @@ static struct m_sql sql;
 static struct m_dns_want dns;
 static struct m_probe_group probe_group;
 static struct m_group_status status;
+static struct m_roll roll;
+static unsigned no_primary; /* statuses in which no site is labelled so */
 
 void
 parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
@@ -67,8 +69,15 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 		dns = *(const struct m_dns_want *)msg;
 	else if (type == MSG_PROBE_GROUP)
 		probe_group = *(const struct m_probe_group *)msg;
-	else if (type == MSG_GROUP_STATUS && proc == PROC_KUBE)
+	else if (type == MSG_ROLL)
+		roll = *(const struct m_roll *)msg;
+	else if (type == MSG_GROUP_STATUS && proc == PROC_KUBE) {
 		status = *(const struct m_group_status *)msg;
+		for (unsigned i = 0; i < status.n_sites; i++)
+			if (status.sites[i].role_label == RL_PRIMARY)
+				return;
+		no_primary++;
+	}
 }
 
 struct event_base *
@@ -86,10 +95,9 @@ parent_key(const struct parent *p)
 /* -------------------------------------------------------- what is observed - */
 
 static void
-tell_conf(void)
+tell_sites(const char *const names[], unsigned n)
 {
 	static struct m_group_conf m;
-	static const char *const names[] = { "iad", "pdx" };
 
 	memset(&m, 0, sizeof(m));
 	strlcpy(m.group, UID_G, sizeof(m.group));
@@ -106,8 +114,8 @@ tell_conf(void)
 	m.check_ms = 5000;
 	strlcpy(m.dns_hostname, "db.example.com", sizeof(m.dns_hostname));
 	m.dns_ttl = 60;
-	m.n_sites = 2;
-	for (unsigned i = 0; i < 2; i++) {
+	m.n_sites = n;
+	for (unsigned i = 0; i < n; i++) {
 		strlcpy(m.sites[i].name, names[i], sizeof(m.sites[i].name));
 		snprintf(m.sites[i].lb_ip, sizeof(m.sites[i].lb_ip),
 		    "192.0.2.%u", i + 1);
@@ -115,6 +123,14 @@ tell_conf(void)
 		    "mysql-orders-%s-internal.db.svc.cluster.local", names[i]);
 	}
 	groups_conf(gs, &m);
+}
+
+static const char *const two[] = { "iad", "pdx" };
+
+static void
+tell_conf(void)
+{
+	tell_sites(two, 2);
 }
 
 static void
@@ -426,6 +442,89 @@ test_sweep(void **state)
 	assert_null(TAILQ_NEXT(TAILQ_FIRST(&g->pods), entry));
 }
 
+/*
+ * The list of sites changes: the primary keeps its label and its place in
+ * status and DNS, and nothing is done to anybody.
+ */
+static void
+test_sites(void **state)
+{
+	static const char *const three[] = { "fra", "pdx", "iad" };
+	static const char *const moved[] = { "pdx", "iad" };
+	struct group *g = groups_find(gs, UID_G);
+	unsigned sqls = nsent[MSG_SQL], puts = nsent[MSG_RECORD_PUT];
+
+	assert_string_equal(status.active_site, "iad");
+	no_primary = 0;
+	tell_sites(three, 3);
+	assert_int_equal(no_primary, 0);
+	assert_int_equal(status.n_sites, 3);
+	assert_string_equal(status.active_site, "iad");
+	assert_string_equal(status.sites[2].name, "iad");
+	assert_int_equal(status.sites[2].role_label, RL_PRIMARY);
+	assert_int_equal(status.sites[0].state, SS_UNKNOWN);
+	assert_string_equal(probe_group.sites[2].pod_uid, POD_A);
+	assert_string_equal(probe_group.sites[0].ip, "");
+	assert_string_equal(dns.site, "iad");
+	assert_int_equal(g->fs.rec.unended[0].site, 2);
+	assert_int_equal(g->fs.rec.unended[0].voter_site[1], 1);
+	tell_sites(moved, 2);
+	assert_int_equal(no_primary, 0);
+	assert_string_equal(status.active_site, "iad");
+	assert_int_equal(status.sites[1].role_label, RL_PRIMARY);
+	/* one that leaves and comes back is known by the record's names */
+	tell_sites(&two[1], 1);
+	assert_int_equal(g->fs.rec.active, FSM_FOREIGN);
+	tell_conf();
+	assert_int_equal(g->fs.rec.active, 0);
+	assert_int_equal(g->fs.rec.unended[0].site, 0);
+	assert_int_equal(nsent[MSG_SQL], sqls);
+	assert_int_equal(nsent[MSG_RECORD_PUT], puts);
+	tell_guard("iad", 1);
+	tell_guard("pdx", 0);
+	tell_probe("iad", true);
+	tell_probe("pdx", false);
+	assert_string_equal(status.active_site, "iad");
+}
+
+/* What differs goes to the core by its hash, and its word to kube-watcher. */
+static void
+test_rollout(void **state)
+{
+	static struct fsm_out out;
+	static struct m_rollout m;
+	struct group *g = groups_find(gs, UID_G);
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	m.n_sites = 3;
+	strlcpy(m.sites[0].name, "pdx", sizeof(m.sites[0].name));
+	strlcpy(m.sites[0].want, "fedcba9876543210", sizeof(m.sites[0].want));
+	strlcpy(m.sites[0].have, "00000000000000ff", sizeof(m.sites[0].have));
+	strlcpy(m.sites[1].name, "gone", sizeof(m.sites[1].name));
+	strlcpy(m.sites[2].name, "iad", sizeof(m.sites[2].name));
+	groups_rollout(gs, &m);
+	assert_true(g->fs.site[1].want == 0xfedcba9876543210);
+	assert_int_equal(g->fs.site[1].have, 0xff);
+	assert_int_equal(g->fs.site[0].want, 0);
+	out.n = 1;
+	memset(&out.act[0], 0, sizeof(out.act[0]));
+	out.act[0].type = A_ROLL;
+	out.act[0].site = 1;
+	out.act[0].seq = 77;
+	out.act[0].hash = 0xff;
+	out.act[0].valid_until_ms = 5000;
+	group_act(g, &out);
+	assert_string_equal(roll.group, UID_G);
+	assert_string_equal(roll.site, "pdx");
+	assert_string_equal(roll.hash, "00000000000000ff");
+	assert_int_equal(roll.seq, 77);
+	assert_int_equal(roll.valid_until_ns, 5000000000);
+	memset(&m.sites[0].want, 0, sizeof(m.sites[0].want));
+	memset(&m.sites[0].have, 0, sizeof(m.sites[0].have));
+	groups_rollout(gs, &m);
+}
+
 static void
 test_lease_lost(void **state)
 {
@@ -446,6 +545,8 @@ main(void)
 		cmocka_unit_test(test_probe_group),
 		cmocka_unit_test(test_bootstrap),
 		cmocka_unit_test(test_older_record),
+		cmocka_unit_test(test_sites),
+		cmocka_unit_test(test_rollout),
 		cmocka_unit_test(test_prober_died),
 		cmocka_unit_test(test_resend),
 		cmocka_unit_test(test_sweep),
