@@ -256,7 +256,8 @@ read_dsn(struct creds *c, const char *name)
 		;
 	while (at > 0 && colon < at - 1 && dsn.data[colon] != ':')
 		colon++;
-	if (!c->bad && (at == 0 || colon == 0 || colon == at - 1))
+	/* Neither an account nor a password may be empty. */
+	if (!c->bad && (at == 0 || colon == 0 || colon + 2 >= at))
 		problem(c,
 		    "SecretInvalid: Secret %s, key dsn: is not "
 		    "user:password@tcp(host:port)/",
