@@ -172,8 +172,7 @@ struct group {
 	int64_t refused_ms;
 	uint64_t rev;
 	int64_t published_ms;
-	int64_t
-	    polled_ms; /* Unix ms of the last probe, whatever its end; 0: none */
+	int64_t polled_ms; /* Unix: the last probe, whatever its end; 0: none */
 	uint64_t published_hash;
 	int64_t m_epoch, m_unended;
 	/* monotonic ms: the active site was judged lost; this step began */
