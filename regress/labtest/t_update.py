@@ -15,7 +15,9 @@ NOTE = "labtest.example/roll"
 
 
 def uids(g):
-    return {s: g.pod(s)["metadata"]["uid"] for s in g.sites}
+    """Of the Pods that there are: between two there is none for a moment."""
+    pods = {s: g.pod(s) for s in g.sites}
+    return {s: p["metadata"]["uid"] for s, p in pods.items() if p}
 
 
 def ready(g, site):
@@ -54,7 +56,8 @@ def waits(g):
 
 
 def annotated(g, site, value):
-    return (g.pod(site)["metadata"].get("annotations") or {}).get(NOTE) == value
+    p = g.pod(site)
+    return p and (p["metadata"].get("annotations") or {}).get(NOTE) == value
 
 
 def three(g):
