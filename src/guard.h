@@ -191,13 +191,13 @@ struct guard_sql {
 	struct guard_conn conn[2];
 	const char *path;
 	struct guard_account good; /* that let us in last */
-	bool on;          /* there is a server to talk to */
-	bool fence;       /* due */
-	int64_t probe_ms; /* next probe */
-	int64_t fence_ms; /* next attempt */
-	int64_t open_ms;  /* since then a question is open; LEASE_NEVER */
-	bool refused;     /* nobody listens */
-	bool leaving;     /* it says that it shuts down */
+	bool on;                   /* there is a server to talk to */
+	bool fence;                /* due */
+	int64_t probe_ms;          /* next probe */
+	int64_t fence_ms;          /* next attempt */
+	int64_t open_ms; /* since then a question is open; LEASE_NEVER */
+	bool refused;    /* nobody listens */
+	bool leaving;    /* it says that it shuts down */
 	/* The newest answer; fresh: not yet taken by the caller. */
 	bool fresh;
 	int64_t sent_ms;
