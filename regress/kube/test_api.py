@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 
+import access as accesstests
 import objects as objtests
 import rolls as rolltests
 from cluster import (PORT, Answer, Cluster, Drive, b64, eprint, key_put,
@@ -1350,8 +1351,9 @@ def main():
             c.create("/api/v1/namespaces", {"metadata": {"name": ns}})
         c.create(LEASES, {"metadata": {"name": "bloodraven.shipstream.io"},
                           "spec": {"holderIdentity": ""}})
-        objtests.h = rolltests.h = sys.modules[__name__]
-        for t in TESTS + objtests.TESTS + rolltests.TESTS:
+        objtests.h = rolltests.h = accesstests.h = sys.modules[__name__]
+        for t in (TESTS + objtests.TESTS + rolltests.TESTS +
+                  accesstests.TESTS):
             if only and t.__name__ not in only:
                 continue
             t0 = time.monotonic()
