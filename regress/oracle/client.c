@@ -117,7 +117,8 @@ static int
 connect_to(struct client *c, const char *host, unsigned port, int64_t deadline)
 {
 	enum net_async_status st;
-	enum mysql_ssl_mode ssl = SSL_MODE_DISABLED;
+	enum mysql_ssl_mode ssl =
+	    c->tls ? SSL_MODE_REQUIRED : SSL_MODE_DISABLED;
 	bool yes = true;
 
 	if ((c->my = mysql_init(NULL)) == NULL)

@@ -32,6 +32,7 @@ struct client {
 	MYSQL *my; /* NULL: not connected */
 	const char *user;
 	const char *password;
+	bool tls;
 	unsigned err; /* of the last call that failed */
 	char text[256];
 	char server[37]; /* server_uuid of this connection */

@@ -179,8 +179,11 @@ main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_signal };
 	int ch;
 
-	while ((ch = getopt(argc, argv, "s:t:u:p:o:")) != -1) {
+	while ((ch = getopt(argc, argv, "s:t:u:p:o:S")) != -1) {
 		switch (ch) {
+		case 'S':
+			w.c.tls = true;
+			break;
 		case 's':
 			site = optarg;
 			break;
@@ -205,7 +208,7 @@ main(int argc, char **argv)
 	    pw == NULL || out == NULL || optind != argc) {
 		fprintf(stderr,
 		    "usage: witness -s site -t target-file -u user "
-		    "-p password-file -o file\n");
+		    "-p password-file -o file [-S]\n");
 		return 2;
 	}
 	if ((w.c.password = line_read(pw)) == NULL)

@@ -155,7 +155,7 @@ usage(void)
 	    "usage: writer -w name [-s site] -t target-file "
 	    "-u user -p password-file\n"
 	    "              -o record-file [-d table] [-i interval-ms] "
-	    "[-T timeout-ms] [-q sql] [-r]\n");
+	    "[-T timeout-ms] [-q sql] [-r] [-S]\n");
 	exit(2);
 }
 
@@ -180,8 +180,11 @@ main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_signal };
 	int ch;
 
-	while ((ch = getopt(argc, argv, "w:s:t:u:p:o:d:q:i:T:r")) != -1) {
+	while ((ch = getopt(argc, argv, "w:s:t:u:p:o:d:q:i:T:rS")) != -1) {
 		switch (ch) {
+		case 'S':
+			w.c.tls = true;
+			break;
 		case 'w':
 			w.name = optarg;
 			break;

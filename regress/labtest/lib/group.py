@@ -33,6 +33,7 @@ class Group:
         self.fast = fast
         self.extra = spec or {}
         self.storage = storage
+        self.tls = False    # demanded by its servers
         self.rounds = 0     # of oracles
         self.op_user, self.op_password = "bloodraven", "op-" + name
         self.app_user, self.app_password = "app", "app-" + name
@@ -235,8 +236,9 @@ class Group:
     def mysql(self, host, node, user, password, text, timeout=15):
         argv = lab.in_tree(lab.MYSQL_TREE, lab.MYSQL_TREE + "/usr/bin/mysql")
         argv += ["--no-defaults", "--protocol=tcp", "-h", host, "-P", "3306",
-                 "-u", user, "--connect-timeout=5", "--ssl-mode=DISABLED",
-                 "--get-server-public-key", "-NB"]
+                 "-u", user, "--connect-timeout=5", "-NB"]
+        argv += ["--ssl-mode=REQUIRED"] if self.tls else [
+            "--ssl-mode=DISABLED", "--get-server-public-key"]
         env = dict(os.environ, MYSQL_PWD=password)
         p = subprocess.run(lab.on_node(node, argv), input=text, env=env,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -101,10 +101,13 @@ class Oracle:
             self.witnesses[s] = out
             self._start("witness-" + s, self.nodes[s], program("witness") + [
                 "-s", s, "-t", self.file(s + ".target"), "-u", "root",
-                "-p", self.file("root.pw"), "-o", out])
+                "-p", self.file("root.pw"), "-o", out] + self.tls())
         if acked:
             self.wait_acked(20)
         return self
+
+    def tls(self):
+        return ["-S"] if self.g.tls else []
 
     def _writer(self, name, site, node, more):
         out = self.file("%s.%d.rec" % (name, self.round))
@@ -113,7 +116,7 @@ class Oracle:
             "-w", "%s%d" % (name, self.round),
             "-t", self.file(name + ".target"), "-u", self.g.app_user,
             "-p", self.file("app.pw"), "-o", out,
-            "-T", str(self.timeout)] + more
+            "-T", str(self.timeout)] + more + self.tls()
         if site:
             argv += ["-s", site]
         self._start(name, node, argv)
@@ -129,7 +132,8 @@ class Oracle:
         out = self.file("hammer-%s.rec" % site)
         self._start("hammer-" + site, self.nodes[site], program("writer") + [
             "-w", "hammer", "-s", site, "-t", self.file(site + ".target"),
-            "-u", "root", "-p", self.file("root.pw"), "-o", out, "-q", sql])
+            "-u", "root", "-p", self.file("root.pw"), "-o", out, "-q", sql]
+            + self.tls())
 
     def _outcomes(self, name):
         with open(self.file(name)) as f:

@@ -1,0 +1,280 @@
+"""TLS with the user's certificate, and Secrets that change while the group is
+written to: another certificate of another CA, each password, the operator killed
+in between. Nothing is restarted, and not one write is refused."""
+import os
+import subprocess
+
+import api
+import bloodraven as op
+import fence
+import lab
+from api import Failure, wait
+from oracle import PATIENT
+from runner import test
+
+# A kubelet brings a changed Secret to its Pods within this, as a rule.
+KUBELET = 240
+
+
+class Authority:
+    """A CA, and certificates of it; files in dir."""
+
+    def __init__(self, directory, name):
+        self.base = os.path.join(directory, name)
+        self.serial = 0
+        self.run("req", "-x509", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                 "-subj", "/CN=" + name, "-keyout", self.base + ".key",
+                 "-out", self.base + ".crt")
+
+    @staticmethod
+    def run(*argv):
+        p = subprocess.run(("openssl",) + argv, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, universal_newlines=True)
+        if p.returncode != 0:
+            raise Failure("openssl %s: %s" % (argv[0], p.stdout[-300:]))
+
+    @staticmethod
+    def read(path):
+        with open(path) as f:
+            return f.read()
+
+    def issue(self, names, days=20):
+        """Keys of a TLS Secret."""
+        self.serial += 1
+        f = "%s-%d" % (self.base, self.serial)
+        self.run("req", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=mysql",
+                 "-keyout", f + ".key", "-out", f + ".csr")
+        with open(f + ".ext", "w") as x:
+            x.write("subjectAltName=" + ",".join("DNS:" + n for n in names))
+        self.run("x509", "-req", "-in", f + ".csr", "-CA",
+                 self.base + ".crt", "-CAkey", self.base + ".key",
+                 "-CAcreateserial", "-days", str(days), "-extfile",
+                 f + ".ext", "-out", f + ".crt")
+        return {"ca.crt": self.read(self.base + ".crt"),
+                "tls.crt": self.read(f + ".crt"),
+                "tls.key": self.read(f + ".key")}
+
+
+def names(g, internal=True):
+    end = ".%s.svc.cluster.local" % g.ns
+    out = [g.prefix + "-primary" + end, g.prefix + "-replicas" + end]
+    for s in g.sites:
+        out.append(g.prefix + "-" + s + end)
+        if internal:
+            out.append(g.prefix + "-" + s + "-internal" + end)
+    return out
+
+
+def put(g, secret, data):
+    """As a person changes a Secret."""
+    api.merge("secrets", g.ns, secret, {"data": g.secret(
+        secret, **data)["data"]})
+
+
+def tls_group(t, **kw):
+    """One that is Ready, and its CA."""
+    name = t.name
+    spec = {"tls": {"secretName": name + "-tls", "issuerRef": {
+        "name": "ca", "kind": "Issuer"}}}
+    ca = Authority(t.dir, "ca1")
+    g = t.group(spec=spec, **kw)
+    g.tls = True
+    # A group that waits for its certificate says so.
+    wait("it is missed", 30, lambda: g.condition("TLSValid").get(
+        "reason") == "SecretNotFound", g.short)
+    api.create("secrets", g.ns, g.secret(
+        name + "-tls", **ca.issue(names(g))))
+    g.wait_ready()
+    return g, ca
+
+
+def shown(g, site):
+    """When the certificate that the server shows ends."""
+    return g.sql(site, "SHOW STATUS LIKE 'Ssl_server_not_after'").split(
+        "\t")[1].strip()
+
+
+def containers(g):
+    return {s: (g.pod(s)["metadata"]["uid"], g.container_id(s),
+                g.server_pid(s), g.container_id(s, fence.SIDECAR))
+            for s in g.sites}
+
+
+def valid(g, kind):
+    c = g.condition(kind)
+    return c.get("status") == "True" and c.get("reason") == "Valid"
+
+
+def source(g, site, columns):
+    return g.sql(site, "SELECT %s FROM mysql.slave_master_info WHERE "
+                 "Channel_name=''" % columns).strip()
+
+
+def replicating(g):
+    return all(g.site(s).get("replicating") for s in g.others(g.active()))
+
+
+@test("tls", order=57)
+def tls(t):
+    """Ready with TLS: plain text is refused, replication checks CA and name, and
+    the other site takes over as ever."""
+    g, _ = tls_group(t)
+    active = g.active()
+    for s in g.others(active):
+        got = source(g, s, "Enabled_ssl, Ssl_verify_server_cert, Ssl_ca")
+        if got.split("\t") != ["1", "1", "/etc/mysql/tls/ca.crt"]:
+            raise Failure("replica %s: %r" % (s, got))
+    g.tls = False
+    try:
+        g.sql(active, "SELECT 1")
+    except Failure as x:
+        t.log("plain text: %s" % x)
+    else:
+        raise Failure("plain text was let in")
+    g.tls = True
+    fence.whole(g)
+    o = t.oracle(g)
+    t.hold(g, active)
+    g.kill9(active)
+    new = fence.promoted(g, active)
+    o.wait_acked(30)
+    g.release(active)
+    fence.whole(g)
+    o.stop()
+    t.ok("TLS from %s to %s" % (active, new))
+
+
+@test("tls-change", order=58)
+def tls_change(t):
+    """A new certificate of a new CA under load, broken ones before it: each is
+    told by its field, none is loaded; the good one is, without a restart."""
+    g, ca = tls_group(t)
+    fence.whole(g)
+    secret = t.name + "-tls"
+    o = t.oracle(g, timeout=PATIENT)
+    before, since = containers(g), lab.boot_ns()
+    old = {s: shown(g, s) for s in g.sites}
+    good = ca.issue(names(g), 10)
+    for what, reason, data in (
+            ("a key of another one", "TLSKeyMismatch",
+             {**good, "tls.key": ca.issue(names(g))["tls.key"]}),
+            ("no certificate", "TLSNotPEM", {**good, "tls.crt": "none"}),
+            ("no names", "TLSNamesMissing", ca.issue(["elsewhere.example"]))):
+        put(g, secret, data)
+        wait(what, 30, lambda r=reason: g.condition("TLSValid").get(
+            "reason") == r, g.short)
+        if not g.events(reason):
+            wait("its Event", 10, lambda r=reason: g.events(r))
+        t.ok("%s: %s" % (what, g.condition("TLSValid")["message"]))
+    new = Authority(t.dir, "ca2")
+    put(g, secret, new.issue(names(g), 15))
+    wait("all sites show the new one", KUBELET, lambda: valid(
+        g, "TLSValid") and all(shown(g, s) != old[s] for s in g.sites),
+        g.short)
+    took = (lab.boot_ns() - since) / 1e9
+    wait("its CA is remembered", 30, lambda: api.get(
+        "secrets", g.ns, g.prefix + "-accounts")["data"]["ca.crt"] ==
+        g.secret("", x=new.read(new.base + ".crt"))["data"]["x"])
+    if containers(g) != before:
+        raise Failure("something was restarted")
+    # A receiver that connects anew meets the new one.
+    other = g.other(g.active())
+    g.sql(other, "STOP REPLICA IO_THREAD; START REPLICA IO_THREAD")
+    wait("it replicates", 30, lambda: replicating(g), g.short)
+    gap = o.calm(since)
+    o.stop()
+    o.blame(o.judge(g.active()))
+    t.fact("new certificate and CA after %.0f s, longest gap %.2f s" % (
+        took, gap))
+
+
+def changed(g, secret, user, password, old):
+    """The new password counts, and the old one still does."""
+    a = g.active()
+    p = g.pod(a)
+
+    def lets_in(word):
+        try:
+            g.mysql(p["status"]["podIP"], p["spec"]["nodeName"], user, word,
+                    "SELECT 1")
+        except Failure:
+            return False
+        return True
+    wait("%s: the new password of %s" % (secret, user), 60,
+         lambda: lets_in(password), g.short)
+    if not lets_in(old):
+        raise Failure("the old password of %s is gone at once" % user)
+    return lets_in
+
+
+@test("passwords", order=59)
+def passwords(t):
+    """Each password changed under load; then all at once, with the operator
+    killed, so that nobody knows the old ones any more; then the old ones are
+    ended. Nothing is restarted, and a failover goes as ever."""
+    g = t.group()
+    g.wait_ready()
+    fence.whole(g)
+    o = t.oracle(g, timeout=PATIENT)
+    before, since = containers(g), lab.boot_ns()
+    oper, app = g.name + "-operator", g.name + "-app"
+    checks = []
+    for secret, user, key, old in (
+            (app, g.app_user, "password", g.app_password),
+            (oper, "repl", "MYSQL_REPLICATION_PASSWORD", "repl-" + g.name),
+            (oper, g.op_user, "password", g.op_password)):
+        put(g, secret, {key: "second-" + user})
+        checks.append((changed(g, secret, user, "second-" + user, old), old))
+        t.ok("password of %s" % user)
+    wait("the replica logs in with it", 60, lambda: source(
+        g, g.other(g.active()), "User_password") == "second-repl", g.short)
+
+    def remembered(word):
+        s = api.get("secrets", g.ns, g.prefix + "-accounts", missing=True)
+        return s and s["data"]["password"] == g.secret(
+            "", x=word)["data"]["x"]
+    wait("it is in force everywhere", 60, lambda: remembered(
+        "second-" + g.op_user) and valid(g, "CredentialsValid"), g.short)
+    # All at once, and whoever knew the old ones ends.
+    op.kill()
+    put(g, oper, {"password": "third-op", "MYSQL_ROOT_PASSWORD": "third-root",
+                  "MYSQL_REPLICATION_PASSWORD": "third-repl"})
+    op.kill()
+    op.wait_leader()
+    changed(g, oper, g.op_user, "third-op", "second-" + g.op_user)
+    changed(g, oper, "root", "third-root", g.root_password)
+    g.root_password = "third-root"
+    wait("the replica logs in with the third", 60, lambda: source(
+        g, g.other(g.active()), "User_password") == "third-repl", g.short)
+    wait("that is in force everywhere", 90, lambda: remembered("third-op")
+         and valid(g, "CredentialsValid"), g.short)
+    t.ok("all passwords, with the operator killed")
+    # The sidecars have it by their files; only then the old ones may end.
+    cid = g.container_id(g.active())
+    wait("the kubelet has brought it", KUBELET, lambda: "third-op" in open(
+        "/proc/%d/root/etc/mysql/creds/operator/password"
+        % lab.pids_of(cid)[0]).read())
+    gap = o.calm(since)
+    o.stop()
+    o.blame(o.judge(g.active()))
+    g.app_password = "second-" + g.app_user
+    g.annotate("discard-old-passwords", "now")
+    wait("the old ones are ended", 60, lambda: not any(
+        f(old) for f, old in checks), g.short)
+    wait("the annotation is gone", 30, lambda: "discard-old-passwords" not in
+         str(g.cr()["metadata"].get("annotations")))
+    if containers(g) != before:
+        raise Failure("something was restarted")
+    fence.whole(g)
+    o = t.oracle(g)
+    active = g.active()
+    t.hold(g, active)
+    g.kill9(active)
+    new = fence.promoted(g, active)
+    o.wait_acked(30)
+    g.release(active)
+    fence.whole(g)
+    o.stop()
+    t.fact("longest gap %.2f s; failover to %s with the new ones" % (gap, new))
