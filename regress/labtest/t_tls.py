@@ -1,7 +1,6 @@
 """TLS with the user's certificate, and Secrets that change while the group is
 written to: another certificate of another CA, each password, the operator killed
 in between. Nothing is restarted, and not one write is refused."""
-import os
 import subprocess
 
 import api
@@ -9,6 +8,7 @@ import bloodraven as op
 import fence
 import lab
 from api import Failure, wait
+from group import Group
 from oracle import PATIENT
 from runner import test
 
@@ -278,3 +278,60 @@ def passwords(t):
     fence.whole(g)
     o.stop()
     t.fact("longest gap %.2f s; failover to %s with the new ones" % (gap, new))
+
+
+class OneSecret(Group):
+    """secretName, and an account in its DSN that nobody has made yet."""
+
+    def manifest(self):
+        m = super().manifest()
+        del m["spec"]["credentials"]
+        m["spec"]["secretName"] = self.name + "-all"
+        return m
+
+    def dsn(self):
+        return "%s:%s@tcp(db:3306)/?timeout=5s" % (
+            self.op_user, self.op_password)
+
+    def create_secrets(self):
+        api.create("secrets", self.ns, self.secret(
+            self.name + "-all", dsn=self.dsn(),
+            MYSQL_ROOT_PASSWORD=self.root_password,
+            MYSQL_REPLICATION_USER="repl",
+            MYSQL_REPLICATION_PASSWORD="repl-" + self.name))
+
+
+@test("secret-name", order=60)
+def secret_name(t):
+    """One Secret for all: the account of its DSN is made, its password changed,
+    and the sidecars and guards follow."""
+    g = OneSecret("lab-%s" % t.name, t.name)
+    t.groups.append(g)
+    g.create()
+    g.wait_ready()
+    fence.whole(g)
+    before = containers(g)
+    old, g.op_password = g.op_password, "second-op"
+    changed(g, "", g.op_user, old, old)
+    put(g, g.name + "-all", {"dsn": g.dsn()})
+    lets_in = changed(g, "", g.op_user, "second-op", old)
+    wait("it is in force everywhere", 60,
+         lambda: valid(g, "CredentialsValid"), g.short)
+    cid = g.container_id(g.active(), fence.SIDECAR)
+    wait("the kubelet has brought it", KUBELET, lambda: "second-op" in open(
+        "/proc/%d/root/etc/mysql/creds/operator/dsn"
+        % lab.pids_of(cid)[0]).read())
+    g.annotate("discard-old-passwords", "now")
+    wait("the old one is ended", 60, lambda: not lets_in(old), g.short)
+    if containers(g) != before:
+        raise Failure("something was restarted")
+    # What begins now knows the new one only.
+    active = g.active()
+    g.kill9(active, fence.SIDECAR)
+    fence.whole(g)
+    t.hold(g, active)
+    g.kill9(active)
+    new = fence.promoted(g, active)
+    g.release(active)
+    fence.whole(g)
+    t.ok("DSN changed; failover from %s to %s" % (active, new))
