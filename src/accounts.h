@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * What the accounts of Secrets may do: one text for the script of a server's
  * first boot (kube_script.c) and for what keeps them so (mysql_accounts.c).
@@ -29,32 +28,32 @@
 #ifndef ACCOUNTS_H
 #define ACCOUNTS_H
 
-#define GRANT_APP                                                       \
-	"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, "          \
-	"ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY "      \
-	"TABLES, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER "        \
+#define GRANT_APP                                                     \
+	"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, "        \
+	"ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY "    \
+	"TABLES, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER "      \
 	"ROUTINE, EXECUTE, EVENT, TRIGGER, SHOW DATABASES ON *.* TO "
-#define REVOKE_APP_MYSQL                                                \
-	"REVOKE SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, "         \
-	"ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY "      \
-	"TABLES, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER "        \
+#define REVOKE_APP_MYSQL                                           \
+	"REVOKE SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, "    \
+	"ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY " \
+	"TABLES, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER "   \
 	"ROUTINE, EXECUTE, EVENT, TRIGGER ON mysql.* FROM "
-#define REVOKE_APP_SYS                                                  \
-	"REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, "          \
-	"INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, "     \
-	"CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER "   \
+#define REVOKE_APP_SYS                                                \
+	"REVOKE INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, "        \
+	"INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, "   \
+	"CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER " \
 	"ON sys.* FROM "
-#define REVOKE_APP_PS                                                   \
-	"REVOKE INSERT, UPDATE, DELETE, DROP, LOCK TABLES ON "          \
+#define REVOKE_APP_PS                                          \
+	"REVOKE INSERT, UPDATE, DELETE, DROP, LOCK TABLES ON " \
 	"performance_schema.* FROM "
-#define GRANT_READONLY                                                  \
+#define GRANT_READONLY                                                \
 	"GRANT SELECT, SHOW VIEW, SHOW DATABASES, PROCESS ON *.* TO "
 #define REVOKE_READONLY  "REVOKE SELECT, SHOW VIEW ON mysql.* FROM "
 #define GRANT_MONITOR    "GRANT PROCESS, REPLICATION CLIENT ON *.* TO "
 #define GRANT_MONITOR_PS "GRANT SELECT ON performance_schema.* TO "
-#define GRANT_BACKUP                                                    \
-	"GRANT SELECT, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, "        \
-	"PROCESS, REPLICATION CLIENT, BACKUP_ADMIN, FLUSH_TABLES ON "   \
+#define GRANT_BACKUP                                                  \
+	"GRANT SELECT, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, "      \
+	"PROCESS, REPLICATION CLIENT, BACKUP_ADMIN, FLUSH_TABLES ON " \
 	"*.* TO "
 #define GRANT_REPLICATION                                               \
 	"GRANT REPLICATION SLAVE, REPLICATION CLIENT, BACKUP_ADMIN ON " \

@@ -65,7 +65,7 @@
 #define UNENDED_MAX            16   /* epochs that are not proven ended */
 #define CONDS_MAX              12
 #define ORIGINS_LEN            1023 /* BLOODRAVEN_WS_ALLOWED_ORIGINS */
-#define WS_CLIENTS_MAX         512  /* status-server has a descriptor for each */
+#define WS_CLIENTS_MAX         512 /* status-server has a descriptor for each */
 #define LABELS_LEN             511 /* Prometheus label text of one series */
 #define WORDS_MAX              4   /* terminated containers told of one Pod */
 
@@ -95,8 +95,7 @@
 	X(RL_REPLICA, "replica") X(RL_PRIMARY, "primary") X(RL_FENCED, "fenced")
 
 /* What the nodes of a site shall do with its group's taint. */
-#define BR_TAINT_WANTS(X) \
-	X(TW_KEEP, "keep") X(TW_ON, "on") X(TW_OFF, "off")
+#define BR_TAINT_WANTS(X) X(TW_KEEP, "keep") X(TW_ON, "on") X(TW_OFF, "off")
 
 /* Why a probe failed; the text travels beside it. */
 #define BR_PROBE_ERRS(X)                        \
@@ -136,7 +135,7 @@
 	/* RESET PERSIST read_only, super_read_only */                    \
 	X(SQL_RESET_PERSIST, "reset-persist")                             \
 	/* Not of the core's: group_creds.c asks for these. Accounts	\
-	   and grants as the user's Secrets say */   \
+	   and grants as the user's Secrets say */    \
 	X(SQL_ACCOUNTS, "accounts")                                       \
 	/* ALTER INSTANCE RELOAD TLS */                                   \
 	X(SQL_RELOAD_TLS, "reload-tls")                                   \
@@ -147,13 +146,13 @@
  * Accounts that come from Secrets (accounts.h has what each may do). The
  * operator's and the replication account are in CREDS, the others in ACCOUNT.
  */
-#define BR_ACCOUNTS(X)                    \
-	X(AC_OPERATOR, "operator")        \
-	X(AC_REPLICATION, "replication")  \
-	X(AC_APP, "app")                  \
-	X(AC_READONLY, "readonly")        \
-	X(AC_MONITOR, "monitor")          \
-	X(AC_BACKUP, "backup")            \
+#define BR_ACCOUNTS(X)                   \
+	X(AC_OPERATOR, "operator")       \
+	X(AC_REPLICATION, "replication") \
+	X(AC_APP, "app")                 \
+	X(AC_READONLY, "readonly")       \
+	X(AC_MONITOR, "monitor")         \
+	X(AC_BACKUP, "backup")           \
 	X(AC_ROOT, "root")
 
 /* How an SQL action ended. */

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Accounts and certificate follow the user's Secrets.
  *
@@ -253,8 +252,8 @@ turn_source(struct group *g, uint8_t i, uint8_t active, int64_t now)
 	if (!due(&s->source, what, now))
 		return;
 	m = request(g, i, SQL_REFRESH_SOURCE);
-	(void)strlcpy(m->source_host, g->conf.sites[active].host,
-	    sizeof(m->source_host));
+	(void)strlcpy(
+	    m->source_host, g->conf.sites[active].host, sizeof(m->source_host));
 	m->source_port = MYSQL_PORT;
 	m->source_tls = tls;
 	m->timeout_ms = 5000;
@@ -319,8 +318,7 @@ sum_up(struct group *g, struct m_access *m)
 	for (uint8_t i = 0; i < g->fc.nsites; i++) {
 		struct gaccess_site *s = site_of(g, g->fc.site[i].name);
 		const struct gpod *p = group_site_pod(g, s->name);
-		bool same =
-		    p != NULL && strcmp(p->f.pod_uid, s->pod_uid) == 0;
+		bool same = p != NULL && strcmp(p->f.pod_uid, s->pod_uid) == 0;
 
 		if (!same || s->creds_gen != a->creds_gen) {
 			m->creds_applied = false;
@@ -405,8 +403,8 @@ accounts_done(struct group *g, const struct m_sql_done *m, int64_t now)
 	if (a->discarding && m->end == SE_DONE && a->discard[0] != '\0') {
 		memset(&d, 0, sizeof(d));
 		(void)strlcpy(d.group, g->uid, sizeof(d.group));
-		(void)strlcpy(d.key, BR_ANN "discard-old-passwords",
-		    sizeof(d.key));
+		(void)strlcpy(
+		    d.key, BR_ANN "discard-old-passwords", sizeof(d.key));
 		(void)strlcpy(d.value, a->discard, sizeof(d.value));
 		parent_send(g->parent, PROC_KUBE, MSG_ANNOTATION_DEL, &d);
 		a->discard[0] = '\0';

@@ -184,8 +184,8 @@ group_send_probe(struct group *g, bool force)
 		(void)strlcpy(s->name, g->conf.sites[i].name, sizeof(s->name));
 		(void)strlcpy(
 		    s->host, g->conf.sites[i].tls_name, sizeof(s->host));
-		(void)strlcpy(s->internal, g->conf.sites[i].host,
-		    sizeof(s->internal));
+		(void)strlcpy(
+		    s->internal, g->conf.sites[i].host, sizeof(s->internal));
 		s->port = MYSQL_PORT;
 		if ((p = group_site_pod(g, s->name)) == NULL)
 			continue;

@@ -113,8 +113,7 @@ read_dsn(struct guard_account *a)
 	int rc = -1;
 
 	if (read_cred("dsn", &dsn) == 0)
-		rc = dsn_account(
-		    (const char *)dsn.data, a->user, &a->password);
+		rc = dsn_account((const char *)dsn.data, a->user, &a->password);
 	secret_wipe(&dsn);
 	return rc;
 }

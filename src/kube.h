@@ -461,8 +461,7 @@ void kroll_put(struct kgroup *, const struct m_roll *);
 void kroll_listed(struct kgroup *, yyjson_val *items);
 void kroll_seen(struct kgroup *, yyjson_val *deployment, bool deleted);
 /* It belongs to a template that its site has not got yet: leave it. */
-bool
-kroll_holds(struct kgroup *, const struct kobj *, const struct kown *);
+bool kroll_holds(struct kgroup *, const struct kobj *, const struct kown *);
 
 /* ---------------------------------------------------------- kube_skew.c - */
 

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * How far accounts and certificate are: what the parent and mysql-prober say
  * of them becomes conditions and Events; and what is in force at all sites is
@@ -188,11 +187,11 @@ kaccess_save(struct kgroup *g, bool foreign, const char *rv,
 	bool creds, tls;
 
 	a->settled = same_account(m);
-	if (foreign || g->deleting || a->req != NULL ||
-	    !kube_may_write(g->k) || ksaved_name(&g->spec, name) == -1)
+	if (foreign || g->deleting || a->req != NULL || !kube_may_write(g->k) ||
+	    ksaved_name(&g->spec, name) == -1)
 		return;
-	creds = a->save && m->valid && a->m.creds_gen == m->gen &&
-	    !same_account(m);
+	creds =
+	    a->save && m->valid && a->m.creds_gen == m->gen && !same_account(m);
 	tls = a->save_tls && t->ca.len > 0 && a->m.tls_gen == t->gen &&
 	    !same_ca(t);
 	if (!creds && !tls)
@@ -215,8 +214,8 @@ written(void *arg, const struct kh_resp *p)
 
 	g->access->req = NULL;
 	if (p->status == 200 || p->status == 201) {
-		log_ev(LL_INFO, "accounts in force remembered",
-		    KVS("fg", g->fg));
+		log_ev(
+		    LL_INFO, "accounts in force remembered", KVS("fg", g->fg));
 		kcreds_kick(g);
 		return;
 	}

@@ -190,8 +190,7 @@ read_replication(struct creds *c, yyjson_val *data, const char *name)
 
 /* An account that is created for others: never the operator's or root. */
 static void
-read_role(
-    struct creds *c, unsigned role, const char *name, const char *field)
+read_role(struct creds *c, unsigned role, const char *name, const char *field)
 {
 	static struct m_account scratch;
 	struct m_account *m = c->roles != NULL ? &c->roles[role] : &scratch;

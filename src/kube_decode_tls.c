@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The user's TLS Secret → struct m_tls, and the Secret of our own that
  * remembers what was in force at all sites. PEM is bytes here: this process
@@ -177,8 +176,7 @@ ksaved_render(yyjson_mut_doc *d, const struct kspec *k, const char *rv,
 	yyjson_mut_val *root, *meta, *o;
 
 	if (ksaved_name(k, name) == -1 ||
-	    (root = krender_object(d, k, "v1", "Secret", name, NULL)) ==
-		NULL ||
+	    (root = krender_object(d, k, "v1", "Secret", name, NULL)) == NULL ||
 	    (*rv == '\0' && !kput_str(d, root, "type", "Opaque")) ||
 	    (meta = yyjson_mut_obj_get(root, "metadata")) == NULL ||
 	    /* Another write since then makes this one fail. */

@@ -169,8 +169,7 @@ add_cred(const struct kbuild *b, yyjson_mut_val *vols, const struct cred *c)
 	/* One Secret for all: the account is in its DSN. */
 	if (c->user_key == NULL) {
 		if (!add_item(b, items, "dsn", "dsn") ||
-		    !add_item(
-			b, items, "MYSQL_ROOT_PASSWORD", "root-password"))
+		    !add_item(b, items, "MYSQL_ROOT_PASSWORD", "root-password"))
 			return false;
 	} else if (!add_item(b, items, c->user_key, "username") ||
 	    !add_item(b, items, c->password_key, "password"))

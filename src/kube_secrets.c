@@ -41,7 +41,7 @@ struct ksecret {
 	struct kgroup *g;
 	char name[NAME_LEN + 1];
 	struct kwatch *watch; /* NULL: our own, nobody else writes it */
-	yyjson_doc *doc; /* while all are being read */
+	yyjson_doc *doc;      /* while all are being read */
 };
 
 static void read_next(struct kgroup *);
@@ -85,7 +85,7 @@ struct found {
 	struct m_creds creds;
 	struct m_account roles[AC_MAX];
 	struct m_tls tls;
-	bool foreign; /* somebody else's Secret bears our name */
+	bool foreign;        /* somebody else's Secret bears our name */
 	char rv[RV_LEN + 1]; /* of our own, "": there is none */
 };
 

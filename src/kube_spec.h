@@ -373,8 +373,8 @@ void kcreds_decode(const struct kspec *, ksecret_lookup, void *arg,
  * The TLS Secret: its three keys are there, or problem says what is missing.
  * What is in them only mysql-prober looks at.
  */
-void ktls_decode(
-    const struct kspec *, ksecret_lookup, void *arg, struct m_tls *);
+void
+ktls_decode(const struct kspec *, ksecret_lookup, void *arg, struct m_tls *);
 
 /*
  * What was last in force at all sites, in a Secret of our own: the operator's

@@ -358,9 +358,9 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 {
 	yyjson_mut_val *arr = yyjson_mut_obj_get(status, "conditions");
 	struct kcond valid = { "SpecValid", "Valid", "", true },
-		    unused = { "FieldsIgnored", "AllUsed", "", false },
-		    drift = { "DeploymentsDiffer", "AsSpecified", "", false },
-		    creds, tls;
+		     unused = { "FieldsIgnored", "AllUsed", "", false },
+		     drift = { "DeploymentsDiffer", "AsSpecified", "", false },
+		     creds, tls;
 
 	if (!yyjson_mut_is_arr(arr)) {
 		yyjson_mut_obj_remove_key(status, "conditions");

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * SQL_ACCOUNTS: accounts, passwords and grants of the active site as the
  * user's Secrets have them; replicas get them by replication.

@@ -143,8 +143,8 @@ on_verify(X509_STORE_CTX *ctx, void *arg)
 
 	(void)arg;
 	if (leaf != NULL && now.a.digest != NULL)
-		*now.a.digested = X509_digest(leaf, EVP_sha256(), now.a.digest,
-				      &n) == 1 &&
+		*now.a.digested =
+		    X509_digest(leaf, EVP_sha256(), now.a.digest, &n) == 1 &&
 		    n == MCONN_DIGEST;
 	(void)X509_VERIFY_PARAM_set_flags(
 	    X509_STORE_CTX_get0_param(ctx), X509_V_FLAG_NO_CHECK_TIME);

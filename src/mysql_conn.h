@@ -53,8 +53,8 @@ struct mtarget {
 	struct mlogin login[MCONN_LOGINS];
 	unsigned nlogins;
 	unsigned cookie; /* of the caller's */
-	bool tls;       /* demand it, and who it is */
-	const char *ca; /* PEM: who may have signed the certificate */
+	bool tls;        /* demand it, and who it is */
+	const char *ca;  /* PEM: who may have signed the certificate */
 	size_t ca_len;
 };
 

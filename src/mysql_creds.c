@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The accounts of a group, and logging in with them.
  *
@@ -115,16 +114,14 @@ set_candidates(struct mgroup *g, const struct m_creds *m)
 		add(c, first->user, first->password);
 		/* Of the list before: what servers took until now. */
 		TAILQ_FOREACH (s, &g->sites, entry)
-			if (s->cand < old.ncand &&
-			    c->ncand < MCONN_LOGINS - 2)
+			if (s->cand < old.ncand && c->ncand < MCONN_LOGINS - 2)
 				add(c, old.cand[s->cand].user,
 				    old.cand[s->cand].password);
 	}
 	add(c, m->prev_user, text(&m->prev_password));
 	add(c, "root", text(&m->root_password));
 	TAILQ_FOREACH (s, &g->sites, entry)
-		s->cand = s->cand < old.ncand ? find(c, &old.cand[s->cand]) :
-						0;
+		s->cand = s->cand < old.ncand ? find(c, &old.cand[s->cand]) : 0;
 	for (unsigned i = 0; i < old.ncand; i++)
 		clear(&old.cand[i]);
 }
@@ -239,8 +236,8 @@ mysql_accepted(struct msite *s, const struct mconn *conn)
 }
 
 struct mconn *
-mysql_connect_as(const struct msite *s, const struct maccount *a,
-    mconn_fn *done, void *arg)
+mysql_connect_as(
+    const struct msite *s, const struct maccount *a, mconn_fn *done, void *arg)
 {
 	struct mtarget t;
 

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * A fresh log-in at each site, after accounts or the certificate changed.
  *
@@ -84,8 +83,8 @@ rest(struct msite *s)
 	if (done(s))
 		return;
 	mysql_arm(f->tick, f->wait_ms);
-	f->wait_ms = f->wait_ms * 2 < AGAIN_MAX_MS ? f->wait_ms * 2 :
-						     AGAIN_MAX_MS;
+	f->wait_ms =
+	    f->wait_ms * 2 < AGAIN_MAX_MS ? f->wait_ms * 2 : AGAIN_MAX_MS;
 }
 
 static void
@@ -145,8 +144,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		rest(s);
 		return;
 	}
-	f->conn =
-	    mysql_connect_as(s, &s->group->creds.cand[0], on_answer, s);
+	f->conn = mysql_connect_as(s, &s->group->creds.cand[0], on_answer, s);
 	mysql_arm(f->limit, LIMIT_MS);
 }
 

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * What a replica is told about its source: the replication account, and how
  * TLS is checked. SQL_REFRESH_SOURCE changes only that, while the applier
@@ -131,8 +130,8 @@ stop_receiver(struct maction *a)
 	mkind_take_threads(a);
 	/* A relay log without an applier would be thrown away. */
 	if (!a->sql_running || !a->io_running)
-		maction_end(a, SE_REFUSED, 0,
-		    "receiver or applier does not run");
+		maction_end(
+		    a, SE_REFUSED, 0, "receiver or applier does not run");
 	else
 		maction_change(a, "STOP REPLICA IO_THREAD", false);
 }

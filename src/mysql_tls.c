@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The user's certificate: whether servers may load it, whose certificates are
  * believed, and which one servers shall show. This process looks into PEM so
@@ -47,16 +46,16 @@ struct mtls {
 	struct mgroup *group;
 	struct event *timer;
 	bool wanted;
-	uint64_t gen;                /* of the Secret */
+	uint64_t gen; /* of the Secret */
 	char secret[NAME_LEN + 1];
-	char reason[64];             /* what is wrong with the PEM, or "" */
+	char reason[64]; /* what is wrong with the PEM, or "" */
 	char message[MSGTEXT_LEN + 1];
-	X509 *seen;                  /* the Secret's, NULL: unreadable */
-	char *ca;                    /* newest that has any certificate */
+	X509 *seen; /* the Secret's, NULL: unreadable */
+	char *ca;   /* newest that has any certificate */
 	size_t ca_len;
-	char *trust;                 /* with those before it */
+	char *trust; /* with those before it */
 	size_t trust_len;
-	X509 *good;                  /* what servers shall show, or NULL */
+	X509 *good; /* what servers shall show, or NULL */
 	uint8_t digest[MCONN_DIGEST];
 	uint64_t good_gen;
 	struct m_tls_state said;
@@ -64,8 +63,7 @@ struct mtls {
 
 /* ------------------------------------------------------------------ PEM --- */
 
-static void
-fault(struct mtls *t, const char *reason, const char *fmt, ...)
+static void fault(struct mtls *t, const char *reason, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 static void
@@ -75,8 +73,7 @@ fault(struct mtls *t, const char *reason, const char *fmt, ...)
 	int n;
 
 	(void)strlcpy(t->reason, reason, sizeof(t->reason));
-	n = snprintf(
-	    t->message, sizeof(t->message), "Secret %s, ", t->secret);
+	n = snprintf(t->message, sizeof(t->message), "Secret %s, ", t->secret);
 	va_start(ap, fmt);
 	(void)vsnprintf(
 	    t->message + n, sizeof(t->message) - (size_t)n, fmt, ap);
@@ -95,8 +92,7 @@ no_passphrase(char *buf, int size, int rwflag, void *arg)
 }
 
 /* All certificates of a text; NULL: none, or memory. */
-static STACK_OF(X509) *
-read_certs(const uint8_t *pem, size_t len)
+static STACK_OF(X509) * read_certs(const uint8_t *pem, size_t len)
 {
 	STACK_OF(X509) *all = sk_X509_new_null();
 	BIO *bio = BIO_new_mem_buf(pem, (int)len);
@@ -278,8 +274,8 @@ say(struct mtls *t, struct m_tls_state *m, bool ok, const char *reason,
 
 	m->ok = ok;
 	(void)strlcpy(m->reason, reason, sizeof(m->reason));
-	n = snprintf(m->message, sizeof(m->message), "Secret %s, key tls.crt: ",
-	    t->secret);
+	n = snprintf(m->message, sizeof(m->message),
+	    "Secret %s, key tls.crt: ", t->secret);
 	va_start(ap, fmt);
 	(void)vsnprintf(
 	    m->message + n, sizeof(m->message) - (size_t)n, fmt, ap);
@@ -381,7 +377,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 static void
 inspect(struct mtls *t, const struct m_tls *m)
 {
-	STACK_OF(X509) *ca, *chain = NULL;
+	STACK_OF(X509) * ca, *chain = NULL;
 
 	X509_free(t->seen);
 	t->seen = NULL;

@@ -217,8 +217,8 @@ log_in(bool with_good)
 	const struct m_sc_mysql_conf *a = with_good ? &my.good : &my.conf;
 
 	my.with_good = with_good;
-	return myc_connect(&my.c, my.conf.path, a->user, &a->password, now_ms(),
-	    my.until_ms);
+	return myc_connect(
+	    &my.c, my.conf.path, a->user, &a->password, now_ms(), my.until_ms);
 }
 
 static void

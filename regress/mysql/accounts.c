@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Accounts and passwords that follow Secrets, cut short at every statement.
  */
@@ -259,7 +258,8 @@ t_refresh_source(void **state)
 	p = h_wait(MSG_PROBE, is_following, site);
 	printf("    received before %s, after %s\n", got, p->retrieved);
 	assert_true(p->retrieved[0] != '\0');
-	assert_string_equal(h_ask(SRV_B,
+	assert_string_equal(
+	    h_ask(SRV_B,
 		"SELECT User_password FROM mysql.slave_master_info WHERE "
 		"Channel_name=''"),
 	    NEW_REPL);

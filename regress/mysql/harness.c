@@ -274,7 +274,8 @@ h_account(unsigned role, const char *user, const char *password)
 	(void)strlcpy(m.group, GROUP, sizeof(m.group));
 	m.role = role;
 	(void)strlcpy(m.user, user, sizeof(m.user));
-	assert_int_equal(secret_set(&m.password, password, strlen(password)), 0);
+	assert_int_equal(
+	    secret_set(&m.password, password, strlen(password)), 0);
 	mysql_dispatch(NULL, MSG_ACCOUNT, &m, -1);
 }
 

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * The user's certificate: what is wrong with it, how servers come to show a
  * new one, and replication and CLONE that check it.
@@ -293,7 +292,8 @@ t_tls_source(void **state)
 	follow("another CA", SE_DONE);
 	h_clear();
 	printf("    %s\n",
-	    ((struct m_probe *)h_wait(MSG_PROBE, is_refused, NULL))->repl_error);
+	    ((struct m_probe *)h_wait(MSG_PROBE, is_refused, NULL))
+		->repl_error);
 	s = h_request(port_b, SQL_CLONE);
 	s->source_port = port_a;
 	s->source_tls = true;

@@ -14,7 +14,6 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-
 /*
  * Which step a change of accounts or of the certificate takes next: by the
  * answers that mysql-prober would give, on a clock of our own.
@@ -144,8 +143,8 @@ setup(void **state)
 		strlcpy(g.fc.site[i].name, names[i], NAME_LEN + 1);
 		strlcpy(g.conf.sites[i].name, names[i], NAME_LEN + 1);
 		strlcpy(g.conf.sites[i].host, names[i], HOST_LEN + 1);
-		snprintf(pod[i].f.pod_uid, sizeof(pod[i].f.pod_uid), "pod-%u",
-		    i);
+		snprintf(
+		    pod[i].f.pod_uid, sizeof(pod[i].f.pod_uid), "pod-%u", i);
 		strlcpy(pod[i].ip, "192.0.2.1", sizeof(pod[i].ip));
 		pod[i].tls = true;
 		*p = (struct fsm_probe) { .ok = true, .read_only = i == 1 };
