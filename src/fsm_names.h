@@ -28,33 +28,33 @@
  * What the group decision says. One is always true; the order is that of the
  * decision (fsm_decide.c). name, and the PromotionBlocked reason or NULL.
  */
-#define FSM_VERDICTS(X)                                           \
-	X(V_STARTING, "starting", NULL)                           \
-	X(V_DELETING, "deleting", NULL)                           \
-	X(V_HEALTHY, "healthy", NULL)                             \
-	X(V_SPLIT_BRAIN, "split brain", "SplitBrain")             \
-	X(V_TOTAL_LOSS, "total loss", NULL)                       \
-	X(V_WAIT_SITES, "waiting for sites", NULL)                \
-	X(V_WAIT_THRESHOLD, "waiting for the threshold", NULL)    \
-	X(V_WAIT_RECORD, "waiting for the written record", NULL)  \
-	X(V_BOOTSTRAP, "fresh group", NULL)                       \
-	X(V_ADOPT, "adopt writable site", NULL)                   \
-	X(V_ADOPT_GRANT, "adopt read-only site", NULL)            \
-	X(V_REGRANT, "grant active site again", NULL)             \
-	X(V_PROMOTE, "promote", NULL)                             \
-	X(V_NO_CANDIDATE, "no candidate", "NoCandidate")          \
-	X(V_COOLDOWN, "cooldown", "Cooldown")                     \
-	X(V_NO_PROOF, "no proof", "NoProof")                      \
-	X(V_DIVERGENCE, "divergence", "Divergence")               \
-	X(V_GTID_UNKNOWN, "GTID set unknown", "GTIDUnknown")      \
-	X(V_DATA_MISSING, "data missing", "DataMissing")          \
-	X(V_APPLIER_ERROR, "applier error", "ApplierError")       \
-	X(V_DRAIN_TIMEOUT, "drain takes long", "DrainTimeout")    \
-	X(V_FENCING, "another site may be writable", "NoProof")   \
-	X(V_RECORD_FULL, "too many unended epochs", "RecordFull") \
-	X(V_OBSERVER_ISOLATED, "others see the active site",      \
-	    "ObserverIsolated")                                   \
-	X(V_NO_LEASE, "no lease", "NoLease")                      \
+#define FSM_VERDICTS(X)                                              \
+	X(V_STARTING, "starting", NULL)                              \
+	X(V_DELETING, "deleting", NULL)                              \
+	X(V_HEALTHY, "healthy", NULL)                                \
+	X(V_SPLIT_BRAIN, "split brain", "SplitBrain")                \
+	X(V_TOTAL_LOSS, "total loss", NULL)                          \
+	X(V_WAIT_SITES, "waiting for sites", NULL)                   \
+	X(V_WAIT_THRESHOLD, "waiting for the threshold", NULL)       \
+	X(V_WAIT_RECORD, "waiting for the written record", NULL)     \
+	X(V_BOOTSTRAP, "fresh group", NULL)                          \
+	X(V_ADOPT, "adopt writable site", NULL)                      \
+	X(V_ADOPT_GRANT, "adopt read-only site", NULL)               \
+	X(V_REGRANT, "grant active site again", NULL)                \
+	X(V_PROMOTE, "promote", NULL)                                \
+	X(V_NO_CANDIDATE, "no candidate", "NoCandidate")             \
+	X(V_COOLDOWN, "cooldown", "Cooldown")                        \
+	X(V_NO_PROOF, "no proof", "NoProof")                         \
+	X(V_DIVERGENCE, "divergence", "Divergence")                  \
+	X(V_GTID_UNKNOWN, "GTID set unknown", "GTIDUnknown")         \
+	X(V_DATA_MISSING, "data missing", "DataMissing")             \
+	X(V_APPLIER_ERROR, "applier error", "ApplierError")          \
+	X(V_DRAIN_TIMEOUT, "drain takes long", "DrainTimeout")       \
+	X(V_FENCING, "another site may be writable", "NoProof")      \
+	X(V_RECORD_FULL, "too many unended epochs", "RecordFull")    \
+	X(V_OBSERVER_ISOLATED, "others see the active site",         \
+	    "ObserverIsolated")                                      \
+	X(V_NO_LEASE, "no lease", "NoLease")                         \
 	X(V_STOP_TIMEOUT, "receiver does not stop", "ReceiverHangs")
 
 /* Which proof of an unended epoch is missing, or which one there is. */

@@ -152,8 +152,9 @@ same(const struct fsm_roll *r, bool *field)
 
 #define ROLL_FIELDS(X)                                                       \
 	X(drifted)                                                           \
-	X(leaving) X(well) X(updating) X(late) X(refused) X(acting) X(stuck) \
-	    X(answers) X(active) X(settled) X(others) X(voters) X(recreate)
+	X(leaving)                                                           \
+	X(well) X(updating) X(late) X(refused) X(acting) X(stuck) X(answers) \
+	    X(active) X(settled) X(others) X(voters) X(recreate)
 
 /*
  * Of all 16384 rows those in which each field that is set has an effect: the
