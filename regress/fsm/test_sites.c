@@ -150,7 +150,7 @@ test_added(void **state)
 		to[i] = i < 3 ? i + 1 : FSM_FOREIGN;
 	fsm_sites(&m.s, to, m.now);
 	conf_sites(&m.c, to, 4);
-	strcpy(m.c.site[0].name, "d");
+	(void)strlcpy(m.c.site[0].name, "d", sizeof(m.c.site[0].name));
 	mk_step(&m, NULL);
 	assert_int_equal(m.s.verdict, V_HEALTHY);
 	assert_int_equal(disturbances(&m), 0);
