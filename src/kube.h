@@ -201,7 +201,7 @@ struct kgroup {
 	unsigned sweep_kind;
 	yyjson_doc *swept; /* one kind of what is left */
 	size_t sweep_i;
-	char sweep_sites[SITES_MAX][NAME_LEN + 1]; /* have a Deployment yet */
+	uint64_t sweep_sites[SITES_MAX]; /* have a Deployment yet */
 	unsigned nsweep_sites;
 	char legacy_uid[UID_LEN + 1]; /* of ConfigMap mysql-<group>-config */
 	bool legacy_used;

@@ -238,23 +238,36 @@ annotations(struct kgroup *g, yyjson_val *obj, bool again)
 
 /* -------------------------------------------------------------------- spec */
 
+/* Does the spec in force lack a site of the one before? */
+static bool
+lacks_site(const struct kgroup *g, const struct kspec *was)
+{
+	for (unsigned i = 0; g->doc != NULL && i < was->nsites; i++)
+		if (kspec_site(&g->spec, was->sites[i].name) == -1)
+			return true;
+	return false;
+}
+
 /* The spec is valid: it replaces the one in force. */
 static void
 adopt(struct kgroup *g, yyjson_val *obj)
 {
+	static struct kspec was;
 	struct kproblems none = { 0 };
 	yyjson_doc *d = kj_strip(obj);
 
+	was = g->spec;
 	if (kspec_decode(yyjson_doc_get_root(d), &g->spec, &none) == -1)
 		fatalx("a valid group became invalid by copying");
+	/* At a start watches tell what earlier ones left. */
+	if (lacks_site(g, &was))
+		ksweep_kick(g);
 	yyjson_doc_free(g->doc);
 	g->doc = d;
 	g->adopted = g->spec.generation;
 	g->spec.policy_api = g->k->policy_api;
 	if (g->k->conf.aux_addr[0] != '\0')
 		g->spec.aux_addr = g->k->conf.aux_addr;
-	/* Its sites may be others, and those before left something. */
-	ksweep_kick(g);
 	kroll_spec(g);
 	kapply_spec(g);
 	kcreds_spec(g);
@@ -355,6 +368,8 @@ kgroup_kick(struct kgroup *g)
 	g->status_dirty = true;
 	kstatus_kick(g);
 	kapply_kick(g);
+	if (g->left)
+		ksweep_kick(g);
 	kpods_kick(g);
 	knodes_kick(g);
 }

@@ -90,8 +90,10 @@ has_pod(const struct kgroup *g, const char *site)
 static bool
 has_deployment(const struct kgroup *g, const char *site)
 {
+	uint64_t h = kj_hash(site, strlen(site));
+
 	for (unsigned i = 0; i < g->nsweep_sites; i++)
-		if (strcmp(g->sweep_sites[i], site) == 0)
+		if (g->sweep_sites[i] == h)
 			return true;
 	return false;
 }
@@ -260,8 +262,8 @@ item(struct kgroup *g, yyjson_val *v)
 		/* The rest waits for its Pod. */
 		g->sweep_waits = true;
 		if (g->nsweep_sites < SITES_MAX)
-			(void)strlcpy(g->sweep_sites[g->nsweep_sites++], site,
-			    sizeof(g->sweep_sites[0]));
+			g->sweep_sites[g->nsweep_sites++] =
+			    kj_hash(site, strlen(site));
 		if (held(g, site)) {
 			say_waits(g, site);
 			return false;

@@ -66,11 +66,26 @@ def caught_up(g):
     return len({g.sql(s, count) for s in g.sites}) == 1
 
 
-def keep_volumes(g):
-    """The claims stay when the group goes, as with a person who means it."""
-    for s in g.sites:
-        api.merge("persistentvolumeclaims", g.ns, g.claim(s),
-                  {"metadata": {"ownerReferences": None}})
+def kept(g, site):
+    """Its volume is there and stays: nobody owns it, nobody deletes it."""
+    m = api.get("persistentvolumeclaims", g.ns, g.claim(site))["metadata"]
+    return not m.get("ownerReferences") and "deletionTimestamp" not in m
+
+
+def left(g, site):
+    """What a removed site should not have any more."""
+    sel = {"shipstream.io/failover-group": g.name, "shipstream.io/site": site}
+    return [o["metadata"]["name"] for kind in (
+        "deployments", "pods", "services", "configmaps", "secrets")
+        for o in api.items(kind, g.ns, sel)]
+
+
+def ids(g):
+    return {s: g.sql(s, "SELECT @@server_id, @@server_uuid") for s in g.sites}
+
+
+def starts(g):
+    return {s: g.pod(s)["metadata"]["uid"] for s in g.sites}
 
 
 @test("recreated", order=54)
@@ -90,12 +105,13 @@ def recreated(t):
     fence.whole(g)
     epoch = g.epoch()
     rows = int(g.sql(g.active(), "SELECT COUNT(*) FROM oracle.writes"))
-    keep_volumes(g)
     api.delete("mysqlfailovergroups", g.ns, g.name)
     wait("the group is gone", 60, lambda: api.get(
         "mysqlfailovergroups", g.ns, g.name, missing=True) is None)
     wait("its Pods are gone", 120, lambda: not [
         p for s in g.sites for p in g.pods(s)])
+    if not all(kept(g, s) for s in g.sites):
+        raise Failure("volumes went with the group")
     api.create("mysqlfailovergroups", g.ns, g.manifest())
     fence.whole(g, 180)
     if g.epoch() <= epoch:
@@ -125,15 +141,32 @@ def sites_changed(t):
     fence.whole(g, 240)
     fence.not_promoted(g, active, 2 * fence.LEASE)
     t.ok("a site joined, longest gap %.2f s" % o.calm(since))
+    third = ids(g)["c"]
     since = lab.boot_ns()
     g.sites = two
     g.patch(sites=[g.site_spec(s) for s in g.sites])
-    # Its Pod may stay: what a removed site leaves behind is not the fence's.
     wait("the site is gone", 60, lambda: len(
         g.status().get("sites") or []) == 2, g.short)
+    wait("and all that it had", 120, lambda: not left(g, "c"),
+         lambda: left(g, "c"))
+    if not kept(g, "c"):
+        raise Failure("the volume of the removed site went with it")
     fence.not_promoted(g, active, 2 * fence.LEASE)
     fence.whole(g, 60)
     t.ok("and left, longest gap %.2f s" % o.calm(since))
+    # It comes back on its volume, and first in the list: nobody restarts, and
+    # every server is who it was.
+    since, was, pods = lab.boot_ns(), ids(g), starts(g)
+    g.sites = ["c"] + two[::-1]
+    g.patch(sites=[g.site_spec(s) for s in g.sites])
+    fence.whole(g, 240)
+    now = ids(g)
+    if {s: now[s] for s in two} != was or third != now["c"]:
+        raise Failure("%s and %s became %s" % (was, third, now))
+    if {s: starts(g)[s] for s in two} != pods:
+        raise Failure("re-ordering the sites restarted one")
+    fence.not_promoted(g, active, 2 * fence.LEASE)
+    t.ok("and came back, re-ordered, longest gap %.2f s" % o.calm(since))
     o.stop()
     o.blame(o.judge(active))
 

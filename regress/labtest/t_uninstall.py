@@ -55,14 +55,28 @@ def gone(g):
 
 @test("delete", order=31)
 def delete(t):
-    """With the operator there, a group goes without help."""
+    """With the operator there, a group goes without help, its data only when
+    that was asked for."""
     g = t.ready()
+    g.patch(deletionPolicy="Delete")
+    wait("the volumes are the group's", 30, lambda: all(
+        api.get("persistentvolumeclaims", g.ns, g.claim(s))["metadata"].get(
+            "ownerReferences") for s in g.sites))
+    g.patch(deletionPolicy="Retain")
     api.delete("mysqlfailovergroups", g.ns, g.name)
     wait("the group is gone", 60, lambda: api.get(
         "mysqlfailovergroups", g.ns, g.name, missing=True) is None,
         lambda: g.cr()["metadata"])
     wait("its Pods are gone", 120, lambda: gone(g),
          lambda: [p["metadata"]["name"] for s in g.sites for p in g.pods(s)])
+    for kind in ("deployments", "services", "poddisruptionbudgets",
+                 "dnsendpoints"):
+        wait("its %s are gone" % kind, 60, lambda: not api.items(kind, g.ns),
+             lambda: [o["metadata"]["name"] for o in api.items(kind, g.ns)])
+    for s in g.sites:
+        m = api.get("persistentvolumeclaims", g.ns, g.claim(s))["metadata"]
+        if m.get("ownerReferences") or "deletionTimestamp" in m:
+            raise Failure("the volume of site %s goes with the group" % s)
 
 
 def said_dead(t, g, site):
@@ -122,5 +136,5 @@ def without_operator(t):
     by_manual(t, FREE_PODS, NS=g.ns, GROUP=g.name)
     wait("its Pods are gone", 120, lambda: gone(g))
     t.ok("uninstall without an operator, by the manual")
-    if not api.items("persistentvolumeclaims", g.ns):
-        t.fact("the claims went with the group")
+    if len(api.items("persistentvolumeclaims", g.ns)) != len(g.sites):
+        raise Failure("claims went with the group")
