@@ -102,13 +102,13 @@ struct x_op {
 	bool cut; /* from the API server */
 	bool leads;
 	int64_t until; /* own deadline, from the sending of the renewal */
-	int64_t since;
-	int64_t seen;    /* Lease last seen renewed */
-	int64_t old_end; /* no grant of an earlier leader lands after */
-	int64_t own_end; /* nor one of its own */
-	int mine;        /* epoch minted in this term, -1 */
-	int64_t saw;     /* its guard was last known to hold it */
-	bool stale;      /* another leader wrote (only a weakness asks) */
+	int64_t since[X_EPOCHS]; /* it leads, for each epoch: then, or never */
+	int64_t seen;            /* Lease last seen renewed */
+	int64_t old_end;         /* no grant of an earlier leader lands after */
+	int64_t own_end;         /* nor one of its own */
+	int mine;                /* epoch minted in this term, -1 */
+	int64_t saw;             /* its guard was last known to hold it */
+	bool stale; /* another leader wrote (only a weakness asks) */
 	struct lease_auth auth[X_EPOCHS];
 };
 
@@ -319,6 +319,7 @@ bool op_leads(const struct x_op *);
 bool op_acquires(const struct world *, unsigned o);
 int64_t op_grants_end(const struct x_op *);
 void op_apply(struct world *, struct action);
+void op_runs_out(struct world *, unsigned o);
 void op_learn(struct world *);
 void op_saw_dead(struct world *, unsigned s);
 

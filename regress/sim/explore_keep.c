@@ -138,12 +138,12 @@ keep_leader_knows(const struct world *w, unsigned e)
 
 	for (o = 0; o < X_OPS; o++) {
 		p = &w->op[o];
-		if (!p->leads)
+		if (!op_leads(p))
 			continue;
 		if (p->auth[e].revoked)
 			return p->auth[e].newest_ms;
-		return p->auth[e].yes_ms > p->since ? p->auth[e].yes_ms :
-						      p->since;
+		return p->auth[e].yes_ms > p->since[e] ? p->auth[e].yes_ms :
+							 p->since[e];
 	}
 	/* Whoever leads next counts from its beginning. */
 	return LEASE_FOREVER;

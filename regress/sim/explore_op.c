@@ -99,6 +99,7 @@ mint(struct world *w, unsigned o, unsigned s, unsigned sub, bool sql)
 	p->mine = (int)w->ne - 1;
 	p->saw = LEASE_NEVER;
 	lease_auth_init(&p->auth[p->mine]);
+	p->since[p->mine] = LEASE_NEVER;
 }
 
 /* Its write is under way when the leader is cut off or dies. */
@@ -126,8 +127,10 @@ land_put(struct world *w)
 	w->put.on = false;
 	if (!w->site[w->put.site].alive)
 		w->e[w->ne - 1].live = false;
-	for (o = 0; o < X_OPS; o++)
+	for (o = 0; o < X_OPS; o++) {
 		lease_auth_init(&w->op[o].auth[w->ne - 1]);
+		w->op[o].since[w->ne - 1] = LEASE_NEVER;
+	}
 }
 
 /* -------------------------------------------------------------- the Lease */
@@ -140,10 +143,12 @@ forget(struct x_op *p)
 	p->leads = p->stale = false;
 	p->mine = -1;
 	p->saw = LEASE_NEVER;
-	p->until = p->since = 0;
+	p->until = 0;
 	p->old_end = p->own_end = LEASE_NEVER;
-	for (k = 0; k < X_EPOCHS; k++)
+	for (k = 0; k < X_EPOCHS; k++) {
 		lease_auth_init(&p->auth[k]);
+		p->since[k] = LEASE_NEVER;
+	}
 }
 
 static void
@@ -171,7 +176,8 @@ acquire(struct world *w, unsigned o)
 
 	forget(p);
 	p->leads = true;
-	p->since = weak(W_PREDECESSOR) ? LEASE_NEVER : p->now;
+	for (i = 0; i < w->ne && !weak(W_PREDECESSOR); i++)
+		p->since[i] = p->now;
 	p->until = p->now + X_LEAD;
 	for (i = 0; i < X_OPS; i++)
 		w->op[i].seen = w->op[i].now;
@@ -237,7 +243,7 @@ revoke(struct world *w, unsigned o, unsigned s)
 		if (!w->e[k].unended || w->e[k].site != s)
 			continue;
 		t = world_terms(w, k);
-		lease_auth_revoke(&p->auth[k], &t, p->since, p->now);
+		lease_auth_revoke(&p->auth[k], &t, p->since[k], p->now);
 		if (weak(W_FEW) && t.n > 1)
 			lease_auth_promise(&p->auth[k], &t, t.voter[t.n - 1],
 			    x_over() * X_TICK, p->now);
@@ -319,6 +325,18 @@ lose_record(struct world *w)
 	}
 }
 
+/*
+ * Its deadline has passed, and it is up: it may be asked, and say no. What it
+ * knew matters no more.
+ */
+void
+op_runs_out(struct world *w, unsigned o)
+{
+	depose(w, o, false);
+	w->op[o].leads = w->op[o].up;
+	w->op[o].until = w->op[o].now;
+}
+
 void
 op_apply(struct world *w, struct action a)
 {
@@ -357,6 +375,8 @@ op_apply(struct world *w, struct action a)
 		p->up = true;
 		break;
 	case K_HEAL_CUT:
+		if (p->leads && !op_leads(p))
+			depose(w, a.a, false);
 		p->cut = false;
 		break;
 	case K_CRASH_PUT:

@@ -269,10 +269,11 @@ pack_auth(struct pack *k, const struct x_op *p, unsigned i)
 			m |= 1U << s;
 	}
 	put(k, m | (unsigned)a->revoked << 6);
+	/* Of its own yes and its predecessors' only the later counts. */
 	put_age(k, p->now,
-	    a->revoked               ? a->newest_ms :
-		a->yes_ms > p->since ? a->yes_ms :
-				       p->since,
+	    a->revoked                  ? a->newest_ms :
+		a->yes_ms > p->since[i] ? a->yes_ms :
+					  p->since[i],
 	    (int)x_over());
 }
 
@@ -282,10 +283,12 @@ pack_op(struct pack *k, unsigned o)
 	const struct x_op *p = &k->w->op[o];
 	unsigned i, r, m;
 
-	put(k, (unsigned)(p->up | p->cut << 1 | p->leads << 2 | p->stale << 3));
+	put(k,
+	    (unsigned)(p->up | p->cut << 1 | p->leads << 2 | p->stale << 3 |
+		op_leads(p) << 4));
 	put_age(
-	    k, p->now, p->leads ? LEASE_NEVER : p->seen, X_ACQUIRE / X_TICK);
-	if (!p->leads)
+	    k, p->now, op_leads(p) ? LEASE_NEVER : p->seen, X_ACQUIRE / X_TICK);
+	if (!op_leads(p))
 		return;
 	put_rest(k, p->now, p->until, 0);
 	/* Of two only the later counts; its own is the one that changes. */
@@ -419,6 +422,8 @@ second_first(const struct world *w)
 {
 	const struct x_op *a = &w->op[0], *b = &w->op[1];
 
+	if (op_leads(a) != op_leads(b))
+		return op_leads(b);
 	if (a->leads != b->leads)
 		return b->leads;
 	if (a->up != b->up)

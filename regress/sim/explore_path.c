@@ -80,12 +80,58 @@ go(struct world *w, struct action a)
 	return find_has(buf, n);
 }
 
+/* That voter has just renewed the epoch that is being taken. */
+static bool
+asked(const struct world *w, struct action a)
+{
+	const struct x_epoch *e = &w->e[a.b];
+	const struct x_site *s = &w->site[e->site];
+	const struct lease_hold *h =
+	    s->g.cur.t.epoch == e->number ? &s->g.cur : &s->g.next;
+
+	return h->t.epoch == e->number &&
+	    h->sent_ms[world_voter_index(e, a.c)] == s->now;
+}
+
+/*
+ * One voter after the other, until the guard holds the newest epoch. Sites
+ * change their places with each step: what is possible is asked for anew.
+ */
+static bool
+renewed(struct world *w)
+{
+	struct action a[X_ACTIONS];
+	const struct x_epoch *e;
+	unsigned i, n, k;
+
+	for (;;) {
+		n = world_actions(w, a);
+		for (k = w->ne; k > 0 && !w->e[k - 1].unended; k--)
+			;
+		for (i = 0; i < n && k > 0; i++)
+			if (a[i].kind == K_RENEW && a[i].b == k - 1 &&
+			    !asked(w, a[i]))
+				break;
+		if (i == n || k == 0 || !go(w, a[i]))
+			return false;
+		for (k = w->ne; k > 0 && !w->e[k - 1].unended; k--)
+			;
+		e = &w->e[k - 1];
+		if (k > 0 &&
+		    lease_guard_held(
+			&w->site[e->site].g, w->site[e->site].now) == e->number)
+			return true;
+	}
+}
+
 static bool
 one(struct world *w, enum x_kind kind, enum pick pick, unsigned ticks)
 {
 	struct action a[X_ACTIONS];
 	unsigned i, n;
 
+	if (kind == K_RENEW)
+		return renewed(w);
 	for (;;) {
 		n = world_actions(w, a);
 		for (i = 0; i < n; i++)

@@ -439,7 +439,7 @@ tick_op(struct world *w, unsigned o)
 	}
 	if (p->now < p->until || (weak(W_DEPOSED) && p->up))
 		return;
-	op_apply(w, (struct action) { K_RELEASE, (uint8_t)o, 1, 0 });
+	op_runs_out(w, o);
 }
 
 void

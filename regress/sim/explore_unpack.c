@@ -165,13 +165,14 @@ get_op(struct get *k, unsigned o)
 	p->seen = get_age(k);
 	p->mine = -1;
 	p->old_end = p->own_end = LEASE_NEVER;
-	for (i = 0; i < X_EPOCHS; i++)
+	for (i = 0; i < X_EPOCHS; i++) {
 		lease_auth_init(&p->auth[i]);
-	if (!p->leads)
+		p->since[i] = LEASE_NEVER;
+	}
+	p->until = X_NOW;
+	if ((f & 16) == 0)
 		return;
 	p->until = get_rest(k, 0);
-	/* Counted in each epoch's age already. */
-	p->since = LEASE_NEVER;
 	p->own_end = get_rest(k, 3);
 	p->old_end = get_rest(k, 3);
 	m = get(k);
@@ -191,6 +192,7 @@ get_op(struct get *k, unsigned o)
 			if ((m & 1U << s) != 0 && v != -1)
 				a->promised |= (uint16_t)(1U << v);
 		}
+		/* Also what stood in since[]: the later of the two. */
 		a->yes_ms = a->newest_ms = get_age(k);
 	}
 }
