@@ -1,6 +1,7 @@
 """TLS with the user's certificate, and Secrets that change while the group is
 written to: another certificate of another CA, each password, the operator killed
 in between. Nothing is restarted, and not one write is refused."""
+import os
 import subprocess
 
 import api
