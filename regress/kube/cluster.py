@@ -42,6 +42,10 @@ class Answer(Exception):
     def __init__(self, status, body):
         super().__init__(f"{status}: {body[:300]}")
         self.status = status
+        try:
+            self.message = json.loads(body)["message"]
+        except (ValueError, KeyError, TypeError):
+            self.message = body
 
 
 class Cluster:

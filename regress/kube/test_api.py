@@ -1332,6 +1332,7 @@ def test_dns_turns():
 
 # ------------------------------------------------------- tests in own files
 
+import inputs  # noqa: E402,F401
 import taints  # noqa: E402,F401
 
 

@@ -1,11 +1,11 @@
 """Manifests that must not be acted on: refused by the API server, or told in a
 condition and an Event that name the field."""
 import concurrent.futures
-import glob
 import json
 import os
 import queue
 import re
+import sys
 
 import api
 import lab
@@ -13,14 +13,8 @@ from api import Failure, wait
 from runner import RUN, Skip, test
 
 SPACES = ["lab-manifests-%d-%s" % (i, RUN) for i in range(4)]
-BAD = os.path.join(lab.TOP, "regress/manifests/bad")
-
-
-def expectation(path):
-    """The file's own words: "# expect: regular expression"."""
-    with open(path) as f:
-        return [m.group(1).strip() for m in
-                re.finditer(r"(?m)^#\s*expect:\s*(.+)$", f.read())]
+sys.path.append(os.path.join(lab.TOP, "regress/manifests"))
+from cases import expectation, files as bad_files, names_field  # noqa: E402
 
 
 def told(ns, name, uid):
@@ -39,15 +33,6 @@ def told(ns, name, uid):
 def is_told(ns, name, uid, regex):
     return all(any(re.search(regex, x) for x in kind)
                for kind in told(ns, name, uid))
-
-
-def names_field(refusal, regex):
-    """The API server has its own words: the field must be among them."""
-    if re.search(regex, refusal):
-        return True
-    where = regex.split(":")[0].replace("\\", "")
-    return all(re.sub(r"\[\d+\]", "", x) in refusal
-               for x in where.split(".")[1:])
 
 
 def one(t, path, ns):
@@ -84,7 +69,7 @@ def one(t, path, ns):
 
 @test("manifests", order=30)
 def manifests(t):
-    files = sorted(glob.glob(BAD + "/*.yaml"))
+    files = bad_files()
     if not files:
         raise Skip("regress/manifests/bad has no manifest")
     for ns in SPACES:

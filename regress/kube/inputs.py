@@ -1,0 +1,384 @@
+"""Input that is broken, and input that is merely odd: told by field, or acted
+on until nothing is left to do; never a crash, never a loop.
+
+SEED and SPECS in the environment: of which random specs, and how many.
+"""
+import concurrent.futures
+import json
+import os
+import random
+import re
+import sys
+import time
+
+import __main__ as t
+import specs
+from cluster import Answer, b64, eprint, wait_for
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+sys.path.append(os.path.join(TOP, "regress/manifests"))
+import cases  # noqa: E402
+
+API = "/apis/shipstream.io/v1alpha1/namespaces/%s/mysqlfailovergroups"
+APPS = "/apis/apps/v1/namespaces/%s/deployments"
+CORE = "/api/v1/namespaces/%s/"
+
+
+def namespace(ns):
+    t.c.create("/api/v1/namespaces", {"metadata": {"name": ns}})
+
+
+def told(ns, name, uid):
+    """What the conditions say of it, and what its Events do."""
+    o = t.c.get(f"{API % ns}/{name}")
+    conditions = [" ".join((c["type"], c["status"], c["reason"],
+                            c["message"]))
+                  for c in (o.get("status") or {}).get("conditions") or []]
+    events = [e["reason"] + " " + (e.get("message") or "")
+              for e in t.c.get((CORE % ns) + "events")["items"]
+              if e["involvedObject"].get("uid") == uid]
+    return conditions, events
+
+
+def is_told(ns, name, uid, regex):
+    return all(any(re.search(regex, x) for x in kind)
+               for kind in told(ns, name, uid))
+
+
+def away(ns, name):
+    t.c.delete(f"{API % ns}/{name}")
+    if t.c.get(f"{API % ns}/{name}") is not None:
+        t.c.merge(f"{API % ns}/{name}", {"metadata": {"finalizers": None}})
+
+
+def no_crash(d):
+    assert d.p.poll() is None, f"the program ended: {d.p.returncode}"
+
+
+# ---------------------------------------------------------------- manifests
+
+def one_manifest(path, ns):
+    import yaml
+    base = os.path.basename(path)
+    want = cases.expectation(path)
+    assert want, f"{base} says not what to expect"
+    with open(path) as f:
+        obj = yaml.safe_load(f)
+    namespace(ns)
+    name = obj["metadata"]["name"]
+    try:
+        made = t.c.create(API % ns, obj)
+    except Answer as e:
+        for w in want:
+            assert cases.names_field(e.message, w), \
+                f"{base}: refused, but not by {w!r}: {e.message}"
+        return "refused"
+    for w in want:
+        try:
+            wait_for(f"{base}: told {w!r}", 30, lambda w=w: is_told(
+                ns, name, made["metadata"]["uid"], w))
+        except AssertionError as e:
+            raise AssertionError(f"{e}: {told(ns, name, '')}") from None
+    assert not t.c.get(APPS % ns)["items"], f"{base}: acted on all the same"
+    away(ns, name)
+    return "reported"
+
+
+def several(jobs, workers=4):
+    """Each job's answer; all that failed in one message."""
+    wrong, count = [], {}
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for f in [pool.submit(fn, *a) for fn, *a in jobs]:
+            try:
+                how = f.result()
+                count[how] = count.get(how, 0) + 1
+            except AssertionError as e:
+                wrong.append(str(e))
+    assert not wrong, f"{len(wrong)} of {len(jobs)}:\n" + "\n".join(wrong)
+    return count
+
+
+@t.test
+def test_bad_manifests():
+    """Every file of regress/manifests/bad: refused by the API server, or told
+    in a condition and an Event that name the field."""
+    d = t.leader()
+    files = cases.files()
+    assert len(files) >= 80, len(files)
+    count = several([(one_manifest, f, "bad-%d" % i)
+                     for i, f in enumerate(files)])
+    no_crash(d)
+    eprint(f"    {len(files)} files: {count}")
+    t.stop(d)
+
+
+# ------------------------------------------------------------------ Secrets
+
+OP = {"username": "op", "password": "pw", "MYSQL_ROOT_PASSWORD": "root"}
+APP = {"username": "app", "password": "app-pw"}
+CERTS = {"ca.crt": "x", "tls.crt": "x", "tls.key": "x"}
+TLS = {"issuerRef": {"name": "x", "kind": "Issuer"}, "secretName": "certs"}
+
+
+def without(d, *keys):
+    return {k: v for k, v in d.items() if k not in keys}
+
+
+def roles():
+    """Each role's Secret is checked likewise."""
+    for field in ("appSecret", "readOnlySecret", "monitorSecret",
+                  "backupSecret"):
+        cred = {"operatorSecret": "op", field: "role"}
+        yield field + "-none", {"op": OP}, {"credentials": cred}, \
+            rf"SecretNotFound: Secret role \(spec\.credentials\.{field}\)"
+        for key in APP:
+            yield f"{field}-no-{key}", {"op": OP, "role": without(
+                APP, key)}, {"credentials": cred}, \
+                f"SecretMissingKey: Secret role has no key {key}"
+        yield field + "-operator", {"op": OP, "role": dict(
+            APP, username="op")}, {"credentials": cred}, \
+            "SecretInvalid: Secret role .*, key username: 'op' is the operator"
+
+
+# name, Secrets by name, what the spec has besides, what is told
+SECRETS = [
+    ("none", {}, {}, r"SecretNotFound: Secret op \(spec\.credentials\."
+     r"operatorSecret\)"),
+    ("empty", {"op": {}}, {}, "SecretMissingKey: Secret op is empty"),
+    *[("no-" + k.lower().replace("_", "-"), {"op": without(OP, k)}, {},
+       f"SecretMissingKey: Secret op has no key {k}") for k in OP],
+    *[("blank-" + k.lower().replace("_", "-"), {"op": dict(OP, **{k: ""})}, {},
+       f"SecretMissingKey: .*{k}") for k in OP],
+    *[("newline-only-" + k.lower().replace("_", "-"),
+       {"op": dict(OP, **{k: "\n"})}, {}, f"SecretMissingKey: .*{k}")
+      for k in OP],
+    *[("control-" + k.lower().replace("_", "-"),
+       {"op": dict(OP, **{k: "a\x01b"})}, {},
+       f"SecretInvalid: Secret op, key {k}: holds control") for k in OP],
+    *[("nul-" + k.lower().replace("_", "-"),
+       {"op": dict(OP, **{k: "a\0b"})}, {},
+       f"SecretInvalid: Secret op, key {k}: holds control") for k in OP],
+    *[("huge-" + k.lower().replace("_", "-"),
+       {"op": dict(OP, **{k: "x" * 9000})}, {},
+       f"SecretInvalid: Secret op, key {k}: longer than") for k in OP],
+    ("user-33", {"op": dict(OP, username="u" * 33)}, {},
+     "SecretInvalid: Secret op, key username: an account name has at most 32"),
+    ("user-33-wide", {"op": dict(OP, username="ü" * 33)}, {},
+     "SecretInvalid: Secret op, key username: an account name has at most 32"),
+    ("root-quote", {"op": dict(OP, MYSQL_ROOT_PASSWORD="a'b")}, {},
+     "SecretInvalid: Secret op, key MYSQL_ROOT_PASSWORD: must not contain"),
+    ("root-backslash", {"op": dict(OP, MYSQL_ROOT_PASSWORD="a\\b")}, {},
+     "SecretInvalid: Secret op, key MYSQL_ROOT_PASSWORD: must not contain"),
+    ("replication-long", {"op": dict(OP, password="p" * 33)}, {},
+     "SecretInvalid: Secret op: the replication password .*more than 32"),
+    ("replication-no-password", {"op": dict(OP, MYSQL_REPLICATION_USER="r")},
+     {}, "SecretMissingKey: Secret op has no key MYSQL_REPLICATION_PASSWORD"),
+    ("replication-user-33", {"op": dict(
+        OP, MYSQL_REPLICATION_USER="r" * 33, MYSQL_REPLICATION_PASSWORD="x")},
+     {}, "SecretInvalid: Secret op, key MYSQL_REPLICATION_USER: an account"),
+    ("replication-is-operator", {"op": dict(
+        OP, MYSQL_REPLICATION_USER="op", MYSQL_REPLICATION_PASSWORD="x")}, {},
+     "SecretInvalid: Secret op: MYSQL_REPLICATION_USER is the operator's"),
+    *roles(),
+    ("app-root", {"op": OP, "role": dict(APP, username="root")},
+     {"credentials": {"operatorSecret": "op", "appSecret": "role"}},
+     "SecretInvalid: Secret role .*, key username: 'root'"),
+    ("app-user-33", {"op": OP, "role": dict(APP, username="u" * 33)},
+     {"credentials": {"operatorSecret": "op", "appSecret": "role"}},
+     "SecretInvalid: Secret role, key username: an account name"),
+    ("legacy-none", {}, {"credentials": None, "secretName": "op"},
+     r"SecretNotFound: Secret op \(spec\.secretName\)"),
+    ("legacy-no-dsn", {"op": OP}, {"credentials": None, "secretName": "op"},
+     "SecretMissingKey: Secret op has no key dsn"),
+    *[("legacy-dsn-%d" % i, {"op": {"dsn": dsn}},
+       {"credentials": None, "secretName": "op"},
+       "SecretInvalid: Secret op, key dsn: is not")
+      for i, dsn in enumerate((
+          "nothing", "user@tcp(h:1)/", ":pw@tcp(h:1)/", "@/", "/",
+          "user:@tcp(h:1)/", "user:pw@tcp(h:1)"))],
+    ("tls-none", {"op": OP}, {"tls": TLS},
+     r"SecretNotFound: Secret certs \(spec\.tls\.secretName\)"),
+    ("tls-empty", {"op": OP, "certs": {}}, {"tls": TLS},
+     "SecretMissingKey: Secret certs has no key ca.crt"),
+    *[("tls-no-" + k.replace(".", "-"), {"op": OP, "certs": without(CERTS, k)},
+       {"tls": TLS}, f"SecretMissingKey: Secret certs has no key {k}")
+      for k in CERTS],
+    *[("tls-blank-" + k.replace(".", "-"), {"op": OP, "certs": dict(
+        CERTS, **{k: ""})}, {"tls": TLS},
+       f"SecretInvalid: Secret certs, key {k}: empty") for k in CERTS],
+    *[("tls-huge-" + k.replace(".", "-"), {"op": OP, "certs": dict(
+        CERTS, **{k: "x" * 70000})}, {"tls": TLS},
+       f"SecretInvalid: Secret certs, key {k}: empty, longer") for k in CERTS],
+]
+
+
+def one_secret(name, secrets, more, want, d):
+    ns = "sec-" + name.lower()
+    namespace(ns)
+    for s, data in secrets.items():
+        t.c.create((CORE % ns) + "secrets", {
+            "metadata": {"name": s},
+            "data": {k: b64(v) for k, v in data.items()}})
+    o = t.group("g", **dict({"credentials": {"operatorSecret": "op"}}, **more))
+    o["metadata"]["namespace"] = ns
+    o["spec"] = {k: v for k, v in o["spec"].items() if v is not None}
+    uid = t.c.create(API % ns, o)["metadata"]["uid"]
+    if want.startswith(("SecretNotFound: Secret certs", "SecretMissingKey: "
+                        "Secret certs", "SecretInvalid: Secret certs")):
+        # The parent says what is wrong with them, after it was told.
+        m = d.expect("TLS", 30, group=uid, wanted=True)
+        assert re.search(want, m["problem"]), f"{name}: {m['problem']}"
+        return "told to the parent"
+    try:
+        wait_for(f"{name}: told {want!r}", 30,
+                 lambda: is_told(ns, "g", uid, want))
+    except AssertionError as e:
+        raise AssertionError(f"{e}: {told(ns, 'g', uid)}") from None
+    assert not t.c.get(APPS % ns)["items"], f"{name}: acted on all the same"
+    away(ns, "g")
+    return "reported"
+
+
+@t.test
+def test_bad_secrets():
+    """Secrets that are missing or broken, each told by Secret and key in a
+    condition and an Event, and nothing is made meanwhile."""
+    d = t.leader()
+    count = several([(one_secret, *s, d) for s in SECRETS])
+    no_crash(d)
+    eprint(f"    {len(SECRETS)} cases: {count}")
+    t.stop(d)
+
+
+# -------------------------------------------------------------- random specs
+
+def crd():
+    import yaml
+    with open(os.path.join(TOP, "crds/mysqlfailovergroups.yaml")) as f:
+        return yaml.safe_load(f)
+
+
+def make_one(i, spec):
+    """Refused for a field that it has, or made."""
+    ns = "rnd-%d" % i
+    namespace(ns)
+    for n, data in (("op", OP), ("some-secret", APP), ("other.secret", dict(
+            APP, username="other"))):
+        t.c.create((CORE % ns) + "secrets", {
+            "metadata": {"name": n},
+            "data": {k: b64(v) for k, v in data.items()}})
+    try:
+        return t.c.create(API % ns, {
+            "apiVersion": "shipstream.io/v1alpha1",
+            "kind": "MysqlFailoverGroup",
+            "metadata": {"name": "g", "namespace": ns}, "spec": spec})
+    except Answer as e:
+        assert e.status in (400, 422) and "spec." in e.message, \
+            f"{i}: {e.message}\n{json.dumps(spec)}"
+    return None
+
+
+def verdict(d, g):
+    """What became of it; None while nothing is known yet."""
+    ns, uid = g["metadata"]["namespace"], g["metadata"]["uid"]
+    m = d.last("GROUP_CONF", group=uid)
+    if m is None:
+        return None
+    conditions, events = told(ns, "g", uid)
+    if not m["valid"]:
+        field = r"(spec[.:]|metadata\.)"
+        return "invalid" if re.match(field, m["problem"]) and all(
+            any(re.search(field, x) for x in kind if "InvalidSpec" in x)
+            for kind in (conditions, events)) else None
+    if any(x.startswith("CredentialsValid False") for x in conditions):
+        return "credentials" if any(x.startswith("Secret")
+                                    for x in events) else None
+    for x in events:
+        if x.startswith("ApplyFailed"):
+            return "apply" if re.search(r"spec\.|metadata\.", x) else None
+    have = len(t.c.get(APPS % ns)["items"])
+    return "applied" if have == len(g["spec"]["sites"]) else None
+
+
+def judge(d, i, g):
+    try:
+        return wait_for(f"{i}: a verdict", 240, lambda: verdict(d, g))
+    except AssertionError:
+        raise AssertionError("%d: no verdict: %s\n%s" % (
+            i, told(g["metadata"]["namespace"], "g", g["metadata"]["uid"]),
+            json.dumps(g["spec"]))) from None
+
+
+def versions(gs):
+    r = {}
+    for g in gs:
+        ns = g["metadata"]["namespace"]
+        for p in ((CORE % ns) + "configmaps", (CORE % ns) +
+                  "persistentvolumeclaims", APPS % ns):
+            for o in t.c.get(p)["items"]:
+                r[p + "/" + o["metadata"]["name"]] = o["metadata"][
+                    "resourceVersion"]
+    return r
+
+
+@t.test
+def test_random_specs():
+    """Specs that the schema admits: refused with a field's name, or applied,
+    and then applied by a successor without changing anything."""
+    seed = int(os.environ.get("SEED", "20261126"))
+    n = int(os.environ.get("SPECS", "200"))
+    gen = specs.Specs(crd(), random.Random(seed))
+    made = [(i, gen.make([0, 0.01, 0.05, 0.3][i % 4])) for i in range(n)]
+    d = t.leader(LEASE_MS=60000, RENEW_MS=50000, RETRY_MS=1000)
+    applied, count = [], {}
+    for at in range(0, n, 20):
+        gs = [(i, make_one(i, s)) for i, s in made[at:at + 20]]
+        for i, g in gs:
+            how = "refused by the API server" if g is None else judge(d, i, g)
+            no_crash(d)
+            count[how] = count.get(how, 0) + 1
+            if how == "applied":
+                applied.append(g)
+            elif g is not None:
+                away(g["metadata"]["namespace"], "g")
+    eprint(f"    seed {seed}: {count}")
+    assert len(applied) >= n // 5, "too few were valid"
+    assert sum(count.values()) - len(applied) >= n // 5, "too few were not"
+    # Nothing is left to do, and nothing is done.
+    t.settle(d)
+    wait_for("quiet", 60, lambda: quiet(d))
+    assert writes(d) > len(applied), "writes are not counted"
+    before = versions(applied)
+    t.stop(d)
+    d = t.leader(LEASE_MS=60000, RENEW_MS=50000, RETRY_MS=1000)
+    wait_for("quiet", 120, lambda: quiet(d))
+    after = versions(applied)
+    differ = {k: (v, after.get(k)) for k, v in before.items()
+              if after.get(k) != v}
+    assert not differ, differ
+    w = writes(d)
+    assert quiet(d) and writes(d) == w
+    no_crash(d)
+    for g in applied:
+        away(g["metadata"]["namespace"], "g")
+    t.stop(d)
+
+
+def writes(d):
+    """Requests that change something, the Lease's aside."""
+    with d.lock:
+        return sum(1 for m in d.msgs if m["type"] == "METRIC" and
+                   "worker=" in m["labels"] and "verb=" in m["labels"] and
+                   'verb="get"' not in m["labels"].lower() and
+                   'resource="leases"' not in m["labels"])
+
+
+def quiet(d):
+    """No write within three seconds."""
+    w = writes(d)
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        t.settle(d)
+        if writes(d) != w:
+            return False
+    return True
