@@ -276,9 +276,9 @@ def passwords(t):
     new = fence.promoted(g, active)
     o.wait_acked(30)
     g.release(active)
-    fence.whole(g)
-    o.stop()
-    t.fact("longest gap %.2f s; failover to %s with the new ones" % (gap, new))
+    f = fence.judged(t, g, o, active, new)
+    t.fact("longest gap %.2f s; failover to %s with the new ones: %s" % (
+        gap, new, fence.described(f)))
 
 
 class OneSecret(Group):
