@@ -210,7 +210,7 @@ def changed(g, secret, user, password, old):
     return lets_in
 
 
-@test("passwords", order=59)
+@test("passwords", alone=True, order=59)
 def passwords(t):
     """Each password changed under load; then all at once, with the operator
     killed, so that nobody knows the old ones any more; then the old ones are
