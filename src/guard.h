@@ -71,7 +71,6 @@
 #define GUARD_SQL_MS      3000 /* then a session is given up */
 #define GUARD_LOGIN_MS    2000
 #define GUARD_RETRY_MS    250   /* between attempts to connect */
-#define GUARD_DENIED      1045  /* the server's error for a wrong password */
 #define GUARD_STOP_MS     2000  /* SIGTERM: the fence may take so long */
 #define GUARD_END_MS      3000  /* and then: silence, or a keeper that stops */
 #define GUARD_SWEEP_MS    10000 /* what the server left may take so long */

@@ -192,7 +192,7 @@ complain(struct guard_sql *s, const struct guard_conn *k)
 static void
 lost(struct guard_sql *s, struct guard_conn *k, int64_t now)
 {
-	if (k->c.err == GUARD_DENIED && k->nth < 2) {
+	if (myc_denied(&k->c) && k->nth < 2) {
 		k->nth++;
 		drop(k, now);
 		return;

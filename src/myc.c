@@ -201,6 +201,12 @@ myc_io(struct myc *c, int64_t now_ms)
 	return MYC_MORE;
 }
 
+bool
+myc_denied(const struct myc *c)
+{
+	return c->err == MYC_ERR_DENIED || c->err == MYC_ERR_PLUGIN;
+}
+
 int
 myc_fd(const struct myc *c)
 {

@@ -40,6 +40,8 @@
 #define MYC_QUERY_MAX  1024 /* of a statement's text */
 #define MYC_BUF_MIN    1024 /* one packet must fit: a row, a column's name */
 #define MYC_ERR_LEN    255
+/* The server's ER_ACCESS_DENIED_ERROR. */
+#define MYC_ERR_DENIED 1045
 /* Ours, with the client library's number: not a plugin that we know. */
 #define MYC_ERR_PLUGIN 2059
 
@@ -109,6 +111,11 @@ myc_query(struct myc *, const char *sql, int64_t now_ms, int64_t deadline_ms);
 enum myc_event myc_io(struct myc *, int64_t now_ms);
 void myc_close(struct myc *);
 
+/*
+ * It ended since the server does not take this account. Of one that does not
+ * exist MySQL says that it has a method, and makes up which.
+ */
+bool myc_denied(const struct myc *);
 int myc_fd(const struct myc *);       /* -1: closed */
 short myc_events(const struct myc *); /* POLLIN, POLLOUT */
 /* INT64_MAX: nothing runs. */

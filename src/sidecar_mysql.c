@@ -35,7 +35,6 @@
 
 #define ROUND_MS    1000
 #define DEADLINE_MS 2000 /* of a round (sidecar.md section 3) */
-#define DENIED      1045 /* ER_ACCESS_DENIED_ERROR */
 /* One row: SHOW REPLICA STATUS has two GTID sets and two error texts. */
 #define BUF_SIZE    65535
 
@@ -106,7 +105,7 @@ failed(const char *why)
 	static struct m_sc_mysql m;
 
 	m.ok = false;
-	m.denied = my.c.err == DENIED;
+	m.denied = myc_denied(&my.c);
 	m.asked_ns = monotime_now().ns;
 	(void)strlcpy(m.error, why, sizeof(m.error));
 	tell(&m);
@@ -235,7 +234,7 @@ static void
 lost(void)
 {
 	/* What was good may be so still. */
-	if (my.c.err == DENIED && !my.with_good && my.good.user[0] != '\0' &&
+	if (myc_denied(&my.c) && !my.with_good && my.good.user[0] != '\0' &&
 	    log_in(true) == 0)
 		return;
 	my.step = ST_END;

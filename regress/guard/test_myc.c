@@ -125,6 +125,7 @@ test_login(void **state)
 	assert_int_equal(myc_step(&c), MYC_LOST);
 	assert_int_equal(errno, EPROTONOSUPPORT);
 	assert_int_equal(c.err, MYC_ERR_PLUGIN);
+	assert_true(myc_denied(&c)); /* as of an account that does not exist */
 	assert_non_null(strstr(c.errtext, "the account uses "));
 }
 
