@@ -285,6 +285,17 @@ object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	kapply_next(g);
 }
 
+/*
+ * A field of the user's of another type than Kubernetes has it: versions before
+ * 1.22 answer an apply with 500 for that.
+ */
+static bool
+mistyped(const struct kh_resp *p)
+{
+	return p->status == 500 && p->body != NULL &&
+	    strstr(p->body, "failed to create typed patch object") != NULL;
+}
+
 static void
 object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 {
@@ -304,7 +315,8 @@ object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	log_ev(LL_WARN, "object could not be applied", KVS("fg", g->fg),
 	    KVS("kind", plural(o)), KVS("name", o->name),
 	    KVI("status", p->status), KVS("error", why));
-	if (p->status < 400 || p->status >= 500 || p->status == 429)
+	if (!mistyped(p) &&
+	    (p->status < 400 || p->status >= 500 || p->status == 429))
 		return;
 	(void)snprintf(
 	    msg, sizeof(msg), "%s %s: %.600s", plural(o), o->name, why);
@@ -315,8 +327,9 @@ object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 static bool
 definite(const struct kh_resp *p)
 {
-	return p->status >= 400 && p->status < 500 && p->status != 401 &&
-	    p->status != 408 && p->status != 429;
+	return mistyped(p) ||
+	    (p->status >= 400 && p->status < 500 && p->status != 401 &&
+		p->status != 408 && p->status != 429);
 }
 
 static void

@@ -413,6 +413,31 @@ check_conf(
 	}
 }
 
+/*
+ * ResourceRequirements are passed through. Some API servers answer 500 to a
+ * list where a map is due, without a word about our field.
+ */
+static void
+check_resources(yyjson_val *v, const char *path, struct kproblems *p)
+{
+	static const char *const maps[] = { "limits", "requests" };
+	yyjson_val *m, *key;
+	yyjson_obj_iter it;
+
+	for (size_t i = 0; i < PS_NITEMS(maps); i++) {
+		m = yyjson_obj_get(v, maps[i]);
+		if (m != NULL && !yyjson_is_null(m) && !yyjson_is_obj(m))
+			kproblem(p, "%s.%s: must be a map of quantities", path,
+			    maps[i]);
+		it = yyjson_obj_iter_with(m);
+		while ((key = yyjson_obj_iter_next(&it)) != NULL)
+			if (!ktext_quantity(
+				yyjson_obj_iter_get_val(key), false))
+				kproblem(p, "%s.%s.%.64s: must be a quantity",
+				    path, maps[i], yyjson_get_str(key));
+	}
+}
+
 static void
 check_site(const struct ksite *s, unsigned i, struct kproblems *p)
 {
@@ -435,6 +460,8 @@ check_site(const struct ksite *s, unsigned i, struct kproblems *p)
 		    i, s->storage_class);
 	snprintf(path, sizeof(path), "spec.sites[%u].taintNodeSelector", i);
 	check_labels(s->taint_selector, path, true, p);
+	snprintf(path, sizeof(path), "spec.sites[%u].resources", i);
+	check_resources(s->resources, path, p);
 	snprintf(path, sizeof(path), "spec.sites[%u].mysqlConf", i);
 	check_conf(s->mysql_conf, path, s->role, p);
 	snprintf(path, sizeof(path),
@@ -554,6 +581,7 @@ krules_render(const struct kspec *k, struct kproblems *p)
 	check_labels(k->pod_annotations, "spec.podAnnotations", false, p);
 	check_labels(
 	    k->svc.annotations, "spec.serviceTemplate.annotations", false, p);
+	check_resources(k->sidecar_resources, "spec.sidecarResources", p);
 	check_containers(k->extra_containers, "spec.extraContainers", p);
 	check_containers(k->extra_init, "spec.extraInitContainers", p);
 	for (unsigned i = 0; i < k->nsites; i++)
