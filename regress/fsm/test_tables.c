@@ -150,12 +150,11 @@ same(const struct fsm_roll *r, bool *field)
 	return was == is;
 }
 
-#define ROLL_FIELDS(X)                                                         \
-	X(drifted)                                                             \
-	X(leaving)                                                             \
-	X(well)                                                                \
-	X(updating) X(late) X(refused) X(acting) X(stuck) X(answers) X(active) \
-	    X(settled) X(others) X(voters) X(recreate)
+#define ROLL_FIRST(X)                                                          \
+	X(drifted) X(leaving) X(well) X(updating) X(late) X(refused) X(acting)
+#define ROLL_LAST(X) \
+	X(stuck) X(answers) X(active) X(settled) X(others) X(voters) X(recreate)
+#define ROLL_FIELDS(X) ROLL_FIRST(X) ROLL_LAST(X)
 
 /*
  * Of all 16384 rows those in which each field that is set has an effect: the
