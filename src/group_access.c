@@ -46,7 +46,7 @@
 /* Clients have so long to go over to a new password. */
 #define DISCARD_MS   3600000
 /* Kubelets bring a Secret to its Pod within a minute or two. */
-#define RELOAD_MS    5000
+#define RELOAD_MAX_MS 15000
 #define PENDING_MS   10000 /* worth a word in the status */
 
 /* One thing that is done again until it is done. */
@@ -429,8 +429,9 @@ group_access_done(struct group *g, const struct m_sql_done *m)
 		finish(&s->source, m->end == SE_DONE, now);
 	else if (m->seq == s->reload.seq) {
 		/* Whether it helped is seen by who logs in anew. */
-		finish(&s->reload, true, now);
-		s->reload.due_ms = now + RELOAD_MS;
+		finish(&s->reload, false, now);
+		if (s->reload.wait_ms > RELOAD_MAX_MS)
+			s->reload.due_ms = now + RELOAD_MAX_MS;
 	}
 	group_access_turn(g);
 	return true;

@@ -537,6 +537,8 @@ bool kaccess_ready(const struct kgroup *);
 void kaccess_creds_cond(const struct kgroup *, struct kcond *);
 /* False: the group has no TLS, or nothing is known of it. */
 bool kaccess_tls_cond(const struct kgroup *, struct kcond *);
+/* Of a group without TLS: what it says from before goes. */
+void kaccess_no_tls(yyjson_mut_val *conds);
 /* Write what the parent said is in force, if this is that. */
 void kaccess_save(struct kgroup *, bool foreign, const char *rv,
     const struct m_creds *, const struct m_tls *);

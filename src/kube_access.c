@@ -155,6 +155,18 @@ kaccess_tls_cond(const struct kgroup *g, struct kcond *c)
 	return true;
 }
 
+void
+kaccess_no_tls(yyjson_mut_val *conds)
+{
+	yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(conds);
+	yyjson_mut_val *c;
+
+	while ((c = yyjson_mut_arr_iter_next(&it)) != NULL)
+		if (yyjson_mut_equals_str(
+			yyjson_mut_obj_get(c, "type"), "TLSValid"))
+			(void)yyjson_mut_arr_iter_remove(&it);
+}
+
 /* ---------------------------------------------------------------- save --- */
 
 static bool

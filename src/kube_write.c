@@ -383,6 +383,8 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 		condition(d, arr, &creds, g->generation);
 	if (kaccess_tls_cond(g, &tls))
 		condition(d, arr, &tls, g->generation);
+	else if (!g->spec.tls)
+		kaccess_no_tls(arr);
 }
 
 /*

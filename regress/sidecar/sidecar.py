@@ -727,6 +727,24 @@ def t_mysql(st):
         until("the new password",
               lambda: "uptime" in st.a.get("/status")[2], 15)
         report(True, "an account that changed is read again")
+        # The file comes before the server has it, and sessions end meanwhile.
+        open(creds + "/password", "w").write("early\n")
+        ids = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER='op'"
+        end = time.monotonic() + 13     # it is read each 10 s
+        refused = 0
+        while time.monotonic() < end:
+            for i in db.sql(ids).split()[1:]:
+                db.sql("KILL " + i)
+            refused += st.a.get("/status")[2].count("denied")
+        report(refused == 0, "what was let in last still is")
+        db.sql("SET sql_log_bin=0; SET GLOBAL super_read_only=OFF;"
+               "ALTER USER op@'%' IDENTIFIED BY 'early';"
+               "SET GLOBAL super_read_only=ON;")
+        for i in db.sql(ids).split()[1:]:
+            db.sql("KILL " + i)
+        until("the early one", lambda: st.a.get("/status")[0] == 200 and
+              db.sql(ids).split()[1:])
+        report(True, "then what the file has")
         s = json.loads(st.a.get("/status")[2])
         gtid = db.sql("SELECT @@gtid_executed").split()[-1]
         want = {"role": "replica", "read_only": True,

@@ -385,7 +385,7 @@ reload(void **state)
 	assert_int_equal(nsql, 2);
 	asked(2, SQL_RELOAD_TLS, "pdx");
 	answer(SE_DONE, false, "");
-	turn(RELOAD_MS - 1);
+	turn(RETRY_MS - 1);
 	assert_int_equal(nsql, 2);
 	turn(1);
 	asked(3, SQL_RELOAD_TLS, "pdx");
