@@ -37,17 +37,17 @@
 #include "fsm_int.h"
 #include "group_int.h"
 
-#define OURS         (UINT64_C(1) << 63) /* of a seq: not the core's */
-#define TIMEOUT_MS   15000
-#define LOST_MS      (TIMEOUT_MS + 5000) /* no answer: asked again */
-#define AGAIN_MS     600000 /* all is looked at, whatever was done */
-#define RETRY_MS     2000
-#define RETRY_MAX_MS 60000
+#define OURS          (UINT64_C(1) << 63) /* of a seq: not the core's */
+#define TIMEOUT_MS    15000
+#define LOST_MS       (TIMEOUT_MS + 5000) /* no answer: asked again */
+#define AGAIN_MS      600000 /* all is looked at, whatever was done */
+#define RETRY_MS      2000
+#define RETRY_MAX_MS  60000
 /* Clients have so long to go over to a new password. */
-#define DISCARD_MS   3600000
+#define DISCARD_MS    3600000
 /* Kubelets bring a Secret to its Pod within a minute or two. */
 #define RELOAD_MAX_MS 15000
-#define PENDING_MS   10000 /* worth a word in the status */
+#define PENDING_MS    10000 /* worth a word in the status */
 
 /* One thing that is done again until it is done. */
 struct gtask {
