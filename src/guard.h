@@ -154,8 +154,6 @@ int guard_killer_start(struct guard_killer *, int64_t now);
 void guard_killer_ended(struct guard_killer *);
 /* Replace one that is dead or stopped. Whether there is one that looks. */
 bool guard_killer_watch(struct guard_killer *, int64_t now);
-/* A child that must not see the page's other end. */
-void guard_killer_drop(struct guard_killer *);
 
 /* --------------------------------------------------------- local SQL --- */
 

@@ -323,13 +323,6 @@ json_time_ms(struct json *j, int64_t ms)
 }
 
 void
-json_raw(struct json *j, const char *text, size_t len)
-{
-	json_value(j);
-	json_put(j, text, len);
-}
-
-void
 json_raw_pairs(struct json *j, const char *text, size_t len)
 {
 	if (j->depth == 0 || j->open[j->depth - 1] != '{' || j->keyed) {

@@ -71,8 +71,7 @@ void json_bool(struct json *, bool);
 void json_null(struct json *);
 /* Unix milliseconds as RFC 3339 in UTC. */
 void json_time_ms(struct json *, int64_t);
-/* A whole value, or the inside of an object, that a writer wrote before. */
-void json_raw(struct json *, const char *, size_t);
+/* The inside of an object that a writer wrote before. */
 void json_raw_pairs(struct json *, const char *, size_t);
 
 /* A key and its value. */

@@ -138,8 +138,6 @@ void metrics_reg_free(struct metrics_reg *);
  */
 int metrics_reg_apply(struct metrics_reg *, const struct m_metric *);
 size_t metrics_reg_series(const struct metrics_reg *);
-/* Anything changed since the last rendering? */
-bool metrics_reg_dirty(const struct metrics_reg *);
 /*
  * The text exposition format 0.0.4, to be freed by free(3). Returns 0, or -1
  * with ENOMEM.

@@ -42,7 +42,6 @@ struct metrics_reg {
 	struct series_tree families[M_MAX];
 	size_t nseries, max;
 	uint64_t over, malformed; /* refused changes */
-	bool dirty;
 };
 
 static int
@@ -66,7 +65,6 @@ metrics_reg_new(size_t max_series)
 	for (i = 0; i < M_MAX; i++)
 		RB_INIT(&reg->families[i]);
 	reg->max = max_series;
-	reg->dirty = true;
 	return reg;
 }
 
@@ -77,7 +75,6 @@ series_remove(struct metrics_reg *reg, unsigned family, struct series *s)
 	free(s->counts);
 	free(s);
 	reg->nseries--;
-	reg->dirty = true;
 }
 
 void
@@ -98,12 +95,6 @@ size_t
 metrics_reg_series(const struct metrics_reg *reg)
 {
 	return reg->nseries;
-}
-
-bool
-metrics_reg_dirty(const struct metrics_reg *reg)
-{
-	return reg->dirty;
 }
 
 static struct series *
@@ -228,7 +219,6 @@ apply(struct metrics_reg *reg, const struct m_metric *m)
 		s->value = m->value;
 	else
 		saturating_add(&s->value, m->value);
-	reg->dirty = true;
 	return 0;
 }
 
@@ -241,7 +231,6 @@ metrics_reg_apply(struct metrics_reg *reg, const struct m_metric *m)
 		reg->malformed++;
 	else
 		reg->over++;
-	reg->dirty = true;
 	return -1;
 }
 
@@ -382,7 +371,6 @@ metrics_reg_render(struct metrics_reg *reg, char **text, size_t *len)
 		errno = ENOMEM;
 		return -1;
 	}
-	reg->dirty = false;
 	*text = t.buf;
 	*len = t.len;
 	return 0;
