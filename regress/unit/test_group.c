@@ -34,6 +34,7 @@
 #include <event2/event.h>
 
 #include "group_int.h"
+#include "orders.h"
 
 #define UID_G  "11111111-1111-1111-1111-111111111111"
 #define UUID_A "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
@@ -99,24 +100,10 @@ tell_sites(const char *const names[], unsigned n)
 {
 	static struct m_group_conf m;
 
-	memset(&m, 0, sizeof(m));
-	strlcpy(m.group, UID_G, sizeof(m.group));
-	strlcpy(m.ns, "db", sizeof(m.ns));
-	strlcpy(m.name, "orders", sizeof(m.name));
-	m.valid = true;
-	m.poll_ms = 2000;
-	m.failure_threshold = 3;
-	m.recovery_threshold = 2;
-	m.cooldown_ms = 300000;
-	m.clone_ms = 3600000;
-	m.max_lag_s = 300;
-	m.lease_ms = 20000;
-	m.check_ms = 5000;
-	strlcpy(m.dns_hostname, "db.example.com", sizeof(m.dns_hostname));
+	orders_conf(&m, UID_G, names, n);
+	orders_failover(&m);
 	m.dns_ttl = 60;
-	m.n_sites = n;
 	for (unsigned i = 0; i < n; i++) {
-		strlcpy(m.sites[i].name, names[i], sizeof(m.sites[i].name));
 		snprintf(m.sites[i].lb_ip, sizeof(m.sites[i].lb_ip),
 		    "192.0.2.%u", i + 1);
 		snprintf(m.sites[i].host, sizeof(m.sites[i].host),

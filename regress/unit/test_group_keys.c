@@ -31,6 +31,7 @@
 #include "group_int.h"
 #include "keys.h"
 #include "metrics.h"
+#include "orders.h"
 
 #define UID_G "11111111-2222-3333-4444-555555555555"
 
@@ -82,19 +83,7 @@ tell_conf(void)
 {
 	static struct m_group_conf m;
 
-	memset(&m, 0, sizeof(m));
-	strlcpy(m.group, UID_G, sizeof(m.group));
-	strlcpy(m.ns, "db", sizeof(m.ns));
-	strlcpy(m.name, "orders", sizeof(m.name));
-	m.valid = true;
-	m.poll_ms = 2000;
-	m.failure_threshold = 3;
-	m.recovery_threshold = 2;
-	m.lease_ms = 20000;
-	m.check_ms = 5000;
-	m.n_sites = 2;
-	for (unsigned i = 0; i < 2; i++)
-		strlcpy(m.sites[i].name, names[i], sizeof(m.sites[i].name));
+	orders_conf(&m, UID_G, names, 2);
 	groups_conf(gs, &m);
 }
 

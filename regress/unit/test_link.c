@@ -21,6 +21,7 @@
  */
 
 #include "test_link.h"
+#include "orders.h"
 
 static const char *const names[NSITES] = { "iad", "pdx" };
 const char *const pods[NSITES] = { "00000000-0000-0000-0000-00000000000a",
@@ -100,19 +101,7 @@ tell_conf(void)
 {
 	static struct m_group_conf m;
 
-	memset(&m, 0, sizeof(m));
-	strlcpy(m.group, UID_G, sizeof(m.group));
-	strlcpy(m.ns, "db", sizeof(m.ns));
-	strlcpy(m.name, "orders", sizeof(m.name));
-	m.valid = true;
-	m.poll_ms = 2000;
-	m.failure_threshold = 3;
-	m.recovery_threshold = 2;
-	m.lease_ms = 20000;
-	m.check_ms = 5000;
-	m.n_sites = NSITES;
-	for (unsigned i = 0; i < NSITES; i++)
-		strlcpy(m.sites[i].name, names[i], sizeof(m.sites[i].name));
+	orders_conf(&m, UID_G, names, NSITES);
 	groups_conf(gs, &m);
 }
 

@@ -34,6 +34,7 @@
 
 #include "group_int.h"
 #include "metrics.h"
+#include "orders.h"
 
 #define UID_G "11111111-1111-1111-1111-111111111111"
 #define FG    "\"fg\":\"db/orders\""
@@ -120,21 +121,9 @@ tell_conf(unsigned sites)
 {
 	static struct m_group_conf m;
 
-	memset(&m, 0, sizeof(m));
-	strlcpy(m.group, UID_G, sizeof(m.group));
-	strlcpy(m.ns, "db", sizeof(m.ns));
-	strlcpy(m.name, "orders", sizeof(m.name));
-	m.valid = true;
-	m.poll_ms = 2000;
-	m.failure_threshold = 3;
-	m.recovery_threshold = 2;
-	m.cooldown_ms = 300000;
-	m.clone_ms = 3600000;
-	m.max_lag_s = 300;
-	m.lease_ms = 20000;
-	m.check_ms = 5000;
-	strlcpy(m.dns_hostname, "db.example.com", sizeof(m.dns_hostname));
+	orders_conf(&m, UID_G, NULL, 0);
 	m.n_sites = sites;
+	orders_failover(&m);
 	for (unsigned i = 0; i < sites; i++) {
 		snprintf(m.sites[i].name, sizeof(m.sites[i].name), "s%u", i);
 		snprintf(m.sites[i].host, sizeof(m.sites[i].host), "host%u", i);
