@@ -233,7 +233,7 @@ class Drive:
                  keys=True, **env):
         self.msgs, self.lock = [], threading.Lock()
         self.led, self.keys, self.wlock = False, keys, threading.Lock()
-        self.keyless = {}
+        self.keyless, self.identity = {}, env.get("IDENTITY")
         path = f"{cluster.work}/token.{id(self)}"
         with open(path, "w") as f:
             f.write(token)
