@@ -62,7 +62,15 @@ cg_create() {
 			cg_cpuset "$r" "$r/$CG_NAME"
 			cg_cpuset "$r/$CG_NAME" "$r/$CG_NAME/$1"
 		fi
+		cg_weigh "$r/$CG_NAME"
 	done
+}
+
+# The lab is several machines, and what watches it is one process among them:
+# nodes must not wait for each single process of the host.
+cg_weigh() {
+	[ ! -e "$1/cpu.shares" ] || echo 4096 >"$1/cpu.shares"
+	[ ! -e "$1/cpu.weight" ] || echo 400 >"$1/cpu.weight"
 }
 
 # A version 1 cpuset is empty, and then takes no process, until it is filled.
