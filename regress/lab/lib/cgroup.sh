@@ -69,8 +69,8 @@ cg_create() {
 # The lab is several machines, and what watches it is one process among them:
 # nodes must not wait for each single process of the host.
 cg_weigh() {
-	[ ! -e "$1/cpu.shares" ] || echo 4096 >"$1/cpu.shares"
-	[ ! -e "$1/cpu.weight" ] || echo 400 >"$1/cpu.weight"
+	[ ! -e "$1/cpu.shares" ] || echo 2048 >"$1/cpu.shares"
+	[ ! -e "$1/cpu.weight" ] || echo 200 >"$1/cpu.weight"
 }
 
 # A version 1 cpuset is empty, and then takes no process, until it is filled.
