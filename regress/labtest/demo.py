@@ -105,8 +105,7 @@ def timeline(g, killed_wall):
 def run():
     say("the operator: crds/ and etc/bloodraven.yaml are applied")
     op.install()
-    op.wait_settled(90)
-    op.wait_leader()
+    op.wait_leader(90)
     say("the operator leads; a MysqlFailoverGroup of two sites is applied")
     g = Group("demo", "orders", fast=False).create()
     said = ""

@@ -84,6 +84,8 @@ write_kubelet() {
 	E
 }
 
+# minSyncPeriod: 0 would mean kube-proxy's default of one second, by which a
+# Service follows later when others have just changed.
 write_proxy() {
 	cat <<-E
 	apiVersion: kubeproxy.config.k8s.io/v1alpha1
@@ -93,7 +95,7 @@ write_proxy() {
 	clusterCIDR: $POD_CIDR
 	hostnameOverride: $1
 	conntrack: {maxPerCore: 0, min: 0}
-	iptables: {minSyncPeriod: 0s, syncPeriod: 30s}
+	iptables: {minSyncPeriod: 100ms, syncPeriod: 30s}
 	E
 }
 
