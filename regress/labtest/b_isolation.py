@@ -126,6 +126,7 @@ class Bench:
         self.leader(name, site)
         for g in self.groups:
             fence.whole(g)
+            fence.rested(g)
         u, oracles = Undo(), []
         t0 = time.monotonic()
         try:

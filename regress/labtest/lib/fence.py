@@ -8,6 +8,7 @@ import api
 import bloodraven as op
 import lab
 from api import Failure, holds, wait
+from group import COOLDOWN
 
 # The fast profile (group.FAST), and what comes on top of it.
 LEASE, CHECK = 3.0, 1.0
@@ -152,6 +153,16 @@ def whole(g, seconds=150):
             s["name"] == g.active() or s.get("replicating") for s in sites) \
             and len(sites) == len(g.sites)
     return wait("%s is whole" % g.name, seconds, state, g.short)
+
+
+def rested(g):
+    """The cooldown after the last failover is over: a fault that follows within
+    it is answered later, which says nothing of the fault."""
+    def over():
+        last = g.status().get("lastFailover")
+        return not last or \
+            time.time() > COOLDOWN + 1 + lab.parse_time(last) / 1e9
+    wait("the cooldown's end", 3 * COOLDOWN, over, g.short)
 
 
 def judged(t, g, o, old, new, divergence_only=False):

@@ -18,6 +18,7 @@ SIDECAR_IMAGE = os.environ.get("LABTEST_IMAGE", "bloodraven-lab/bloodraven:lab")
 FAST = {"pollInterval": "500ms", "failureThreshold": 3,
         "sidecar": {"leaseTimeout": "3s", "peerCheckInterval": "1s"}}
 DEFAULT_LEASE = {"leaseTimeout": "20s", "peerCheckInterval": "5s"}
+COOLDOWN = 5        # seconds
 # What keeps a server small; nothing of it changes what is tested.
 SMALL = {"innodb-buffer-pool-size": "32M", "innodb-redo-log-capacity": "32M",
          "innodb-log-buffer-size": "4M", "max-connections": "60"}
@@ -55,7 +56,7 @@ class Group:
             "credentials": {"operatorSecret": self.name + "-operator",
                             "appSecret": self.name + "-app"},
             "dns": {"hostname": self.name + ".db.example", "ttl": 5},
-            "failoverCooldown": "5s",
+            "failoverCooldown": "%ds" % COOLDOWN,
             "splitBrainPolicy": {"sitePriorities": [self.prefer] + [
                 s for s in self.sites if s != self.prefer]},
             "mysqlConf": dict(SMALL),
