@@ -137,8 +137,6 @@
 	/* Not of the core's: group_creds.c asks for these. Accounts	\
 	   and grants as the user's Secrets say */    \
 	X(SQL_ACCOUNTS, "accounts")                                       \
-	/* ALTER INSTANCE RELOAD TLS */                                   \
-	X(SQL_RELOAD_TLS, "reload-tls")                                   \
 	/* the source's account and TLS, without a change of source */    \
 	X(SQL_REFRESH_SOURCE, "refresh-source")
 

@@ -154,7 +154,6 @@ sql_effects(
 	case SQL_START_APPLIER:
 	case SQL_RESET_PERSIST:
 	case SQL_ACCOUNTS:
-	case SQL_RELOAD_TLS:
 	case SQL_REFRESH_SOURCE:
 	case SQL_MAX:
 		break;

@@ -24,8 +24,11 @@
  *
  *	accounts	at the active site; replicas get them by replication,
  *	refresh-source	then at each replica: what it logs in with,
- *	reload-tls	at each site that shows another certificate,
  *	discard		old passwords, an hour later or when somebody says so.
+ *
+ * A certificate is loaded by the sidecars, once the kubelet has brought the
+ * one that is told them to be good (group_link.c): they need no TLS for it, and
+ * what else is mounted by then, a worse one, is left alone.
  *
  * Passwords pass through here, unread and wiped.
  */
@@ -37,17 +40,15 @@
 #include "fsm_int.h"
 #include "group_int.h"
 
-#define OURS          (UINT64_C(1) << 63) /* of a seq: not the core's */
-#define TIMEOUT_MS    15000
-#define LOST_MS       (TIMEOUT_MS + 5000) /* no answer: asked again */
-#define AGAIN_MS      600000 /* all is looked at, whatever was done */
-#define RETRY_MS      2000
-#define RETRY_MAX_MS  60000
+#define OURS         (UINT64_C(1) << 63) /* of a seq: not the core's */
+#define TIMEOUT_MS   15000
+#define LOST_MS      (TIMEOUT_MS + 5000) /* no answer: asked again */
+#define AGAIN_MS     600000 /* all is looked at, whatever was done */
+#define RETRY_MS     2000
+#define RETRY_MAX_MS 60000
 /* Clients have so long to go over to a new password. */
-#define DISCARD_MS    3600000
-/* Kubelets bring a Secret to its Pod within a minute or two. */
-#define RELOAD_MAX_MS 15000
-#define PENDING_MS    10000 /* worth a word in the status */
+#define DISCARD_MS   3600000
+#define PENDING_MS   10000 /* worth a word in the status */
 
 /* One thing that is done again until it is done. */
 struct gtask {
@@ -64,13 +65,14 @@ struct gaccess_site {
 	char pod_uid[UID_LEN + 1];
 	uint64_t creds_gen, tls_gen; /* as it was found */
 	char error[128];
-	struct gtask source, reload;
+	struct gtask source;
 };
 
 struct gaccess {
 	uint64_t seq;
 	uint64_t creds_gen; /* of the last valid ones, 0: none */
 	uint64_t tls_gen;   /* of one that servers may load, 0: none */
+	uint8_t tls[32];    /* its files */
 	struct gtask accounts;
 	bool in_force; /* the accounts are, at the active site */
 	bool retained; /* an old password counts there */
@@ -260,21 +262,6 @@ turn_source(struct group *g, uint8_t i, uint8_t active, int64_t now)
 	begin(g, &s->source, m, now);
 }
 
-/* Until it shows the certificate: the files may not have come yet. */
-static void
-turn_reload(struct group *g, uint8_t i, int64_t now)
-{
-	struct gaccess_site *s = site_of(g, g->fc.site[i].name);
-	struct gaccess *a = g->access;
-
-	if (a->tls_gen == 0 || s->tls_gen == a->tls_gen ||
-	    !group_site_tls(g, s->name) ||
-	    strcmp(s->pod_uid, g->fs.site[i].p.pod_uid) != 0 ||
-	    !due(&s->reload, hash_of(g, i, a->tls_gen, 0), now))
-		return;
-	begin(g, &s->reload, request(g, i, SQL_RELOAD_TLS), now);
-}
-
 /* ------------------------------------------------------------------ told --- */
 
 static void
@@ -357,6 +344,13 @@ tell(struct group *g, int64_t now)
 	parent_send(g->parent, PROC_KUBE, MSG_ACCESS, &m);
 }
 
+const uint8_t *
+group_access_tls(const struct group *g)
+{
+	return g->access != NULL && g->access->tls_gen != 0 ? g->access->tls :
+							      NULL;
+}
+
 void
 group_access_turn(struct group *g)
 {
@@ -374,10 +368,6 @@ group_access_turn(struct group *g)
 			if (i != active && fsm_answers(&g->fs, i))
 				turn_source(g, i, active, now);
 	}
-	/* Certificates need no primary. */
-	for (i = 0; i < g->fc.nsites; i++)
-		if (fsm_answers(&g->fs, i))
-			turn_reload(g, i, now);
 	tell(g, now);
 }
 
@@ -427,12 +417,6 @@ group_access_done(struct group *g, const struct m_sql_done *m)
 		accounts_done(g, m, now);
 	else if (m->seq == s->source.seq)
 		finish(&s->source, m->end == SE_DONE, now);
-	else if (m->seq == s->reload.seq) {
-		/* Whether it helped is seen by who logs in anew. */
-		finish(&s->reload, false, now);
-		if (s->reload.wait_ms > RELOAD_MAX_MS)
-			s->reload.due_ms = now + RELOAD_MAX_MS;
-	}
 	group_access_turn(g);
 	return true;
 }
@@ -512,7 +496,8 @@ groups_tls_state(struct groups *gs, const struct m_tls_state *m)
 		return;
 	a = access_of(g);
 	if (m->ok && m->gen != a->tls_gen) {
-		a->tls_gen = m->gen;
+		a->tls_gen = m->digest.len == sizeof(a->tls) ? m->gen : 0;
+		memcpy(a->tls, m->digest.data, sizeof(a->tls));
 		a->changed_ms = mono_ms();
 	}
 	parent_send(gs->parent, PROC_KUBE, MSG_TLS_STATE, m);
@@ -550,6 +535,6 @@ group_access_forget(struct group *g)
 	a->accounts.seq = 0;
 	a->discarding = false;
 	for (size_t i = 0; i < SITES_MAX; i++)
-		a->site[i].source.seq = a->site[i].reload.seq = 0;
+		a->site[i].source.seq = 0;
 	memset(&a->told, 0, sizeof(a->told));
 }

@@ -142,9 +142,14 @@ static void
 say_operator(struct glink *l)
 {
 	struct group *g = l->group;
+	const uint8_t *tls = group_access_tls(g);
 	struct w_operator o;
 
 	memset(&o, 0, sizeof(o));
+	if (tls != NULL) {
+		o.tls.len = sizeof(o.tls.data);
+		memcpy(o.tls.data, tls, sizeof(o.tls.data));
+	}
 	o.leader = groups_leading(g->all);
 	if (g->view.effective < g->fc.nsites)
 		(void)strlcpy(o.active, g->fc.site[g->view.effective].name,

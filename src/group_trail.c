@@ -408,7 +408,6 @@ group_trail_answer(struct group *g, uint8_t i, const struct m_sql_done *m)
 		break;
 	case SQL_RESET_PERSIST:
 	case SQL_ACCOUNTS:
-	case SQL_RELOAD_TLS:
 	case SQL_REFRESH_SOURCE:
 	case SQL_MAX:
 		break;

@@ -98,7 +98,10 @@ add_knobs(const struct kbuild *b, yyjson_mut_val *env)
 	    kpart_env(b, env, "PEER_CHECK_INTERVAL", k->peer_check_text);
 }
 
-/* The local socket is how it talks to mysqld: it needs nothing of TLS. */
+/*
+ * The local socket is how it talks to mysqld: of TLS it only sees to it that
+ * mysqld has what is mounted.
+ */
 static bool
 add_env(const struct kbuild *b, yyjson_mut_val *ctr)
 {
@@ -109,6 +112,11 @@ add_env(const struct kbuild *b, yyjson_mut_val *ctr)
 		return false;
 	/* Files, in both modes: an environment does not follow a Secret. */
 	return kpart_env(b, env, "MYSQL_CREDS_DIR", KCREDS_DIR "/operator") &&
+	    (!k->tls ||
+		(kpart_env(b, env, "BLOODRAVEN_MYSQL_TLS_CA_FILE",
+		     KTLS_DIR "/ca.crt") &&
+		    kpart_env(b, env, "BLOODRAVEN_MYSQL_TLS_CERT_FILE",
+			KTLS_DIR "/tls.crt"))) &&
 	    kpart_env_field(b, env, "MY_POD_NAME", "metadata.name") &&
 	    kpart_env_field(b, env, "MY_POD_UID", "metadata.uid") &&
 	    kpart_env_field(b, env, "POD_NAMESPACE", "metadata.namespace") &&
@@ -155,7 +163,8 @@ add_mounts(const struct kbuild *b, yyjson_mut_val *ctr)
 	    kpart_mount(b, m, "bloodraven", KRUN_DIR, false) &&
 	    kpart_mount(b, m, "mysql-run", KSOCK_DIR, true) &&
 	    kpart_mount(b, m, "keys", KKEYS_DIR, true) &&
-	    kpart_mount(b, m, "creds-operator", KCREDS_DIR "/operator", true);
+	    kpart_mount(b, m, "creds-operator", KCREDS_DIR "/operator", true) &&
+	    (!b->k->tls || kpart_mount(b, m, "tls", KTLS_DIR, true));
 }
 
 /* What add_peers() and add_knobs() leave out of the hash. */

@@ -475,18 +475,6 @@ reset_persist(struct maction *a)
 		    a, "RESET PERSIST IF EXISTS super_read_only");
 }
 
-/* This very connection may have been met with it. */
-static void
-reload_tls(struct maction *a)
-{
-	if (mtls_is(a->site->group, mconn_cert(a->conn))) {
-		maction_done(a);
-		return;
-	}
-	a->count = 1;
-	maction_change_last(a, "ALTER INSTANCE RELOAD TLS");
-}
-
 void
 mkind_next(struct maction *a)
 {
@@ -530,9 +518,6 @@ mkind_next(struct maction *a)
 		break;
 	case SQL_ACCOUNTS:
 		maccounts_next(a);
-		break;
-	case SQL_RELOAD_TLS:
-		reload_tls(a);
 		break;
 	case SQL_REFRESH_SOURCE:
 		mrefresh_next(a);

@@ -140,9 +140,7 @@ end(struct maction *a, enum sql_end how, unsigned err, const char *text,
 	}
 	kind = a->req.kind;
 	action_free(a);
-	/* What it changed is seen by a fresh log-in: on all, if all get it. */
-	if (kind == SQL_RELOAD_TLS)
-		mfresh_kick(s, false);
+	/* What it changed is seen by a fresh log-in: on all, as all get it. */
 	if (kind == SQL_ACCOUNTS)
 		TAILQ_FOREACH (o, &s->group->sites, entry)
 			mfresh_kick(o, false);
@@ -464,8 +462,7 @@ start(struct maction *a)
 static bool
 beside(unsigned kind)
 {
-	return kind == SQL_FENCE || kind == SQL_ACCOUNTS ||
-	    kind == SQL_RELOAD_TLS;
+	return kind == SQL_FENCE || kind == SQL_ACCOUNTS;
 }
 
 static void

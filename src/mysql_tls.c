@@ -58,6 +58,7 @@ struct mtls {
 	X509 *good; /* what servers shall show, or NULL */
 	uint8_t digest[MCONN_DIGEST];
 	uint64_t good_gen;
+	uint8_t files[MCONN_DIGEST]; /* of the Secret's */
 	struct m_tls_state said;
 };
 
@@ -353,6 +354,10 @@ look(struct mtls *t)
 		TAILQ_FOREACH (s, &t->group->sites, entry)
 			mfresh_kick(s, false);
 	}
+	if (m.ok) {
+		m.digest.len = sizeof(t->files);
+		memcpy(m.digest.data, t->files, sizeof(t->files));
+	}
 	mysql_arm(t->timer, ms);
 	if (memcmp(&m, &t->said, sizeof(m)) == 0)
 		return;
@@ -372,6 +377,21 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 /* --------------------------------------------------------------- secret --- */
+
+/* By which a sidecar knows that they have come to its Pod. */
+static void
+digest_files(struct mtls *t, const struct m_tls *m)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1 ||
+	    EVP_DigestUpdate(ctx, m->ca.data, m->ca.len) != 1 ||
+	    EVP_DigestUpdate(ctx, "", 1) != 1 ||
+	    EVP_DigestUpdate(ctx, m->cert.data, m->cert.len) != 1 ||
+	    EVP_DigestFinal_ex(ctx, t->files, NULL) != 1)
+		fatalx("SHA-256 of files");
+	EVP_MD_CTX_free(ctx);
+}
 
 /* What does not depend on names and days. */
 static void
@@ -422,6 +442,7 @@ mtls_set(struct mgroup *g, const struct m_tls *m)
 		memset(&t->said, 0, sizeof(t->said));
 		return;
 	}
+	digest_files(t, m);
 	inspect(t, m);
 	look(t);
 }

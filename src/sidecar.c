@@ -186,6 +186,7 @@ keys_cb(evutil_socket_t fd, short what, void *arg)
 		sc_keys_read(sc, false);
 	if (sc->conf.creds_dir[0] != '\0')
 		(void)send_account(sc, sc->ps);
+	sc_tls_look(sc, false);
 }
 
 /* ----------------------------------------------------------------- workers --- */
@@ -306,6 +307,9 @@ sc_on_ready(struct ps *ps, unsigned id, void *arg)
 		break;
 	case PROC_MEMORY:
 		sc_memory_put(sc, true);
+		break;
+	case PROC_MYSQL:
+		sc_tls_look(sc, true);
 		break;
 	case PROC_HTTP:
 		sc_state_send(sc);
@@ -482,7 +486,8 @@ sc_run(const struct sc_conf *c)
 		PROC_MEMORY, 0 };
 	static struct sidecar sc;
 	struct ps_conf pc = sc_procs_conf;
-	const char *readdirs[3];
+	const char *readdirs[4];
+	char tls_dir[HOST_LEN + 1];
 	char ns[NS_LEN + 1];
 	unsigned n = 0;
 
@@ -508,6 +513,8 @@ sc_run(const struct sc_conf *c)
 	}
 	if (sc.conf.creds_dir[0] != '\0')
 		readdirs[n++] = sc.conf.creds_dir;
+	if (sc_tls_dir(&sc.conf, tls_dir) != NULL)
+		readdirs[n++] = tls_dir;
 	readdirs[n] = NULL;
 	register_events(&sc);
 	ps_sandbox_parent(sc.ps, readdirs);

@@ -67,6 +67,7 @@ struct sc_conf {
 	char data_dir[HOST_LEN + 1]; /* the promise file */
 	char keys_dir[HOST_LEN + 1];
 	char mysql_sock[HOST_LEN + 1];
+	char ca_file[HOST_LEN + 1], cert_file[HOST_LEN + 1]; /* or empty */
 	char creds_dir[HOST_LEN + 1]; /* empty: the next two */
 	char user[USER_LEN + 1];
 	struct secret password;
@@ -156,6 +157,9 @@ struct sidecar {
 	struct sc_authority known[2]; /* newest first */
 	struct sc_peer peers[SC_PEERS];
 	unsigned npeers;
+	/* the certificate (sidecar_tls.c) */
+	struct m_sc_tls tls_want; /* by the leader's word */
+	struct m_sc_tls tls_told; /* to mysql */
 	/* for the endpoints */
 	struct m_sc_state state;
 	struct m_sc_mysql mysql;
@@ -222,6 +226,15 @@ bool sc_revocation(struct sidecar *, const struct w_revocation *);
 void sc_report_to(struct sidecar *, struct sc_conn *);
 void sc_report_all(struct sidecar *);
 void sc_guard_beat(struct sidecar *);
+
+/* ----------------------------------------------------- sidecar_tls.c --- */
+
+/* The certificate that the leader says is good; 32 bytes, or none. */
+void sc_tls_want(struct sidecar *, const uint8_t *digest, size_t len);
+/* Is it mounted by now? again: mysql was started anew. */
+void sc_tls_look(struct sidecar *, bool again);
+/* The folder to be read, NULL: there is none. */
+const char *sc_tls_dir(const struct sc_conf *, char[static HOST_LEN + 1]);
 
 /* --------------------------------------------------- sidecar_peers.c --- */
 

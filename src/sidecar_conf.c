@@ -225,6 +225,10 @@ places(struct sc_conf *c)
 		sizeof(c->data_dir)) == -1 ||
 	    get("BLOODRAVEN_KEYS_DIR", "/etc/bloodraven/keys", c->keys_dir,
 		sizeof(c->keys_dir)) == -1 ||
+	    get("BLOODRAVEN_MYSQL_TLS_CA_FILE", "", c->ca_file,
+		sizeof(c->ca_file)) == -1 ||
+	    get("BLOODRAVEN_MYSQL_TLS_CERT_FILE", "", c->cert_file,
+		sizeof(c->cert_file)) == -1 ||
 	    get("BLOODRAVEN_MYSQL_SOCKET", "/var/run/mysqld/mysqld.sock",
 		c->mysql_sock, sizeof(c->mysql_sock)) == -1)
 		return -1;

@@ -222,8 +222,11 @@ from_operator(struct sidecar *sc, struct sc_conn *c, uint32_t type,
 	switch ((enum wire_type)type) {
 	case W_OPERATOR:
 		c->leader = any->w_operator.leader;
-		if (c->leader)
-			sc->state.leader_ns = monotime_now().ns;
+		if (!c->leader)
+			return true;
+		sc->state.leader_ns = monotime_now().ns;
+		sc_tls_want(
+		    sc, any->w_operator.tls.data, any->w_operator.tls.len);
 		return true;
 	case W_OFFER:
 		return sc_offer(sc, &any->w_offer);

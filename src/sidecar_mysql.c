@@ -44,9 +44,10 @@ const struct sandbox sc_mysql_sandbox = {
 };
 
 /* What is asked in a round, in this order. */
-enum step { ST_VARS, ST_REPLICA, ST_UPTIME, ST_END };
+enum step { ST_TLS, ST_VARS, ST_REPLICA, ST_UPTIME, ST_END };
 
 static const char *const queries[] = {
+	[ST_TLS] = "ALTER INSTANCE RELOAD TLS",
 	[ST_VARS] = "SELECT @@GLOBAL.read_only, @@GLOBAL.super_read_only, "
 		    "@@GLOBAL.gtid_executed, @@GLOBAL.server_id",
 	[ST_REPLICA] = "SHOW REPLICA STATUS",
@@ -66,6 +67,9 @@ static struct {
 	 */
 	struct m_sc_mysql_conf conf, good;
 	bool with_good; /* the log-in that runs */
+	/* What is mounted shall be loaded; this session did so. */
+	struct m_sc_tls tls;
+	bool tls_asked, tls_done, tls_failed;
 	struct myc c;
 	struct event *io, *round, *deadline;
 	bool watched; /* io is added */
@@ -148,6 +152,8 @@ static void
 take_row(void)
 {
 	switch (my.step) {
+	case ST_TLS:
+		break;
 	case ST_VARS:
 		take_vars();
 		break;
@@ -176,15 +182,36 @@ static void
 ask(enum step step)
 {
 	my.step = step;
+	if (step == ST_TLS)
+		my.tls_asked = true;
 	if (step == ST_END)
 		round_end();
 	else if (myc_query(&my.c, queries[step], now_ms(), my.until_ms) == -1)
 		fatal("query");
 }
 
+/* Another server, or this one begun anew, has loaded what was there. */
+static void
+tls_answer(void)
+{
+	/* Unless it is another one since. */
+	my.tls_done = my.c.err == 0 && my.tls_asked;
+	if (my.tls_done)
+		log_ev(LL_INFO, "certificate loaded");
+	else if (my.c.err != 0 && !my.tls_failed)
+		log_ev(LL_WARN, "certificate not loaded",
+		    KVU("errno", my.c.err), KVS("error", my.c.errtext));
+	my.tls_failed = my.c.err != 0;
+}
+
 static void
 step_done(void)
 {
+	if (my.step == ST_TLS) {
+		tls_answer();
+		ask(ST_VARS);
+		return;
+	}
 	/* A server that has no such table says 0 (sidecar.md section 3). */
 	if (my.c.err != 0 && my.step != ST_UPTIME) {
 		(void)strlcpy(my.m.error, my.c.errtext, sizeof(my.m.error));
@@ -210,6 +237,12 @@ watch(void)
 	event_add(my.io, NULL);
 }
 
+static enum step
+first_step(void)
+{
+	return my.tls.digest.len != 0 && !my.tls_done ? ST_TLS : ST_VARS;
+}
+
 static int
 log_in(bool with_good)
 {
@@ -227,7 +260,8 @@ let_in(void)
 		secret_wipe(&my.good.password);
 		my.good = my.conf;
 	}
-	ask(ST_VARS);
+	my.tls_done = false;
+	ask(first_step());
 }
 
 static void
@@ -291,7 +325,7 @@ begin(void)
 	my.until_ms = now + DEADLINE_MS;
 	set_timer(my.deadline, DEADLINE_MS + 1);
 	if (myc_fd(&my.c) != -1)
-		ask(ST_VARS);
+		ask(first_step());
 	else if (log_in(false) == -1) {
 		failed(my.c.errtext);
 		return;
@@ -309,14 +343,17 @@ on_round(evutil_socket_t fd, short what, void *arg)
 
 /* ------------------------------------------------------------------ worker --- */
 
-/* The next log-in is with it; a session that stands stays. */
-void
-sc_mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
+static void
+set_tls(const struct m_sc_tls *m)
 {
-	const struct m_sc_mysql_conf *m = msg;
+	my.tls = *m;
+	my.tls_asked = my.tls_done = my.tls_failed = false;
+}
 
-	if (fd != -1 || type != MSG_SC_MYSQL_CONF)
-		fatalx("unexpected message %u", type);
+/* The next log-in is with it; a session that stands stays. */
+static void
+set_account(const struct m_sc_mysql_conf *m)
+{
 	if (strcmp(m->user, my.conf.user) == 0 &&
 	    secret_equal(&m->password, &my.conf.password))
 		return;
@@ -327,6 +364,19 @@ sc_mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 	}
 	secret_wipe(&my.conf.password);
 	my.conf = *m;
+}
+
+void
+sc_mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
+{
+	if (fd != -1)
+		fatalx("a descriptor came with message %u", type);
+	if (type == MSG_SC_TLS)
+		set_tls(msg);
+	else if (type == MSG_SC_MYSQL_CONF)
+		set_account(msg);
+	else
+		fatalx("unexpected message %u", type);
 }
 
 int

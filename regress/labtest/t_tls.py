@@ -147,7 +147,7 @@ def tls(t):
     t.ok("TLS from %s to %s" % (active, new))
 
 
-@test("tls-change", full=True, order=58)
+@test("tls-change", order=58)
 def tls_change(t):
     """A new certificate of a new CA under load, broken ones before it: each is
     told by its field, none is loaded; the good one is, without a restart."""

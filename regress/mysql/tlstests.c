@@ -169,10 +169,6 @@ t_tls_reload(void **state)
 	h_clear();
 	h_tls(3, cert_ca(b), new.cert, new.key, NULL);
 	expect(3, true, "Valid", "good until");
-	/* The kubelet has not brought it yet. */
-	d = h_do(port_a, SQL_RELOAD_TLS);
-	assert_int_equal(d->end, SE_DONE);
-	assert_int_equal(d->count, 1);
 	h_expect(port_a, SQL_FENCE, SE_DONE);
 	h_group_gone(GROUP);
 
@@ -183,17 +179,11 @@ t_tls_reload(void **state)
 	h_tls(3, cert_ca(b), new.cert, new.key, cert_ca(a));
 	(void)h_probe(port_a, true);
 	assert_int_equal(h_access(port_a, 1, 0)->tls_gen, 0);
-	/* Half of it: the server keeps what it has. */
-	put(SRV_A, "server-cert.pem", new.cert);
-	assert_int_equal(h_do(port_a, SQL_RELOAD_TLS)->end, SE_FAILED);
-	(void)h_probe(port_a, true);
+	/* As the sidecar does it, when the kubelet has brought it. */
 	project(SRV_A, b, &new);
-	assert_int_equal(h_do(port_a, SQL_RELOAD_TLS)->end, SE_DONE);
+	(void)h_ask(SRV_A, "ALTER INSTANCE RELOAD TLS");
 	(void)h_access(port_a, 1, 3);
-	/* Then there is nothing to do. */
-	d = h_do(port_a, SQL_RELOAD_TLS);
-	assert_int_equal(d->end, SE_DONE);
-	assert_int_equal(d->count, 0);
+	(void)h_probe(port_a, true);
 	/* All agree: the old CA is not believed any more. */
 	h_tls(4, cert_ca(b), new.cert, new.key, cert_ca(b));
 	cert_make(a, HOST ",localhost", -60, 90 * DAY, &stale);

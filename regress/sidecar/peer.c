@@ -28,6 +28,7 @@
  *
  *	offer EPOCH SITE POD GUARD INC CHECK VOTER:SITE[:IP]...
  *	revoke EPOCH | promise EPOCH | yes 0|1 | leader 0|1 | quiet
+ *	tls DIGEST			certificate to be loaded
  *	ask EPOCH NONCE [GUARD INC]	with the authority of the last offer
  *	says HELD INC REVOKED		the guard's report
  *	forge | replay | skip		a bad frame
@@ -71,6 +72,8 @@ static char pod[UID_LEN + 1];
 static char their[NAME_LEN + 1]; /* site at the other end */
 static uint64_t self_id;
 static bool proved, leader = true, answer = true, quiet_now;
+static uint8_t tls[32];      /* digest of a certificate, */
+static uint32_t tls_len;     /* 0: none */
 static struct w_offer offer; /* made, or taken */
 static struct w_authority terms;
 static uint8_t in[2 * (LINK_HEAD + LINK_FRAME_MAX)];
@@ -205,6 +208,8 @@ beat(void)
 		return;
 	if (role == R_OPERATOR) {
 		o.leader = leader;
+		o.tls.len = tls_len;
+		memcpy(o.tls.data, tls, sizeof(tls));
 		say(W_OPERATOR, &o);
 	} else if (role != R_GUARD) {
 		r.id = self_id;
@@ -537,6 +542,18 @@ cmd_set(char **w, unsigned n)
 }
 
 static void
+cmd_tls(char **w, unsigned n)
+{
+	char byte[3] = "";
+
+	tls_len = 0;
+	while (tls_len < sizeof(tls) && strlen(w[1]) == 2 * sizeof(tls)) {
+		memcpy(byte, w[1] + 2 * tls_len, 2);
+		tls[tls_len++] = (uint8_t)strtoul(byte, NULL, 16);
+	}
+}
+
+static void
 cmd_bad(char **w, unsigned n)
 {
 	struct w_promise_ask m = { .epoch = 1 };
@@ -568,6 +585,7 @@ static const struct {
 	{ "says", 4, cmd_says },
 	{ "yes", 2, cmd_set },
 	{ "leader", 2, cmd_set },
+	{ "tls", 2, cmd_tls },
 	{ "quiet", 1, cmd_bad },
 	{ "forge", 1, cmd_bad },
 	{ "replay", 1, cmd_bad },

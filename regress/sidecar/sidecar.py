@@ -5,9 +5,11 @@ Site a's sidecar has a (fake) guard, b's is a voter; peer.c plays operators,
 guards, other sites and attackers with the real wire.c. Lines "ok - ..." and
 "not ok - ..." on standard output.
 """
+import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -685,6 +687,9 @@ class Mysqld:
     """A real server, thrown away afterwards."""
     NAME, PORT = "sidecar-a", "23460"
 
+    def __init__(self, *options):
+        self.options = options
+
     def run(self, *args, text=""):
         return subprocess.run([HERE + "/../lab/mysqld", *args], check=True,
                               input=text, capture_output=True,
@@ -694,7 +699,7 @@ class Mysqld:
         subprocess.run([HERE + "/../lab/mysqld", "wipe", self.NAME],
                        capture_output=True)
         self.run("start", self.NAME, self.PORT, "--performance_schema=ON",
-                 "--super_read_only=ON")
+                 "--super_read_only=ON", *self.options)
         self.sql("SET sql_log_bin=0; SET GLOBAL super_read_only=OFF;"
                  "CREATE USER op@'%' IDENTIFIED BY 's3cr/et:@pw';"
                  "GRANT ALL ON *.* TO op@'%'; SET sql_log_bin=1;"
@@ -789,6 +794,84 @@ def t_mysql(st):
                "no password in the log")
 
 
+class Files:
+    """ca.crt, tls.crt, tls.key, as a Secret's volume has them: exchanged by one
+    rename, and never half."""
+
+    def __init__(self, base):
+        self.dir, self.n = base + "/tls", 0
+        os.mkdir(self.dir)
+        for f in ("ca.crt", "tls.crt", "tls.key"):
+            os.symlink("..data/" + f, self.dir + "/" + f)
+
+    def make(self, days):
+        """A version, not mounted yet: folder and digest."""
+        self.n += 1
+        d = "%s/v%d" % (self.dir, self.n)
+        os.mkdir(d)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", str(days),
+                        "-subj", "/CN=db", "-keyout", d + "/tls.key", "-out",
+                        d + "/tls.crt"], check=True, capture_output=True)
+        shutil.copy(d + "/tls.crt", d + "/ca.crt")
+        crt = open(d + "/tls.crt", "rb").read()
+        return d, hashlib.sha256(crt + b"\0" + crt).hexdigest()
+
+    def mount(self, d):
+        os.symlink(os.path.basename(d), self.dir + "/..new")
+        os.rename(self.dir + "/..new", self.dir + "/..data")
+
+
+def t_tls(st):
+    """Only the certificate that the leader calls good is loaded, once it is
+    mounted; also by a server that came up with another one."""
+    files = Files(st.base)
+    old, good, bad = files.make(10), files.make(20), files.make(30)
+    files.mount(old[0])
+    with Mysqld(*["--ssl-%s=%s/%s" % (k, files.dir, f) for k, f in (
+            ("ca", "ca.crt"), ("cert", "tls.crt"), ("key", "tls.key"))]) as db:
+        shown = lambda: db.sql(  # noqa: E731
+            "SHOW STATUS LIKE 'Ssl_server_not_after'").split("\t")[-1]
+        first = shown()
+        st.a.stop()
+        st.a.env.update(BLOODRAVEN_MYSQL_SOCKET=db.socket, MYSQL_USER="op",
+                        MYSQL_PASSWORD="s3cr/et:@pw",
+                        BLOODRAVEN_MYSQL_TLS_CA_FILE=files.dir + "/ca.crt",
+                        BLOODRAVEN_MYSQL_TLS_CERT_FILE=files.dir + "/tls.crt")
+        st.a.start()
+        op = st.operator(st.a.ip)
+        op.tell("tls " + good[1])
+        files.mount(bad[0])
+        until("mysqld answers", lambda: st.a.get("/status")[0] == 200)
+        looked = time.monotonic() + 12  # each 10 s
+        while time.monotonic() < looked:
+            if shown() != first:
+                break
+        report(shown() == first, "what is mounted and not good is left alone")
+        files.mount(good[0])
+        until("the good one", lambda: shown() != first, 15)
+        second = shown()
+        report(True, "the good one is loaded once it is mounted")
+        # A server that begins has what is mounted then.
+        files.mount(bad[0])
+        db.run("kill9", db.NAME)
+        db.run("restart", db.NAME)
+        report(shown() not in (first, second), "a start takes what is there")
+        looked = time.monotonic() + 12
+        while time.monotonic() < looked:
+            shown()
+        files.mount(good[0])
+        until("its cure", lambda: shown() == second, 15)
+        report(True, "a server that came up with a bad one is cured")
+        op.tell("leader 0")
+        op.tell("tls " + old[1])
+        files.mount(old[0])
+        looked = time.monotonic() + 12
+        while time.monotonic() < looked:
+            shown()
+        report(shown() == second, "a standby's word is none")
+
+
 def t_conf(st):
     """What the environment says, and how it is refused."""
     def run(env, *args):
@@ -866,7 +949,8 @@ def t_memory_size(st):
 
 
 TESTS = [t_renewals, t_promise, t_memory, t_restart, t_forgery, t_rotation,
-         t_flood, t_silence, t_disk, t_http, t_mysql, t_conf, t_memory_size]
+         t_flood, t_silence, t_disk, t_http, t_mysql, t_tls,
+         t_conf, t_memory_size]
 
 
 def main():

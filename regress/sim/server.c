@@ -194,7 +194,6 @@ execute(const struct ev *q)
 	case SQL_RESET_PERSIST:
 	case SQL_GRANT:
 	case SQL_ACCOUNTS:
-	case SQL_RELOAD_TLS:
 	case SQL_REFRESH_SOURCE:
 	case SQL_MAX:
 		break;
