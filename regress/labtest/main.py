@@ -13,6 +13,7 @@ import t_blips  # noqa: E402,F401
 import t_bootstrap  # noqa: E402,F401
 import t_crash  # noqa: E402,F401
 import t_fence  # noqa: E402,F401
+import t_keys  # noqa: E402,F401
 import t_manifests  # noqa: E402,F401
 import t_metrics  # noqa: E402,F401
 import t_node  # noqa: E402,F401

@@ -2,6 +2,7 @@
 says that it is somebody else, plays back what it recorded, and floods."""
 import ctypes
 import os
+import re
 import select
 import socket
 import struct
@@ -15,7 +16,18 @@ import lab
 from api import Failure, wait
 
 CLONE_NEWNET = 0x40000000
-HELLO, OFFER, REVOCATION, PROMISE_ASK, ASK, YES, REPORT = 5, 6, 7, 8, 10, 11, 12
+
+
+def _types(*names):
+    """Their numbers: the place of each in the declaration."""
+    with open(os.path.join(lab.TOP, "src/wire.def")) as f:
+        all_ = re.findall(r"(?m)^WIRE\(W_(\w+),", f.read())
+    return [all_.index(n) + 1 for n in names]
+
+
+(REVOKE, HELLO, OPERATOR, OFFER, REVOCATION, PROMISE_ASK, ASK, YES,
+ REPORT) = _types("REVOKE", "HELLO", "OPERATOR", "OFFER", "REVOCATION",
+                  "PROMISE_ASK", "ASK", "YES", "REPORT")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
