@@ -35,8 +35,14 @@
 /* The server ends the watch after this; spread, so that not all end together. */
 #define TIMEOUT_S        270
 #define TIMEOUT_SPREAD_S 60
-/* Bookmarks come about once a minute. */
+/*
+ * Bookmarks come about once a minute. Older servers send none of a kind that
+ * has not changed since their start: a watch that follows one without is ended
+ * by its server well before silence means that nobody is there.
+ */
 #define IDLE_MS          90000
+#define BRIEF_MS(idle)   ((idle) * 2 / 3)
+#define BRIEF_SPREAD(ms) ((ms) / 4)
 #define GRACE_MS         15000
 /* A watch that is not even begun in this time is replaced by a list. */
 #define HEAD_MS          2000
@@ -59,6 +65,9 @@ struct kwatch {
 	char rv[RV_LEN + 1]; /* "": list first */
 	char cont[CONTINUE_LEN + 1];
 	bool listing, synced, relist, complained;
+	bool brief;  /* this watch */
+	bool marked; /* it has brought a bookmark */
+	bool marks;  /* the one before did, and was ended by its server */
 	struct backoff backoff;
 	int64_t list_idle_ms;
 	struct monotime begun; /* the watch */
@@ -111,6 +120,15 @@ complain(struct kwatch *w, const char *what, const struct kh_resp *p)
 	log_ev(LL_WARN, "watch interrupted", KVS("kind", w->c.name),
 	    KVS("stage", what), KVI("status", p->status),
 	    KVS("error", p->error != NULL ? p->error : ""));
+}
+
+/* A list or an event came, or a watch ended as it should. */
+static void
+works(struct kwatch *w)
+{
+	if (w->complained)
+		log_ev(LL_INFO, "watch works again", KVS("kind", w->c.name));
+	w->complained = false;
 }
 
 static bool
@@ -243,9 +261,7 @@ list_done(void *arg, const struct kh_resp *p)
 		return;
 	}
 	w->listing = false;
-	if (w->complained)
-		log_ev(LL_INFO, "watch works again", KVS("kind", w->c.name));
-	w->complained = false;
+	works(w);
 	backoff_reset(&w->backoff);
 	w->list_idle_ms = LIST_IDLE_MIN_MS;
 	w->synced = true;
@@ -288,6 +304,7 @@ watch_event(struct kwatch *w, yyjson_val *ev)
 	}
 	if (strcmp(type, "BOOKMARK") == 0) {
 		w->stats.bookmarks++;
+		w->marked = true;
 		return 0;
 	}
 	w->stats.events++;
@@ -308,18 +325,33 @@ watch_item(void *arg, char *text, size_t len)
 	}
 	r = watch_event(w, yyjson_doc_get_root(d));
 	yyjson_doc_free(d);
-	if (r == 0)
+	if (r == 0) {
+		works(w);
 		backoff_reset(&w->backoff);
+	}
 	return r;
+}
+
+/* When the server shall end the next watch, in seconds. */
+static int64_t
+watch_s(const struct kwatch *w)
+{
+	int64_t brief = BRIEF_MS(idle_ms) / 1000;
+	int64_t spread = BRIEF_SPREAD(BRIEF_MS(idle_ms)) / 1000;
+
+	if (w->marks || brief >= timeout_s) {
+		brief = timeout_s;
+		spread = TIMEOUT_SPREAD_S * timeout_s / TIMEOUT_S;
+	}
+	return (brief > 0 ? brief : 1) +
+	    arc4random_uniform((uint32_t)spread + 1);
 }
 
 static void
 watch_start(struct kwatch *w)
 {
 	char path[KH_PATH_MAX], rv[3 * RV_LEN + 1];
-	int64_t t = timeout_s +
-	    arc4random_uniform(
-		TIMEOUT_SPREAD_S * (uint32_t)timeout_s / TIMEOUT_S + 1);
+	int64_t t = watch_s(w);
 	struct kh_opts o = {
 		.method = KH_GET,
 		.path = path,
@@ -342,9 +374,22 @@ watch_start(struct kwatch *w)
 	if (n < 0 || (size_t)n >= sizeof(path))
 		fatalx("path of a watch is too long");
 	start_split(w, false, watch_item);
+	w->brief = !w->marks;
+	w->marked = false;
 	w->stats.watches++;
 	w->begun = monotime_now();
 	w->req = kh_send(w->kh, &o);
+}
+
+/*
+ * Did it end as it should? Also one that is silent where no bookmark is sure:
+ * another server may have taken over that sends none. The next is brief.
+ */
+static bool
+is_over(const struct kwatch *w, const struct kh_resp *p)
+{
+	return p->status == 200 ||
+	    (p->silent && !p->headless && !w->brief && !w->marked);
 }
 
 static void
@@ -354,6 +399,7 @@ watch_done(void *arg, const struct kh_resp *p)
 
 	w->req = NULL;
 	end_split(w);
+	w->marks = w->marked && p->status == 200;
 	if (was_silent(w, p) && p->headless)
 		w->rv[0] = '\0';
 	if (p->status == 410) {
@@ -361,7 +407,8 @@ watch_done(void *arg, const struct kh_resp *p)
 		w->rv[0] = '\0';
 	} else if (p->status != 200 && p->status != 0)
 		w->rv[0] = '\0';
-	if (p->status == 200 && w->rv[0] != '\0') {
+	if (is_over(w, p) && w->rv[0] != '\0') {
+		works(w);
 		/* Its time was over; the back-off bounds one that ends at once. */
 		if (monotime_sub_ms(monotime_now(), w->begun) > RETRY_MAX_MS)
 			backoff_reset(&w->backoff);

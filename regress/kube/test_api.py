@@ -1081,8 +1081,8 @@ def test_half_open():
 
 @test
 def test_bookmarks_and_silence():
-    """Short watches: bookmarks move the version, silence ends a watch, and
-    neither needs another list."""
+    """Short watches: bookmarks move the version, and no watch that its server
+    ends needs another list."""
     d = leader(WATCH_S=5)
     g = make(fresh("g"))
     wait_for("finalizer", 10, lambda: FIN in c.get(
@@ -1098,16 +1098,46 @@ def test_bookmarks_and_silence():
         t["watches"] > s["watches"] + 1 and t)
     assert t["lists"] == s["lists"], (s, t)
     stop(d)
-    d = leader(WATCH_IDLE_MS=1200)
+
+
+def log_of(d, since=0):
+    with open(d.log) as f:
+        f.seek(since)
+        return f.read()
+
+
+@test
+def test_quiet_and_silent():
+    """A watch in which nothing happens, bookmarks neither, is ended by its
+    server in time and goes on where it was, without a warning. A server that
+    has no more to say although its connection stands is found within the bound
+    on silence."""
+    d = leader(WATCH_IDLE_MS=6000, LEASE_MS=60000, RENEW_MS=50000)
+    name = fresh("g")
+    make(name)
+    wait_for("objects", 10, lambda: len(objects(name)) == 14)
     settle(d)
-    s = d.stats()
-    t = wait_for("silence noticed", 20, lambda: (
-        t := d.stats())["silent"] > s["silent"] + 1 and t)
+    start, s = os.path.getsize(d.log), d.stats()
+    t = wait_for("watches that were ended", 60, lambda: (
+        t := d.stats())["watches"] > s["watches"] + 3 and t)
     assert t["lists"] == s["lists"], (s, t)
-    at = d.mark()
-    c.merge(f"{GROUPS}/{g['metadata']['name']}",
-            {"spec": {"failureThreshold": 4}})
-    d.expect("GROUP_CONF", 10, since=at, failure_threshold=4)
+    # Nor where bookmarks, one a minute, are too rare for a limit of 6 s.
+    assert "watch interrupted" not in log_of(d, start), log_of(d, start)
+    # Its kernel goes on to answer keep-alives.
+    start, at = os.path.getsize(d.log), d.mark()
+    t0 = time.monotonic()
+    c.procs["apiserver"].send_signal(signal.SIGSTOP)
+    try:
+        wait_for("silence noticed", 20, lambda: '"silent for too long"' in
+                 log_of(d, start))
+        took = time.monotonic() - t0
+    finally:
+        c.procs["apiserver"].send_signal(signal.SIGCONT)
+    eprint(f"    a limit of 6 s, noticed after {took:.1f} s")
+    c.merge(f"{GROUPS}/{name}", {"spec": {"failureThreshold": 4}})
+    d.expect("GROUP_CONF", 20, since=at, failure_threshold=4)
+    wait_for("works again", 20, lambda: "watch works again" in log_of(
+        d, start))
     stop(d)
 
 
