@@ -6,6 +6,7 @@ import fence
 import lab
 from api import Failure, wait
 from failover import up_again
+from oracle import PATIENT
 from runner import test
 
 
@@ -132,7 +133,7 @@ def sites_changed(t):
     """A site joins and leaves under load: its sidecar becomes a voter, and stops
     being one."""
     g = t.ready()
-    o = t.oracle(g)
+    o = t.oracle(g, timeout=PATIENT)
     active = g.active()
     since = lab.boot_ns()
     two = list(g.sites)

@@ -1,7 +1,6 @@
 """Node taints on real nodes: what writes is evicted where it can't write, what
 tolerates stays, a failover moves the taint, and a group's end lifts it."""
 import api
-import lab
 from api import Failure, wait
 from failover import kill_and_hold, up_again
 from runner import test

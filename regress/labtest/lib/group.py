@@ -195,15 +195,22 @@ class Group:
             raise Failure("no running %s at %s" % (name, site))
         return c["containerID"]
 
+    def the_pod(self, site):
+        """Between two of them there is none for a moment."""
+        p = self.pod(site)
+        if p is None:
+            raise Failure("no Pod at %s" % site)
+        return p
+
     def address(self, site):
-        return self.pod(site)["status"]["podIP"]
+        return self.the_pod(site)["status"]["podIP"]
 
     def restarts(self, site, name="mysql"):
         return lab.container(self.pod(site) or {}, name).get(
             "restartCount", 0)
 
     def node(self, site):
-        return self.pod(site)["spec"]["nodeName"]
+        return self.the_pod(site)["spec"]["nodeName"]
 
     def kill9(self, site, name="mysql"):
         """The container's first process (mysqld's guard), and all with it."""
