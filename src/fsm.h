@@ -304,6 +304,8 @@ struct fsm_event {
 		struct {                         /* E_LEASE */
 			bool held;
 			int64_t deadline_ms;
+			/* no leader before this one knew the group */
+			bool first;
 		} lease;
 		struct { /* E_ACK */
 			uint64_t seq;
@@ -527,6 +529,8 @@ struct fsm_state {
 	int64_t lease_len_ms; /* a leader acts no longer than that, unrenewed */
 	/* no grant of an earlier term or state is sent after that */
 	int64_t old_grants_ms;
+	/* nor is a template given away by another leader after that */
+	int64_t old_rolls_ms;
 	int64_t start_ms; /* when observing began */
 	bool synced;
 	uint64_t seq; /* last one given away */

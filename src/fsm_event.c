@@ -21,7 +21,7 @@
 #include "fsm_int.h"
 
 static void
-lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
+lease_event(struct fsm_ctx *x, bool held, int64_t deadline, bool first)
 {
 	struct fsm_state *s = x->s;
 	bool ran_out = x->now >= s->lease_deadline_ms;
@@ -34,6 +34,9 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline)
 	s->lease_held = held;
 	s->lease_deadline_ms = held ? deadline : 0;
 	s->lease_since_ms = x->now;
+	s->old_rolls_ms = x->now;
+	if (!first || s->had_term)
+		s->old_rolls_ms += FSM_PUT_LIFE_MS;
 	/* Without election there is no other, and no deadline. */
 	if (held && deadline - x->now > s->lease_len_ms &&
 	    deadline - x->now < LEASE_MAX_MS)
@@ -246,7 +249,8 @@ fsm_take(struct fsm_ctx *x, const struct fsm_event *ev)
 		s->synced = ev->u.synced;
 		break;
 	case E_LEASE:
-		lease_event(x, ev->u.lease.held, ev->u.lease.deadline_ms);
+		lease_event(x, ev->u.lease.held, ev->u.lease.deadline_ms,
+		    ev->u.lease.first);
 		break;
 	case E_ACK:
 		ack_event(x, ev);

@@ -216,8 +216,8 @@ acting(const struct fsm_conf *c, const struct fsm_state *s)
 {
 	return s->lease_held &&
 	    s->lease_deadline_ms - s->now_ms >= FSM_LEASE_MIN_MS &&
-	    s->now_ms - s->lease_since_ms >= FSM_PUT_LIFE_MS && s->rec_known &&
-	    s->synced && !c->deleting;
+	    s->now_ms >= s->old_rolls_ms && s->rec_known && s->synced &&
+	    !c->deleting;
 }
 
 static bool

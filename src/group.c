@@ -162,6 +162,8 @@ group_new(struct groups *gs, const struct m_group_conf *m)
 	g->all = gs;
 	TAILQ_INIT(&g->pods);
 	TAILQ_INIT(&g->voices);
+	/* All that there were had been told when the Lease was. */
+	g->first = gs->lease.held && monotime_now().ns < gs->lease.deadline_ns;
 	(void)strlcpy(g->uid, m->group, sizeof(g->uid));
 	(void)snprintf(g->fg, sizeof(g->fg), "%s/%s", m->ns, m->name);
 	if ((g->timer = evtimer_new(parent_base(gs->parent), timer_cb, g)) ==
@@ -240,6 +242,7 @@ group_feed_lease(struct group *g)
 
 	ev.u.lease.held = g->all->lease.held;
 	ev.u.lease.deadline_ms = g->all->lease.deadline_ns / 1000000;
+	ev.u.lease.first = g->first;
 	group_step(g, &ev);
 }
 

@@ -43,9 +43,13 @@ little_news(const struct m_lease *was, const struct m_lease *m)
 void
 groups_lease(struct groups *gs, const struct m_lease *m)
 {
+	bool same = m->held && monotime_now().ns < gs->lease.deadline_ns;
 	struct group *g;
 
 	gs->lease = *m;
+	if (!same)
+		TAILQ_FOREACH (g, &gs->list, entry)
+			g->first = false;
 	if (little_news(&gs->told_lease, m))
 		return;
 	gs->told_lease = *m;

@@ -147,6 +147,7 @@ struct group {
 	char fg[FG_LEN + 1];
 	bool have_conf; /* conf holds a valid one */
 	bool told;      /* by the present kube-watcher */
+	bool first;     /* made since we lead: nobody else led it */
 	bool deleting;
 	bool released;
 	bool foreign; /* Pods of sites that are configured no more */

@@ -564,6 +564,40 @@ test_hears_again(void **state)
 	assert_int_equal(m.o.put.unended[1].terms.n, 2);
 }
 
+/*
+ * What a leader before us asked for may be done late: nobody goes down beside
+ * it. A group that is made under this leader had none before.
+ */
+static void
+test_first_minute(void **state)
+{
+	struct fsm_event ev = { .type = E_LEASE };
+	unsigned first;
+
+	(void)state;
+	for (first = 0; first < 3; first++) {
+		mk_group(&m);
+		mk_update(&m);
+		m.s.lease_held = false;
+		m.s.had_term = first == 2;
+		ev.u.lease.held = true;
+		ev.u.lease.deadline_ms = m.now + 3600000;
+		ev.u.lease.first = first > 0;
+		mk_step(&m, &ev);
+		assert_int_equal(m.s.old_rolls_ms,
+		    m.now + (first == 1 ? 0 : FSM_PUT_LIFE_MS));
+	}
+	mk_group(&m);
+	mk_update(&m);
+	m.s.site[2].want = 7;
+	m.s.old_rolls_ms = m.now + 1;
+	mk_step(&m, NULL);
+	assert_null(mk_act(&m, A_ROLL, -1));
+	m.s.old_rolls_ms = m.now;
+	mk_step(&m, NULL);
+	assert_non_null(mk_act(&m, A_ROLL, -1));
+}
+
 int
 main(void)
 {
@@ -583,6 +617,7 @@ main(void)
 		cmocka_unit_test(test_assert),
 		cmocka_unit_test(test_blind),
 		cmocka_unit_test(test_hears_again),
+		cmocka_unit_test(test_first_minute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,11 +36,12 @@
 #include "group_int.h"
 #include "orders.h"
 
-#define UID_G  "11111111-1111-1111-1111-111111111111"
-#define UUID_A "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
-#define UUID_B "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
-#define POD_A  "00000000-0000-0000-0000-00000000000a"
-#define POD_B  "00000000-0000-0000-0000-00000000000b"
+#define UID_G   "11111111-1111-1111-1111-111111111111"
+#define UID_NEW "22222222-1111-1111-1111-111111111111"
+#define UUID_A  "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+#define UUID_B  "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
+#define POD_A   "00000000-0000-0000-0000-00000000000a"
+#define POD_B   "00000000-0000-0000-0000-00000000000b"
 #define CID                                                                \
 	"containerd://"                                                    \
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -512,6 +513,29 @@ test_rollout(void **state)
 	groups_rollout(gs, &m);
 }
 
+/* Nobody led it before us; of those told before the Lease somebody may have. */
+static void
+test_first(void **state)
+{
+	static struct m_group_conf c;
+	struct m_lease lease = { .held = true };
+	struct group *g;
+
+	assert_false(groups_find(gs, UID_G)->first);
+	strlcpy(c.group, UID_NEW, sizeof(c.group));
+	groups_conf(gs, &c);
+	g = groups_find(gs, UID_NEW);
+	assert_true(g->first);
+	lease.deadline_ns = gs->lease.deadline_ns + 1;
+	groups_lease(gs, &lease);
+	assert_true(g->first);
+	/* It had run out: another one may have led meanwhile. */
+	gs->lease.deadline_ns = monotime_now().ns;
+	groups_lease(gs, &lease);
+	assert_false(g->first);
+	groups_gone(gs, UID_NEW);
+}
+
 static void
 test_lease_lost(void **state)
 {
@@ -537,6 +561,7 @@ main(void)
 		cmocka_unit_test(test_prober_died),
 		cmocka_unit_test(test_resend),
 		cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_first),
 		cmocka_unit_test(test_lease_lost),
 	};
 
