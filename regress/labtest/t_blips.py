@@ -101,12 +101,13 @@ def blip_api(t):
     active = g.active()
     t.finally_(lambda: lab.fault("api-up", check=False))
     for fault in ("api-down", "api-freeze"):
-        since = lab.boot_ns()
+        since, tail = lab.boot_ns(), op.Tail()
         lab.fault(fault)
         holds("the API server is away", OUTAGE if fault == "api-down" else 15,
               lambda: True)
         lab.fault("api-up")
-        op.wait_leader(60)
+        # The Lease has the name of before until then.
+        tail.wait("an operator leads again", 60, "became leader")
         after(t, g, o, fault, since)
     o.stop()
     o.blame(o.judge(active))
@@ -118,10 +119,10 @@ def blip_operators(t):
     g = t.ready()
     o = t.oracle(g, timeout=PATIENT)
     active = g.active()
-    since = lab.boot_ns()
+    since, tail = lab.boot_ns(), op.Tail()
     op.kill()
+    tail.wait("an operator leads again", 60, "became leader")
     op.wait_settled(60)
-    op.wait_leader()
     holds("for a lease", fence.LEASE, lambda: True)
     after(t, g, o, "operators killed", since)
     n = op.deployment()["spec"]["replicas"]

@@ -174,6 +174,19 @@ def partition(t):
     t.fact(fence.described(f))
 
 
+@test("partition-oneway", alone=True, full=True, order=61)
+def partition_oneway(t):
+    """Its cable carries packets in one direction only."""
+    three_nodes(t)
+    for d in fence.DIRECTIONS:
+        g, = fast_groups(t, "part-" + d)
+        cuts = fence.Cuts(t)
+        _, _, f = fence.survives(t, g, lambda: cuts.node(VICTIM, d),
+                                 cuts.heal)
+        t.ok("node cut off (%s): %s" % (d, fence.described(f)))
+        wait("the node is Ready", 60, lambda: node_ready(VICTIM))
+
+
 @test("partition-default", alone=True, full=True, order=62)
 def partition_default(t):
     """The same with the default lease of 20 s."""

@@ -50,6 +50,16 @@ def degraded(g, site):
         "state") == "unreachable" or not g.is_true("Ready")
 
 
+def silent(g):
+    return lambda: g.condition("WriteLease").get("reason") == "GuardSilent"
+
+
+def total_loss(g):
+    """Said from now on, and in an Event."""
+    tail = op.Tail(g.fg)
+    return lambda: tail.has("total loss") and g.events("TotalLossDetected")
+
+
 def cases(g):
     """Those that stop no write: (what, site or None for the operators' Pods,
     peers, port, what is told meanwhile)."""
@@ -63,9 +73,9 @@ def cases(g):
          fence.MYSQL_PORT, None),
         ("D: the peers cut from each other", other, [ip(active)], None, None),
         ("E: the operators see nothing", None,
-         [ip(s) for s in g.sites], None, lambda: not g.is_true("Ready")),
+         [ip(s) for s in g.sites], None, total_loss(g)),
         ("F: the primary's sidecar loses the operators", active,
-         op.addresses(), fence.LINK_PORT, None),
+         op.addresses(), fence.LINK_PORT, silent(g)),
         ("G: no DNS in the primary's Pod", active, [], fence.DNS_PORT, None),
     )
 
@@ -103,17 +113,15 @@ def quiet_cuts_oneway(t):
     quiet_cases(t, fence.DIRECTIONS)
 
 
-@test("all-cut", full=True, order=43)
-def all_cut(t):
+def everybody_cut(t, g, direction):
     """Case E at its worst: nobody reaches anybody. The primary fences itself
     (nobody can renew its lease), nobody is promoted, and it goes on by itself
     when the cut heals; nothing is lost."""
-    g = t.ready()
     active = g.active()
     o = t.oracle(g)
     cuts = fence.Cuts(t)
     for s in g.sites:
-        cuts.site(g, s, "both", fence.partners(g, s))
+        cuts.site(g, s, direction, fence.partners(g, s))
     wait("the primary fences itself", 20, lambda: g.read_only(active))
     since = lab.boot_ns()
     holds("nobody writes", 4, lambda: all(
@@ -131,7 +139,19 @@ def all_cut(t):
         f = o.blame(o.judge(active))
         if f["ackedWritesLost"]:
             raise Failure("%d writes lost" % f["ackedWritesLost"])
-    t.fact("gap %.2f s" % f["writeGapSeconds"])
+    t.ok("nobody reaches anybody (%s): gap %.2f s" % (
+        direction, f["writeGapSeconds"]))
+
+
+@test("all-cut", full=True, order=43)
+def all_cut(t):
+    everybody_cut(t, t.ready(), "both")
+
+
+@test("all-cut-oneway", full=True, order=43)
+def all_cut_oneway(t):
+    for d, g in zip(fence.DIRECTIONS, t.ready("all-in", "all-out")):
+        everybody_cut(t, g, d)
 
 
 def isolated(g):
@@ -213,20 +233,17 @@ def http_cut(t):
     o.blame(o.judge(active))
 
 
-@test("no-proof", order=46)
-def no_proof(t):
+def voter_cut(t, g, direction):
     """The primary is silent, and its only other voter, too: the promise is
     missing, so nobody is promoted; the voter's return is the proof."""
-    g = t.ready()
     old = g.active()
     other = g.other(old)
     o = t.oracle(g)
     tail = op.Tail(g.fg)
     cuts = fence.Cuts(t)
     voter = fence.Cuts(t)
-    # Both at once: a voter that is missed is replaced within a second.
-    voter.site(g, other, "both", [], fence.LINK_PORT)
-    cuts.site(g, old, "both", fence.far_nodes(g, old))
+    voter.site(g, other, direction, [], fence.LINK_PORT)
+    cuts.site(g, old, direction, fence.far_nodes(g, old))
     how = wait("NoProof, or a promotion", 30, lambda: (
         g.blocked("NoProof") and "NoProof") or (
         g.active() == other and "promoted"), g.short)
@@ -240,8 +257,19 @@ def no_proof(t):
     voter.heal()
     new = fence.promoted(g, old)
     o.wait_acked(30)
-    t.fact("promoted %.1f s after the voter's return"
-           % (time.monotonic() - t0))
+    returned = time.monotonic() - t0
     cuts.heal()
     f = fence.judged(t, g, o, old, new)
-    t.fact(fence.described(f))
+    t.ok("no proof (%s), promoted %.1f s after the voter's return: %s" % (
+        direction, returned, fence.described(f)))
+
+
+@test("no-proof", order=46)
+def no_proof(t):
+    voter_cut(t, t.ready(), "both")
+
+
+@test("no-proof-oneway", full=True, order=46)
+def no_proof_oneway(t):
+    for d, g in zip(fence.DIRECTIONS, t.ready("proof-in", "proof-out")):
+        voter_cut(t, g, d)

@@ -5,6 +5,7 @@ import lab
 import takeover
 from api import Failure, holds, wait
 from failover import up_again
+from oracle import PATIENT
 from runner import test
 
 
@@ -48,6 +49,31 @@ def operators(t):
     f = fence.judged(t, g, o, active, new)
     op.wait_settled(120)
     t.ok("and failed over meanwhile: " + fence.described(f))
+
+
+@test("leader-cut-oneway", alone=True, full=True, order=77)
+def leader_cut_oneway(t):
+    """The leader is not heard by the API server, or does not hear it: the other
+    operator leads, and no write stops."""
+    g = t.ready()
+    o = t.oracle(g, timeout=PATIENT)
+    active = g.active()
+    for d in fence.DIRECTIONS:
+        op.wait_settled(90)
+        since = lab.boot_ns()
+        name = op.wait_leader()["metadata"]["name"]
+        watch = takeover.Watch()
+        cuts = fence.Cuts(t)
+        cuts.pod(op.NS, name, d, ["control"])
+        wait("the other operator leads", 40, watch.first, op.state)
+        fence.not_promoted(g, active, 2 * fence.LEASE)
+        cuts.heal()
+        op.wait_settled(90)
+        fence.whole(g)
+        t.ok("leader cut off from the API server (%s), longest gap %.2f s"
+             % (d, o.calm(since)))
+    o.stop()
+    o.blame(o.judge(active))
 
 
 @test("takeover-with-primary", alone=True, full=True, order=78)

@@ -37,6 +37,12 @@ class Cuts:
         return self.pod(g.ns, g.pod(site)["metadata"]["name"], direction,
                         peers, port)
 
+    def node(self, node, direction):
+        """Its cable, for packets of one direction."""
+        self.ids.append(lab.fault("cut", node, direction).strip()
+                        .splitlines()[-1])
+        return self
+
     def heal(self):
         for i in self.ids:
             lab.fault("undo", i, check=False)
@@ -210,7 +216,7 @@ def quiet(t, g, o, what, cut, heal, seconds, check=None, bound=2.0):
     since = lab.boot_ns()
     cut()
     if check:
-        wait("%s is told" % what, seconds, check, g.short)
+        wait("%s is told" % what, max(seconds, 20), check, g.short)
     not_promoted(g, active, seconds, "%s: the active site stays" % what)
     try:
         gap = o.calm(since, bound)
