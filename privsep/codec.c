@@ -187,7 +187,11 @@ codec_encode(const struct codec_desc *d, uint32_t type, const void *s,
 
 /* ------------------------------------------------------------- decoding --- */
 
-static int decode_struct(struct mp *, const struct codec_desc *, uint8_t *);
+/* Whose frame: fields must be as we have them, or may be a peer's. */
+enum shape { SH_EXACT, SH_PEER };
+
+static int decode_struct(
+    struct mp *, const struct codec_desc *, uint8_t *, uint32_t n, enum shape);
 
 int
 codec_peek(const uint8_t *buf, size_t len, uint32_t *type)
@@ -267,7 +271,7 @@ decode_i64(const struct mp_val *v, uint8_t *p)
 
 static int
 decode_array(struct mp *m, const struct mp_val *v, const struct codec_field *f,
-    uint8_t *base)
+    uint8_t *base, enum shape shape)
 {
 	const struct codec_desc *d = f->elem();
 	struct mp_val e;
@@ -279,17 +283,18 @@ decode_array(struct mp *m, const struct mp_val *v, const struct codec_field *f,
 		return (erange());
 	memcpy(base + f->off, &v->len, sizeof(v->len));
 	for (i = 0; i < v->len; i++) {
-		if (mp_next(m, &e) == -1 || e.type != MP_ARRAY ||
-		    e.len != d->nfields)
+		if (mp_next(m, &e) == -1 || e.type != MP_ARRAY)
 			return (ebadmsg());
-		if (decode_struct(m, d, base + f->off2 + i * d->size) == -1)
+		if (decode_struct(
+			m, d, base + f->off2 + i * d->size, e.len, shape) == -1)
 			return (-1);
 	}
 	return (0);
 }
 
 static int
-decode_field(struct mp *m, const struct codec_field *f, uint8_t *base)
+decode_field(
+    struct mp *m, const struct codec_field *f, uint8_t *base, enum shape shape)
 {
 	struct mp_val v;
 	uint8_t *p = base + f->off;
@@ -316,35 +321,58 @@ decode_field(struct mp *m, const struct codec_field *f, uint8_t *base)
 	case CT_SECRET:
 		return (decode_blob(&v, p, SECRET_MAX));
 	case CT_ARRAY:
-		return (decode_array(m, &v, f, base));
+		return (decode_array(m, &v, f, base, shape));
 	}
 	return (ebadmsg());
 }
 
+/* Values that nobody here knows. Not by recursion: they are the sender's. */
 static int
-decode_struct(struct mp *m, const struct codec_desc *d, uint8_t *base)
+skip(struct mp *m, uint64_t n)
 {
-	size_t i;
+	struct mp_val v;
 
-	for (i = 0; i < d->nfields; i++)
-		if (decode_field(m, &d->fields[i], base) == -1)
+	for (; n > 0; n--) {
+		if (mp_next(m, &v) == -1)
 			return (-1);
+		/* At most as many as there are bytes left (mpscan.c). */
+		if (v.type == MP_ARRAY)
+			n += v.len;
+	}
 	return (0);
 }
 
-int
-codec_decode(
-    const struct codec_desc *d, const uint8_t *buf, size_t len, void *s)
+/* n: how many the sender wrote. What it left out stays zero. */
+static int
+decode_struct(struct mp *m, const struct codec_desc *d, uint8_t *base,
+    uint32_t n, enum shape shape)
+{
+	size_t i;
+
+	if (shape == SH_EXACT ? n != d->nfields : n < d->nfields - d->nlater)
+		return (ebadmsg());
+	for (i = 0; i < d->nfields && i < n; i++)
+		if (decode_field(m, &d->fields[i], base, shape) == -1)
+			return (-1);
+	return (skip(m, n - i));
+}
+
+static int
+decode(const struct codec_desc *d, const uint8_t *buf, size_t len, void *s,
+    enum shape shape)
 {
 	struct mp m = { buf, len };
 	struct mp_val v;
+	uint32_t n;
 	int saved;
 
 	memset(s, 0, d->size);
-	if (mp_next(&m, &v) == -1 || v.type != MP_ARRAY ||
-	    v.len != d->nfields + 1 || mp_next(&m, &v) == -1)
+	if (mp_next(&m, &v) == -1 || v.type != MP_ARRAY || v.len == 0)
 		return (ebadmsg());
-	if (decode_struct(&m, d, s) == -1) {
+	n = v.len - 1;
+	if (mp_next(&m, &v) == -1)
+		return (ebadmsg());
+	if (decode_struct(&m, d, s, n, shape) == -1) {
 		saved = errno;
 		explicit_bzero(s, d->size);
 		errno = saved;
@@ -353,6 +381,20 @@ codec_decode(
 	if (m.left != 0)
 		return (ebadmsg());
 	return (0);
+}
+
+int
+codec_decode(
+    const struct codec_desc *d, const uint8_t *buf, size_t len, void *s)
+{
+	return (decode(d, buf, len, s, SH_EXACT));
+}
+
+int
+codec_decode_peer(
+    const struct codec_desc *d, const uint8_t *buf, size_t len, void *s)
+{
+	return (decode(d, buf, len, s, SH_PEER));
 }
 
 /* ---------------------------------------------------------------- other --- */

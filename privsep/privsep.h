@@ -198,7 +198,8 @@ struct codec_desc {
 	const char *name;
 	const struct codec_field *fields;
 	size_t nfields;
-	size_t size; /* sizeof the struct */
+	size_t size;   /* sizeof the struct */
+	size_t nlater; /* of its fields: an older peer's frame lacks them */
 };
 
 /*
@@ -215,6 +216,12 @@ int codec_peek(const uint8_t *, size_t, uint32_t *type);
  * ERANGE (a value beyond its limit).
  */
 int codec_decode(const struct codec_desc *, const uint8_t *, size_t, void *);
+/*
+ * The same for the frame of another build: the last nlater fields may be
+ * missing, and are zero; what follows the last one that is known is skipped.
+ */
+int
+codec_decode_peer(const struct codec_desc *, const uint8_t *, size_t, void *);
 /* FNV-1a over names, types and limits: both ends must agree. */
 uint64_t codec_hash(const struct codec_desc *, uint64_t seed);
 /* Wipe every CT_SECRET of a decoded or encoded struct, arrays included. */

@@ -26,7 +26,7 @@
 	const struct codec_desc *fn(void)                                 \
 	{                                                                 \
 		static const struct codec_desc d = { #s, f, PS_NITEMS(f), \
-			sizeof(struct s) };                               \
+			sizeof(struct s), 0 };                            \
 		return (&d);                                              \
 	}
 

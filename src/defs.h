@@ -47,6 +47,7 @@
 #define END(n) \
 	}      \
 	;
+#define END_LATER(n, k) END(n)
 
 #elif defined(DEFS_DESCS)
 
@@ -67,11 +68,12 @@
 #define ARR(f, t, m)                                                           \
 	{ #f, CT_ARRAY, offsetof(struct_t, n_##f), offsetof(struct_t, f), (m), \
 		t##_desc },
-#define END(n)                                                                 \
+#define END(n) END_LATER(n, 0)
+#define END_LATER(n, k)                                                        \
 	}                                                                      \
 	;                                                                      \
 	static const struct codec_desc desc = { #n, fields, PS_NITEMS(fields), \
-		sizeof(struct_t) };                                            \
+		sizeof(struct_t), (k) };                                       \
 	return &desc;                                                          \
 	}
 
@@ -88,6 +90,7 @@
 #define SECRET(f)
 #define ARR(f, t, m)
 #define END(n)
+#define END_LATER(n, k)
 
 #else
 #error "DEFS_STRUCTS, DEFS_DESCS or DEFS_LIST"
@@ -116,6 +119,7 @@
 #undef SECRET
 #undef ARR
 #undef END
+#undef END_LATER
 #undef DEFS_FIELD
 #undef DEFS_ITEM
 #undef DEFS_STRUCTS

@@ -16,7 +16,8 @@
 
 /*
  * Operator and sidecar of one release (api.md 1.11): a sidecar of another one
- * is told, once for each pair, and hinders nothing.
+ * is told, once for each pair, and hinders nothing: what they say to each other
+ * only grows (wire.def), so each update passes through such pairs.
  */
 
 #include <stdio.h>

@@ -120,7 +120,7 @@ wire_decode(const uint8_t *buf, size_t len, uint32_t *type, union wire_any *out)
 		return -1;
 	if ((d = wire_desc(*type)) == NULL)
 		return fail(EPROTO);
-	return codec_decode(d, buf, len, out);
+	return codec_decode_peer(d, buf, len, out);
 }
 
 /* ---------------------------------------------------------- statements --- */
@@ -168,7 +168,7 @@ wire_check(const struct w_signed *in, const struct wire_pub *pub, size_t n,
 		return -1;
 	if (said != type)
 		return fail(EPROTO);
-	return codec_decode(d, in->body.data, in->body.len, out);
+	return codec_decode_peer(d, in->body.data, in->body.len, out);
 }
 
 int
@@ -276,7 +276,7 @@ wire_heard(
 		return -1;
 	if (type != W_HELLO || l->heard)
 		return fail(EPROTO);
-	if (codec_decode(wire_desc(W_HELLO), payload, len, h) == -1)
+	if (codec_decode_peer(wire_desc(W_HELLO), payload, len, h) == -1)
 		return -1;
 	if (h->version != WIRE_VERSION)
 		return fail(EPROTONOSUPPORT);

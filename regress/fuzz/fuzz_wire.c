@@ -172,7 +172,19 @@ seed_trust(uint8_t *buf, size_t size)
 	return (size_t)n + 1;
 }
 
-/* Every type, empty; then a W_HELLO, the sealed frame, a file. */
+/* As a later release might write it. */
+static size_t
+seed_later(uint8_t *buf, size_t size)
+{
+	static const uint8_t more[] = { 0x92, 0x90, 0xc0, 0xa1, 'x' };
+	size_t n = seed_payload(W_OPERATOR, buf, size);
+
+	buf[1] += 2;
+	memcpy(buf + n, more, sizeof(more));
+	return n + sizeof(more);
+}
+
+/* Every type, empty; then a W_HELLO, the sealed frame, a file, a later one. */
 size_t
 fuzz_seed(unsigned i, uint8_t *buf, size_t size)
 {
@@ -197,6 +209,8 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t size)
 		return sealed_len + 1;
 	case 2:
 		return seed_trust(buf, size);
+	case 3:
+		return seed_later(buf, size);
 	default:
 		return 0;
 	}

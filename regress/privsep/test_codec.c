@@ -72,7 +72,7 @@ static const struct codec_desc *
 sub_desc(void)
 {
 	static const struct codec_desc d = { "sub", sub_fields,
-		PS_NITEMS(sub_fields), sizeof(struct sub) };
+		PS_NITEMS(sub_fields), sizeof(struct sub), 0 };
 	return (&d);
 }
 
@@ -91,7 +91,7 @@ static const struct codec_desc *
 item_desc(void)
 {
 	static const struct codec_desc d = { "item", item_fields,
-		PS_NITEMS(item_fields), sizeof(struct item) };
+		PS_NITEMS(item_fields), sizeof(struct item), 0 };
 	return (&d);
 }
 
@@ -113,7 +113,7 @@ static const struct codec_field all_fields[] = {
 };
 
 static const struct codec_desc all_d = { "all", all_fields,
-	PS_NITEMS(all_fields), sizeof(struct all) };
+	PS_NITEMS(all_fields), sizeof(struct all), 0 };
 
 /* A generator of our own, so that a seed reproduces everywhere. */
 static uint64_t seed = 1;
@@ -383,7 +383,7 @@ one(enum codec_type t, uint32_t param, const uint8_t *v, size_t len)
 		.off2 = 8,
 		.param = param,
 		.elem = sub_desc };
-	const struct codec_desc d = { "one", &f, 1, sizeof(s) };
+	const struct codec_desc d = { "one", &f, 1, sizeof(s), 0 };
 	static uint8_t buf[PS_FRAME_MAX];
 	uint32_t type;
 
@@ -438,6 +438,111 @@ test_decode_limits(void **state)
 	assert_int_equal(one(CT_SECRET, 0, big, SECRET_MAX + 4), -ERANGE);
 	/* A field too many or too few. */
 	assert_int_equal(ONE(CT_U32, 0, 1, 1), -EBADMSG);
+}
+
+/* ----------------------------------------------------------------- peers --- */
+
+/* A list of two items; the second field of each came later. */
+struct grown_item {
+	uint32_t v, w;
+};
+struct grown {
+	bool b;
+	uint32_t n_items;
+	struct grown_item items[2];
+	uint64_t later;
+};
+
+static const struct codec_field grown_item_fields[] = {
+	F(grown_item, v, CT_U32, 0),
+	F(grown_item, w, CT_U32, 0),
+};
+
+static const struct codec_desc *
+grown_item_desc(void)
+{
+	static const struct codec_desc d = { "grown_item", grown_item_fields,
+		PS_NITEMS(grown_item_fields), sizeof(struct grown_item), 1 };
+	return (&d);
+}
+
+static const struct codec_field grown_fields[] = {
+	F(grown, b, CT_BOOL, 0),
+	{ .name = "items",
+	    .type = CT_ARRAY,
+	    .off = offsetof(struct grown, n_items),
+	    .off2 = offsetof(struct grown, items),
+	    .param = 2,
+	    .elem = grown_item_desc },
+	F(grown, later, CT_U64, 0),
+};
+
+static const struct codec_desc grown_d = { "grown", grown_fields,
+	PS_NITEMS(grown_fields), sizeof(struct grown), 1 };
+
+static int
+peer(const uint8_t *buf, size_t len, struct grown *g)
+{
+	uint8_t *exact = malloc(len);
+	uint32_t type;
+	int rc;
+
+	memcpy(exact, buf, len);
+	rc = codec_peek(exact, len, &type);
+	if (rc == 0)
+		rc = codec_decode_peer(&grown_d, exact, len, g);
+	/* Cut anywhere, and not scanned: refused as well. */
+	for (size_t n = 0; rc == 0 && n < len; n++)
+		assert_int_equal(codec_decode_peer(&grown_d, exact, n, g), -1);
+	if (rc == 0)
+		rc = codec_decode_peer(&grown_d, exact, len, g);
+	free(exact);
+	return (rc == -1 ? -errno : 0);
+}
+
+#define PEER(...)                                          \
+	peer((const uint8_t[]) { __VA_ARGS__ },            \
+	    sizeof((const uint8_t[]) { __VA_ARGS__ }), &g)
+
+static void
+test_peer(void **state)
+{
+	struct grown g;
+
+	(void)state;
+	/* As we write it; older; newer, with things that nobody here knows. */
+	assert_int_equal(PEER(0x94, 16, 0xc3, 0x91, 0x92, 1, 2, 9), 0);
+	assert_int_equal(g.items[0].w, 2);
+	assert_int_equal(g.later, 9);
+	assert_int_equal(PEER(0x93, 16, 0xc3, 0x92, 0x91, 1, 0x91, 3), 0);
+	assert_true(g.b && g.n_items == 2 && g.items[1].v == 3);
+	assert_int_equal(g.items[0].w | g.items[1].w, 0);
+	assert_int_equal(g.later, 0);
+	assert_int_equal(PEER(0x97, 16, 0xc2, 0x91, 0x94, 1, 2, 0x92, 0x91, 0,
+			     0xc4, 1, 0, 0xc0, 9, 0x92, 0xa1, 'x', 0x90, 0xc0,
+			     0xcb, 0, 0, 0, 0, 0, 0, 0, 0),
+	    0);
+	assert_int_equal(g.n_items, 1);
+	assert_int_equal(g.items[0].w, 2);
+	assert_int_equal(g.later, 9);
+	/* What every release has must be there, and each value in its place. */
+	assert_int_equal(PEER(0x92, 16, 0xc3), -EBADMSG);
+	assert_int_equal(PEER(0x91, 16), -EBADMSG);
+	assert_int_equal(PEER(0x94, 16, 0xc3, 0x91, 0x90, 9), -EBADMSG);
+	assert_int_equal(PEER(0x94, 16, 0xc3, 0x90, 0xc3), -EBADMSG);
+	assert_int_equal(
+	    PEER(0x94, 16, 0xc3, 0x93, 0x91, 1, 0x91, 1, 0x91, 1, 9), -ERANGE);
+	/* Maps and what follows the frame are none of it. */
+	assert_int_equal(PEER(0x95, 16, 0xc3, 0x90, 9, 0x80), -EBADMSG);
+	assert_int_equal(PEER(0x94, 16, 0xc3, 0x90, 9, 0), -EBADMSG);
+	/* Between our own processes both are refused. */
+	assert_int_equal(codec_decode(&grown_d,
+			     (const uint8_t[]) { 0x93, 16, 0xc3, 0x90 }, 4, &g),
+	    -1);
+	assert_int_equal(
+	    codec_decode(&grown_d,
+		(const uint8_t[]) { 0x95, 16, 0xc3, 0x90, 9, 1 }, 6, &g),
+	    -1);
 }
 
 static void
@@ -559,6 +664,7 @@ main(void)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_encode_limits),
 		cmocka_unit_test(test_decode_limits),
+		cmocka_unit_test(test_peer),
 		cmocka_unit_test(test_peek),
 		cmocka_unit_test(test_mutations),
 		cmocka_unit_test(test_hash_and_wipe),

@@ -77,7 +77,7 @@ static const struct codec_desc *
 num_desc(void)
 {
 	static const struct codec_desc d = { "num", num_fields,
-		PS_NITEMS(num_fields), sizeof(struct num) };
+		PS_NITEMS(num_fields), sizeof(struct num), 0 };
 	return (&d);
 }
 

@@ -30,6 +30,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sodium.h>
 
 #include "wire.h"
 
@@ -149,6 +150,82 @@ test_round_trip(void **state)
 	assert_null(wire_name(WIRE_AFTER_LAST));
 	assert_null(wire_desc(WIRE_AFTER_LAST));
 	assert_errno(wire_encode(WIRE_AFTER_LAST, a, frame, 100), EPROTO);
+}
+
+/* ------------------------------------------------------ other releases --- */
+
+/* A payload with its array's first byte and what follows changed. */
+static size_t
+payload(uint8_t *p, size_t n, int fields, const char *more, size_t len)
+{
+	p[0] = (uint8_t)(p[0] + fields);
+	memcpy(p + n, more, len);
+	return n + len;
+}
+
+static int
+sign_raw(struct w_signed *s, size_t len, const struct wire_key *k)
+{
+	static const char ctx[] = "bloodraven-statement-1";
+	uint8_t m[sizeof(ctx) + sizeof(s->body.data)];
+
+	memcpy(m, ctx, sizeof(ctx));
+	memcpy(m + sizeof(ctx), s->body.data, len);
+	s->body.len = (uint32_t)len;
+	s->sig.len = WIRE_SIG_LEN;
+	return crypto_sign_detached(
+	    s->sig.data, NULL, m, sizeof(ctx) + len, k->secret);
+}
+
+/* Sidecars and operators are updated in any order: their links stay. */
+static void
+test_releases(void **state)
+{
+	/* As operators wrote it before there was a digest. */
+	static const char first[] = "\x93\x06\xc3\xa3iad";
+	struct codec_desc old = *wire_desc(W_OPERATOR);
+	struct w_operator o = { .leader = true, .active = "pdx" }, seen;
+	struct w_revoke r = { .group = "ns/g", .epoch = 7 };
+	struct w_signed s;
+	uint32_t type;
+	size_t len;
+	int n;
+
+	assert_int_equal(W_OPERATOR, first[1]);
+	assert_int_equal(
+	    wire_decode((const uint8_t *)first, sizeof(first) - 1, &type, &any),
+	    0);
+	assert_true(any.w_operator.leader);
+	assert_string_equal(any.w_operator.active, "iad");
+	assert_int_equal(any.w_operator.tls.len, 0);
+	/* One who knows only these two hears ours. */
+	old.nfields = 2;
+	old.nlater = 0;
+	o.tls.len = sizeof(o.tls.data);
+	n = wire_encode(W_OPERATOR, &o, frame, sizeof(frame));
+	assert_true(n > 0);
+	assert_int_equal(codec_decode_peer(&old, frame, (size_t)n, &seen), 0);
+	assert_string_equal(seen.active, "pdx");
+	assert_int_equal(seen.tls.len, 0);
+	/* And we hear one who says more; but nobody who says less. */
+	len = payload(frame, (size_t)n, 2, "\x92\x01\xc0\xa1x", 5);
+	assert_int_equal(wire_decode(frame, len, &type, &any), 0);
+	assert_memory_equal(&any.w_operator, &o, sizeof(o));
+	assert_errno(
+	    wire_decode((const uint8_t *)"\x92\x06\xc3", 3, &type, &any),
+	    EBADMSG);
+	/* A statement, too; what was appended is signed with the rest. */
+	n = wire_encode(W_REVOKE, &r, s.body.data, sizeof(s.body.data));
+	assert_true(n > 0);
+	len = payload(s.body.data, (size_t)n, 1, "\x05", 1);
+	assert_int_equal(sign_raw(&s, len, &op), 0);
+	assert_int_equal(wire_check(&s, &op.pub, 1, W_REVOKE, &any), 0);
+	assert_int_equal(any.w_revoke.epoch, 7);
+	s.body.data[n] = 6;
+	assert_errno(wire_check(&s, &op.pub, 1, W_REVOKE, &any), EACCES);
+	(void)payload(s.body.data, (size_t)n, -2, "", 0);
+	assert_int_equal(sign_raw(&s, (size_t)n - 1, &op), 0);
+	assert_errno(wire_check(&s, &op.pub, 1, W_REVOKE, &any), EBADMSG);
 }
 
 /* ---------------------------------------------------------- statements --- */
@@ -657,6 +734,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_releases),
 		cmocka_unit_test(test_statement),
 		cmocka_unit_test(test_statement_too_large),
 		cmocka_unit_test(test_terms),
