@@ -22,6 +22,7 @@
  *	kube_group.c	groups as they come, change and go
  *	kube_apply.c	a group's objects, applied until they are as wanted
  *	kube_object.c	one object of such a pass
+ *	kube_adopt.c	fields of objects that the reference made
  *	kube_own.c	what is known of live objects, and their watches
  *	kube_volume.c	data volumes: metadata, and whom they belong to
  *	kube_sweep.c	what removed sites leave behind
@@ -179,9 +180,10 @@ struct kgroup {
 	bool apply_queued, apply_running;
 	unsigned apply_i, apply_n;
 	bool apply_failed, apply_stale;
-	bool apply_cleared, apply_stripped;
+	bool apply_cleared, apply_stripped, apply_adopted;
 	struct kobj *objs; /* while a pass runs */
 	yyjson_doc *deps;  /* live Deployments, likewise */
+	size_t adopt_i;    /* of them (kube_adopt.c) */
 
 	/* kube_own.c */
 	struct kown own[KOBJS_MAX];
@@ -404,6 +406,8 @@ void kapply_again(struct kgroup *);
 void kapply_step(struct kgroup *);
 void kapply_next(struct kgroup *);
 void kapply_end(struct kgroup *, const struct kh_resp *);
+/* kadopt_deployments() is through. */
+void kapply_adopted(struct kgroup *);
 
 /* --------------------------------------------------------- kube_object.c - */
 
@@ -412,6 +416,17 @@ void kapply_end(struct kgroup *, const struct kh_resp *);
  * above will be called.
  */
 bool kobject_step(struct kgroup *, const struct kobj *);
+
+/* ---------------------------------------------------------- kube_adopt.c - */
+
+/*
+ * Pure: merge patch that makes what the reference owns of a live object ours,
+ * with its resourceVersion. NULL: it owns nothing.
+ */
+yyjson_mut_val *kadopt_patch(yyjson_mut_doc *, yyjson_val *live);
+void kadopt_said(const struct kgroup *, const char *plural, const char *name);
+/* All Deployments of the pass; then kapply_adopted(), or kapply_end(). */
+void kadopt_deployments(struct kgroup *);
 
 /* ------------------------------------------------------------ kube_own.c - */
 

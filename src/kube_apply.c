@@ -21,6 +21,7 @@
  *
  *	Deployments are listed	what runs, and under which server ids
  *	volumes are listed	the ids of sites that have no Deployment
+ *	Deployments' fields	that the reference set become ours (kube_adopt.c)
  *	volumes' metadata	is put right (kube_volume.c)
  *	objects, one by one	what a Pod mounts comes first
  *
@@ -241,15 +242,24 @@ volumes_fixed(struct kgroup *g, const struct kh_resp *p)
 		fatal("reallocarray");
 	g->apply_n = kobjs(&g->spec, g->objs);
 	g->apply_i = 0;
-	g->apply_cleared = g->apply_stripped = false;
+	g->apply_cleared = g->apply_stripped = g->apply_adopted = false;
 	kapply_step(g);
 }
 
 static void
 volumes_listed(struct kgroup *g, const struct kh_resp *p)
 {
-	if (p->status != 200 || !may_run(g)) {
+	if (p->status != 200 || !may_run(g))
 		pass_end(g, p->status == 200, p);
+	else
+		kadopt_deployments(g);
+}
+
+void
+kapply_adopted(struct kgroup *g)
+{
+	if (!may_run(g)) {
+		pass_end(g, true, NULL);
 		return;
 	}
 	/* The newest spec: what changed it before this line is in it. */
@@ -293,7 +303,7 @@ void
 kapply_next(struct kgroup *g)
 {
 	g->apply_i++;
-	g->apply_cleared = g->apply_stripped = false;
+	g->apply_cleared = g->apply_stripped = g->apply_adopted = false;
 	kapply_step(g);
 }
 

@@ -257,6 +257,25 @@ stripped(void *arg, const struct kh_resp *p)
 		object_failed(g, o, p);
 }
 
+/* The reference's fields are ours: applied again, those not rendered go. */
+static void
+adopted_fields(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	const struct kobj *o = &g->objs[g->apply_i];
+	struct kown *own = own_of(g, o);
+
+	g->apply.req = NULL;
+	if (p->status != 200) {
+		object_failed(g, o, p);
+		return;
+	}
+	kadopt_said(g, plural(o), o->name);
+	if (own != NULL)
+		own->wanted = 0;
+	kapply_step(g);
+}
+
 static void
 object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 {
@@ -264,6 +283,7 @@ object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	yyjson_doc *d = kj_read(p->body, p->len);
 	yyjson_mut_doc *m = kj_new();
 	yyjson_mut_val *patch = NULL;
+	kh_done_fn *done = stripped;
 
 	log_ev(LL_INFO, "object applied", KVS("fg", g->fg),
 	    KVS("kind", plural(o)), KVS("name", o->name),
@@ -271,14 +291,18 @@ object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	if (own != NULL && d != NULL) {
 		kown_seen(own, yyjson_doc_get_root(d), true);
 		/* Once: whoever puts it there again is met again. */
-		if (!g->apply_stale && !g->apply_stripped)
-			patch =
-			    kobj_strip(m, &g->spec, o, yyjson_doc_get_root(d));
+		if (!g->apply_stale && !g->apply_adopted &&
+		    (patch = kadopt_patch(m, yyjson_doc_get_root(d))) != NULL) {
+			g->apply_adopted = true;
+			done = adopted_fields;
+		} else if (!g->apply_stale && !g->apply_stripped &&
+		    (patch = kobj_strip(
+			 m, &g->spec, o, yyjson_doc_get_root(d))) != NULL)
+			g->apply_stripped = true;
 	}
 	yyjson_doc_free(d);
 	if (patch != NULL) {
-		g->apply_stripped = true;
-		object_patch(g, o, m, patch, stripped);
+		object_patch(g, o, m, patch, done);
 		return;
 	}
 	yyjson_mut_doc_free(m);

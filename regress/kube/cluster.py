@@ -142,10 +142,11 @@ class Cluster:
     # --------------------------------------------------------------- client
 
     def call(self, method, path, body=None, ctype="application/json",
-             raw=False, token=ADMIN):
+             raw=False, token=ADMIN, agent="test"):
         c = http.client.HTTPSConnection(TEST_ADDR, PORT, context=self.ctx,
                                         timeout=20)
-        h = {"Authorization": f"Bearer {token}", "Content-Type": ctype}
+        h = {"Authorization": f"Bearer {token}", "Content-Type": ctype,
+             "User-Agent": agent}
         try:
             c.request(method, path, None if body is None else json.dumps(body),
                       h)

@@ -11,6 +11,7 @@ import time
 import traceback
 
 import access as accesstests
+import adopt as adopttests
 import objects as objtests
 import rolls as rolltests
 from cluster import (PORT, Answer, Cluster, Drive, b64, eprint, key_put,
@@ -1384,9 +1385,10 @@ def main():
             c.create("/api/v1/namespaces", {"metadata": {"name": ns}})
         c.create(LEASES, {"metadata": {"name": "bloodraven.shipstream.io"},
                           "spec": {"holderIdentity": ""}})
-        objtests.h = rolltests.h = accesstests.h = sys.modules[__name__]
-        for t in (TESTS + objtests.TESTS + rolltests.TESTS +
-                  accesstests.TESTS):
+        parts = objtests, rolltests, accesstests, adopttests
+        for part in parts:
+            part.h = sys.modules[__name__]
+        for t in TESTS + [t for part in parts for t in part.TESTS]:
             if only and t.__name__ not in only:
                 continue
             t0 = time.monotonic()

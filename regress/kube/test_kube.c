@@ -32,6 +32,69 @@
 #include "kube.h"
 #include "kube_split.h"
 
+/* ------------------------------------------------------------------- adopt */
+
+#define ENTRY(m, op, v, more, f)                                              \
+	"{\"manager\":\"" m "\",\"operation\":\"" op "\",\"apiVersion\":\"" v \
+	"\"," more "\"fieldsV1\":{" f "}}"
+#define OBJECT(list)                                \
+	"{\"metadata\":{\"resourceVersion\":\"7\"," \
+	"\"managedFields\":[" list "]}}"
+#define HUMAN ENTRY("kubectl-edit", "Update", "v1", "", "\"f:x\":{}")
+#define STATUS                                                             \
+	ENTRY("bloodraven", "Update", "v1", "\"subresource\":\"status\",", \
+	    "\"f:status\":{}")
+#define OURS_A ENTRY("bloodraven", "Apply", "v1", "", "\"f:a\":{\"f:b\":{}}")
+#define REF_1  ENTRY("bloodraven", "Update", "v1", "", "\"f:c\":{\".\":{}}")
+#define REF_2                                                        \
+	ENTRY("bloodraven", "Update", "v1", "",                      \
+	    "\"f:a\":{\"f:d\":{}},\"f:c\":{\"k:{\\\"n\\\":1}\":{}}")
+#define REF_OLD ENTRY("bloodraven", "Update", "v1beta1", "", "\"f:z\":{}")
+
+static void
+adopted(const char *in, const char *want)
+{
+	yyjson_doc *d = yyjson_read(in, strlen(in), 0);
+	yyjson_doc *w = yyjson_read(want, strlen(want), 0);
+	yyjson_mut_doc *m = yyjson_mut_doc_new(NULL);
+	yyjson_doc *out;
+	yyjson_mut_val *v;
+
+	assert_non_null(d);
+	v = kadopt_patch(m, yyjson_doc_get_root(d));
+	if (want[0] == '\0')
+		assert_null(v);
+	else {
+		assert_non_null(v);
+		assert_non_null(w);
+		yyjson_mut_doc_set_root(m, v);
+		out = yyjson_mut_doc_imut_copy(m, NULL);
+		assert_true(yyjson_equals(
+		    yyjson_doc_get_root(out), yyjson_doc_get_root(w)));
+		yyjson_doc_free(out);
+	}
+	yyjson_mut_doc_free(m);
+	yyjson_doc_free(w);
+	yyjson_doc_free(d);
+}
+
+/* The reference's entries become ours, and nobody else's changes. */
+static void
+test_adopt(void **state)
+{
+	(void)state;
+	adopted("{\"metadata\":{}}", "");
+	adopted(OBJECT(HUMAN "," OURS_A "," STATUS), "");
+	adopted(OBJECT(HUMAN "," REF_1),
+	    OBJECT(HUMAN "," ENTRY(
+		"bloodraven", "Apply", "v1", "", "\"f:c\":{\".\":{}}")));
+	adopted(
+	    OBJECT(REF_1 "," HUMAN "," OURS_A "," STATUS "," REF_OLD "," REF_2),
+	    OBJECT(HUMAN "," ENTRY("bloodraven", "Apply", "v1", "",
+		"\"f:a\":{\"f:b\":{},\"f:d\":{}},"
+		"\"f:c\":{\".\":{},\"k:{\\\"n\\\":1}\":{}}") "," STATUS));
+}
+
 /* ------------------------------------------------------------------- split */
 
 struct got {
@@ -378,6 +441,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_split_watch),
 		cmocka_unit_test(test_split_list),
 		cmocka_unit_test(test_split_refuses),
