@@ -210,3 +210,38 @@ def three_sites(t):
     fence.new_pod(g, one)
     f = fence.judged(t, g, o, active, new)
     t.ok("primary and one peer lost: " + fence.described(f))
+
+
+def voters(g):
+    """How many the newest epoch has."""
+    auth = g.status()["authority"]
+    return max([len(e["voters"]) for e in auth["unended"]
+                if e["epoch"] == auth["epoch"]] or [0])
+
+
+@test("three-sites-peers", full=True, order=56)
+def three_sites_peers(t):
+    """Of three voters two must renew, and the primary reaches neither of the
+    sites, which the operators do: an epoch leaves them out before the lease is
+    over, and takes them in again. At the default lease, which leaves the time
+    to see it."""
+    g = t.ready(sites=("a", "b", "c"), fast=False)
+    fence.whole(g)
+    active = g.active()
+    o = t.oracle(g, timeout=PATIENT)
+    for d in fence.DIRECTIONS:
+        wait("all three vote", 120, lambda: voters(g) == 3, g.short)
+        since, epoch = lab.boot_ns(), g.epoch()
+        cuts = fence.Cuts(t)
+        cuts.site(g, active, d, [g.address(s) for s in g.others(active)],
+                  fence.LINK_PORT)
+        wait("an epoch without them", 25, lambda: voters(g) == 1, g.short)
+        # The lease of before would be over by then.
+        fence.not_promoted(g, active, 30)
+        o.calm(since)
+        cuts.heal()
+        fence.whole(g)
+        t.ok("the other sites cut from the primary (%s): epoch %d to %d, "
+             "longest gap %.2f s" % (d, epoch, g.epoch(), o.calm(since)))
+    o.stop()
+    o.blame(o.judge(active))
