@@ -20,6 +20,7 @@
  *	kube.c		the worker: set-up, dispatch, requests, health
  *	kube_leader.c	the Lease; what begins and ends with it
  *	kube_group.c	groups as they come, change and go
+ *	kube_clash.c	groups that would have objects of one name
  *	kube_apply.c	a group's objects, applied until they are as wanted
  *	kube_object.c	one object of such a pass
  *	kube_adopt.c	fields of objects that the reference made
@@ -173,6 +174,9 @@ struct kgroup {
 	char unused[MSGTEXT_LEN + 1];
 	char drift[MSGTEXT_LEN + 1]; /* Deployments that differ */
 	uint64_t told;               /* hash of the GROUP_CONF sent */
+	bool clashes; /* the newest one, with another group (kube_clash.c) */
+	uint64_t sites_seen[SITES_MAX]; /* hashes of those in the status */
+	unsigned nsites_seen;
 	struct kann anns[KANNS_MAX];
 
 	/* kube_apply.c */
@@ -392,6 +396,19 @@ void kgroup_revive(struct kgroup *);
 /* Path of the group's object, with a subresource or "". */
 void
 kgroup_path(const struct kgroup *, const char *sub, char[static KH_PATH_MAX]);
+
+/* ---------------------------------------------------------- kube_clash.c - */
+
+/* What the status of the live object says. */
+void kclash_seen(struct kgroup *, yyjson_val *obj);
+/*
+ * A group in force that has an object of the name of one of this spec's, NULL:
+ * none. yields: it has to make way; else the problem is told.
+ */
+struct kgroup *kclash_find(
+    struct kgroup *, const struct kspec *, bool *yields, struct kproblems *);
+/* Names of this namespace are free, or others are taken. */
+void kclash_again(struct kube *, const char *ns);
 
 /* ---------------------------------------------------------- kube_apply.c - */
 

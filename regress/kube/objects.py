@@ -619,3 +619,71 @@ def test_legacy_configmap():
                 "uid": g["metadata"]["uid"], "controller": True}]}})
     wait_for("gone", 10, lambda: c.get(cm) is None)
     h.stop(d)
+
+
+# ------------------------------------------------------- names of two groups
+
+@test
+def test_names_of_two_groups():
+    """Two groups whose objects would bear one name: who was there first keeps
+    it, also after a restart; the other one's spec is invalid, by field, and
+    nothing is written for it until the name is free."""
+    d = h.leader()
+    c = h.c
+    short = h.fresh("n")
+    name = short + "-b"
+    g = h.make(name, sites=three("iad", "pdx", "fra"))
+    ready(name, 19)
+    sites, st = h.status(g, "iad")
+    sites.append(dict(sites[1], name="fra"))
+    st["sites"].append(dict(st["sites"][1], name="fra"))
+    for s in sites:
+        d.send("SITE_STATUS", **s)
+    d.send("GROUP_STATUS", **st)
+    wait_for("status", 10, lambda: "fra" in [s["name"] for s in c.get(
+        f"{h.GROUPS}/{name}").get("status", {}).get("sites", [])])
+    h.settle(d)
+    was = versions(name)
+    theirs = [h.site("iad", "192.0.2.1"), h.site("b-fra", "192.0.2.2")]
+    other = h.make(short, sites=theirs)
+    uid = other["metadata"]["uid"]
+    text = (f"spec.sites[1].name: 'b-fra' makes configmaps mysql-{name}-fra-"
+            f"config, which is group {name}'s")
+    m = d.expect("GROUP_CONF", group=uid)
+    assert not m["valid"] and m["problem"] == text, m
+    wait_for("condition", 10, lambda: (x := condition(short, "SpecValid")) and
+             x["status"] == "False" and x["message"] == text)
+    assert "InvalidSpec" in reasons(other)
+    h.settle(d)
+    assert h.objects(short) == {} and versions(name) == was
+    h.stop(d)
+    # The intruder is listed first now.
+    d = h.leader()
+    m = wait_for("judged again", 10, lambda: (m := d.last(
+        "GROUP_CONF", group=uid)) and not m["valid"] and m)
+    assert m["problem"] == text, m
+    assert d.last("GROUP_CONF", group=g["metadata"]["uid"])["valid"]
+    h.settle(d)
+    assert h.objects(short) == {}, h.objects(short)
+    assert "ApplyFailed" not in reasons(other) + reasons(g)
+    # A change of the one in force into the other's names is refused as well.
+    spec(short, sites=three("iad", "pdx"))
+    ready(short)
+    spec(short, sites=theirs)
+    wait_for("refused", 10, lambda: d.last("GROUP_CONF", group=uid)[
+        "problem"] == text)
+    h.settle(d)
+    assert c.get(f"{APPS}/mysql-{short}-pdx"), "the last valid one counts"
+    # The name becomes free.
+    at = d.mark()
+    spec(name, sites=three("iad", "pdx"))
+    d.expect("GROUP_CONF", 10, since=at, group=uid, valid=True)
+    svc = f"{CORE}/services/mysql-{name}-fra"
+    wait_for("the other's Service", 40, lambda: (o := c.get(svc)) and
+             o["metadata"]["labels"]["shipstream.io/failover-group"] == short)
+    # The volume is still the one's that had the site.
+    wait_for("Event", 10, lambda: "ApplyFailed" in reasons(other))
+    assert c.get(f"{APPS}/mysql-{name}-fra") is None
+    assert c.get(f"{CORE}/persistentvolumeclaims/mysql-{name}-fra-data")[
+        "metadata"]["labels"]["shipstream.io/failover-group"] == name
+    h.stop(d)
