@@ -487,7 +487,6 @@ sc_run(const struct sc_conf *c)
 	static struct sidecar sc;
 	struct ps_conf pc = sc_procs_conf;
 	const char *readdirs[4];
-	char tls_dir[HOST_LEN + 1];
 	char ns[NS_LEN + 1];
 	unsigned n = 0;
 
@@ -513,8 +512,8 @@ sc_run(const struct sc_conf *c)
 	}
 	if (sc.conf.creds_dir[0] != '\0')
 		readdirs[n++] = sc.conf.creds_dir;
-	if (sc_tls_dir(&sc.conf, tls_dir) != NULL)
-		readdirs[n++] = tls_dir;
+	if (sc.conf.tls_dir[0] != '\0')
+		readdirs[n++] = sc.conf.tls_dir;
 	readdirs[n] = NULL;
 	register_events(&sc);
 	ps_sandbox_parent(sc.ps, readdirs);

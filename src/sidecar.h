@@ -67,7 +67,8 @@ struct sc_conf {
 	char data_dir[HOST_LEN + 1]; /* the promise file */
 	char keys_dir[HOST_LEN + 1];
 	char mysql_sock[HOST_LEN + 1];
-	char ca_file[HOST_LEN + 1], cert_file[HOST_LEN + 1]; /* or empty */
+	char ca_file[HOST_LEN + 1], cert_file[HOST_LEN + 1]; /* or empty, */
+	char tls_dir[HOST_LEN + 1];   /* where both are */
 	char creds_dir[HOST_LEN + 1]; /* empty: the next two */
 	char user[USER_LEN + 1];
 	struct secret password;

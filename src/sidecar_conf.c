@@ -213,6 +213,36 @@ identity(struct sc_conf *c)
 	return 0;
 }
 
+#define CA_VAR   "BLOODRAVEN_MYSQL_TLS_CA_FILE"
+#define CERT_VAR "BLOODRAVEN_MYSQL_TLS_CERT_FILE"
+
+/* One directory, which is all of it that can be read later. */
+static int
+tls_files(struct sc_conf *c)
+{
+	size_t n;
+
+	if (get(CA_VAR, "", c->ca_file, sizeof(c->ca_file)) == -1 ||
+	    get(CERT_VAR, "", c->cert_file, sizeof(c->cert_file)) == -1)
+		return -1;
+	if (c->ca_file[0] == '\0' && c->cert_file[0] == '\0')
+		return 0;
+	if (c->ca_file[0] != '/')
+		return complain(CA_VAR,
+		    "not an absolute path; " CERT_VAR " is nothing without it");
+	if (c->cert_file[0] != '/')
+		return complain(CERT_VAR,
+		    "not an absolute path; " CA_VAR " is nothing without it");
+	n = (size_t)(strrchr(c->cert_file, '/') - c->cert_file);
+	if (n == 0)
+		return complain(CERT_VAR, "in the root directory");
+	if (strncmp(c->ca_file, c->cert_file, n + 1) != 0 ||
+	    strchr(c->ca_file + n + 1, '/') != NULL)
+		return complain(CA_VAR, "not in the directory of " CERT_VAR);
+	memcpy(c->tls_dir, c->cert_file, n);
+	return 0;
+}
+
 static int
 places(struct sc_conf *c)
 {
@@ -225,10 +255,6 @@ places(struct sc_conf *c)
 		sizeof(c->data_dir)) == -1 ||
 	    get("BLOODRAVEN_KEYS_DIR", "/etc/bloodraven/keys", c->keys_dir,
 		sizeof(c->keys_dir)) == -1 ||
-	    get("BLOODRAVEN_MYSQL_TLS_CA_FILE", "", c->ca_file,
-		sizeof(c->ca_file)) == -1 ||
-	    get("BLOODRAVEN_MYSQL_TLS_CERT_FILE", "", c->cert_file,
-		sizeof(c->cert_file)) == -1 ||
 	    get("BLOODRAVEN_MYSQL_SOCKET", "/var/run/mysqld/mysqld.sock",
 		c->mysql_sock, sizeof(c->mysql_sock)) == -1)
 		return -1;
@@ -295,7 +321,8 @@ sc_conf_parse(struct sc_conf *c, int argc, char **argv)
 	}
 	if (get_duration("LEASE_TIMEOUT", "20s", &c->lease_ms) == -1 ||
 	    get_duration("PEER_CHECK_INTERVAL", "5s", &c->check_ms) == -1 ||
-	    identity(c) == -1 || places(c) == -1 || account(c) == -1)
+	    identity(c) == -1 || places(c) == -1 || tls_files(c) == -1 ||
+	    account(c) == -1)
 		return -1;
 	note_unused(c);
 	return 0;

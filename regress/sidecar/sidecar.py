@@ -886,7 +886,9 @@ def t_conf(st):
                         ("PEER_CHECK_INTERVAL", "5"),
                         ("MYSQL_DSN", "nonsense"), ("MYSQL_DSN", "@tcp(x)/"),
                         ("MYSQL_CREDS_DIR", "/nonexistent"),
-                        ("MY_SITE", "x" * 300), ("MYSQL_USER", "")):
+                        ("MY_SITE", "x" * 300), ("MYSQL_USER", ""),
+                        ("BLOODRAVEN_MYSQL_TLS_CERT_FILE", "/a/tls.crt"),
+                        ("BLOODRAVEN_MYSQL_TLS_CA_FILE", "a/ca.crt")):
         rc, err = run({**base, name: value})
         if rc != 1 or name not in err:
             bad.append((name, value, rc, err))

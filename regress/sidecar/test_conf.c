@@ -133,6 +133,38 @@ test_defaults(void **state)
 	unsetenv("LEASE_TIMEOUT");
 }
 
+static void
+files(const char *ca, const char *cert, const char *dir)
+{
+	static struct sc_conf c;
+
+	setenv("BLOODRAVEN_MYSQL_TLS_CA_FILE", ca, 1);
+	setenv("BLOODRAVEN_MYSQL_TLS_CERT_FILE", cert, 1);
+	assert_int_equal(parse(&c), dir != NULL ? 0 : -1);
+	if (dir != NULL)
+		assert_string_equal(c.tls_dir, dir);
+}
+
+/* What the sandbox lets be read is one directory, and only that. */
+static void
+test_tls_files(void **state)
+{
+	setenv("MYSQL_USER", "u", 1);
+	files("", "", "");
+	files("/etc/mysql/tls/ca.crt", "/etc/mysql/tls/tls.crt",
+	    "/etc/mysql/tls");
+	files("/etc/mysql/tls/ca.crt", "", NULL);
+	files("", "/etc/mysql/tls/tls.crt", NULL);
+	files("tls/ca.crt", "tls/tls.crt", NULL);
+	files("/etc/mysql/tls/ca.crt", "tls.crt", NULL);
+	files("/etc/ca/ca.crt", "/etc/mysql/tls/tls.crt", NULL);
+	files("/etc/mysql/tls/ca/ca.crt", "/etc/mysql/tls/tls.crt", NULL);
+	files("/etc/mysql/tlsca.crt", "/etc/mysql/tls/tls.crt", NULL);
+	files("/ca.crt", "/tls.crt", NULL);
+	unsetenv("BLOODRAVEN_MYSQL_TLS_CA_FILE");
+	unsetenv("BLOODRAVEN_MYSQL_TLS_CERT_FILE");
+}
+
 int
 main(void)
 {
@@ -140,6 +172,7 @@ main(void)
 		cmocka_unit_test(test_dsn),
 		cmocka_unit_test(test_account),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_tls_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
