@@ -163,6 +163,21 @@
 	/* sent, no answer: it may have been done */            \
 	X(SE_UNKNOWN, "unknown")
 
+/* A load of the certificate, between the sidecar's parent and mysql. */
+enum tls_step {
+	TL_BEGIN,   /* to mysql: log in, and look whether one is under way */
+	TL_ASK,     /* from it: now? */
+	TL_GO,      /* to it: now */
+	TL_STOP,    /* to it: not now, and be done */
+	TL_SLOW,    /* from it: no answer for a minute; it waits on */
+	TL_LOADED,  /* mysqld says that it has it */
+	TL_REFUSED, /* mysqld says why it has it not */
+	TL_LOST,    /* it was sent, and no answer will come */
+	TL_BUSY,    /* not sent: one is under way */
+	TL_FAILED,  /* not sent: nobody was let in */
+	TL_MAX
+};
+
 #define X(id, name) id,
 enum br_role { BR_ROLES(X) ROLE_MAX };
 enum site_state { BR_SITE_STATES(X) SS_MAX };

@@ -308,7 +308,7 @@ void group_keys_forget(struct group *);
 void group_access_turn(struct group *);
 /* An answer to what was asked here; false: to the core. */
 bool group_access_done(struct group *, const struct m_sql_done *);
-/* Digest of the files that servers shall load (SC_TLS), NULL: none. */
+/* Digest of the files that servers shall load (W_OPERATOR), NULL: none. */
 const uint8_t *group_access_tls(const struct group *);
 /* Annotation discard-old-passwords; "" when it is taken back. */
 void group_access_discard(struct group *, const char *value);

@@ -425,6 +425,7 @@ parent_dispatch(
 	case MSG_SC_NOTE:
 	case MSG_SC_MYSQL_CONF:
 	case MSG_SC_TLS:
+	case MSG_SC_TLS_SAYS:
 	case MSG_SC_MYSQL:
 	case MSG_SC_STATE:
 	case MSG_AFTER_LAST:

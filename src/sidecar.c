@@ -48,15 +48,18 @@ sc_check_ms(const struct sidecar *sc)
 	return sc->view_check_ms != 0 ? sc->view_check_ms : sc->conf.check_ms;
 }
 
-void
+bool
 sc_send(struct sidecar *sc, unsigned proc, uint32_t type, const void *msg)
 {
 	/* Before ps_start() has returned, on_ready sends everything anyway. */
-	if (sc->ps == NULL || ps_send(sc->ps, proc, type, msg, -1) == 0)
-		return;
+	if (sc->ps == NULL)
+		return false;
+	if (ps_send(sc->ps, proc, type, msg, -1) == 0)
+		return true;
 	if (errno != ENOTCONN)
 		log_ev(LL_ERROR, "message not sent", KVU("to", proc),
 		    KVS("type", msg_name(type)), KVS("error", strerror(errno)));
+	return false;
 }
 
 static void
@@ -186,7 +189,6 @@ keys_cb(evutil_socket_t fd, short what, void *arg)
 		sc_keys_read(sc, false);
 	if (sc->conf.creds_dir[0] != '\0')
 		(void)send_account(sc, sc->ps);
-	sc_tls_look(sc, false);
 }
 
 /* ----------------------------------------------------------------- workers --- */
@@ -308,9 +310,6 @@ sc_on_ready(struct ps *ps, unsigned id, void *arg)
 	case PROC_MEMORY:
 		sc_memory_put(sc, true);
 		break;
-	case PROC_MYSQL:
-		sc_tls_look(sc, true);
-		break;
 	case PROC_HTTP:
 		sc_state_send(sc);
 		sc_send(sc, PROC_HTTP, MSG_SC_MYSQL, &sc->mysql);
@@ -338,6 +337,7 @@ sc_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 		(void)strlcpy(
 		    sc->mysql.error, "not asked yet", sizeof(sc->mysql.error));
 		sc_send(sc, PROC_HTTP, MSG_SC_MYSQL, &sc->mysql);
+		sc_tls_lost(sc);
 	}
 }
 
@@ -354,6 +354,7 @@ on_mysql(struct sidecar *sc, const struct m_sc_mysql *m)
 	}
 	sc->mysql = *m;
 	sc_send(sc, PROC_HTTP, MSG_SC_MYSQL, m);
+	sc_tls_look(sc);
 }
 
 void
@@ -384,6 +385,9 @@ sc_dispatch(
 	case MSG_SC_MYSQL:
 		on_mysql(sc, msg);
 		break;
+	case MSG_SC_TLS_SAYS:
+		sc_tls_says(sc, msg);
+		break;
 	default:
 		fatalx("message %u from worker %u", type, from);
 	}
@@ -398,6 +402,7 @@ beat_cb(evutil_socket_t fd, short what, void *arg)
 
 	sc_link_beat(sc);
 	sc_guard_beat(sc);
+	sc_tls_look(sc);
 	set_timer(sc->beat, BR_LINK_BEAT_MS(sc_check_ms(sc)));
 	sc_state_send(sc);
 }

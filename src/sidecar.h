@@ -113,6 +113,43 @@ struct sc_peer {
 	int64_t wanted_ms; /* a question or an offer named it */
 };
 
+#define SC_DIGEST 32
+
+/* By which a server process is known again (sidecar_tls.c). 0: not known. */
+struct sc_server {
+	int64_t session_ns, start_ns;
+	uint64_t guard;
+	uint32_t incarnation;
+};
+
+/* A file that was not exchanged meanwhile. */
+struct sc_stamp {
+	uint64_t dev, ino, size;
+	int64_t ctime_ns;
+};
+
+/* The certificate: what shall be, what is mounted, what mysqld has. */
+struct sc_tls {
+	bool wanted;
+	uint8_t want[SC_DIGEST]; /* by the leader's word */
+	/* as it is mounted: ca.crt, tls.crt */
+	struct sc_stamp stamp[2];
+	uint8_t have[SC_DIGEST];
+	int err, open_err; /* errno: they can't be read; opened */
+	bool logged;
+	/* the load that is under way */
+	enum { SCT_IDLE, SCT_BEGUN, SCT_SENT } state;
+	uint64_t nr;
+	struct sc_stamp sent_stamp[2];
+	/* of the last one that was sent */
+	uint8_t sent[SC_DIGEST];
+	struct sc_server server;
+	bool loaded;  /* it has this one */
+	bool perhaps; /* nobody knows */
+	/* the next one */
+	int64_t due_ms, wait_ms;
+};
+
 /* An authority of our guard, whose signature was found good. */
 struct sc_authority {
 	struct w_signed s;
@@ -158,9 +195,7 @@ struct sidecar {
 	struct sc_authority known[2]; /* newest first */
 	struct sc_peer peers[SC_PEERS];
 	unsigned npeers;
-	/* the certificate (sidecar_tls.c) */
-	struct m_sc_tls tls_want; /* by the leader's word */
-	struct m_sc_tls tls_told; /* to mysql */
+	struct sc_tls tls;
 	/* for the endpoints */
 	struct m_sc_state state;
 	struct m_sc_mysql mysql;
@@ -170,7 +205,8 @@ struct sidecar {
 int64_t sc_now_ms(void);
 /* The interval of the newest authority, or the environment's. */
 int64_t sc_check_ms(const struct sidecar *);
-void sc_send(struct sidecar *, unsigned proc, uint32_t type, const void *);
+/* false: it was not sent. */
+bool sc_send(struct sidecar *, unsigned proc, uint32_t type, const void *);
 /* Tell http, and, soon, the operators. */
 void sc_changed(struct sidecar *);
 void sc_state_send(struct sidecar *);
@@ -232,10 +268,11 @@ void sc_guard_beat(struct sidecar *);
 
 /* The certificate that the leader says is good; 32 bytes, or none. */
 void sc_tls_want(struct sidecar *, const uint8_t *digest, size_t len);
-/* Is it mounted by now? again: mysql was started anew. */
-void sc_tls_look(struct sidecar *, bool again);
-/* The folder to be read, NULL: there is none. */
-const char *sc_tls_dir(const struct sc_conf *, char[static HOST_LEN + 1]);
+/* Each beat, and when mysqld answers: what is to be done? */
+void sc_tls_look(struct sidecar *);
+void sc_tls_says(struct sidecar *, const struct m_sc_tls_says *);
+/* mysql died. */
+void sc_tls_lost(struct sidecar *);
 
 /* --------------------------------------------------- sidecar_peers.c --- */
 
@@ -262,6 +299,10 @@ extern const struct sandbox sc_mem_sandbox;
 int sc_mysql_setup(struct ps_worker *);
 void sc_mysql_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox sc_mysql_sandbox;
+/* sidecar_reload.c: a session of its own, with the account that was let in. */
+int sc_reload_setup(struct ps_worker *);
+void
+sc_reload_dispatch(const struct m_sc_tls *, const struct m_sc_mysql_conf *);
 int sc_http_setup(struct ps_worker *);
 void sc_http_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox sc_http_sandbox;

@@ -255,6 +255,7 @@ got_state(const struct m_sc_state *m)
 	gauge(M_SC_GUARD, m->guard);
 	gauge(M_SC_VIEW_EPOCH, (int64_t)m->view_epoch);
 	gauge(M_SC_PROMISED, (int64_t)m->promised);
+	gauge(M_SC_TLS_PENDING, m->tls_pending);
 	(void)metric_set(sink, M_SC_LINKS, m->operators, ML("operator"));
 	(void)metric_set(sink, M_SC_LINKS, m->peers, ML("sidecar"));
 }

@@ -21,7 +21,8 @@
  * answers a log-in), and its channel. Holds the account of the operator's
  * user for this one server, so whoever takes it over has this database; it
  * has no key of the write lease and no network. Each round has a deadline,
- * and a mysqld that hangs holds up nobody but this process.
+ * and a mysqld that hangs holds up nobody but this process. One thing it
+ * changes: mysqld loads its certificate (sidecar_reload.c).
  */
 
 #include <errno.h>
@@ -44,10 +45,9 @@ const struct sandbox sc_mysql_sandbox = {
 };
 
 /* What is asked in a round, in this order. */
-enum step { ST_TLS, ST_VARS, ST_REPLICA, ST_UPTIME, ST_END };
+enum step { ST_VARS, ST_REPLICA, ST_UPTIME, ST_END };
 
 static const char *const queries[] = {
-	[ST_TLS] = "ALTER INSTANCE RELOAD TLS",
 	[ST_VARS] = "SELECT @@GLOBAL.read_only, @@GLOBAL.super_read_only, "
 		    "@@GLOBAL.gtid_executed, @@GLOBAL.server_id",
 	[ST_REPLICA] = "SHOW REPLICA STATUS",
@@ -66,10 +66,8 @@ static struct {
 	 * come before the server has its password, or after.
 	 */
 	struct m_sc_mysql_conf conf, good;
-	bool with_good; /* the log-in that runs */
-	/* What is mounted shall be loaded; this session did so. */
-	struct m_sc_tls tls;
-	bool tls_asked, tls_done, tls_failed;
+	bool with_good;     /* the log-in that runs */
+	int64_t session_ns; /* when this one was let in */
 	struct myc c;
 	struct event *io, *round, *deadline;
 	bool watched; /* io is added */
@@ -149,11 +147,20 @@ take_replica(void)
 }
 
 static void
+take_uptime(void)
+{
+	struct m_sc_mysql *m = &my.m;
+
+	m->uptime_s = (int64_t)strtoll(col(0), NULL, 10);
+	if (m->uptime_s >= 0 && m->uptime_s < INT32_MAX)
+		m->start_ns =
+		    monotime_now().ns - m->uptime_s * INT64_C(1000000000);
+}
+
+static void
 take_row(void)
 {
 	switch (my.step) {
-	case ST_TLS:
-		break;
 	case ST_VARS:
 		take_vars();
 		break;
@@ -161,7 +168,7 @@ take_row(void)
 		take_replica();
 		break;
 	case ST_UPTIME:
-		my.m.uptime_s = (int64_t)strtoll(col(0), NULL, 10);
+		take_uptime();
 		break;
 	case ST_END:
 		break;
@@ -175,6 +182,7 @@ round_end(void)
 {
 	my.step = ST_END;
 	my.m.ok = my.m.error[0] == '\0';
+	my.m.session_ns = my.session_ns;
 	tell(&my.m);
 }
 
@@ -182,36 +190,15 @@ static void
 ask(enum step step)
 {
 	my.step = step;
-	if (step == ST_TLS)
-		my.tls_asked = true;
 	if (step == ST_END)
 		round_end();
 	else if (myc_query(&my.c, queries[step], now_ms(), my.until_ms) == -1)
 		fatal("query");
 }
 
-/* Another server, or this one begun anew, has loaded what was there. */
-static void
-tls_answer(void)
-{
-	/* Unless it is another one since. */
-	my.tls_done = my.c.err == 0 && my.tls_asked;
-	if (my.tls_done)
-		log_ev(LL_INFO, "certificate loaded");
-	else if (my.c.err != 0 && !my.tls_failed)
-		log_ev(LL_WARN, "certificate not loaded",
-		    KVU("errno", my.c.err), KVS("error", my.c.errtext));
-	my.tls_failed = my.c.err != 0;
-}
-
 static void
 step_done(void)
 {
-	if (my.step == ST_TLS) {
-		tls_answer();
-		ask(ST_VARS);
-		return;
-	}
 	/* A server that has no such table says 0 (sidecar.md section 3). */
 	if (my.c.err != 0 && my.step != ST_UPTIME) {
 		(void)strlcpy(my.m.error, my.c.errtext, sizeof(my.m.error));
@@ -237,12 +224,6 @@ watch(void)
 	event_add(my.io, NULL);
 }
 
-static enum step
-first_step(void)
-{
-	return my.tls.digest.len != 0 && !my.tls_done ? ST_TLS : ST_VARS;
-}
-
 static int
 log_in(bool with_good)
 {
@@ -260,8 +241,8 @@ let_in(void)
 		secret_wipe(&my.good.password);
 		my.good = my.conf;
 	}
-	my.tls_done = false;
-	ask(first_step());
+	my.session_ns = monotime_now().ns;
+	ask(ST_VARS);
 }
 
 static void
@@ -325,7 +306,7 @@ begin(void)
 	my.until_ms = now + DEADLINE_MS;
 	set_timer(my.deadline, DEADLINE_MS + 1);
 	if (myc_fd(&my.c) != -1)
-		ask(first_step());
+		ask(ST_VARS);
 	else if (log_in(false) == -1) {
 		failed(my.c.errtext);
 		return;
@@ -342,13 +323,6 @@ on_round(evutil_socket_t fd, short what, void *arg)
 }
 
 /* ------------------------------------------------------------------ worker --- */
-
-static void
-set_tls(const struct m_sc_tls *m)
-{
-	my.tls = *m;
-	my.tls_asked = my.tls_done = my.tls_failed = false;
-}
 
 /* The next log-in is with it; a session that stands stays. */
 static void
@@ -372,7 +346,7 @@ sc_mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 	if (fd != -1)
 		fatalx("a descriptor came with message %u", type);
 	if (type == MSG_SC_TLS)
-		set_tls(msg);
+		sc_reload_dispatch(msg, &my.good);
 	else if (type == MSG_SC_MYSQL_CONF)
 		set_account(msg);
 	else
@@ -397,5 +371,5 @@ sc_mysql_setup(struct ps_worker *w)
 		return -1;
 	}
 	set_timer(my.round, 0);
-	return 0;
+	return sc_reload_setup(w);
 }

@@ -804,8 +804,8 @@ class Files:
         for f in ("ca.crt", "tls.crt", "tls.key"):
             os.symlink("..data/" + f, self.dir + "/" + f)
 
-    def make(self, days):
-        """A version, not mounted yet: folder and digest."""
+    def make(self, days, size=0):
+        """A version, not mounted yet: folder and digest; its ca.crt so long."""
         self.n += 1
         d = "%s/v%d" % (self.dir, self.n)
         os.mkdir(d)
@@ -813,63 +813,231 @@ class Files:
                         "ec_paramgen_curve:P-256", "-nodes", "-days", str(days),
                         "-subj", "/CN=db", "-keyout", d + "/tls.key", "-out",
                         d + "/tls.crt"], check=True, capture_output=True)
-        shutil.copy(d + "/tls.crt", d + "/ca.crt")
         crt = open(d + "/tls.crt", "rb").read()
-        return d, hashlib.sha256(crt + b"\0" + crt).hexdigest()
+        ca = crt + b"\n" * (size - len(crt))
+        open(d + "/ca.crt", "wb").write(ca)
+        return d, hashlib.sha256(ca + b"\0" + crt).hexdigest()
 
-    def mount(self, d):
-        os.symlink(os.path.basename(d), self.dir + "/..new")
+    def other_key(self, version, key):
+        """The same certificate, with another one's key."""
+        self.n += 1
+        d = "%s/v%d" % (self.dir, self.n)
+        shutil.copytree(version[0], d)
+        shutil.copy(key[0] + "/tls.key", d + "/tls.key")
+        return d, version[1]
+
+    def mount(self, version):
+        os.symlink(os.path.basename(version[0]), self.dir + "/..new")
         os.rename(self.dir + "/..new", self.dir + "/..data")
+
+
+class Tls(Mysqld):
+    """A server with such files, a's sidecar beside it, and an operator."""
+
+    def __init__(self, st, first, *options):
+        self.st, self.files = st, Files(st.base)
+        self.files.mount(self.files.make(first))
+        super().__init__(*["--ssl-%s=%s/%s" % (k, self.files.dir, f)
+                           for k, f in (("ca", "ca.crt"), ("cert", "tls.crt"),
+                                        ("key", "tls.key"))], *options)
+
+    def __enter__(self):
+        super().__enter__()
+        a, d = self.st.a, self.files.dir
+        a.stop()
+        a.env.update(BLOODRAVEN_MYSQL_SOCKET=self.socket, MYSQL_USER="op",
+                     MYSQL_PASSWORD="s3cr/et:@pw",
+                     BLOODRAVEN_MYSQL_TLS_CA_FILE=d + "/ca.crt",
+                     BLOODRAVEN_MYSQL_TLS_CERT_FILE=d + "/tls.crt")
+        a.start()
+        self.op = self.st.operator(a.ip)
+        self.answers()
+        return self
+
+    def answers(self):
+        until("mysqld answers", lambda: self.st.a.get("/status")[0] == 200)
+
+    def shown(self):
+        return self.sql("SHOW STATUS LIKE 'Ssl_server_not_after'").split(
+            "\t")[-1]
+
+    def loads(self):
+        """How often it was told to, by whomever, since it runs."""
+        return int(self.sql("SHOW GLOBAL STATUS LIKE 'Com_alter_instance'")
+                   .split("\t")[-1])
+
+    def sessions(self, what="1=1"):
+        return self.sql("SELECT ID FROM information_schema.PROCESSLIST WHERE "
+                        "USER='op' AND " + what).split()[1:]
+
+    def said(self, msg):
+        return [json.loads(line) for line in self.st.a.log.lines
+                if '"msg":"%s"' % msg in line]
+
+    def loaded(self, digest, n=1):
+        until("%d loads of %s" % (n, digest[:8]), lambda: n == len([
+            r for r in self.said("certificate loaded")
+            if r["digest"] == digest[:8]]))
+
+    def stays(self, seconds, cond):
+        """Nothing comes of it: several beats."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not cond():
+                return False
+        return cond()
 
 
 def t_tls(st):
     """Only the certificate that the leader calls good is loaded, once it is
     mounted; also by a server that came up with another one."""
-    files = Files(st.base)
-    old, good, bad = files.make(10), files.make(20), files.make(30)
-    files.mount(old[0])
-    with Mysqld(*["--ssl-%s=%s/%s" % (k, files.dir, f) for k, f in (
-            ("ca", "ca.crt"), ("cert", "tls.crt"), ("key", "tls.key"))]) as db:
-        shown = lambda: db.sql(  # noqa: E731
-            "SHOW STATUS LIKE 'Ssl_server_not_after'").split("\t")[-1]
-        first = shown()
-        st.a.stop()
-        st.a.env.update(BLOODRAVEN_MYSQL_SOCKET=db.socket, MYSQL_USER="op",
-                        MYSQL_PASSWORD="s3cr/et:@pw",
-                        BLOODRAVEN_MYSQL_TLS_CA_FILE=files.dir + "/ca.crt",
-                        BLOODRAVEN_MYSQL_TLS_CERT_FILE=files.dir + "/tls.crt")
-        st.a.start()
-        op = st.operator(st.a.ip)
-        op.tell("tls " + good[1])
-        files.mount(bad[0])
-        until("mysqld answers", lambda: st.a.get("/status")[0] == 200)
-        looked = time.monotonic() + 12  # each 10 s
-        while time.monotonic() < looked:
-            if shown() != first:
-                break
-        report(shown() == first, "what is mounted and not good is left alone")
-        files.mount(good[0])
-        until("the good one", lambda: shown() != first, 15)
-        second = shown()
-        report(True, "the good one is loaded once it is mounted")
+    with Tls(st, 10) as db:
+        files, op = db.files, db.op
+        good, bad, old = files.make(20), files.make(30), files.make(40)
+        pending = "bloodraven_sidecar_certificate_pending"
+        first = db.shown()
+        report(st.a.metric(pending) == 0, "nothing is wanted at first")
+        op.tell("tls", good[1])
+        files.mount(bad)
+        until("the word", lambda: [
+            (r["wanted"], r["mounted"]) for r in db.said("certificate wanted")
+        ][-1:] == [(good[1][:8], bad[1][:8])])
+        report(db.stays(2, lambda: db.shown() == first),
+               "what is mounted and not good is left alone")
+        report(st.a.metric(pending) == 1, "and told by a metric")
+        files.mount(good)
+        db.loaded(good[1])
+        second = db.shown()
+        report(second != first, "the good one is loaded once it is mounted")
+        until("the metric", lambda: st.a.metric(pending) == 0)
+        files.mount(bad)
+        for i in db.sessions():
+            db.sql("KILL " + i)
+        report(db.stays(2, lambda: db.shown() == second),
+               "not what comes after it, in a new session either")
+        db.answers()
+        files.mount(good)
+        # The server has it: another session, another worker, another leader.
+        for i in db.sessions():
+            db.sql("KILL " + i)
+        os.kill(st.a.worker("mysql"), signal.SIGKILL)
+        until("its death", lambda: db.said("worker died"))
+        db.answers()
+        op.tell("tls", "none")
+        op.tell("tls", good[1])
+        report(db.stays(3, lambda: db.loads() == 1),
+               "it is loaded once in each server", db.loads())
         # A server that begins has what is mounted then.
-        files.mount(bad[0])
+        files.mount(bad)
         db.run("kill9", db.NAME)
         db.run("restart", db.NAME)
-        report(shown() not in (first, second), "a start takes what is there")
-        looked = time.monotonic() + 12
-        while time.monotonic() < looked:
-            shown()
-        files.mount(good[0])
-        until("its cure", lambda: shown() == second, 15)
-        report(True, "a server that came up with a bad one is cured")
+        report(db.shown() not in (first, second), "a start takes what is there")
+        report(db.stays(2, lambda: db.loads() == 0), "and nothing else")
+        files.mount(good)
+        db.loaded(good[1], 2)
+        report(db.shown() == second,
+               "a server that came up with a bad one is cured")
         op.tell("leader 0")
-        op.tell("tls " + old[1])
-        files.mount(old[0])
-        looked = time.monotonic() + 12
-        while time.monotonic() < looked:
-            shown()
-        report(shown() == second, "a standby's word is none")
+        op.tell("tls", old[1])
+        files.mount(old)
+        report(db.stays(2, lambda: db.shown() == second),
+               "a standby's word is none")
+
+
+def t_tls_refused(st):
+    """Files that mysqld does not take, or that can't be read."""
+    with Tls(st, 10) as db:
+        files, op = db.files, db.op
+        good, long = files.make(20, 16384), files.make(30, 16385)
+        files.mount(files.other_key(good, long))
+        op.tell("tls", good[1])
+        r = until("the refusal", lambda: db.said("certificate not loaded"))[0]
+        report(r["errno"] != 0 and r["digest"] == good[1][:8] and
+               r["level"] == "WARN", "a refusal is told", r)
+        n = db.loads()
+        report(db.stays(4, lambda: db.loads() == n), "and not repeated at once")
+        files.mount(good)
+        db.loaded(good[1])
+        report(True, "16 KiB, with its own key, are loaded")
+        op.tell("tls", long[1])
+        files.mount(long)
+        r = until("the warning",
+                  lambda: db.said("certificate is not readable"))[0]
+        report("large" in r["error"] and r["file"].endswith("/ca.crt"),
+               "a byte more is told", r)
+        os.unlink(files.dir + "/..data")
+        until("the warning", lambda: [
+            r for r in db.said("certificate is not readable")
+            if "No such" in r["error"]])
+        report(len(db.said("certificate is not readable")) == 2 and
+               db.loads() == n + 1, "once for each change, and nothing is done",
+               db.said("certificate is not readable"))
+
+
+class Stalled:
+    """A client that stops in the midst of its log-in, as anybody can."""
+
+    def __init__(self, port):
+        self.s = socket.create_connection(("127.0.0.1", int(port)))
+        self.s.recv(4096)
+        # Protocol::SSLRequest: CLIENT_PROTOCOL_41, _SSL, _SECURE_CONNECTION
+        self.s.sendall(b"\x20\0\0\x01" + struct.pack(
+            "<IIB23x", 0x8a01, 1 << 24, 45))
+
+    def end(self):
+        self.s.close()
+
+
+def t_tls_stalled(st):
+    """mysqld waits for a client that stalls in its log-in, for as long as that
+    likes: nobody else has to, and there is one such wait."""
+    blocked = "INFO LIKE 'ALTER INSTANCE%'"
+    with Tls(st, 10, "--connect-timeout=600") as db:
+        files, op = db.files, db.op
+        first, good, next_ = db.shown(), files.make(20), files.make(30)
+        client = Stalled(db.PORT)
+        op.tell("tls", good[1])
+        files.mount(good)
+        until("the wait", lambda: db.sessions(blocked))
+        report(db.stays(10, lambda: st.a.get("/health")[0] == 200 and
+                        st.a.get("/status")[0] == 200 and
+                        len(db.sessions(blocked)) == 1),
+               "a client that stalls costs one session, and no health",
+               (st.a.get("/health"), db.sessions(blocked)))
+        report(not st.a.says("mysqld does not answer"), "at no time")
+        db.sql("SET GLOBAL super_read_only=OFF; SET GLOBAL super_read_only=ON")
+        report(True, "a fence is not held up")
+        os.kill(st.a.worker("mysql"), signal.SIGKILL)
+        r = until("the word", lambda: db.said("certificate perhaps loaded"))[0]
+        report(r["digest"] == good[1][:8] and r["againIn"] == "1m0s",
+               "who was lost perhaps loaded it", r)
+        st.a.stop()
+        st.a.start()
+        db.op = op = st.operator(st.a.ip)
+        db.answers()
+        op.tell("tls", good[1])
+        r = until("the word", lambda: [
+            r for r in db.said("certificate not loaded")
+            if "under way" in r["error"]])
+        report(len(db.sessions(blocked)) == 1,
+               "nor does another sidecar add one", db.sessions(blocked))
+        client.end()
+        until("the end", lambda: not db.sessions(blocked))
+        until("its load", lambda: db.said("certificate loaded"), 30)
+        second = db.shown()
+        report(second != first, "once it goes the new one is shown")
+        # It may take its minute, and is waited for.
+        client = Stalled(db.PORT)
+        op.tell("tls", next_[1])
+        files.mount(next_)
+        until("the word", lambda: db.said("certificate takes long to load"), 75)
+        report(len(db.sessions(blocked)) == 1 and not
+               [r for r in db.said("certificate loaded")
+                if r["digest"] == next_[1][:8]], "a minute is told")
+        client.end()
+        db.loaded(next_[1])
+        report(db.shown() not in (first, second) and
+               st.a.get("/health")[0] == 200, "and its end awaited")
 
 
 def t_conf(st):
@@ -952,7 +1120,7 @@ def t_memory_size(st):
 
 TESTS = [t_renewals, t_promise, t_memory, t_restart, t_forgery, t_rotation,
          t_flood, t_silence, t_disk, t_http, t_mysql, t_tls,
-         t_conf, t_memory_size]
+         t_tls_refused, t_tls_stalled, t_conf, t_memory_size]
 
 
 def main():
