@@ -83,8 +83,7 @@ struct glink {
 	bool trusted;     /* a frame of it opened with its site's keys */
 	int64_t heard_ms; /* its last frame */
 	int64_t beat_ms;  /* our last W_OPERATOR, and what it said */
-	bool said_leader;
-	uint8_t said_active;
+	uint64_t said; /* hash of the last beat */
 	uint64_t bad;   /* statements of a guard that were refused, */
 	int64_t bad_ms; /* and when that was logged */
 };

@@ -137,28 +137,34 @@ say_hello(struct glink *l)
 	    wire_hello(&l->wire, &h, m.frame.data, sizeof(m.frame.data)));
 }
 
+/* A standby names no certificate: its Secret may be older than the leader's. */
+static void
+fill_operator(const struct group *g, struct w_operator *o)
+{
+	const uint8_t *tls = group_access_tls(g);
+
+	memset(o, 0, sizeof(*o));
+	o->leader = groups_leading(g->all);
+	if (o->leader && tls != NULL) {
+		o->tls.len = sizeof(o->tls.data);
+		memcpy(o->tls.data, tls, sizeof(o->tls.data));
+	}
+	if (g->view.effective < g->fc.nsites)
+		(void)strlcpy(o->active, g->fc.site[g->view.effective].name,
+		    sizeof(o->active));
+}
+
 /* What a sidecar is told each beat; the proof of who we are. */
 static void
 say_operator(struct glink *l)
 {
-	struct group *g = l->group;
-	const uint8_t *tls = group_access_tls(g);
 	struct w_operator o;
 
-	memset(&o, 0, sizeof(o));
-	if (tls != NULL) {
-		o.tls.len = sizeof(o.tls.data);
-		memcpy(o.tls.data, tls, sizeof(o.tls.data));
-	}
-	o.leader = groups_leading(g->all);
-	if (g->view.effective < g->fc.nsites)
-		(void)strlcpy(o.active, g->fc.site[g->view.effective].name,
-		    sizeof(o.active));
+	fill_operator(l->group, &o);
 	if (!glink_send(l, W_OPERATOR, &o))
 		return;
 	l->beat_ms = mono_ms();
-	l->said_leader = o.leader;
-	l->said_active = g->view.effective;
+	l->said = group_hash(&o, sizeof(o));
 }
 
 /* ------------------------------------------------------------- connections - */
@@ -370,14 +376,14 @@ groups_link_rx(struct groups *gs, const struct m_link_rx *m)
 static void
 beat(struct glink *l, int64_t now)
 {
-	const struct group *g = l->group;
+	struct w_operator o;
 
-	if (!l->wire.heard ||
-	    (now - l->beat_ms < BR_LINK_BEAT_MS(g->conf.check_ms) &&
-		l->said_leader == groups_leading(g->all) &&
-		l->said_active == g->view.effective))
+	if (!l->wire.heard)
 		return;
-	say_operator(l);
+	fill_operator(l->group, &o);
+	if (now - l->beat_ms >= BR_LINK_BEAT_MS(l->group->conf.check_ms) ||
+	    l->said != group_hash(&o, sizeof(o)))
+		say_operator(l);
 }
 
 /* NULL: it may stay. */

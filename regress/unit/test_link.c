@@ -569,6 +569,67 @@ test_beat(void **state)
 }
 
 static void
+tell_tls(bool wanted, uint64_t gen, bool ok)
+{
+	static struct m_tls_state m;
+	static struct m_tls t;
+
+	memset(&t, 0, sizeof(t));
+	strlcpy(t.group, UID_G, sizeof(t.group));
+	t.wanted = wanted;
+	t.gen = gen;
+	groups_tls(gs, &t);
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	m.gen = gen;
+	m.ok = ok;
+	m.digest.len = ok ? sizeof(m.digest.data) : 0;
+	memset(m.digest.data, (int)gen, m.digest.len);
+	groups_tls_state(gs, &m);
+}
+
+/* The n-th beat says 0: none, or the digest of that generation; at once. */
+static void
+names_tls(unsigned n, uint8_t gen)
+{
+	const struct w_operator *o = &side[IAD].last.w_operator;
+
+	/* Whatever else is due is late today. */
+	RB_ROOT(&gs->links)->beat_ms += 3600000;
+	while (side[IAD].n[W_OPERATOR] < n)
+		event_base_loop(base, EVLOOP_ONCE);
+	RB_ROOT(&gs->links)->beat_ms = mono_ms();
+	assert_int_equal(side[IAD].n[W_OPERATOR], n);
+	assert_int_equal(o->tls.len, gen != 0 ? sizeof(o->tls.data) : 0);
+	assert_int_equal(o->tls.data[0], gen);
+	assert_int_equal(o->tls.data[31], gen);
+}
+
+/* Which certificate: the leader's word alone, of one that was found good. */
+static void
+test_certificate(void **state)
+{
+	alarm(30);
+	link_site(IAD);
+	names_tls(1, 0);
+	tell_tls(true, 3, true);
+	names_tls(2, 3);
+	/* A bad one after it: what is good still is; then a better one. */
+	tell_tls(true, 4, false);
+	tell_tls(true, 5, true);
+	names_tls(3, 5);
+	tell_lease(false);
+	names_tls(4, 0);
+	assert_false(side[IAD].last.w_operator.leader);
+	tell_lease(true);
+	names_tls(5, 5);
+	tell_tls(false, 0, false);
+	names_tls(6, 0);
+	assert_true(side[IAD].last.w_operator.leader);
+	alarm(0);
+}
+
+static void
 promise(int i, uint64_t id, int64_t age)
 {
 	struct w_promise p = { EPOCH, id, age };
@@ -627,6 +688,7 @@ main(void)
 		T(test_renewal),
 		T(test_deadline),
 		T(test_beat),
+		T(test_certificate),
 		T(test_promise),
 		T(test_terms),
 	};
