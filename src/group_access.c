@@ -71,6 +71,7 @@ struct gaccess_site {
 struct gaccess {
 	uint64_t seq;
 	uint64_t creds_gen; /* of the last valid ones, 0: none */
+	bool tls_wanted;    /* the group has a certificate */
 	uint64_t tls_gen;   /* of one that servers may load, 0: none */
 	uint8_t tls[32];    /* its files */
 	struct gtask accounts;
@@ -480,8 +481,9 @@ groups_tls(struct groups *gs, struct m_tls *m)
 
 	if (g != NULL) {
 		parent_send(gs->parent, PROC_MYSQL, MSG_TLS, m);
+		access_of(g)->tls_wanted = m->wanted;
 		if (!m->wanted)
-			access_of(g)->tls_gen = 0;
+			g->access->tls_gen = 0;
 	}
 	secret_wipe(&m->key);
 }
@@ -495,7 +497,8 @@ groups_tls_state(struct groups *gs, const struct m_tls_state *m)
 	if (g == NULL)
 		return;
 	a = access_of(g);
-	if (m->ok && m->gen != a->tls_gen) {
+	/* It may have been under way when spec.tls was removed. */
+	if (m->ok && a->tls_wanted && m->gen != a->tls_gen) {
 		a->tls_gen = m->digest.len == sizeof(a->tls) ? m->gen : 0;
 		memcpy(a->tls, m->digest.data, sizeof(a->tls));
 		a->changed_ms = mono_ms();

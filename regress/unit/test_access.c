@@ -179,6 +179,17 @@ creds(uint64_t gen)
 }
 
 static void
+tls_wanted(bool wanted)
+{
+	static struct m_tls m;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	m.wanted = wanted;
+	groups_tls(&all, &m);
+}
+
+static void
 tls(uint64_t gen, bool ok)
 {
 	static struct m_tls_state m;
@@ -378,6 +389,7 @@ static void
 certificate(void **state)
 {
 	g.view.verdict = V_MAX - 1; /* no primary is needed for it */
+	tls_wanted(true);
 	seen(0, 0, 0);
 	seen(1, 0, 0);
 	tls(3, false);
@@ -399,6 +411,15 @@ certificate(void **state)
 	assert_true(access_m.tls_applied);
 	turn(600000);
 	assert_int_equal(nsql, 0);
+	/* None is wanted any more; a word of it was under way. */
+	tls_wanted(false);
+	assert_null(group_access_tls(&g));
+	tls(4, true);
+	assert_null(group_access_tls(&g));
+	assert_false(access_m.tls_applied);
+	tls_wanted(true);
+	tls(4, true);
+	assert_int_equal(group_access_tls(&g)[0], 4);
 }
 
 #define T(name) cmocka_unit_test_setup(name, setup)
