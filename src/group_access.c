@@ -49,6 +49,7 @@
 /* Clients have so long to go over to a new password. */
 #define DISCARD_MS   3600000
 #define PENDING_MS   10000 /* worth a word in the status */
+#define SILENT_MS    60000 /* longer than a server takes to start */
 
 /* One thing that is done again until it is done. */
 struct gtask {
@@ -64,6 +65,7 @@ struct gaccess_site {
 	char name[NAME_LEN + 1];
 	char pod_uid[UID_LEN + 1];
 	uint64_t creds_gen, tls_gen; /* as it was found */
+	int64_t behind_ms;           /* with the certificate since, 0: not */
 	char error[128];
 	struct gtask source;
 };
@@ -289,11 +291,37 @@ say(char *out, size_t size, const char *what, const char *list)
 }
 
 /*
+ * A site that shows another certificate, or none. One that starts is given its
+ * time; one that answers nobody for longer may have come up with a bad one.
+ */
+static void
+behind(struct group *g, uint8_t i, const struct gpod *p, int64_t now,
+    char *list, size_t size)
+{
+	struct gaccess_site *s = site_of(g, g->fc.site[i].name);
+	bool answers = fsm_answers(&g->fs, i);
+	const char *why = "";
+
+	if (g->access->tls_gen == 0)
+		return;
+	if (s->behind_ms == 0)
+		s->behind_ms = now;
+	if (!answers && now - s->behind_ms < SILENT_MS)
+		return;
+	if (!p->tls_loads)
+		why = "its Pod is of an older make, that loads none: restart "
+		      "it";
+	else if (!answers)
+		why = "does not answer";
+	add_name(list, size, s->name, why);
+}
+
+/*
  * In force means at each site, in its present Pod: a site that can't be asked
  * may still have only what was before.
  */
 static void
-sum_up(struct group *g, struct m_access *m)
+sum_up(struct group *g, struct m_access *m, int64_t now)
 {
 	char creds[MSGTEXT_LEN + 1] = "", tls[MSGTEXT_LEN + 1] = "";
 	struct gaccess *a = g->access;
@@ -314,17 +342,18 @@ sum_up(struct group *g, struct m_access *m)
 			    same ? s->error : "");
 		}
 		/* One that is not there starts with the newest. */
-		if (p == NULL || !p->tls || (same && s->tls_gen == a->tls_gen))
+		if (p == NULL || !p->tls ||
+		    (same && s->tls_gen == a->tls_gen)) {
+			s->behind_ms = 0;
 			continue;
+		}
 		m->tls_applied = false;
-		if (fsm_answers(&g->fs, i))
-			add_name(tls, sizeof(tls), s->name, "");
+		behind(g, i, p, now, tls, sizeof(tls));
 	}
 	say(m->creds_pending, sizeof(m->creds_pending),
 	    "sites that do not take the newest password yet: ", creds);
-	if (a->tls_gen != 0)
-		say(m->tls_pending, sizeof(m->tls_pending),
-		    "sites that do not show the newest certificate yet: ", tls);
+	say(m->tls_pending, sizeof(m->tls_pending),
+	    "sites that do not show the newest certificate yet: ", tls);
 }
 
 /* What lasts a moment only is not worth a write of the status. */
@@ -336,7 +365,7 @@ tell(struct group *g, int64_t now)
 
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
-	sum_up(g, &m);
+	sum_up(g, &m, now);
 	if (now - a->changed_ms < PENDING_MS)
 		m.creds_pending[0] = m.tls_pending[0] = '\0';
 	if (memcmp(&m, &a->told, sizeof(m)) == 0)

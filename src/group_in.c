@@ -142,6 +142,7 @@ groups_pod(struct groups *gs, const struct m_pod *m)
 	(void)strlcpy(p->ip, m->ip, sizeof(p->ip));
 	p->created_ms = m->created_ms;
 	p->tls = m->tls;
+	p->tls_loads = m->tls_loads;
 	if (fill_pod(&p->f, m))
 		p->f.kubelet_ms = mono_ms();
 	if (!m->gone && g->have_conf)

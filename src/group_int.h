@@ -45,8 +45,9 @@ struct gpod {
 	char name[NAME_LEN + 1];
 	char ip[IP_LEN + 1];
 	int64_t created_ms;
-	bool told; /* by the present kube-watcher */
-	bool tls;  /* it has a certificate of the user's */
+	bool told;      /* by the present kube-watcher */
+	bool tls;       /* it has a certificate of the user's, */
+	bool tls_loads; /* and its sidecar has mysqld load a new one */
 	struct fsm_pod f;
 };
 
@@ -83,9 +84,9 @@ struct glink {
 	bool trusted;     /* a frame of it opened with its site's keys */
 	int64_t heard_ms; /* its last frame */
 	int64_t beat_ms;  /* our last W_OPERATOR, and what it said */
-	uint64_t said; /* hash of the last beat */
-	uint64_t bad;   /* statements of a guard that were refused, */
-	int64_t bad_ms; /* and when that was logged */
+	uint64_t said;    /* hash of the last beat */
+	uint64_t bad;     /* statements of a guard that were refused, */
+	int64_t bad_ms;   /* and when that was logged */
 };
 RB_HEAD(glink_tree, glink);
 

@@ -137,19 +137,31 @@ decode_container(yyjson_val *c, struct m_pod *m)
 	    yyjson_obj_get(yyjson_obj_get(c, "lastState"), "terminated"), "");
 }
 
-/* The user's certificate, as the renderer mounts it. */
-static bool
-has_tls(yyjson_val *pod)
+/* The element of an array with this name, NULL: there is none. */
+static yyjson_val *
+named(yyjson_val *arr, const char *name)
 {
-	yyjson_arr_iter it;
+	yyjson_arr_iter it = yyjson_arr_iter_with(arr);
 	yyjson_val *v;
 
-	it = yyjson_arr_iter_with(
-	    yyjson_obj_get(yyjson_obj_get(pod, "spec"), "volumes"));
 	while ((v = yyjson_arr_iter_next(&it)) != NULL)
-		if (yyjson_equals_str(yyjson_obj_get(v, "name"), "tls"))
-			return true;
-	return false;
+		if (yyjson_equals_str(yyjson_obj_get(v, "name"), name))
+			return v;
+	return NULL;
+}
+
+/*
+ * The user's certificate, as the renderer mounts it. Sidecars of Pods that
+ * were made by the first builds don't have it.
+ */
+static void
+decode_tls(yyjson_val *spec, struct m_pod *m)
+{
+	yyjson_val *c = named(yyjson_obj_get(spec, "containers"), "sidecar");
+
+	m->tls = named(yyjson_obj_get(spec, "volumes"), "tls") != NULL;
+	m->tls_loads =
+	    m->tls && named(yyjson_obj_get(c, "volumeMounts"), "tls") != NULL;
 }
 
 static bool
@@ -189,7 +201,7 @@ kpod_decode(yyjson_val *pod, struct m_pod *m, const char **group_name)
 	    sizeof(m->node));
 	m->deleting = text(meta, "deletionTimestamp")[0] != '\0';
 	m->finalizer = has_finalizer(meta);
-	m->tls = has_tls(pod);
+	decode_tls(yyjson_obj_get(pod, "spec"), m);
 	m->created_ms = time_ms(meta, "creationTimestamp");
 	if (take(m->hash, sizeof(m->hash),
 		text(yyjson_obj_get(meta, "annotations"), KANN_HASH)) == -1)

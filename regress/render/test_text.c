@@ -206,6 +206,41 @@ pods(void **state)
 	free(m);
 }
 
+/* Whether a new certificate is mounted, and by whom. */
+static void
+pod_tls(const char *sidecar_mounts, bool tls, bool loads)
+{
+	struct m_pod *m = calloc(1, sizeof(*m));
+	yyjson_doc *doc;
+	const char *group;
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+	    "{\"metadata\":{\"uid\":\"u\",\"name\":\"n\",\"labels\":{"
+	    "\"app.kubernetes.io/name\":\"mysql\",\"shipstream.io/site\":"
+	    "\"a\",\"shipstream.io/failover-group\":\"db\"}},\"spec\":{"
+	    "\"volumes\":[{\"name\":\"data\"},{\"name\":\"%s\"}],"
+	    "\"containers\":[{\"name\":\"mysql\",\"volumeMounts\":[{"
+	    "\"name\":\"tls\"}]},{\"name\":\"sidecar\",\"volumeMounts\":[%s]}"
+	    "]}}",
+	    tls ? "tls" : "keys", sidecar_mounts);
+	doc = json(text);
+	assert_int_equal(kpod_decode(yyjson_doc_get_root(doc), m, &group), 0);
+	assert_int_equal(m->tls, tls);
+	assert_int_equal(m->tls_loads, loads);
+	yyjson_doc_free(doc);
+	free(m);
+}
+
+static void
+certificates(void **state)
+{
+	pod_tls("{\"name\":\"keys\"},{\"name\":\"tls\"}", true, true);
+	pod_tls("{\"name\":\"keys\"}", true, false);
+	pod_tls("", false, false);
+	pod_tls("{\"name\":\"tls\"}", false, false);
+}
+
 /* A word without the ID of the container that it is about is none. */
 static void
 words(void **state)
@@ -602,6 +637,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(base64),
 		cmocka_unit_test(names),
 		cmocka_unit_test(pods),
+		cmocka_unit_test(certificates),
 		cmocka_unit_test(words),
 		cmocka_unit_test(word_guard),
 		cmocka_unit_test(credentials),

@@ -146,7 +146,7 @@ setup(void **state)
 		snprintf(
 		    pod[i].f.pod_uid, sizeof(pod[i].f.pod_uid), "pod-%u", i);
 		strlcpy(pod[i].ip, "192.0.2.1", sizeof(pod[i].ip));
-		pod[i].tls = true;
+		pod[i].tls = pod[i].tls_loads = true;
 		*p = (struct fsm_probe) { .ok = true, .read_only = i == 1 };
 		strlcpy(p->pod_uid, pod[i].f.pod_uid, sizeof(p->pod_uid));
 		g.fs.site[i].ever = true;
@@ -422,6 +422,41 @@ certificate(void **state)
 	assert_int_equal(group_access_tls(&g)[0], 4);
 }
 
+/* Who is silent is named once it can't be starting any more; and why. */
+static void
+certificate_behind(void **state)
+{
+	tls_wanted(true);
+	tls(4, true);
+	seen(0, 0, 4);
+	g.fs.site[1].state = SS_UNREACHABLE;
+	g.fs.site[1].p.ok = false;
+	turn(20000);
+	assert_false(access_m.tls_applied);
+	assert_string_equal(access_m.tls_pending, "");
+	turn(SILENT_MS);
+	assert_non_null(
+	    strstr(access_m.tls_pending, ": pdx (does not answer)"));
+	g.fs.site[1].state = SS_READ_ONLY;
+	g.fs.site[1].p.ok = true;
+	seen(1, 0, 4);
+	assert_true(access_m.tls_applied);
+	assert_string_equal(access_m.tls_pending, "");
+	/* Another Pod of it starts, and was made before sidecars loaded it. */
+	strlcpy(pod[1].f.pod_uid, "pod-2", sizeof(pod[1].f.pod_uid));
+	pod[1].tls_loads = false;
+	g.fs.site[1].state = SS_UNREACHABLE;
+	g.fs.site[1].p.ok = false;
+	turn(SILENT_MS - 1);
+	assert_string_equal(access_m.tls_pending, "");
+	seen(1, 0, 0);
+	g.fs.site[1].state = SS_READ_ONLY;
+	g.fs.site[1].p.ok = true;
+	turn(0);
+	assert_non_null(
+	    strstr(access_m.tls_pending, ": pdx (its Pod is of an older make"));
+}
+
 #define T(name) cmocka_unit_test_setup(name, setup)
 
 int
@@ -434,6 +469,7 @@ main(void)
 		T(busy),
 		T(discard),
 		T(certificate),
+		T(certificate_behind),
 	};
 
 	log_init("test_access", LL_ERROR, 2);
