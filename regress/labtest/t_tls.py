@@ -147,10 +147,47 @@ def tls(t):
     t.ok("TLS from %s to %s" % (active, new))
 
 
+def brought(g, site, data):
+    """The kubelet has it in this site's Pod."""
+    pid = lab.pids_of(g.container_id(site, fence.SIDECAR))[0]
+    with open("/proc/%d/root/etc/mysql/tls/tls.crt" % pid) as f:
+        return f.read() == data["tls.crt"]
+
+
+def cure(t, g, secret, ca):
+    """A server that begins while a bad certificate is mounted shows that one,
+    and no operator is let in; the good one is loaded without them."""
+    site = g.other(g.active())
+    bad, good = ca.issue(["elsewhere.example"], 5), ca.issue(names(g), 12)
+    was = shown(g, site)
+    put(g, secret, bad)
+    wait("the bad one is mounted", KUBELET,
+         lambda: brought(g, site, bad), g.short)
+    if shown(g, site) != was:
+        raise Failure("the bad one was loaded")
+    pid = g.server_pid(site)
+    g.kill_server(site)
+    wait("another server", 60, lambda: g.server_pid(site) != pid, g.short)
+    wait("it is not believed", 90, lambda: g.site(site).get("state") ==
+         "unreachable", g.short)
+    met = shown(g, site)
+    if met == was:
+        raise Failure("the server began with the good one")
+    pid, since = g.server_pid(site), lab.boot_ns()
+    put(g, secret, good)
+    wait("the operator is let in", KUBELET, lambda: g.site(site).get(
+        "state") == "read-only" and valid(g, "TLSValid"), g.short)
+    if shown(g, site) in (was, met) or g.server_pid(site) != pid:
+        raise Failure("it was not cured by the good one")
+    fence.whole(g)
+    return (lab.boot_ns() - since) / 1e9
+
+
 @test("tls-change", order=58)
 def tls_change(t):
     """A new certificate of a new CA under load, broken ones before it: each is
-    told by its field, none is loaded; the good one is, without a restart."""
+    told by its field, none is loaded; the good one is, without a restart. Then
+    a server dies while a bad one is mounted, and is cured by a good one."""
     g, ca = tls_group(t)
     fence.whole(g)
     secret = t.name + "-tls"
@@ -187,8 +224,9 @@ def tls_change(t):
     gap = o.calm(since)
     o.stop()
     o.blame(o.judge(g.active()))
-    t.fact("new certificate and CA after %.0f s, longest gap %.2f s" % (
-        took, gap))
+    cured = cure(t, g, secret, new)
+    t.fact("new certificate and CA after %.0f s, longest gap %.2f s; a server "
+           "that began with a bad one cured after %.0f s" % (took, gap, cured))
 
 
 def changed(g, secret, user, password, old):
