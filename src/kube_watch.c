@@ -36,9 +36,9 @@
 #define TIMEOUT_S        270
 #define TIMEOUT_SPREAD_S 60
 /*
- * Bookmarks come about once a minute. Older servers send none of a kind that
- * has not changed since their start: a watch that follows one without is ended
- * by its server well before silence means that nobody is there.
+ * Bookmarks come about once a minute, but in a watch that begins at the newest
+ * version none until there is a newer one. So a watch that follows one without
+ * is ended by its server well before silence means that nobody is there.
  */
 #define IDLE_MS          90000
 #define BRIEF_MS(idle)   ((idle) * 2 / 3)

@@ -1091,12 +1091,20 @@ def test_bookmarks_and_silence():
                                                              []))
     settle(d)
     s = d.stats()
-    # A server that saw no change of the kind since its start sends none.
-    c.merge(f"{GROUPS}/{g['metadata']['name']}",
-            {"metadata": {"annotations": {"other/key": "x"}}})
-    t = wait_for("a bookmark and two more watches", 120, lambda: (
-        t := d.stats())["bookmarks"] > s["bookmarks"] and
-        t["watches"] > s["watches"] + 1 and t)
+    seen = s["watches"]
+
+    def marked():
+        """A watch has none unless the kind has changed since it began, two
+        seconds before its end at the latest."""
+        nonlocal seen
+        t = d.stats()
+        if t["watches"] > seen:
+            seen = t["watches"]
+            c.merge(f"{GROUPS}/{g['metadata']['name']}", {"metadata": {
+                "annotations": {"other/key": str(seen)}}})
+        return t["bookmarks"] > s["bookmarks"] and \
+            t["watches"] > s["watches"] + 1 and t
+    t = wait_for("a bookmark and two more watches", 120, marked)
     assert t["lists"] == s["lists"], (s, t)
     stop(d)
 
