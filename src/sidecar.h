@@ -299,10 +299,13 @@ extern const struct sandbox sc_mem_sandbox;
 int sc_mysql_setup(struct ps_worker *);
 void sc_mysql_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox sc_mysql_sandbox;
-/* sidecar_reload.c: a session of its own, with the account that was let in. */
+/*
+ * sidecar_reload.c: a session of its own, with the newest account, or with the
+ * one that was let in last.
+ */
 int sc_reload_setup(struct ps_worker *);
-void
-sc_reload_dispatch(const struct m_sc_tls *, const struct m_sc_mysql_conf *);
+void sc_reload_dispatch(const struct m_sc_tls *,
+    const struct m_sc_mysql_conf *account, const struct m_sc_mysql_conf *good);
 int sc_http_setup(struct ps_worker *);
 void sc_http_dispatch(struct ps_worker *, uint32_t type, void *msg, int fd);
 extern const struct sandbox sc_http_sandbox;

@@ -346,7 +346,7 @@ sc_mysql_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 	if (fd != -1)
 		fatalx("a descriptor came with message %u", type);
 	if (type == MSG_SC_TLS)
-		sc_reload_dispatch(msg, &my.good);
+		sc_reload_dispatch(msg, &my.conf, &my.good);
 	else if (type == MSG_SC_MYSQL_CONF)
 		set_account(msg);
 	else

@@ -41,7 +41,9 @@
 
 static struct {
 	struct ps_worker *w;
-	struct m_sc_mysql_conf account; /* until it is let in */
+	/* The newest account, and the one that was let in last, until it is. */
+	struct m_sc_mysql_conf account, good;
+	bool with_good;
 	struct myc c;
 	struct event *io, *timer;
 	bool watched;
@@ -96,11 +98,18 @@ watch(void)
 }
 
 static void
+forget_accounts(void)
+{
+	secret_wipe(&rl.account.password);
+	secret_wipe(&rl.good.password);
+}
+
+static void
 stop(void)
 {
 	rl.at = RL_IDLE;
 	myc_close(&rl.c);
-	secret_wipe(&rl.account.password);
+	forget_accounts();
 	evtimer_del(rl.timer);
 }
 
@@ -136,6 +145,27 @@ query(const char *sql, int64_t until_ms)
 		fatal("query");
 }
 
+/* The timer is its deadline. */
+static int
+log_in(bool with_good)
+{
+	const struct m_sc_mysql_conf *a = with_good ? &rl.good : &rl.account;
+
+	rl.with_good = with_good;
+	return myc_connect(
+	    &rl.c, a->path, a->user, &a->password, now_ms(), INT64_MAX);
+}
+
+/* A session that stands says nothing of which account is let in by now. */
+static void
+lost(void)
+{
+	if (rl.at == RL_LOGIN && myc_denied(&rl.c) && !rl.with_good &&
+	    rl.good.user[0] != '\0' && log_in(true) == 0)
+		return;
+	end(rl.at == RL_SENT ? TL_LOST : TL_FAILED, rl.c.err, rl.c.errtext);
+}
+
 static void
 pump(void)
 {
@@ -144,7 +174,7 @@ pump(void)
 	while ((ev = myc_io(&rl.c, now_ms())) != MYC_MORE)
 		switch (ev) {
 		case MYC_READY:
-			secret_wipe(&rl.account.password);
+			forget_accounts();
 			rl.at = RL_LIST;
 			query("SHOW PROCESSLIST", now_ms() + BEGIN_MS);
 			break;
@@ -158,8 +188,7 @@ pump(void)
 			statement_done();
 			break;
 		case MYC_LOST:
-			end(rl.at == RL_SENT ? TL_LOST : TL_FAILED, rl.c.err,
-			    rl.c.errtext);
+			lost();
 			break;
 		case MYC_MORE:
 			break;
@@ -185,31 +214,26 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-begin(const struct m_sc_mysql_conf *account)
+begin(void)
 {
 	rl.busy = false;
-	if (account->user[0] == '\0') {
-		say(TL_FAILED, 0, "no account was let in yet");
-		return;
-	}
-	rl.account = *account;
 	rl.at = RL_LOGIN;
 	set_timer(BEGIN_MS);
-	/* Its deadline is the timer's. */
-	if (myc_connect(&rl.c, rl.account.path, rl.account.user,
-		&rl.account.password, now_ms(), INT64_MAX) == -1)
+	if (log_in(false) == -1)
 		end(TL_FAILED, 0, rl.c.errtext);
 	else
 		pump();
 }
 
 void
-sc_reload_dispatch(
-    const struct m_sc_tls *m, const struct m_sc_mysql_conf *account)
+sc_reload_dispatch(const struct m_sc_tls *m,
+    const struct m_sc_mysql_conf *account, const struct m_sc_mysql_conf *good)
 {
 	if (m->step == TL_BEGIN && rl.at == RL_IDLE) {
 		rl.nr = m->nr;
-		begin(account);
+		rl.account = *account;
+		rl.good = *good;
+		begin();
 	} else if (m->nr != rl.nr || rl.at == RL_IDLE)
 		return; /* it ended when this was under way */
 	else if (m->step == TL_STOP && rl.at == RL_ASKED) {

@@ -845,14 +845,23 @@ class Tls(Mysqld):
         super().__enter__()
         a, d = self.st.a, self.files.dir
         a.stop()
-        a.env.update(BLOODRAVEN_MYSQL_SOCKET=self.socket, MYSQL_USER="op",
-                     MYSQL_PASSWORD="s3cr/et:@pw",
+        self.creds = self.st.base + "/creds"
+        os.mkdir(self.creds)
+        open(self.creds + "/username", "w").write("op")
+        self.password("s3cr/et:@pw")
+        a.env.update(BLOODRAVEN_MYSQL_SOCKET=self.socket,
+                     MYSQL_CREDS_DIR=self.creds,
                      BLOODRAVEN_MYSQL_TLS_CA_FILE=d + "/ca.crt",
                      BLOODRAVEN_MYSQL_TLS_CERT_FILE=d + "/tls.crt")
         a.start()
         self.op = self.st.operator(a.ip)
         self.answers()
         return self
+
+    def password(self, text):
+        """As the kubelet brings it; read each 10 s."""
+        open(self.creds + "/new", "w").write(text)
+        os.rename(self.creds + "/new", self.creds + "/password")
 
     def answers(self):
         until("mysqld answers", lambda: self.st.a.get("/status")[0] == 200)
@@ -972,6 +981,27 @@ def t_tls_refused(st):
         report(len(db.said("certificate is not readable")) == 2 and
                db.loads() == n + 1, "once for each change, and nothing is done",
                db.said("certificate is not readable"))
+
+
+def t_tls_account(st):
+    """The account changes while the session for /health stands."""
+    with Tls(st, 10) as db:
+        files, op = db.files, db.op
+        one, two = files.make(20), files.make(30)
+        session = db.sessions()
+        db.password("early")
+        db.stays(11, lambda: True)      # it is read each 10 s
+        op.tell("tls", one[1])
+        files.mount(one)
+        db.loaded(one[1])
+        report(db.sessions() == session, "with the one that was let in last")
+        db.sql("SET sql_log_bin=0; SET GLOBAL super_read_only=OFF;"
+               "ALTER USER op@'%' IDENTIFIED BY 'early';"
+               "SET GLOBAL super_read_only=ON;")
+        op.tell("tls", two[1])
+        files.mount(two)
+        db.loaded(two[1])
+        report(db.sessions() == session, "with the newest one")
 
 
 class Stalled:
@@ -1120,7 +1150,7 @@ def t_memory_size(st):
 
 TESTS = [t_renewals, t_promise, t_memory, t_restart, t_forgery, t_rotation,
          t_flood, t_silence, t_disk, t_http, t_mysql, t_tls,
-         t_tls_refused, t_tls_stalled, t_conf, t_memory_size]
+         t_tls_account, t_tls_refused, t_tls_stalled, t_conf, t_memory_size]
 
 
 def main():
