@@ -38,38 +38,67 @@
 #define BURST_MS 5
 
 /*
+ * Where programs and libraries lie. Their headers are read once: to read them
+ * each time maps the first 64 KB of each library again, of 40 libraries in
+ * those that speak HTTP.
+ */
+struct range {
+	uintptr_t start, end;
+};
+
+#define OBJS_MAX 64 /* what is beyond keeps its pages */
+
+static struct range texts[OBJS_MAX], zeros[OBJS_MAX];
+static size_t ntexts, nzeros;
+
+/*
  * Pages of programs and libraries come back from the page cache when they
  * are touched again. Only what was never writable may be dropped: relocated
  * data is nowhere else.
  */
-static int
-drop_text(struct dl_phdr_info *info, size_t size, void *arg)
+static void
+add_text(uintptr_t start, uintptr_t end, uintptr_t page)
 {
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	(void)size;
-	(void)arg;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		uintptr_t start, end;
-
-		if (ph->p_type != PT_LOAD || (ph->p_flags & PF_W) != 0)
-			continue;
-		start = info->dlpi_addr + ph->p_vaddr;
-		end = start + ph->p_memsz;
-		start &= ~(page - 1);
-		end = (end + page - 1) & ~(page - 1);
-		(void)madvise((void *)start, end - start, MADV_DONTNEED);
-	}
-	return 0;
+	start &= ~(page - 1);
+	end = (end + page - 1) & ~(page - 1);
+	/* Segments of one object lie side by side. */
+	if (ntexts > 0 && texts[ntexts - 1].end == start)
+		texts[ntexts - 1].end = end;
+	else if (ntexts < OBJS_MAX)
+		texts[ntexts++] = (struct range) { start, end };
 }
 
 /*
  * Variables that begin as zeros, in whole pages: messages are built in static
  * structs that have room for the largest, and most of that stays zero.
  */
+static void
+add_zeros(uintptr_t start, uintptr_t end, uintptr_t page)
+{
+	start = (start + page - 1) & ~(page - 1);
+	end &= ~(page - 1);
+	if (end > start && nzeros < OBJS_MAX)
+		zeros[nzeros++] = (struct range) { start, end };
+}
+
+/*
+ * Room for a message of any type, all zeros; NULL and errno. Most messages are
+ * small: pages that are zero again are given back, as those of variables are.
+ */
+void *
+memory_room(size_t size)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	void *p;
+
+	size = (size + page - 1) & ~(page - 1);
+	if ((p = sparse_new(size)) != NULL)
+		add_zeros((uintptr_t)p, (uintptr_t)p + size, page);
+	return p;
+}
+
 static int
-trim_bss(struct dl_phdr_info *info, size_t size, void *arg)
+add_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
@@ -77,16 +106,15 @@ trim_bss(struct dl_phdr_info *info, size_t size, void *arg)
 	(void)arg;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		uintptr_t start, end;
+		uintptr_t start = info->dlpi_addr + ph->p_vaddr;
 
-		if (ph->p_type != PT_LOAD || (ph->p_flags & PF_W) == 0)
+		if (ph->p_type != PT_LOAD)
 			continue;
-		start = info->dlpi_addr + ph->p_vaddr + ph->p_filesz;
-		end = info->dlpi_addr + ph->p_vaddr + ph->p_memsz;
-		start = (start + page - 1) & ~(page - 1);
-		end &= ~(page - 1);
-		if (end > start)
-			sparse_trim((void *)start, end - start);
+		if ((ph->p_flags & PF_W) == 0)
+			add_text(start, start + ph->p_memsz, page);
+		else
+			add_zeros(
+			    start + ph->p_filesz, start + ph->p_memsz, page);
 	}
 	return 0;
 }
@@ -104,15 +132,21 @@ trim(void)
 	sigfillset(&all);
 	if (sigprocmask(SIG_BLOCK, &all, &old) == -1)
 		return;
-	(void)dl_iterate_phdr(trim_bss, NULL);
+	for (size_t i = 0; i < nzeros; i++)
+		sparse_trim(
+		    (void *)zeros[i].start, zeros[i].end - zeros[i].start);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 void
 memory_settle(void)
 {
+	if (ntexts == 0)
+		(void)dl_iterate_phdr(add_object, NULL);
 	trim();
-	(void)dl_iterate_phdr(drop_text, NULL);
+	for (size_t i = 0; i < ntexts; i++)
+		(void)madvise((void *)texts[i].start,
+		    texts[i].end - texts[i].start, MADV_DONTNEED);
 }
 
 /* Processor time so far. */
