@@ -537,8 +537,7 @@ struct fsm_state {
 	int64_t now_ms;
 	int64_t wall_ms;
 	/* record */
-	bool rec_known; /* read since the Lease was got */
-	struct fsm_record rec;
+	bool rec_known; /* read since the Lease was got; the record is rec */
 	uint8_t ended[UNENDED_MAX]; /* enum fsm_proof, latched */
 	struct lease_auth auth[UNENDED_MAX];
 	struct fsm_req put;
@@ -599,6 +598,8 @@ struct fsm_state {
 	uint8_t override;   /* site or FSM_NONE */
 	bool override_sent; /* its last reset may drop what it received */
 	struct fsm_site site[SITES_MAX];
+	/* Most of it has no use: not between what is used. */
+	struct fsm_record rec;
 };
 
 /* The decision, with what it hangs on. */

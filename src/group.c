@@ -97,6 +97,17 @@ arm(struct group *g)
 	evtimer_add(g->timer, &tv);
 }
 
+static void
+keep_view(struct group *g, const struct fsm_view *v)
+{
+	g->view.verdict = v->verdict;
+	g->view.active = v->active;
+	g->view.effective = v->effective;
+	g->view.dns = v->dns;
+	g->view.wake_ms = v->wake_ms;
+	memcpy(g->view.site, v->site, sizeof(g->view.site));
+}
+
 void
 group_step(struct group *g, const struct fsm_event *ev)
 {
@@ -125,8 +136,8 @@ group_step(struct group *g, const struct fsm_event *ev)
 	group_measure_step(g);
 	group_trail_step(g);
 	fsm_view(&g->fc, &g->fs, &view);
-	sparse_copy(&g->view, &view, sizeof(view));
-	group_publish(g, false);
+	keep_view(g, &view);
+	group_publish(g, &view, false);
 	group_access_turn(g);
 	arm(g);
 }
@@ -200,18 +211,14 @@ group_fill_conf(struct group *g)
 {
 	const struct m_group_conf *m = &g->conf;
 	struct fsm_conf *c = &g->fc;
-	int k;
 
-	memset(c, 0, sizeof(*c));
+	memset(c->site, 0, sizeof(c->site));
 	c->nsites = (uint8_t)m->n_sites;
 	for (unsigned i = 0; i < m->n_sites; i++) {
 		(void)strlcpy(
 		    c->site[i].name, m->sites[i].name, sizeof(c->site[i].name));
 		c->site[i].role = (uint8_t)m->sites[i].role;
 	}
-	for (unsigned i = 0; i < m->n_priorities; i++)
-		if ((k = group_site(g, m->priorities[i].name)) != -1)
-			c->pri[c->npri++] = (uint8_t)k;
 	c->creds = g->creds;
 	c->deleting = g->deleting || g->all->quiesce;
 	c->failure_threshold = m->failure_threshold;
@@ -225,6 +232,20 @@ group_fill_conf(struct group *g)
 	c->check_ms = (uint32_t)m->check_ms;
 	c->require_guard = true; /* every Pod that we render has one */
 	c->recreate = m->recreate;
+}
+
+void
+group_new_conf(struct group *g, const struct m_group_conf *m)
+{
+	struct fsm_conf *c = &g->fc;
+	int k;
+
+	sparse_copy(&g->conf, m, offsetof(struct m_group_conf, n_priorities));
+	group_fill_conf(g);
+	c->npri = 0;
+	for (unsigned i = 0; i < m->n_priorities; i++)
+		if ((k = group_site(g, m->priorities[i].name)) != -1)
+			c->pri[c->npri++] = (uint8_t)k;
 }
 
 void
@@ -293,14 +314,12 @@ take_conf(struct group *g, const struct m_group_conf *m)
 	struct fsm_event ev = { .type = E_CONF };
 
 	if (!g->have_conf) {
-		sparse_copy(&g->conf, m, sizeof(*m));
+		group_new_conf(g, m);
 		g->have_conf = true;
-		group_fill_conf(g);
 		start_core(g);
 	} else if (group_same_sites(g, m)) {
 		group_roles(g, m);
-		sparse_copy(&g->conf, m, sizeof(*m));
-		group_fill_conf(g);
+		group_new_conf(g, m);
 		group_step(g, &ev);
 	} else {
 		group_resite(g, m);
@@ -360,11 +379,11 @@ groups_gone(struct groups *gs, const char *uid)
 		log_ev(LL_INFO,
 		    "CR deleted — DNSEndpoint will be garbage-collected",
 		    KVS("fg", g->fg));
-	g->probe.gone = true;
+	g->gone = true;
 	group_send_pods(g, true);
 	g->view.verdict = V_DELETING;
 	g->deleting = true;
-	group_publish(g, true);
+	group_publish(g, NULL, true);
 	group_gauges_del(g);
 	group_free(g);
 }

@@ -62,6 +62,7 @@ struct gtask {
 };
 
 struct gaccess_site {
+	SLIST_ENTRY(gaccess_site) entry;
 	char name[NAME_LEN + 1];
 	char pod_uid[UID_LEN + 1];
 	uint64_t creds_gen, tls_gen; /* as it was found */
@@ -84,8 +85,8 @@ struct gaccess {
 	char discard[MSGTEXT_LEN + 1]; /* annotation */
 	char problem[ERR_LEN + 1];
 	int64_t changed_ms;
-	struct gaccess_site site[SITES_MAX];
-	struct m_access told;
+	SLIST_HEAD(, gaccess_site) sites; /* configured, one other */
+	uint64_t told;                    /* hash of the ACCESS, 0: none */
 };
 
 static struct gaccess *
@@ -100,6 +101,14 @@ access_of(struct group *g)
 void
 group_access_free(struct group *g)
 {
+	struct gaccess_site *s;
+
+	if (g->access == NULL)
+		return;
+	while ((s = SLIST_FIRST(&g->access->sites)) != NULL) {
+		SLIST_REMOVE_HEAD(&g->access->sites, entry);
+		free(s);
+	}
 	free(g->access);
 	g->access = NULL;
 }
@@ -111,17 +120,18 @@ site_of(struct group *g, const char *name)
 	struct gaccess *a = g->access;
 	struct gaccess_site *s, *room = NULL;
 
-	for (size_t i = 0; i < SITES_MAX; i++) {
-		s = &a->site[i];
+	SLIST_FOREACH (s, &a->sites, entry) {
 		if (strcmp(s->name, name) == 0)
 			return s;
-		if (room == NULL &&
-		    (s->name[0] == '\0' || group_site(g, s->name) == -1))
+		if (room == NULL && group_site(g, s->name) == -1)
 			room = s;
 	}
-	if (room == NULL)
-		fatalx("more sites than there can be");
+	if (room != NULL)
+		SLIST_REMOVE(&a->sites, room, gaccess_site, entry);
+	else if ((room = malloc(sizeof(*room))) == NULL)
+		fatal("malloc");
 	memset(room, 0, sizeof(*room));
+	SLIST_INSERT_HEAD(&a->sites, room, entry);
 	(void)strlcpy(room->name, name, sizeof(room->name));
 	return room;
 }
@@ -362,15 +372,16 @@ tell(struct group *g, int64_t now)
 {
 	struct gaccess *a = g->access;
 	struct m_access m;
+	uint64_t h;
 
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
 	sum_up(g, &m, now);
 	if (now - a->changed_ms < PENDING_MS)
 		m.creds_pending[0] = m.tls_pending[0] = '\0';
-	if (memcmp(&m, &a->told, sizeof(m)) == 0)
+	if ((h = group_hash(&m, sizeof(m))) == a->told)
 		return;
-	a->told = m;
+	a->told = h;
 	parent_send(g->parent, PROC_KUBE, MSG_ACCESS, &m);
 }
 
@@ -561,12 +572,13 @@ void
 group_access_forget(struct group *g)
 {
 	struct gaccess *a = g->access;
+	struct gaccess_site *s;
 
 	if (a == NULL)
 		return;
 	a->accounts.seq = 0;
 	a->discarding = false;
-	for (size_t i = 0; i < SITES_MAX; i++)
-		a->site[i].source.seq = 0;
-	memset(&a->told, 0, sizeof(a->told));
+	SLIST_FOREACH (s, &a->sites, entry)
+		s->source.seq = 0;
+	a->told = 0;
 }

@@ -126,15 +126,6 @@ act_pod(struct group *g, const struct fsm_act *a)
 	}
 }
 
-static const struct m_probe_site *
-probed(const struct m_probe_group *m, const char *name)
-{
-	for (unsigned i = 0; i < m->n_sites; i++)
-		if (strcmp(m->sites[i].name, name) == 0)
-			return &m->sites[i];
-	return NULL;
-}
-
 const struct gpod *
 group_site_pod(const struct group *g, const char *site)
 {
@@ -164,16 +155,17 @@ group_send_probe(struct group *g, bool force)
 {
 	static struct m_probe_group m;
 	const struct gpod *p;
+	uint64_t h;
 
-	if (g->probe.gone) {
-		(void)strlcpy(g->probe.group, g->uid, sizeof(g->probe.group));
-		parent_send(g->parent, PROC_MYSQL, MSG_PROBE_GROUP, &g->probe);
-		return;
-	}
-	if (!g->have_conf)
+	if (!g->have_conf && !g->gone)
 		return;
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	if (g->gone) {
+		m.gone = true;
+		parent_send(g->parent, PROC_MYSQL, MSG_PROBE_GROUP, &m);
+		return;
+	}
 	(void)strlcpy(m.fg, g->fg, sizeof(m.fg));
 	m.poll_ms = g->conf.poll_ms;
 	m.deadline_ms = m.poll_ms < 1000 ? m.poll_ms : 1000;
@@ -193,9 +185,10 @@ group_send_probe(struct group *g, bool force)
 		(void)strlcpy(s->ip, p->ip, sizeof(s->ip));
 		(void)strlcpy(s->pod_uid, p->f.pod_uid, sizeof(s->pod_uid));
 	}
-	if (!force && memcmp(&m, &g->probe, sizeof(m)) == 0)
+	h = group_hash(&m, sizeof(m));
+	if (!force && h == g->probe_hash)
 		return;
-	sparse_copy(&g->probe, &m, sizeof(m));
+	g->probe_hash = h;
 	parent_send(g->parent, PROC_MYSQL, MSG_PROBE_GROUP, &m);
 }
 
@@ -204,7 +197,7 @@ act_probe_now(struct group *g, const struct fsm_act *a)
 {
 	struct m_probe_now m;
 
-	if (probed(&g->probe, group_site_name(g, a->site)) == NULL)
+	if (g->probe_hash == 0)
 		return;
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));

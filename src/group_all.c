@@ -151,7 +151,7 @@ resend(struct group *g, unsigned proc)
 		group_send_links(g, true);
 	} else {
 		g->dns.group[0] = '\0';
-		group_publish(g, true);
+		group_publish(g, NULL, true);
 		if (proc == PROC_KUBE) {
 			group_access_forget(g);
 			g->released = false;

@@ -139,6 +139,13 @@ struct gtrail {
 	char clone_error[ERR_LEN + 1];
 };
 
+/* What the last step came to, without its texts: see fsm_view. */
+struct gview {
+	uint8_t verdict, active, effective, dns;
+	int64_t wake_ms;
+	struct fsm_site_view site[SITES_MAX];
+};
+
 struct group {
 	TAILQ_ENTRY(group) entry;
 	struct parent *parent;
@@ -149,6 +156,7 @@ struct group {
 	bool told;      /* by the present kube-watcher */
 	bool first;     /* made since we lead: nobody else led it */
 	bool deleting;
+	bool gone; /* about to be freed */
 	bool released;
 	bool foreign; /* Pods of sites that are configured no more */
 	bool creds;
@@ -182,16 +190,16 @@ struct group {
 	uint8_t m_block;
 	bool zeroed;           /* its counters were begun */
 	struct m_dns_want dns; /* last sent, so that nothing is sent twice */
+	uint64_t probe_hash;   /* of the PROBE_GROUP last sent, 0: none */
+	struct gview view;
 	/*
 	 * The large ones, with room for the worst case: pages of theirs that
 	 * hold nothing cost nothing (sparse_new), so nothing small is between.
 	 */
-	struct m_probe_group probe; /* last sent */
-	struct m_group_conf conf;
 	struct fsm_conf fc;
 	struct fsm_state fs;
-	struct fsm_view view;
-	struct m_record rec; /* its part that the core does not keep */
+	struct m_group_conf conf; /* but for its priorities: fc has them */
+	struct m_record rec;      /* its part that the core does not keep */
 };
 
 struct groups {
@@ -219,6 +227,8 @@ void group_step(struct group *, const struct fsm_event *);
 /* With relations, after something that may have changed them. */
 void group_step_rel(struct group *, struct fsm_event *);
 void group_fill_conf(struct group *);
+/* The same with another configuration. */
+void group_new_conf(struct group *, const struct m_group_conf *);
 /* Give back the pages of sites that are not configured. */
 void group_trim(struct group *);
 void group_feed_lease(struct group *);
@@ -286,8 +296,11 @@ void group_relations(struct group *, struct fsm_rel *);
 /* Set site i's divergent text and count against the active site's set. */
 void group_divergence(struct group *, unsigned i, unsigned active);
 
-/* group_view.c: status, labels, DNS and gauges from the core's view. */
-void group_publish(struct group *, bool force);
+/*
+ * group_view.c: status, labels, DNS and gauges from the core's view. NULL: of
+ * the state as it is.
+ */
+void group_publish(struct group *, const struct fsm_view *, bool force);
 
 /* A hash for "the same as last time". */
 uint64_t group_hash(const void *, size_t);

@@ -53,8 +53,9 @@ struct gkey_site {
 
 struct gkeys {
 	struct keys_group kg;
-	struct keys_site site[SITES_MAX];
-	struct gkey_site more[SITES_MAX];
+	/* kg.n of each: room for the most sites is 12 KB. */
+	struct keys_site *site;
+	struct gkey_site *more;
 	uint64_t request; /* the group's annotation, hash */
 	int64_t due_ms;
 	int64_t wait_ms; /* since when a next seed waits for Pods; 0 */
@@ -108,16 +109,35 @@ gkeys_get(struct group *g)
 {
 	if (g->keys == NULL && (g->keys = calloc(1, sizeof(*g->keys))) == NULL)
 		fatal("keys");
-	g->keys->kg.site = g->keys->site;
 	return g->keys;
 }
 
 void
 group_keys_free(struct group *g)
 {
-	if (g->keys != NULL)
-		freezero(g->keys, sizeof(*g->keys));
+	struct gkeys *k = g->keys;
+
+	if (k == NULL)
+		return;
+	freezero(k->site, k->kg.n * sizeof(*k->site));
+	freezero(k->more, k->kg.n * sizeof(*k->more));
+	freezero(k, sizeof(*k));
 	g->keys = NULL;
+}
+
+/* One slot more, at the end. What is freed is wiped. */
+static int
+site_add(struct gkeys *k)
+{
+	unsigned n = k->kg.n;
+
+	k->site = recallocarray(k->site, n, n + 1, sizeof(*k->site));
+	k->more = recallocarray(k->more, n, n + 1, sizeof(*k->more));
+	if (k->site == NULL || k->more == NULL)
+		fatal("keys");
+	k->kg.site = k->site;
+	k->kg.n = n + 1;
+	return (int)n;
 }
 
 /* Its slot; one of a site that is no more is used again. -1: none is free. */
@@ -130,7 +150,7 @@ site_get(struct gkeys *k, const char *name)
 	if (i != -1)
 		return i;
 	if (k->kg.n < SITES_MAX)
-		i = (int)k->kg.n++;
+		i = site_add(k);
 	else
 		for (i = SITES_MAX - 1; i >= 0 && k->site[i].wanted; i--)
 			continue;

@@ -513,7 +513,7 @@ group_send_links(struct group *g, bool force)
 
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
-	m.gone = g->probe.gone;
+	m.gone = g->gone;
 	for (unsigned i = 0; i < g->fc.nsites && !m.gone; i++)
 		add_site(g, g->fc.site[i].name, &m);
 	TAILQ_FOREACH (p, &g->pods, entry)

@@ -106,8 +106,7 @@ group_resite(struct group *g, const struct m_group_conf *m)
 	find(g, m, to);
 	move(g, to);
 	fsm_sites(&g->fs, to, mono_ms());
-	sparse_copy(&g->conf, m, sizeof(*m));
-	group_fill_conf(g);
+	group_new_conf(g, m);
 	group_trim(g);
 }
 
@@ -126,5 +125,5 @@ group_resited(struct group *g)
 	group_feed_requests(g);
 	group_step_rel(g, &ev);
 	/* By index in what was told last: not the same any more. */
-	group_publish(g, true);
+	group_publish(g, NULL, true);
 }

@@ -52,9 +52,8 @@ mix_str(uint64_t h, const char *s)
 
 /* Everything that must be told at once, not at the next poll. */
 static uint64_t
-view_hash(const struct group *g)
+view_hash(const struct group *g, const struct fsm_view *v)
 {
-	const struct fsm_view *v = &g->view;
 	uint64_t h = FNV_BASIS;
 
 	h = mix(h, &v->active, 1);
@@ -137,10 +136,8 @@ add_condition(struct m_group_status *m, const char *type, bool status,
 }
 
 static void
-fill_group(struct group *g, struct m_group_status *m)
+fill_group(struct group *g, const struct fsm_view *v, struct m_group_status *m)
 {
-	const struct fsm_view *v = &g->view;
-
 	memset(m, 0, sizeof(*m));
 	(void)strlcpy(m->group, g->uid, sizeof(m->group));
 	(void)strlcpy(m->ns, g->conf.ns, sizeof(m->ns));
@@ -206,7 +203,7 @@ send_dns(struct group *g)
 }
 
 static void
-send_status(struct group *g)
+send_status(struct group *g, const struct fsm_view *v)
 {
 	static struct m_site_status s;
 	static struct m_group_status m;
@@ -217,7 +214,7 @@ send_status(struct group *g)
 		parent_send(g->parent, PROC_KUBE, MSG_SITE_STATUS, &s);
 		parent_send(g->parent, PROC_HTTP, MSG_SITE_STATUS, &s);
 	}
-	fill_group(g, &m);
+	fill_group(g, v, &m);
 	parent_send(g->parent, PROC_KUBE, MSG_GROUP_STATUS, &m);
 	parent_send(g->parent, PROC_HTTP, MSG_GROUP_STATUS, &m);
 }
@@ -293,24 +290,29 @@ diverged(struct group *g)
 }
 
 void
-group_publish(struct group *g, bool force)
+group_publish(struct group *g, const struct fsm_view *v, bool force)
 {
+	static struct fsm_view now;
 	uint64_t h;
 
 	if (!g->have_conf)
 		return;
-	if (g->probe.gone) {
+	if (g->gone) {
 		send_gone(g);
 		return;
 	}
 	send_dns(g);
-	h = view_hash(g);
+	if (v == NULL) {
+		fsm_view(&g->fc, &g->fs, &now);
+		v = &now;
+	}
+	h = view_hash(g, v);
 	if (!force && h == g->published_hash &&
 	    mono_ms() - g->published_ms < g->conf.poll_ms)
 		return;
 	diverged(g);
 	g->published_hash = h;
 	g->published_ms = mono_ms();
-	send_status(g);
+	send_status(g, v);
 	group_gauges(g, force);
 }

@@ -345,13 +345,15 @@ busy(void **state)
 static void
 settle(void)
 {
+	struct gaccess_site *s;
+
 	if (g.access->accounts.seq != 0) {
 		sql = accounts;
 		answer(SE_DONE, true, "");
 	}
-	for (unsigned i = 0; i < 2; i++)
-		if (g.access->site[i].source.seq != 0)
-			finish(&g.access->site[i].source, true, clock_ms);
+	SLIST_FOREACH (s, &g.access->sites, entry)
+		if (s->source.seq != 0)
+			finish(&s->source, true, clock_ms);
 }
 
 /* Old passwords: an hour later, or when that is asked for. */
