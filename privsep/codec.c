@@ -70,10 +70,48 @@ get_u32(const void *p)
 	return (v);
 }
 
+/* Whose frame: fields are as we have them, or as a peer may have them. */
+enum shape { SH_EXACT, SH_PEER };
+
 /* ------------------------------------------------------------- encoding --- */
 
-static int
-encode_struct(msgpack_packer *, const struct codec_desc *, const uint8_t *);
+static int encode_struct(
+    msgpack_packer *, const struct codec_desc *, const uint8_t *, enum shape);
+
+/* Is it what a reader takes it for when it is missing? */
+static bool
+is_none(const struct codec_field *f, const uint8_t *base)
+{
+	static const uint8_t zero[8];
+	const uint8_t *p = base + f->off;
+
+	switch (f->type) {
+	case CT_BOOL:
+	case CT_STR:
+		return (*p == 0);
+	case CT_I64:
+	case CT_U64:
+		return (memcmp(p, zero, 8) == 0);
+	case CT_U32:
+	case CT_BYTES:
+	case CT_SECRET:
+	case CT_ARRAY:
+		return (get_u32(p) == 0);
+	}
+	return (false);
+}
+
+/* How many a frame has: of the later ones, none that says nothing. */
+static uint32_t
+fields_of(const struct codec_desc *d, const uint8_t *base, enum shape shape)
+{
+	size_t n = d->nfields, least = d->nfields - d->nlater;
+
+	while (
+	    shape == SH_PEER && n > least && is_none(&d->fields[n - 1], base))
+		n--;
+	return ((uint32_t)n);
+}
 
 static int
 encode_blob(msgpack_packer *pk, const uint8_t *p, uint32_t max)
@@ -102,8 +140,8 @@ encode_str(msgpack_packer *pk, const uint8_t *p, uint32_t max)
 }
 
 static int
-encode_array(
-    msgpack_packer *pk, const struct codec_field *f, const uint8_t *base)
+encode_array(msgpack_packer *pk, const struct codec_field *f,
+    const uint8_t *base, enum shape shape)
 {
 	const struct codec_desc *d = f->elem();
 	uint32_t i, n = get_u32(base + f->off);
@@ -113,16 +151,18 @@ encode_array(
 	if (msgpack_pack_array(pk, n) != 0)
 		return (-1);
 	for (i = 0; i < n; i++) {
-		if (msgpack_pack_array(pk, d->nfields) != 0 ||
-		    encode_struct(pk, d, base + f->off2 + i * d->size) == -1)
+		const uint8_t *e = base + f->off2 + i * d->size;
+
+		if (msgpack_pack_array(pk, fields_of(d, e, shape)) != 0 ||
+		    encode_struct(pk, d, e, shape) == -1)
 			return (-1);
 	}
 	return (0);
 }
 
 static int
-encode_field(
-    msgpack_packer *pk, const struct codec_field *f, const uint8_t *base)
+encode_field(msgpack_packer *pk, const struct codec_field *f,
+    const uint8_t *base, enum shape shape)
 {
 	const uint8_t *p = base + f->off;
 	uint64_t u;
@@ -149,35 +189,35 @@ encode_field(
 	case CT_SECRET:
 		return (encode_blob(pk, p, SECRET_MAX));
 	case CT_ARRAY:
-		return (encode_array(pk, f, base));
+		return (encode_array(pk, f, base, shape));
 	}
 	errno = EINVAL;
 	return (-1);
 }
 
 static int
-encode_struct(
-    msgpack_packer *pk, const struct codec_desc *d, const uint8_t *base)
+encode_struct(msgpack_packer *pk, const struct codec_desc *d,
+    const uint8_t *base, enum shape shape)
 {
-	size_t i;
+	uint32_t i, n = fields_of(d, base, shape);
 
-	for (i = 0; i < d->nfields; i++)
-		if (encode_field(pk, &d->fields[i], base) != 0)
+	for (i = 0; i < n; i++)
+		if (encode_field(pk, &d->fields[i], base, shape) != 0)
 			return (-1);
 	return (0);
 }
 
-int
-codec_encode(const struct codec_desc *d, uint32_t type, const void *s,
-    uint8_t *buf, size_t size)
+static int
+encode(const struct codec_desc *d, uint32_t type, const void *s, uint8_t *buf,
+    size_t size, enum shape shape)
 {
 	struct wbuf w = { buf, size < PS_FRAME_MAX ? size : PS_FRAME_MAX };
 	msgpack_packer pk;
 
 	msgpack_packer_init(&pk, &w, wbuf_write);
-	if (msgpack_pack_array(&pk, d->nfields + 1) != 0 ||
+	if (msgpack_pack_array(&pk, fields_of(d, s, shape) + 1) != 0 ||
 	    msgpack_pack_uint32(&pk, type) != 0 ||
-	    encode_struct(&pk, d, s) == -1) {
+	    encode_struct(&pk, d, s, shape) == -1) {
 		/* It may hold the beginning of a secret. */
 		explicit_bzero(buf, (size_t)(w.p - buf));
 		return (-1);
@@ -185,10 +225,21 @@ codec_encode(const struct codec_desc *d, uint32_t type, const void *s,
 	return ((int)(w.p - buf));
 }
 
-/* ------------------------------------------------------------- decoding --- */
+int
+codec_encode(const struct codec_desc *d, uint32_t type, const void *s,
+    uint8_t *buf, size_t size)
+{
+	return (encode(d, type, s, buf, size, SH_EXACT));
+}
 
-/* Whose frame: fields must be as we have them, or may be a peer's. */
-enum shape { SH_EXACT, SH_PEER };
+int
+codec_encode_peer(const struct codec_desc *d, uint32_t type, const void *s,
+    uint8_t *buf, size_t size)
+{
+	return (encode(d, type, s, buf, size, SH_PEER));
+}
+
+/* ------------------------------------------------------------- decoding --- */
 
 static int decode_struct(
     struct mp *, const struct codec_desc *, uint8_t *, uint32_t n, enum shape);

@@ -217,9 +217,13 @@ int codec_peek(const uint8_t *, size_t, uint32_t *type);
  */
 int codec_decode(const struct codec_desc *, const uint8_t *, size_t, void *);
 /*
- * The same for the frame of another build: the last nlater fields may be
- * missing, and are zero; what follows the last one that is known is skipped.
+ * The same for frames of another build. Of the last nlater fields those at the
+ * end that are zero or empty are not written, so that one who does not know
+ * them yet reads it; when missing, they are zero. What follows the last one
+ * that is known is skipped.
  */
+int codec_encode_peer(const struct codec_desc *, uint32_t type, const void *,
+    uint8_t *buf, size_t size);
 int
 codec_decode_peer(const struct codec_desc *, const uint8_t *, size_t, void *);
 /* FNV-1a over names, types and limits: both ends must agree. */

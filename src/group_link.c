@@ -137,15 +137,31 @@ say_hello(struct glink *l)
 	    wire_hello(&l->wire, &h, m.frame.data, sizeof(m.frame.data)));
 }
 
-/* A standby names no certificate: its Secret may be older than the leader's. */
-static void
-fill_operator(const struct group *g, struct w_operator *o)
+/*
+ * A standby names no certificate: its Secret may be older than the leader's.
+ * And nobody does to a sidecar that has none mounted: it may be of a build that
+ * does not know the field, and would end the link.
+ */
+static const uint8_t *
+certificate(const struct glink *l)
 {
-	const uint8_t *tls = group_access_tls(g);
+	const struct gpod *p = group_site_pod(l->group, l->site);
+
+	if (!groups_leading(l->group->all) || p == NULL || !p->tls_loads ||
+	    strcmp(p->f.pod_uid, l->pod_uid) != 0)
+		return NULL;
+	return group_access_tls(l->group);
+}
+
+static void
+fill_operator(const struct glink *l, struct w_operator *o)
+{
+	const struct group *g = l->group;
+	const uint8_t *tls = certificate(l);
 
 	memset(o, 0, sizeof(*o));
 	o->leader = groups_leading(g->all);
-	if (o->leader && tls != NULL) {
+	if (tls != NULL) {
 		o->tls.len = sizeof(o->tls.data);
 		memcpy(o->tls.data, tls, sizeof(o->tls.data));
 	}
@@ -160,7 +176,7 @@ say_operator(struct glink *l)
 {
 	struct w_operator o;
 
-	fill_operator(l->group, &o);
+	fill_operator(l, &o);
 	if (!glink_send(l, W_OPERATOR, &o))
 		return;
 	l->beat_ms = mono_ms();
@@ -380,7 +396,7 @@ beat(struct glink *l, int64_t now)
 
 	if (!l->wire.heard)
 		return;
-	fill_operator(l->group, &o);
+	fill_operator(l, &o);
 	if (now - l->beat_ms >= BR_LINK_BEAT_MS(l->group->conf.check_ms) ||
 	    l->said != group_hash(&o, sizeof(o)))
 		say_operator(l);

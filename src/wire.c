@@ -108,7 +108,7 @@ wire_encode(uint32_t type, const void *s, uint8_t *buf, size_t size)
 
 	if (d == NULL)
 		return fail(EPROTO);
-	return codec_encode(d, type, s, buf, size);
+	return codec_encode_peer(d, type, s, buf, size);
 }
 
 int

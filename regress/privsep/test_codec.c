@@ -507,6 +507,7 @@ peer(const uint8_t *buf, size_t len, struct grown *g)
 static void
 test_peer(void **state)
 {
+	uint8_t buf[64];
 	struct grown g;
 
 	(void)state;
@@ -535,6 +536,17 @@ test_peer(void **state)
 	/* Maps and what follows the frame are none of it. */
 	assert_int_equal(PEER(0x95, 16, 0xc3, 0x90, 9, 0x80), -EBADMSG);
 	assert_int_equal(PEER(0x94, 16, 0xc3, 0x90, 9, 0), -EBADMSG);
+	/* What is written for those who know less. */
+	memset(&g, 0, sizeof(g));
+	g.n_items = 2;
+	g.items[1].w = 7;
+	assert_int_equal(
+	    codec_encode_peer(&grown_d, 16, &g, buf, sizeof(buf)), 9);
+	assert_memory_equal(buf, "\x93\x10\xc2\x92\x91\x00\x92\x00\x07", 9);
+	g.later = UINT64_C(1) << 63;
+	assert_int_equal(
+	    codec_encode_peer(&grown_d, 16, &g, buf, sizeof(buf)), 18);
+	assert_int_equal(codec_encode(&grown_d, 16, &g, buf, sizeof(buf)), 19);
 	/* Between our own processes both are refused. */
 	assert_int_equal(codec_decode(&grown_d,
 			     (const uint8_t[]) { 0x93, 16, 0xc3, 0x90 }, 4, &g),

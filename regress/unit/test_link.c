@@ -134,6 +134,7 @@ tell_pod(int i, const char *ip)
 	snprintf(m.pod_name, sizeof(m.pod_name), "mysql-%s", names[i]);
 	strlcpy(m.ip, ip, sizeof(m.ip));
 	m.ctr_state = CTR_RUNNING;
+	m.tls = m.tls_loads = i == IAD;
 	groups_pod(gs, &m);
 }
 
@@ -626,6 +627,11 @@ test_certificate(void **state)
 	tell_tls(false, 0, false);
 	names_tls(6, 0);
 	assert_true(side[IAD].last.w_operator.leader);
+	/* Nor to one that has none mounted. */
+	tell_tls(true, 7, true);
+	link_site(PDX);
+	assert_int_equal(side[PDX].n[W_OPERATOR], 1);
+	assert_int_equal(side[PDX].last.w_operator.tls.len, 0);
 	alarm(0);
 }
 

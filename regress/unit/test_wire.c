@@ -198,6 +198,10 @@ test_releases(void **state)
 	assert_true(any.w_operator.leader);
 	assert_string_equal(any.w_operator.active, "iad");
 	assert_int_equal(any.w_operator.tls.len, 0);
+	/* Who has nothing to say that came later writes the same. */
+	n = wire_encode(W_OPERATOR, &any, frame, sizeof(frame));
+	assert_int_equal(n, sizeof(first) - 1);
+	assert_memory_equal(frame, first, sizeof(first) - 1);
 	/* One who knows only these two hears ours. */
 	old.nfields = 2;
 	old.nlater = 0;
