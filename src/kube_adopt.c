@@ -19,7 +19,8 @@
  * name: an apply of ours would never take away what it set and we do not
  * render. Its entries in managedFields become ours before a Deployment gets a
  * template of ours, and after any other object's first apply, which is then
- * repeated. Nobody else's entry is touched.
+ * repeated. Nobody else's entry is touched; merge patches of our own leave one
+ * like the reference's.
  */
 
 #include <stdio.h>

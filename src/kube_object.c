@@ -291,7 +291,8 @@ object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	if (own != NULL && d != NULL) {
 		kown_seen(own, yyjson_doc_get_root(d), true);
 		/* Once: whoever puts it there again is met again. */
-		if (!g->apply_stale && !g->apply_adopted &&
+		if (o->how != KA_CREATE && !g->apply_stale &&
+		    !g->apply_adopted &&
 		    (patch = kadopt_patch(m, yyjson_doc_get_root(d))) != NULL) {
 			g->apply_adopted = true;
 			done = adopted_fields;
