@@ -85,10 +85,7 @@
 	X(IO_NO, "No") X(IO_CONNECTING, "Connecting") X(IO_YES, "Yes")
 
 /* What a container was last said to be by its kubelet. */
-#define BR_CTR_STATES(X)                                          \
-	X(CTR_NONE, "none")                                       \
-	X(CTR_WAITING, "waiting")                                 \
-	X(CTR_RUNNING, "running") X(CTR_TERMINATED, "terminated")
+enum ctr_state { CTR_NONE, CTR_WAITING, CTR_RUNNING, CTR_TERMINATED, CTR_MAX };
 
 /* shipstream.io/role of a MySQL Pod. */
 #define BR_ROLE_LABELS(X) \
@@ -98,15 +95,17 @@
 #define BR_TAINT_WANTS(X) X(TW_KEEP, "keep") X(TW_ON, "on") X(TW_OFF, "off")
 
 /* Why a probe failed; the text travels beside it. */
-#define BR_PROBE_ERRS(X)                        \
-	X(PE_NONE, "none")                      \
-	X(PE_NO_ADDRESS, "no address")          \
-	X(PE_REFUSED, "connection refused")     \
-	X(PE_TIMEOUT, "deadline passed")        \
-	X(PE_LOST, "connection lost")           \
-	X(PE_AUTH, "access denied")             \
-	X(PE_SERVER, "server error")            \
-	X(PE_TOO_BIG, "answer beyond capacity")
+enum probe_err {
+	PE_NONE,
+	PE_NO_ADDRESS,
+	PE_REFUSED, /* the connection */
+	PE_TIMEOUT, /* the deadline has passed */
+	PE_LOST,    /* the connection */
+	PE_AUTH,    /* access denied */
+	PE_SERVER,  /* another error of it */
+	PE_TOO_BIG, /* an answer beyond capacity */
+	PE_MAX
+};
 
 /*
  * The SQL actions of mysql-prober. Each is bounded, re-checks its deadline
@@ -182,10 +181,8 @@ enum tls_step {
 enum br_role { BR_ROLES(X) ROLE_MAX };
 enum site_state { BR_SITE_STATES(X) SS_MAX };
 enum io_state { BR_IO_STATES(X) IO_MAX };
-enum ctr_state { BR_CTR_STATES(X) CTR_MAX };
 enum role_label { BR_ROLE_LABELS(X) RL_MAX };
 enum taint_want { BR_TAINT_WANTS(X) TW_MAX };
-enum probe_err { BR_PROBE_ERRS(X) PE_MAX };
 enum sql_kind { BR_SQL_KINDS(X) SQL_MAX };
 enum sql_end { BR_SQL_ENDS(X) SE_MAX };
 enum account { BR_ACCOUNTS(X) AC_MAX };
@@ -195,9 +192,7 @@ enum account { BR_ACCOUNTS(X) AC_MAX };
 const char *role_name(unsigned);
 const char *site_state_name(unsigned);
 const char *io_state_name(unsigned);
-const char *ctr_state_name(unsigned);
 const char *role_label_name(unsigned);
-const char *probe_err_name(unsigned);
 const char *sql_kind_name(unsigned);
 const char *sql_end_name(unsigned);
 const char *account_name(unsigned);

@@ -268,28 +268,27 @@ struct fsm_pod {
 	struct fsm_word word[WORDS_MAX];
 };
 
-#define FSM_EVENTS(X)                           \
-	X(E_TICK, "tick")                       \
-	X(E_CONF, "conf")                       \
-	X(E_PROBE, "probe")                     \
-	X(E_CONN_LOST, "connection lost")       \
-	X(E_POD, "pod")                         \
-	X(E_RECORD, "record")                   \
-	X(E_SYNCED, "synced")                   \
-	X(E_LEASE, "lease")                     \
-	X(E_ACK, "ack")                         \
-	X(E_SQL_DONE, "sql done")               \
-	X(E_ASSERT_DEAD, "assert dead")         \
-	X(E_OVERRIDE, "override applier error") \
-	X(E_DNS, "dns")                         \
-	X(E_GUARD, "guard")                     \
-	X(E_LINK, "link")                       \
-	X(E_PROMISE, "promise")                 \
-	X(E_ASK, "ask")                         \
-	X(E_ROLLOUT, "rollout")
-#define X(id, name) id,
-enum fsm_event_type { FSM_EVENTS(X) E_MAX };
-#undef X
+enum fsm_event_type {
+	E_TICK,
+	E_CONF,
+	E_PROBE,
+	E_CONN_LOST,
+	E_POD,
+	E_RECORD,
+	E_SYNCED,
+	E_LEASE,
+	E_ACK,
+	E_SQL_DONE,
+	E_ASSERT_DEAD,
+	E_OVERRIDE, /* of an applier error */
+	E_DNS,
+	E_GUARD,
+	E_LINK,
+	E_PROMISE,
+	E_ASK,
+	E_ROLLOUT,
+	E_MAX
+};
 
 struct fsm_event {
 	uint8_t type; /* enum fsm_event_type */
@@ -713,7 +712,6 @@ const char *fsm_text_msg(unsigned);    /* log message */
 const char *fsm_text_reason(unsigned); /* Event reason, "": none */
 bool fsm_text_warning(unsigned);
 const char *fsm_metric_name(unsigned);
-const char *fsm_event_name(unsigned);
 const char *fsm_act_name(unsigned);
 
 #endif /* FSM_H */

@@ -28,7 +28,6 @@ static const char *const steps[] = { FSM_STEPS(X) };
 static const char *const clone_phases[] = { FSM_CLONE_PHASES(X) };
 static const char *const convergences[] = { FSM_CONVERGENCES(X) };
 static const char *const metrics[] = { FSM_METRICS(X) };
-static const char *const events[] = { FSM_EVENTS(X) };
 static const char *const acts[] = { FSM_ACTS(X) };
 #undef X
 #define X(id, name, block) block,
@@ -67,7 +66,6 @@ NAME_FN(fsm_convergence_reason, conv_reasons, CV_MAX)
 NAME_FN(fsm_guard_name, guards, G_MAX)
 NAME_FN(fsm_roll_name, rolls, RO_MAX)
 NAME_FN(fsm_metric_name, metrics, FM_MAX)
-NAME_FN(fsm_event_name, events, E_MAX)
 NAME_FN(fsm_act_name, acts, A_MAX)
 
 const char *

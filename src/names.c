@@ -26,9 +26,7 @@
 static const char *const roles[] = { BR_ROLES(X) };
 static const char *const site_states[] = { BR_SITE_STATES(X) };
 static const char *const io_states[] = { BR_IO_STATES(X) };
-static const char *const ctr_states[] = { BR_CTR_STATES(X) };
 static const char *const role_labels[] = { BR_ROLE_LABELS(X) };
-static const char *const probe_errs[] = { BR_PROBE_ERRS(X) };
 static const char *const sql_kinds[] = { BR_SQL_KINDS(X) };
 static const char *const sql_ends[] = { BR_SQL_ENDS(X) };
 static const char *const accounts[] = { BR_ACCOUNTS(X) };
@@ -43,9 +41,7 @@ static const char *const accounts[] = { BR_ACCOUNTS(X) };
 NAME_FN(role_name, roles, ROLE_MAX)
 NAME_FN(site_state_name, site_states, SS_MAX)
 NAME_FN(io_state_name, io_states, IO_MAX)
-NAME_FN(ctr_state_name, ctr_states, CTR_MAX)
 NAME_FN(role_label_name, role_labels, RL_MAX)
-NAME_FN(probe_err_name, probe_errs, PE_MAX)
 NAME_FN(sql_kind_name, sql_kinds, SQL_MAX)
 NAME_FN(sql_end_name, sql_ends, SE_MAX)
 NAME_FN(account_name, accounts, AC_MAX)
