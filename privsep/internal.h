@@ -204,8 +204,6 @@ size_t walltime_format(int64_t sec, long nsec, char[static WALLTIME_LEN]);
 
 /* -------------------------------------------------------------- memory --- */
 
-/* Zeroed pages whose zeros are given back by what follows; for good. */
-void *memory_room(size_t);
 /* The set-up is over: give back what only it needed (memory.c). */
 void memory_settle(void);
 void memory_settle_on(struct event_base *);

@@ -81,22 +81,6 @@ add_zeros(uintptr_t start, uintptr_t end, uintptr_t page)
 		zeros[nzeros++] = (struct range) { start, end };
 }
 
-/*
- * Room for a message of any type, all zeros; NULL and errno. Most messages are
- * small: pages that are zero again are given back, as those of variables are.
- */
-void *
-memory_room(size_t size)
-{
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	void *p;
-
-	size = (size + page - 1) & ~(page - 1);
-	if ((p = sparse_new(size)) != NULL)
-		add_zeros((uintptr_t)p, (uintptr_t)p + size, page);
-	return p;
-}
-
 static int
 add_object(struct dl_phdr_info *info, size_t size, void *arg)
 {

@@ -169,7 +169,7 @@ ps_start(const struct ps_conf *conf, struct event_base *base)
 
 	check_table(conf);
 	if ((ps = calloc(1, sizeof(*ps))) == NULL ||
-	    (ps->msg = memory_room(conf->schema->max_size + 1)) == NULL)
+	    (ps->msg = malloc(conf->schema->max_size + 1)) == NULL)
 		fatal("malloc");
 	ps->conf = conf;
 	ps->hash = schema_hash(conf->schema);
@@ -275,5 +275,6 @@ ps_shutdown(struct ps *ps, const unsigned *order, int64_t ms)
 	end_launcher(ps);
 	for (i = 0; i < ps->nslots; i++)
 		event_free(ps->slots[i].timer);
+	free(ps->msg);
 	free(ps);
 }

@@ -327,8 +327,8 @@ worker_init(struct ps_worker *w)
 	    (w->base = event_base_new_with_config(cfg)) == NULL)
 		fatalx("event_base_new");
 	event_config_free(cfg);
-	if ((w->msg = memory_room(w->conf->schema->max_size + 1)) == NULL)
-		fatal("memory");
+	if ((w->msg = malloc(w->conf->schema->max_size + 1)) == NULL)
+		fatal("malloc");
 	chan_init(&w->chan);
 	chan_open(&w->chan, PS_CHAN_FD);
 	w->chan.on_frame = on_frame;
