@@ -34,7 +34,10 @@
  *	kube_access.c	what became of them: conditions, what is in force
  *	kube_keys.c	Secrets with keys of the write lease ↔ KEYS, KEY_PUT
  *	kube_events.c	Events, repeats counted
- *	kube_misc.c	finalizers, annotations, dns-writer's token, discovery
+ *	kube_finalizer.c	of groups, and of other objects
+ *	kube_annotation.c	those that were dealt with are removed
+ *	kube_token.c	dns-writer's
+ *	kube_discovery.c	what this API server knows
  *	kube_nodes*.c	taints of nodes
  *
  * Everything that changes something is desired state, sent only while the
@@ -261,11 +264,13 @@ struct kgroup {
 	int64_t lift_ms;       /* being deleted: no longer waited for */
 	bool lifted;
 
-	/* kube_misc.c */
+	/* kube_finalizer.c */
 	struct klane fin;
 	bool fin_running;
 	bool fin_said;    /* GracefulShutdown */
 	bool vol_settled; /* its volumes are as its deletion shall find them */
+
+	/* kube_annotation.c */
 	struct klane anndel;
 	struct kanndels anndels;
 };
@@ -612,7 +617,7 @@ bool knodes_lifted(struct kgroup *);
 void kevent_emit(
     struct kgroup *, bool warning, const char *reason, const char *message);
 
-/* ----------------------------------------------------------- kube_misc.c - */
+/* ------------------------------------------------------ kube_finalizer.c - */
 
 /* Add or remove a finalizer by read, conditional patch, read again. */
 struct kfin {
@@ -629,11 +634,22 @@ struct kfin {
 };
 void kfin_run(const struct kfin *);
 void kgroup_finalizer(struct kgroup *);
-void kmisc_init(struct kgroup *);
-void kmisc_free(struct kgroup *);
+void kfin_init(struct kgroup *);
+void kfin_free(struct kgroup *);
+
+/* ----------------------------------------------------- kube_annotation.c - */
+
+void kannotation_init(struct kgroup *);
+void kannotation_free(struct kgroup *);
 void kannotation_del(struct kgroup *, const struct m_annotation_del *);
+
+/* ---------------------------------------------------------- kube_token.c - */
+
 void ktoken_start(struct kube *);
 void ktoken_ask(struct kube *);
+
+/* ------------------------------------------------------ kube_discovery.c - */
+
 void kdiscovery_start(struct kube *);
 void kdiscovery_free(struct kube *);
 /* Something that was served is served no more. */

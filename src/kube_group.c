@@ -83,7 +83,8 @@ kgroup_new(struct kube *k, const char *uid, const char *ns, const char *name)
 	kpods_init(g);
 	kcreds_init(g);
 	kkeys_init(g);
-	kmisc_init(g);
+	kfin_init(g);
+	kannotation_init(g);
 	ksweep_init(g);
 	RB_INSERT(kgroups, &k->groups, g);
 	k->ngroups++;
@@ -105,7 +106,8 @@ kgroup_free(struct kgroup *g)
 	kpods_free(g);
 	kcreds_free(g);
 	kkeys_free(g);
-	kmisc_free(g);
+	kfin_free(g);
+	kannotation_free(g);
 	ksweep_free(g);
 	yyjson_doc_free(g->doc);
 	sparse_free(g, sizeof(*g));
