@@ -16,11 +16,10 @@
 
 /*
  * The objects of a group (resources.md 1, 5, 7, 10): list, names, common
- * metadata, ConfigMaps, PodDisruptionBudget. Pods are in kube_render_pod.c,
- * Services in kube_render_svc.c, volumes in kube_render_vol.c. Pure.
+ * metadata, ConfigMaps, PodDisruptionBudget. Deployments are in
+ * kube_render_deploy.c, Pods in kube_render_pod.c, Services in
+ * kube_render_svc.c, volumes in kube_render_vol.c. Pure.
  */
-
-#include <openssl/evp.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -477,51 +476,4 @@ kobj_strip(yyjson_mut_doc *doc, const struct kspec *k, const struct kobj *o,
 			return NULL;
 	}
 	return change ? root : NULL;
-}
-
-/* ---------------------------------------------------------------- hash -- */
-
-static int
-digest(const char *a, size_t na, const char *b, size_t nb,
-    uint8_t md[static EVP_MAX_MD_SIZE])
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int ok = ctx != NULL;
-
-	/* The length keeps the two parts apart. */
-	ok = ok && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
-	    EVP_DigestUpdate(ctx, &na, sizeof(na)) &&
-	    EVP_DigestUpdate(ctx, a, na) && EVP_DigestUpdate(ctx, b, nb) &&
-	    EVP_DigestFinal_ex(ctx, md, NULL);
-	EVP_MD_CTX_free(ctx);
-	return ok ? 0 : -1;
-}
-
-int
-kspec_hash(const struct kspec *k, unsigned site, char out[static KHASH_LEN + 1])
-{
-	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-	yyjson_mut_val *pod = NULL, *conf = NULL;
-	uint8_t md[EVP_MAX_MD_SIZE];
-	char *text = NULL;
-	size_t len;
-	int ret = -1;
-
-	if (doc != NULL) {
-		pod = krender_pod(doc, k, site, true);
-		conf = krender_mycnf(doc, k, &k->sites[site]);
-	}
-	if (pod != NULL && conf != NULL)
-		text = yyjson_mut_val_write(pod, 0, &len);
-	if (text != NULL &&
-	    digest(text, len, yyjson_mut_get_str(conf),
-		yyjson_mut_get_len(conf), md) == 0) {
-		ktext_hex(md, KHASH_LEN / 2, out);
-		ret = 0;
-	}
-	free(text);
-	yyjson_mut_doc_free(doc);
-	if (ret == -1)
-		errno = ENOMEM;
-	return ret;
 }

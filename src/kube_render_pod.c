@@ -15,7 +15,7 @@
  */
 
 /*
- * The Deployment of a site (resources.md 3). What comes with the sidecar's
+ * The Pod of a site (resources.md 3). What comes with the sidecar's
  * image is in kube_render_sidecar.c. Pure.
  */
 
@@ -475,60 +475,4 @@ krender_pod(
 	    !add_volumes(&b, spec))
 		return NULL;
 	return pod;
-}
-
-/* Hash on the Deployment and on its Pods. */
-static bool
-add_hash(const struct kbuild *b, yyjson_mut_val *meta, const char *hash)
-{
-	yyjson_mut_val *ann = yyjson_mut_obj_get(meta, "annotations");
-	char id[16];
-
-	if (ann == NULL &&
-	    (ann = yyjson_mut_obj_add_obj(b->doc, meta, "annotations")) == NULL)
-		return false;
-	snprintf(id, sizeof(id), "%u", b->s->server_id);
-	return kset_str(b->doc, ann, KANN_HASH, hash) &&
-	    kset_str(b->doc, ann, KANN_SERVER_ID, id);
-}
-
-/* The template's own: what it was made from, whatever the object says. */
-const char *
-kobj_live_hash(yyjson_val *deployment)
-{
-	yyjson_val *v = yyjson_obj_get(deployment, "spec");
-	const char *s;
-
-	v = yyjson_obj_get(yyjson_obj_get(v, "template"), "metadata");
-	s = yyjson_get_str(
-	    yyjson_obj_get(yyjson_obj_get(v, "annotations"), KANN_HASH));
-	return s == NULL || strlen(s) != KHASH_LEN ? KHASH_OTHER : s;
-}
-
-yyjson_mut_val *
-krender_deployment(yyjson_mut_doc *doc, const struct kspec *k, unsigned site)
-{
-	const struct kbuild b = { doc, k, &k->sites[site], false };
-	char name[2 * NAME_LEN], hash[KHASH_LEN + 1];
-	yyjson_mut_val *obj, *spec, *pod, *v;
-
-	snprintf(name, sizeof(name), "mysql-%s-%s", k->name, b.s->name);
-	if (kspec_hash(k, site, hash) == -1 ||
-	    (obj = krender_object(
-		 doc, k, "apps/v1", "Deployment", name, b.s)) == NULL ||
-	    !add_hash(&b, yyjson_mut_obj_get(obj, "metadata"), hash) ||
-	    (spec = yyjson_mut_obj_add_obj(doc, obj, "spec")) == NULL ||
-	    !yyjson_mut_obj_add_int(doc, spec, "replicas", 1) ||
-	    (v = yyjson_mut_obj_add_obj(doc, spec, "strategy")) == NULL ||
-	    !kput_str(doc, v, "type", "Recreate") ||
-	    (v = yyjson_mut_obj_add_obj(doc, spec, "selector")) == NULL ||
-	    (v = yyjson_mut_obj_add_obj(doc, v, "matchLabels")) == NULL ||
-	    !kput_str(doc, v, "app.kubernetes.io/name", "mysql") ||
-	    !kput_str(doc, v, "app.kubernetes.io/instance", k->name) ||
-	    !kput_str(doc, v, KLABEL_SITE, b.s->name) ||
-	    (pod = krender_pod(doc, k, site, false)) == NULL ||
-	    !add_hash(&b, yyjson_mut_obj_get(pod, "metadata"), hash) ||
-	    !yyjson_mut_obj_add_val(doc, spec, "template", pod))
-		return NULL;
-	return obj;
 }
