@@ -43,9 +43,12 @@
 #define RETRY_MAX_MS 5000
 /*
  * Requests at once: each of them may need a connection, and many groups look
- * for drift at the same moment. What is to be written goes first.
+ * for drift at the same moment. What is to be written goes first. Looks go
+ * one by one over one connection: more of them would sleep and be made again,
+ * each time with a handshake.
  */
 #define BUSY_MAX     4
+#define LOOKS_MAX    1
 
 /* One group's record. */
 struct zone {
@@ -186,6 +189,13 @@ may_write(void *arg)
 	    monotime_now().ns < z->want.valid_until_ns;
 }
 
+/* Not a look for drift: there is something to be written. */
+static bool
+to_write(struct zone *z)
+{
+	return may_write(z) && strcmp(z->live, z->want.target) != 0;
+}
+
 static void
 look(struct zone *z)
 {
@@ -205,7 +215,8 @@ next(struct dns *d)
 {
 	struct zone *z;
 
-	while (d->busy < BUSY_MAX && (z = TAILQ_FIRST(&d->waiting)) != NULL) {
+	while ((z = TAILQ_FIRST(&d->waiting)) != NULL &&
+	    d->busy < (to_write(z) ? BUSY_MAX : LOOKS_MAX)) {
 		TAILQ_REMOVE(&d->waiting, z, turn);
 		z->waiting = false;
 		look(z);
@@ -228,7 +239,7 @@ on_look(int fd, short what, void *arg)
 	if (z->waiting)
 		TAILQ_REMOVE(&z->d->waiting, z, turn);
 	z->waiting = true;
-	if (may_write(z) && strcmp(z->live, z->want.target) != 0)
+	if (to_write(z))
 		TAILQ_INSERT_HEAD(&z->d->waiting, z, turn);
 	else
 		TAILQ_INSERT_TAIL(&z->d->waiting, z, turn);
