@@ -50,6 +50,8 @@
 /* The patience with a list begins small, for a server that just started. */
 #define LIST_IDLE_MIN_MS 1500
 #define LIST_IDLE_MAX_MS 30000
+/* What comes and goes is said so often. */
+#define COMPLAIN_MS      30000
 /* It must act soon after the API server's return. */
 #define RETRY_MIN_MS     100
 #define RETRY_MAX_MS     2000
@@ -71,6 +73,7 @@ struct kwatch {
 	struct backoff backoff;
 	int64_t list_idle_ms;
 	struct monotime begun; /* the watch */
+	struct monotime said;  /* the last complaint, 0: none yet */
 	struct kwatch_stats stats;
 };
 
@@ -110,13 +113,20 @@ retry_later(struct kwatch *w, const struct kh_resp *p)
 	retry_in(w, ms);
 }
 
-/* Say once, not at each retry, what keeps this watch from working. */
+/*
+ * Say once, not at each retry, what keeps this watch from working; and of one
+ * that works for a moment at each retry so often and no more.
+ */
 static void
 complain(struct kwatch *w, const char *what, const struct kh_resp *p)
 {
-	if (w->complained)
+	struct monotime now = monotime_now();
+
+	if (w->complained ||
+	    (w->said.ns != 0 && monotime_sub_ms(now, w->said) < COMPLAIN_MS))
 		return;
 	w->complained = true;
+	w->said = now;
 	log_ev(LL_WARN, "watch interrupted", KVS("kind", w->c.name),
 	    KVS("stage", what), KVI("status", p->status),
 	    KVS("error", p->error != NULL ? p->error : ""));
