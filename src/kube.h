@@ -177,9 +177,6 @@ struct kgroup {
 	char unused[MSGTEXT_LEN + 1];
 	char drift[MSGTEXT_LEN + 1]; /* Deployments that differ */
 	uint64_t told;               /* hash of the GROUP_CONF sent */
-	bool clashes; /* the newest one, with another group (kube_clash.c) */
-	uint64_t sites_seen[SITES_MAX]; /* hashes of those in the status */
-	unsigned nsites_seen;
 	struct kann anns[KANNS_MAX];
 
 	/* kube_apply.c */
@@ -187,10 +184,13 @@ struct kgroup {
 	bool apply_queued, apply_running;
 	unsigned apply_i, apply_n;
 	bool apply_failed, apply_stale;
-	bool apply_cleared, apply_stripped, apply_adopted;
+	bool apply_looked, apply_cleared, apply_stripped, apply_adopted;
 	struct kobj *objs; /* while a pass runs */
 	yyjson_doc *deps;  /* live Deployments, likewise */
-	size_t adopt_i;    /* of them (kube_adopt.c) */
+
+	/* kube_clash.c: names that are another group's; of the pass */
+	char clash[MSGTEXT_LEN + 1], clash_now[MSGTEXT_LEN + 1];
+	bool clash_known; /* a pass went through all objects */
 
 	/* kube_own.c */
 	struct kown own[KOBJS_MAX];
@@ -404,16 +404,16 @@ kgroup_path(const struct kgroup *, const char *sub, char[static KH_PATH_MAX]);
 
 /* ---------------------------------------------------------- kube_clash.c - */
 
-/* What the status of the live object says. */
-void kclash_seen(struct kgroup *, yyjson_val *obj);
-/*
- * A group in force that has an object of the name of one of this spec's, NULL:
- * none. yields: it has to make way; else the problem is told.
- */
-struct kgroup *kclash_find(
-    struct kgroup *, const struct kspec *, bool *yields, struct kproblems *);
-/* Names of this namespace are free, or others are taken. */
-void kclash_again(struct kube *, const char *ns);
+/* Is there a group some of whose names could be equal? */
+bool kclash_near(const struct kgroup *);
+/* Is a pass of one under way? */
+bool kclash_busy(const struct kgroup *);
+/* Pure: the other group whose this live object is; NULL: none. */
+const char *kclash_owner(yyjson_val *obj, const char *group);
+/* What a pass finds; told when it went through all objects. */
+void kclash_begin(struct kgroup *);
+void kclash_found(struct kgroup *, const struct kobj *, const char *owner);
+void kclash_end(struct kgroup *);
 
 /* ---------------------------------------------------------- kube_apply.c - */
 
@@ -428,8 +428,6 @@ void kapply_again(struct kgroup *);
 void kapply_step(struct kgroup *);
 void kapply_next(struct kgroup *);
 void kapply_end(struct kgroup *, const struct kh_resp *);
-/* kadopt_deployments() is through. */
-void kapply_adopted(struct kgroup *);
 
 /* --------------------------------------------------------- kube_object.c - */
 
@@ -447,8 +445,6 @@ bool kobject_step(struct kgroup *, const struct kobj *);
  */
 yyjson_mut_val *kadopt_patch(yyjson_mut_doc *, yyjson_val *live);
 void kadopt_said(const struct kgroup *, const char *plural, const char *name);
-/* All Deployments of the pass; then kapply_adopted(), or kapply_end(). */
-void kadopt_deployments(struct kgroup *);
 
 /* ------------------------------------------------------------ kube_own.c - */
 
@@ -588,6 +584,8 @@ void kkeys_free(struct kgroup *);
 void kkeys_spec(struct kgroup *);
 /* Are the Secrets there that the group's Pods mount? */
 bool kkeys_ready(const struct kgroup *);
+/* The group whose Secret stands where this site's should; NULL: none. */
+const char *kkeys_owner(const struct kgroup *, const char *site);
 void kkeys_put(struct kube *, const struct m_key_put *);
 /* We lead now. */
 void kkeys_lead(struct kube *);

@@ -17,22 +17,19 @@
 /*
  * Objects that the reference made. It creates and updates, under its program's
  * name: an apply of ours would never take away what it set and we do not
- * render. Its entries in managedFields become ours before a Deployment gets a
- * template of ours, and after any other object's first apply, which is then
- * repeated. Nobody else's entry is touched; merge patches of our own leave one
- * like the reference's.
+ * render. Its entries in managedFields become ours after an object's first
+ * apply, which is then repeated. A Deployment's only in a ROLL, just before the
+ * template that takes those fields away: they are in its template, too, and
+ * that restarts a site. Nobody else's entry is touched; merge patches of our
+ * own leave one like the reference's.
  */
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kube.h"
 
 /* From the User-Agent of a program /bloodraven. */
 #define REFERENCE "bloodraven"
-
-static void next_deployment(struct kgroup *);
 
 static bool
 is_entry(yyjson_val *e, const char *manager, const char *operation)
@@ -44,11 +41,25 @@ is_entry(yyjson_val *e, const char *manager, const char *operation)
 	    (sub == NULL || sub[0] == '\0');
 }
 
-/* Our Apply entry, or the last one of the reference's; NULL: none of those. */
+static yyjson_val *
+version_of(yyjson_val *e)
+{
+	return yyjson_obj_get(e, "apiVersion");
+}
+
+/* Of another version the names may mean something else. */
+static bool
+is_theirs(yyjson_val *e, yyjson_val *base)
+{
+	return is_entry(e, REFERENCE, "Update") &&
+	    yyjson_equals(version_of(base), version_of(e));
+}
+
+/* Our Apply entry, or the last one of the reference's; NULL: nothing to do. */
 static yyjson_val *
 base_of(yyjson_val *list)
 {
-	yyjson_val *e, *ours = NULL, *theirs = NULL;
+	yyjson_val *e, *ours = NULL, *last = NULL;
 	size_t i, n;
 
 	yyjson_arr_foreach(list, i, n, e)
@@ -56,29 +67,43 @@ base_of(yyjson_val *list)
 		if (is_entry(e, BR_FIELD_MANAGER, "Apply"))
 			ours = e;
 		else if (is_entry(e, REFERENCE, "Update"))
-			theirs = e;
+			last = e;
 	}
-	return theirs == NULL || ours == NULL ? theirs : ours;
+	if (ours == NULL)
+		return last;
+	yyjson_arr_foreach(list, i, n, e)
+	{
+		if (is_theirs(e, ours))
+			return ours;
+	}
+	return NULL;
+}
+
+/* What an entry without any has is nothing. */
+static yyjson_mut_val *
+fields_of(yyjson_mut_doc *doc, yyjson_val *e)
+{
+	yyjson_val *f = yyjson_obj_get(e, "fieldsV1");
+
+	return yyjson_is_obj(f) ? yyjson_val_mut_copy(doc, f) :
+				  yyjson_mut_obj(doc);
 }
 
 /* That entry, with the fields of all of the reference's. */
 static yyjson_mut_val *
 union_of(yyjson_mut_doc *doc, yyjson_val *list, yyjson_val *base)
 {
-	yyjson_val *version = yyjson_obj_get(base, "apiVersion"), *e;
-	yyjson_mut_val *out = yyjson_val_mut_copy(doc, base), *fields, *more;
+	yyjson_mut_val *out = yyjson_val_mut_copy(doc, base), *fields;
+	yyjson_val *e;
 	size_t i, n;
 
-	fields = yyjson_val_mut_copy(doc, yyjson_obj_get(base, "fieldsV1"));
+	fields = fields_of(doc, base);
 	yyjson_arr_foreach(list, i, n, e)
 	{
-		/* Of another version the names may mean something else. */
-		if (e == base || !is_entry(e, REFERENCE, "Update") ||
-		    !yyjson_equals(version, yyjson_obj_get(e, "apiVersion")))
-			continue;
 		/* Objects in objects, no null: a merge is their union. */
-		more = yyjson_val_mut_copy(doc, yyjson_obj_get(e, "fieldsV1"));
-		fields = yyjson_mut_merge_patch(doc, fields, more);
+		if (e != base && is_theirs(e, base))
+			fields = yyjson_mut_merge_patch(
+			    doc, fields, fields_of(doc, e));
 	}
 	if (out == NULL || fields == NULL ||
 	    !yyjson_mut_obj_put(out, yyjson_mut_str(doc, "operation"),
@@ -111,7 +136,7 @@ kadopt_patch(yyjson_mut_doc *doc, yyjson_val *live)
 	{
 		if (e == base)
 			v = union_of(doc, list, base);
-		else if (is_entry(e, REFERENCE, "Update"))
+		else if (is_theirs(e, base))
 			continue;
 		else
 			v = yyjson_val_mut_copy(doc, e);
@@ -124,79 +149,6 @@ kadopt_patch(yyjson_mut_doc *doc, yyjson_val *live)
 void
 kadopt_said(const struct kgroup *g, const char *plural, const char *name)
 {
-	log_ev(LL_INFO, "fields taken over from the reference",
-	    KVS("fg", g->fg), KVS("kind", plural), KVS("name", name));
-}
-
-/* ------------------------------------------------------------- Deployments */
-
-static yyjson_val *
-deployment(const struct kgroup *g)
-{
-	return yyjson_arr_get(
-	    yyjson_obj_get(yyjson_doc_get_root(g->deps), "items"), g->adopt_i);
-}
-
-static void
-patched(void *arg, const struct kh_resp *p)
-{
-	struct kgroup *g = arg;
-	const char *name = kj_meta(deployment(g), "name");
-
-	g->apply.req = NULL;
-	if (p->status == 200)
-		kadopt_said(g, "deployments", name);
-	else if (p->status != 404) { /* gone is as good */
-		if (!p->refused)
-			log_ev(LL_WARN, "fields not taken over",
-			    KVS("fg", g->fg), KVS("kind", "deployments"),
-			    KVS("name", name), KVI("status", p->status),
-			    KVS("error", p->error));
-		kapply_end(g, p->refused ? NULL : p);
-		return;
-	}
-	g->adopt_i++;
-	next_deployment(g);
-}
-
-static void
-next_deployment(struct kgroup *g)
-{
-	char path[KH_PATH_MAX];
-	struct kcall c = {
-		.k = g->k,
-		.method = KH_PATCH,
-		.path = path,
-		.type = KH_MERGE,
-		.may = kgroup_may_write,
-		.done = patched,
-		.arg = g,
-	};
-	yyjson_val *d;
-
-	for (; (d = deployment(g)) != NULL; g->adopt_i++) {
-		const char *name = kj_meta(d, "name");
-
-		if (kown_find(g, "deployments", name) == NULL)
-			continue;
-		c.doc = kj_new();
-		if ((c.root = kadopt_patch(c.doc, d)) == NULL) {
-			yyjson_mut_doc_free(c.doc);
-			continue;
-		}
-		(void)snprintf(path, sizeof(path),
-		    "/apis/apps/v1/namespaces/%s/deployments/"
-		    "%s?fieldManager=" BR_FIELD_MANAGER,
-		    g->ns, name);
-		g->apply.req = kube_call(&c);
-		return;
-	}
-	kapply_adopted(g);
-}
-
-void
-kadopt_deployments(struct kgroup *g)
-{
-	g->adopt_i = 0;
-	next_deployment(g);
+	log_ev(LL_INFO, "fields taken over", KVS("fg", g->fg),
+	    KVS("kind", plural), KVS("name", name));
 }

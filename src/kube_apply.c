@@ -21,7 +21,6 @@
  *
  *	Deployments are listed	what runs, and under which server ids
  *	volumes are listed	the ids of sites that have no Deployment
- *	Deployments' fields	that the reference set become ours (kube_adopt.c)
  *	volumes' metadata	is put right (kube_volume.c)
  *	objects, one by one	what a Pod mounts comes first
  *
@@ -139,6 +138,10 @@ on_apply(int fd, short what, void *arg)
 	(void)what;
 	if (g->apply_running || g->apply_queued || !may_run(g))
 		return;
+	if (kclash_busy(g)) {
+		klane_in(&g->apply, DRIFT_MS);
+		return;
+	}
 	if (g->k->applying >= PASSES_MAX) {
 		g->apply_queued = true;
 		TAILQ_INSERT_TAIL(&g->k->waiting, g, waiting);
@@ -232,6 +235,14 @@ look(struct kgroup *g)
 	}
 }
 
+/* The steps of one object begin. */
+static void
+another(struct kgroup *g)
+{
+	g->apply_looked = g->apply_cleared = false;
+	g->apply_stripped = g->apply_adopted = false;
+}
+
 static void
 volumes_fixed(struct kgroup *g, const struct kh_resp *p)
 {
@@ -242,24 +253,16 @@ volumes_fixed(struct kgroup *g, const struct kh_resp *p)
 		fatal("reallocarray");
 	g->apply_n = kobjs(&g->spec, g->objs);
 	g->apply_i = 0;
-	g->apply_cleared = g->apply_stripped = g->apply_adopted = false;
+	another(g);
+	kclash_begin(g);
 	kapply_step(g);
 }
 
 static void
 volumes_listed(struct kgroup *g, const struct kh_resp *p)
 {
-	if (p->status != 200 || !may_run(g))
+	if (p->status != 200 || !may_run(g)) {
 		pass_end(g, p->status == 200, p);
-	else
-		kadopt_deployments(g);
-}
-
-void
-kapply_adopted(struct kgroup *g)
-{
-	if (!may_run(g)) {
-		pass_end(g, true, NULL);
 		return;
 	}
 	/* The newest spec: what changed it before this line is in it. */
@@ -296,6 +299,8 @@ kapply_step(struct kgroup *g)
 		if (kobject_step(g, &g->objs[g->apply_i]))
 			return;
 	}
+	if (g->apply_i == g->apply_n)
+		kclash_end(g);
 	pass_end(g, !g->apply_failed, NULL);
 }
 
@@ -303,7 +308,7 @@ void
 kapply_next(struct kgroup *g)
 {
 	g->apply_i++;
-	g->apply_cleared = g->apply_stripped = g->apply_adopted = false;
+	another(g);
 	kapply_step(g);
 }
 

@@ -16,21 +16,15 @@
 
 /*
  * Groups of one namespace whose objects would bear one name: "a-b" with site
- * "c", and "a" with "b-c". The one whose spec is in force keeps the name; the
- * other one's is invalid. After a start, when none is in force yet, the status
- * says whose site it was.
+ * "c", and "a" with "b-c". Whose the live object is keeps it. Our applies all
+ * have one field manager: one of them would take the other group's object, so
+ * that it is looked at first. Their passes are never under way at one time.
  */
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kube.h"
-
-struct names { /* all objects of a spec */
-	const struct kspec *s;
-	struct kobj *o;
-	unsigned n;
-};
 
 static bool
 begins(const char *s, const char *with)
@@ -44,18 +38,53 @@ begins(const char *s, const char *with)
 static bool
 related(const struct kgroup *a, const struct kgroup *b)
 {
-	return strcmp(a->ns, b->ns) == 0 &&
+	return a != b && strcmp(a->ns, b->ns) == 0 &&
 	    (begins(a->name, b->name) || begins(b->name, a->name));
 }
 
-static void
-list(struct names *l, const struct kspec *s)
+bool
+kclash_near(const struct kgroup *g)
 {
-	l->s = s;
-	if ((l->o = reallocarray(NULL, KOBJS_MAX, sizeof(*l->o))) == NULL)
-		fatal("reallocarray");
-	l->n = kobjs(s, l->o);
+	struct kgroup *h;
+
+	RB_FOREACH (h, kgroups, &g->k->groups)
+		if (related(g, h))
+			return true;
+	return false;
 }
+
+bool
+kclash_busy(const struct kgroup *g)
+{
+	struct kgroup *h;
+
+	RB_FOREACH (h, kgroups, &g->k->groups)
+		if (related(g, h) && h->apply_running)
+			return true;
+	return false;
+}
+
+const char *
+kclash_owner(yyjson_val *obj, const char *group)
+{
+	const char *label = yyjson_get_str(
+	    yyjson_obj_get(kj_at(obj, "metadata", "labels"), KLABEL_GROUP));
+	yyjson_val *o;
+	size_t i, n;
+
+	yyjson_arr_foreach(kj_at(obj, "metadata", "ownerReferences"), i, n, o)
+	{
+		const char *name = yyjson_get_str(yyjson_obj_get(o, "name"));
+
+		if (name != NULL &&
+		    yyjson_equals_str(
+			yyjson_obj_get(o, "kind"), "MysqlFailoverGroup"))
+			return strcmp(name, group) == 0 ? NULL : name;
+	}
+	return label == NULL || strcmp(label, group) == 0 ? NULL : label;
+}
+
+/* ----------------------------------------------------------------- telling */
 
 static const char *
 plural(const struct kobj *o)
@@ -67,114 +96,49 @@ plural(const struct kobj *o)
 	return names[o->kind];
 }
 
-/* The first name that both have. */
-static bool
-shared(const struct names *a, const struct names *b, unsigned *i, unsigned *j)
+void
+kclash_begin(struct kgroup *g)
 {
-	for (*i = 0; *i < a->n; ++*i)
-		for (*j = 0; *j < b->n; ++*j)
-			if (strcmp(a->o[*i].name, b->o[*j].name) == 0 &&
-			    strcmp(plural(&a->o[*i]), plural(&b->o[*j])) == 0)
-				return true;
-	return false;
+	g->clash_now[0] = '\0';
 }
 
-/* NULL: it is the group's own. */
-static const char *
-site_of(const struct names *l, unsigned i)
+/* The first object of a site speaks for all of them. */
+void
+kclash_found(struct kgroup *g, const struct kobj *o, const char *owner)
 {
-	char name[NAME_LEN + 1];
-	const char *site = l->s->sites[l->o[i].site].name;
+	char name[NAME_LEN + 1], field[64] = "metadata.name:";
+	const char *site = g->spec.sites[o->site].name;
+	char text[MSGTEXT_LEN + 1];
 
-	return kobj_site_name(l->s->name, site, l->o[i].kind, name) == -1 ?
-	    NULL :
-	    site;
-}
-
-/* Has its status had that site, or any for what is the group's? */
-static bool
-established(const struct kgroup *g, const char *site)
-{
-	if (site == NULL)
-		return g->nsites_seen > 0;
-	for (unsigned i = 0; i < g->nsites_seen; i++)
-		if (g->sites_seen[i] == kj_hash(site, strlen(site)))
-			return true;
-	return false;
+	/* Else it is the group's own. */
+	if (kobj_site_name(g->name, site, o->kind, name) == 0)
+		(void)snprintf(
+		    field, sizeof(field), "spec.sites[%u].name:", o->site);
+	if (strstr(g->clash_now, field) != NULL)
+		return;
+	(void)snprintf(text, sizeof(text), "%s%s %s %s is group %s's",
+	    g->clash_now[0] != '\0' ? "; " : "", field, plural(o), o->name,
+	    owner);
+	(void)strlcat(g->clash_now, text, sizeof(g->clash_now));
 }
 
 void
-kclash_seen(struct kgroup *g, yyjson_val *obj)
+kclash_end(struct kgroup *g)
 {
-	yyjson_val *s;
-	size_t i, n;
+	bool first = !g->clash_known;
 
-	g->nsites_seen = 0;
-	yyjson_arr_foreach(kj_at(obj, "status", "sites"), i, n, s)
-	{
-		const char *name = yyjson_get_str(yyjson_obj_get(s, "name"));
-
-		if (name != NULL && g->nsites_seen < SITES_MAX)
-			g->sites_seen[g->nsites_seen++] =
-			    kj_hash(name, strlen(name));
+	if (!first && strcmp(g->clash, g->clash_now) == 0)
+		return;
+	g->clash_known = true;
+	(void)strlcpy(g->clash, g->clash_now, sizeof(g->clash));
+	g->status_dirty = true;
+	kstatus_kick(g);
+	if (g->clash[0] == '\0') {
+		if (!first)
+			log_ev(LL_INFO, "names are free", KVS("fg", g->fg));
+		return;
 	}
-}
-
-static void
-say(const struct kgroup *h, const struct names *l, unsigned i,
-    struct kproblems *p)
-{
-	const struct kobj *o = &l->o[i];
-	const char *site = site_of(l, i);
-
-	if (site == NULL)
-		kproblem(p, "metadata.name: %s %s is group %s's", plural(o),
-		    o->name, h->name);
-	else
-		kproblem(p,
-		    "spec.sites[%u].name: '%s' makes %s %s, which is "
-		    "group %s's",
-		    o->site, site, plural(o), o->name, h->name);
-}
-
-struct kgroup *
-kclash_find(
-    struct kgroup *g, const struct kspec *s, bool *yields, struct kproblems *p)
-{
-	struct names mine = { 0 }, theirs = { 0 };
-	struct kgroup *h;
-	unsigned i, j;
-
-	RB_FOREACH (h, kgroups, &g->k->groups) {
-		if (h == g || h->doc == NULL || !related(g, h))
-			continue;
-		if (mine.o == NULL)
-			list(&mine, s);
-		list(&theirs, &h->spec);
-		if (shared(&mine, &theirs, &i, &j))
-			break;
-		free(theirs.o);
-		theirs.o = NULL;
-	}
-	if (h != NULL) {
-		*yields = established(g, site_of(&mine, i)) &&
-		    !established(h, site_of(&theirs, j));
-		if (!*yields)
-			say(h, &mine, i, p);
-	}
-	free(mine.o);
-	free(theirs.o);
-	return h;
-}
-
-void
-kclash_again(struct kube *k, const char *ns)
-{
-	struct kgroup *g;
-
-	RB_FOREACH (g, kgroups, &k->groups)
-		if (g->clashes && strcmp(g->ns, ns) == 0)
-			break;
-	if (g != NULL)
-		kwatch_relist(k->w_groups);
+	log_ev(LL_WARN, "names are another group's", KVS("fg", g->fg),
+	    KVS("problem", g->clash));
+	kevent_emit(g, true, "NamesTaken", g->clash);
 }

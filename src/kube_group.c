@@ -118,15 +118,12 @@ kgroup_gone(struct kgroup *g)
 {
 	struct m_group_gone m = { 0 };
 	struct kube *k = g->k;
-	char ns[NS_LEN + 1];
 
-	memcpy(ns, g->ns, sizeof(ns));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
 	log_ev(LL_INFO, "group is gone", KVS("fg", g->fg), KVS("uid", g->uid));
 	knodes_gone(g);
 	kgroup_free(g);
 	kube_tell(k, MSG_GROUP_GONE, &m);
-	kclash_again(k, ns);
 	/* Its Pods that wait for somebody to let them go. */
 	if (k->w_pods != NULL && kube_may_write(k))
 		kwatch_relist(k->w_pods);
@@ -318,27 +315,6 @@ has_finalizer(yyjson_val *obj, const char *name)
 	return false;
 }
 
-/*
- * The spec is valid by itself. Has no other group its names? One that has them
- * without a right, since it was listed first, is looked at anew.
- */
-static bool
-names_free(struct kgroup *g, struct kspec *s, struct kproblems *problems)
-{
-	struct kgroup *h;
-	bool yields, relist = false;
-
-	s->policy_api = g->k->policy_api;
-	while ((h = kclash_find(g, s, &yields, problems)) != NULL && yields) {
-		kgroup_gone(h);
-		relist = true;
-	}
-	if (relist)
-		kwatch_relist(g->k->w_groups);
-	g->clashes = h != NULL;
-	return h == NULL;
-}
-
 static void
 update(struct kgroup *g, yyjson_val *obj, bool listed)
 {
@@ -360,14 +336,10 @@ update(struct kgroup *g, yyjson_val *obj, bool listed)
 	g->orphan = has_finalizer(obj, "orphan");
 	if (spec_changed)
 		g->vol_settled = false;
-	g->clashes = false;
-	kclash_seen(g, obj);
 	/* It may have become valid by what the record says now. */
-	if (g->valid && (g->doc == NULL || g->adopted != gen) &&
-	    (g->valid = names_free(g, &s, &problems))) {
+	if (g->valid && (g->doc == NULL || g->adopted != gen)) {
 		adopt(g, obj);
 		spec_changed = true;
-		kclash_again(g->k, g->ns);
 	}
 	tell_conf(g, &s, &problems);
 	if (listed)

@@ -45,7 +45,8 @@ struct kkey {
 	uint64_t generation; /* as it was told last */
 	uint32_t mark;
 	bool told;
-	struct m_key_put *put; /* to be sent */
+	char owner[NAME_LEN + 1]; /* another group's Secret stands there */
+	struct m_key_put *put;    /* to be sent */
 	struct klane lane;
 };
 
@@ -130,12 +131,42 @@ kkeys_ready(const struct kgroup *g)
 	unsigned n = 0;
 
 	TAILQ_FOREACH (e, &g->keys, link)
-		if (e->rv[0] != '\0' && kspec_site(&g->spec, e->site) != -1)
+		if ((e->rv[0] != '\0' || e->owner[0] != '\0') &&
+		    kspec_site(&g->spec, e->site) != -1)
 			n++;
 	return n == g->spec.nsites;
 }
 
+const char *
+kkeys_owner(const struct kgroup *g, const char *site)
+{
+	const struct kkey *e;
+
+	TAILQ_FOREACH (e, &g->keys, link)
+		if (strcmp(e->site, site) == 0)
+			return e->owner[0] != '\0' ? e->owner : NULL;
+	return NULL;
+}
+
 /* ------------------------------------------------------------- told --- */
+
+/* Another group's is none of this one's (kube_clash.c). */
+static yyjson_val *
+ours(struct kkey *e, yyjson_val *obj)
+{
+	const char *owner =
+	    obj == NULL || e->g == NULL ? NULL : kclash_owner(obj, e->g->name);
+	bool was = e->owner[0] != '\0';
+
+	(void)strlcpy(e->owner, owner != NULL ? owner : "", sizeof(e->owner));
+	if (owner != NULL && !was) {
+		log_ev(LL_WARN, "lease key Secret is another group's",
+		    KVS("fg", fg_of(e)), KVS("secret", e->name),
+		    KVS("group", owner));
+		kapply_kick(e->g);
+	}
+	return owner != NULL ? NULL : obj;
+}
 
 /* obj NULL: there is none. */
 static void
@@ -149,6 +180,10 @@ tell(struct kkey *e, yyjson_val *obj)
 		(void)strlcpy(m.group, e->g->uid, sizeof(m.group));
 	(void)strlcpy(m.site, e->site, sizeof(m.site));
 	e->rv[0] = '\0';
+	obj = ours(e, obj);
+	/* Told as none already: to say so again would ask for a key. */
+	if (e->owner[0] != '\0' && e->told && !was)
+		return;
 	if (obj != NULL) {
 		kkeys_decode(obj, &m);
 		(void)strlcpy(
@@ -334,7 +369,8 @@ on_lane(int fd, short what, void *arg)
 	}
 	/* It was decided on something that is no more. */
 	if (e->put != NULL &&
-	    (!kube_may_write(e->k) || e->put->base != e->generation))
+	    (!kube_may_write(e->k) || e->put->base != e->generation ||
+		e->owner[0] != '\0'))
 		put_free(e);
 	if (e->put != NULL)
 		write_send(e);

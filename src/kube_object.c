@@ -160,7 +160,19 @@ must_roll(struct kgroup *g, const struct kobj *o, yyjson_val *live)
 }
 
 static void scaled(void *, const struct kh_resp *);
-static void service_got(void *, const struct kh_resp *);
+static void live_got(void *, const struct kh_resp *);
+
+static void
+ask_live(struct kgroup *g, const struct kobj *o)
+{
+	struct kcall c = { .k = g->k,
+		.method = KH_GET,
+		.path = o->path,
+		.done = live_got,
+		.arg = g };
+
+	g->apply.req = kube_call(&c);
+}
 
 /*
  * A Service whose port was allocated, or was asked for and is no more: which
@@ -171,17 +183,38 @@ ask_port(struct kgroup *g, const struct kobj *o, const struct kown *own)
 {
 	const struct ksvc *s = &g->spec.sites[o->site].svc;
 	const char *type = s->type != NULL ? s->type : g->spec.svc.type;
-	struct kcall c = { .k = g->k,
-		.method = KH_GET,
-		.path = o->path,
-		.done = service_got,
-		.arg = g };
 
 	if (o->kind != KO_SVC_SITE || own->live != 0 || s->node_port != 0 ||
 	    type == NULL || strcmp(type, "ClusterIP") == 0)
 		return false;
-	g->apply.req = kube_call(&c);
+	ask_live(g, o);
 	return true;
+}
+
+/* Another group's: nothing of it is written, and it is looked at again. */
+static void
+clashes(struct kgroup *g, const struct kobj *o, const char *owner)
+{
+	struct kown *own = own_of(g, o);
+
+	if (own != NULL)
+		own->wanted = 0;
+	g->apply_failed = true;
+	kclash_found(g, o, owner);
+}
+
+/* A new Deployment: can its Pod have what it mounts, as ours? */
+static bool
+can_be_made(struct kgroup *g, const struct kobj *o)
+{
+	const char *owner = kkeys_owner(g, g->spec.sites[o->site].name);
+
+	if (owner != NULL)
+		clashes(g, o, owner);
+	else if (can_mount(g, o))
+		return true;
+	g->apply_failed = true;
+	return false;
 }
 
 /* What of the live object stays, although the spec does not say it. */
@@ -210,10 +243,8 @@ kobject_step(struct kgroup *g, const struct kobj *o)
 	    kroll_holds(g, o, own))
 		return false;
 	if (o->how == KA_ROLL && (live = by_name(g->deps, o->name)) == NULL &&
-	    !can_mount(g, o)) {
-		g->apply_failed = true;
+	    !can_be_made(g, o))
 		return false;
-	}
 	if (ask_port(g, o, own))
 		return true;
 	doc = kj_new();
@@ -233,6 +264,12 @@ kobject_step(struct kgroup *g, const struct kobj *o)
 		kj_free(text, len);
 		yyjson_mut_doc_free(doc);
 		return false;
+	}
+	if (!g->apply_looked && kclash_near(g)) {
+		kj_free(text, len);
+		yyjson_mut_doc_free(doc);
+		ask_live(g, o);
+		return true;
 	}
 	own->wanted = kj_hash(text, len);
 	kj_free(text, len);
@@ -257,7 +294,10 @@ stripped(void *arg, const struct kh_resp *p)
 		object_failed(g, o, p);
 }
 
-/* The reference's fields are ours: applied again, those not rendered go. */
+/*
+ * The reference's fields are ours: applied again, those not rendered go. When
+ * somebody changed the object meanwhile it is met again later.
+ */
 static void
 adopted_fields(void *arg, const struct kh_resp *p)
 {
@@ -266,14 +306,44 @@ adopted_fields(void *arg, const struct kh_resp *p)
 	struct kown *own = own_of(g, o);
 
 	g->apply.req = NULL;
+	if (own != NULL)
+		own->wanted = 0;
+	if (p->status == 409 || p->status == 404) {
+		log_ev(LL_INFO, "fields not taken over yet", KVS("fg", g->fg),
+		    KVS("kind", plural(o)), KVS("name", o->name),
+		    KVI("status", p->status));
+		g->apply_failed = true;
+		kapply_next(g);
+		return;
+	}
 	if (p->status != 200) {
 		object_failed(g, o, p);
 		return;
 	}
 	kadopt_said(g, plural(o), o->name);
-	if (own != NULL)
-		own->wanted = 0;
 	kapply_step(g);
+}
+
+/*
+ * What the reference owns of an object that was just applied, once: whoever
+ * puts it there again is met again. A pass that is over leaves it to the next.
+ * Volumes are made and patched by us as by it; of Deployments see kube_roll.c.
+ */
+static yyjson_mut_val *
+to_adopt(struct kgroup *g, const struct kobj *o, struct kown *own,
+    yyjson_mut_doc *m, yyjson_val *live)
+{
+	yyjson_mut_val *patch;
+
+	if (o->how != KA_APPLY || g->apply_adopted ||
+	    (patch = kadopt_patch(m, live)) == NULL)
+		return NULL;
+	if (g->apply_stale) {
+		own->wanted = 0;
+		return NULL;
+	}
+	g->apply_adopted = true;
+	return patch;
 }
 
 static void
@@ -290,13 +360,10 @@ object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	    KVI("status", p->status));
 	if (own != NULL && d != NULL) {
 		kown_seen(own, yyjson_doc_get_root(d), true);
-		/* Once: whoever puts it there again is met again. */
-		if (o->how != KA_CREATE && !g->apply_stale &&
-		    !g->apply_adopted &&
-		    (patch = kadopt_patch(m, yyjson_doc_get_root(d))) != NULL) {
-			g->apply_adopted = true;
+		patch = to_adopt(g, o, own, m, yyjson_doc_get_root(d));
+		if (patch != NULL)
 			done = adopted_fields;
-		} else if (!g->apply_stale && !g->apply_stripped &&
+		else if (!g->apply_stale && !g->apply_stripped &&
 		    (patch = kobj_strip(
 			 m, &g->spec, o, yyjson_doc_get_root(d))) != NULL)
 			g->apply_stripped = true;
@@ -377,27 +444,35 @@ object_failed(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 }
 
 static void
-service_got(void *arg, const struct kh_resp *p)
+live_got(void *arg, const struct kh_resp *p)
 {
 	struct kgroup *g = arg;
 	const struct kobj *o = &g->objs[g->apply_i];
 	struct kown *own = own_of(g, o);
-	yyjson_doc *d;
+	const char *owner = NULL;
+	yyjson_doc *d = NULL;
 
 	g->apply.req = NULL;
-	if (p->status != 200 && p->status != 404) {
+	if ((p->status != 200 && p->status != 404) ||
+	    (p->status == 200 && (d = kj_read(p->body, p->len)) == NULL)) {
 		object_failed(g, o, p);
 		return;
 	}
-	if (own != NULL) {
+	g->apply_looked = true;
+	if (own != NULL)
 		own->live = 1; /* looked for */
-		if (p->status == 200 &&
-		    (d = kj_read(p->body, p->len)) != NULL) {
+	if (d != NULL) {
+		owner = kclash_owner(yyjson_doc_get_root(d), g->name);
+		if (owner != NULL)
+			clashes(g, o, owner);
+		else if (own != NULL)
 			kown_seen(own, yyjson_doc_get_root(d), false);
-			yyjson_doc_free(d);
-		}
+		yyjson_doc_free(d);
 	}
-	kapply_step(g);
+	if (owner != NULL)
+		kapply_next(g);
+	else
+		kapply_step(g);
 }
 
 static void

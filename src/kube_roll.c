@@ -32,6 +32,7 @@ struct kroll {
 	TAILQ_ENTRY(kroll) link;
 	struct m_roll msg;
 	bool config;  /* its ConfigMap is written */
+	bool looked;  /* at what is written next */
 	bool unknown; /* the Deployment may be, too */
 };
 
@@ -201,20 +202,28 @@ roll_may(void *arg)
 	    monotime_now().ns < r->msg.valid_until_ns;
 }
 
-static void
-roll_refused(struct kgroup *g, const struct kroll *r, const struct kh_resp *p)
+/* Will it be refused again? */
+static bool
+definite(const struct kh_resp *p)
 {
-	char msg[MSGTEXT_LEN + 1], why[ERR_LEN + 1];
+	return p->status >= 400 && p->status < 500 && p->status != 409 &&
+	    p->status != 429 && p->status != 401;
+}
+
+static void
+say_refused(struct kgroup *g, const struct kroll *r, const struct kh_resp *p,
+    char why[static ERR_LEN + 1])
+{
+	char msg[MSGTEXT_LEN + 1];
 	yyjson_doc *d = kj_read(p->body, p->len);
 	const char *s =
 	    yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(d), "message"));
 
-	(void)strlcpy(why, s == NULL ? "refused" : s, sizeof(why));
+	(void)strlcpy(why, s == NULL ? "refused" : s, ERR_LEN + 1);
 	yyjson_doc_free(d);
 	(void)snprintf(msg, sizeof(msg), "site %s: %s: %.600s", r->msg.site,
 	    r->config ? "Deployment" : "ConfigMap", why);
 	kevent_emit(g, true, "ApplyFailed", msg);
-	roll_end(g, p, why);
 }
 
 static void
@@ -222,12 +231,14 @@ roll_done(void *arg, const struct kh_resp *p)
 {
 	struct kgroup *g = arg;
 	struct kroll *r = TAILQ_FIRST(&g->rolls);
+	char why[ERR_LEN + 1];
 	yyjson_doc *d;
 
 	g->roll.req = NULL;
 	if (p->status == 200 || p->status == 201) {
 		if (!r->config) {
 			r->config = true;
+			r->looked = false;
 			roll_step(g);
 			return;
 		}
@@ -242,9 +253,9 @@ roll_done(void *arg, const struct kh_resp *p)
 		roll_end(g, NULL, "the leader's deadline has passed");
 		return;
 	}
-	if (p->status >= 400 && p->status < 500 && p->status != 409 &&
-	    p->status != 429 && p->status != 401) {
-		roll_refused(g, r, p);
+	if (definite(p)) {
+		say_refused(g, r, p, why);
+		roll_end(g, p, why);
 		return;
 	}
 	r->unknown = r->unknown || (r->config && (p->sent || p->status >= 500));
@@ -270,7 +281,124 @@ roll_object(
 	return i < n;
 }
 
-/* The first in the queue: its ConfigMap, then its Deployment. */
+/*
+ * What the reference set is ours now, or this server does not let it be so:
+ * then it stays, and the next template tries again.
+ */
+static void
+taken(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	struct kroll *r = TAILQ_FIRST(&g->rolls);
+	char why[ERR_LEN + 1], name[NAME_LEN + 1] = "";
+
+	g->roll.req = NULL;
+	if (p->refused) {
+		roll_end(g, NULL, "the leader's deadline has passed");
+		return;
+	}
+	if (p->status != 200 && !definite(p)) {
+		/* 409: somebody changed it meanwhile. */
+		r->looked = false;
+		klane_retry(&g->roll, p);
+		return;
+	}
+	(void)kobj_site_name(g->name, r->msg.site, KO_DEPLOYMENT, name);
+	if (p->status == 200)
+		kadopt_said(g, "deployments", name);
+	else if (p->status != 404) { /* gone is as good */
+		say_refused(g, r, p, why);
+		log_ev(LL_WARN, "fields not taken over", KVS("fg", g->fg),
+		    KVS("kind", "deployments"), KVS("name", name),
+		    KVI("status", p->status), KVS("error", why));
+	}
+	roll_step(g);
+}
+
+static void
+take_over(struct kgroup *g, const char *name, yyjson_mut_doc *doc,
+    yyjson_mut_val *patch)
+{
+	char path[KH_PATH_MAX];
+	struct kcall c = {
+		.k = g->k,
+		.method = KH_PATCH,
+		.path = path,
+		.type = KH_MERGE,
+		.doc = doc,
+		.root = patch,
+		.may = roll_may,
+		.done = taken,
+		.arg = g,
+	};
+
+	(void)snprintf(path, sizeof(path),
+	    "/apis/apps/v1/namespaces/%s/deployments/"
+	    "%s?fieldManager=" BR_FIELD_MANAGER,
+	    g->ns, name);
+	g->roll.req = kube_call(&c);
+}
+
+/* Whose is it? What the reference set goes with another template alone. */
+static void
+found(struct kgroup *g, struct kroll *r, yyjson_val *live)
+{
+	const char *owner = kclash_owner(live, g->name);
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *patch;
+	char why[ERR_LEN + 1];
+
+	r->looked = true;
+	if (owner != NULL) {
+		(void)snprintf(why, sizeof(why), "%s is group %s's",
+		    kj_meta(live, "name"), owner);
+		roll_end(g, NULL, why);
+		return;
+	}
+	doc = kj_new();
+	if (r->config && strcmp(kobj_live_hash(live), r->msg.hash) != 0 &&
+	    (patch = kadopt_patch(doc, live)) != NULL) {
+		take_over(g, kj_meta(live, "name"), doc, patch);
+		return;
+	}
+	yyjson_mut_doc_free(doc);
+	roll_step(g);
+}
+
+static void
+looked(void *arg, const struct kh_resp *p)
+{
+	struct kgroup *g = arg;
+	struct kroll *r = TAILQ_FIRST(&g->rolls);
+	yyjson_doc *d = NULL;
+
+	g->roll.req = NULL;
+	if (p->status == 404) {
+		r->looked = true;
+		roll_step(g);
+	} else if (p->status != 200 || (d = kj_read(p->body, p->len)) == NULL)
+		klane_retry(&g->roll, p);
+	else
+		found(g, r, yyjson_doc_get_root(d));
+	yyjson_doc_free(d);
+}
+
+static void
+look(struct kgroup *g, const char *path)
+{
+	struct kcall c = { .k = g->k,
+		.method = KH_GET,
+		.path = path,
+		.done = looked,
+		.arg = g };
+
+	g->roll.req = kube_call(&c);
+}
+
+/*
+ * The first in the queue: its ConfigMap, then its Deployment; the latter, and
+ * what may be another group's, is looked at before.
+ */
 static void
 roll_step(struct kgroup *g)
 {
@@ -301,6 +429,10 @@ roll_step(struct kgroup *g)
 	    !roll_object(g, (unsigned)site,
 		r->config ? KO_DEPLOYMENT : KO_SITE_CONFIG, &o)) {
 		roll_end(g, NULL, "the spec gives another template now");
+		return;
+	}
+	if (!r->looked && (r->config || kclash_near(g))) {
+		look(g, o.path);
 		return;
 	}
 	(void)snprintf(path, sizeof(path),

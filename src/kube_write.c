@@ -360,7 +360,8 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 	struct kcond valid = { "SpecValid", "Valid", "", true },
 		     unused = { "FieldsIgnored", "AllUsed", "", false },
 		     drift = { "DeploymentsDiffer", "AsSpecified", "", false },
-		     creds, tls;
+		     names = { "NamesTaken", "NoneTaken", "", false }, creds,
+		     tls;
 
 	if (!yyjson_mut_is_arr(arr)) {
 		yyjson_mut_obj_remove_key(status, "conditions");
@@ -375,10 +376,15 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 	if (g->drift[0] != '\0')
 		drift = (struct kcond) { "DeploymentsDiffer", "SpecHashDiffers",
 			g->drift, true };
+	if (g->clash[0] != '\0')
+		names = (struct kcond) { "NamesTaken", "OfAnotherGroup",
+			g->clash, true };
 	kaccess_creds_cond(g, &creds);
 	condition(d, arr, &valid, g->generation);
 	condition(d, arr, &unused, g->generation);
 	condition(d, arr, &drift, g->generation);
+	if (g->clash_known)
+		condition(d, arr, &names, g->generation);
 	if (g->creds_known)
 		condition(d, arr, &creds, g->generation);
 	if (kaccess_tls_cond(g, &tls))

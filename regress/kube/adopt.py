@@ -3,7 +3,13 @@ others set stays.
 
 Part of test_api.py, which runs it and lends it its helpers (h).
 """
-from cluster import wait_for
+import base64
+import http.server
+import json
+import ssl
+import threading
+
+from cluster import Answer, wait_for
 
 import rolls
 
@@ -168,9 +174,10 @@ def test_switch_from_reference():
     h.settle(d)
     for k in p:
         m = managers(p[k])
-        assert ("bloodraven", "Update") not in m and \
-            ("bloodraven", "Apply") in m and \
-            ("kubectl-edit", "Update") in m, (k, m)
+        taken = ("bloodraven", "Update") not in m and \
+            ("bloodraven", "Apply") in m
+        assert taken == (k != "other"), (k, m)
+        assert ("kubectl-edit", "Update") in m, (k, m)
         o = c.get(p[k])["metadata"]
         assert o["labels"]["team"] == "x", k
         assert o["annotations"]["example.net/a"] == "b", k
@@ -202,27 +209,210 @@ def test_switch_from_reference():
     rv = {k: c.get(p[k])["metadata"]["resourceVersion"] for k in p}
     at, d = len(open(d.log).read()), h.leader()
     h.settle(d)
-    assert "taken over" not in open(d.log).read()[at:]
+    assert "fields" not in open(d.log).read()[at:]
     del rv["service"]		# see test_group_to_objects
     assert rv == {k: c.get(p[k])["metadata"]["resourceVersion"] for k in rv}
     h.stop(d)
 
 
+def ours_with_leftover(name, site):
+    """As an operator that took nothing over left it: our template, and beside
+    it what the reference had set in it."""
+    path = f"{APPS}/mysql-{name}-{site}"
+    h.c.call("PATCH", path, {"spec": {"template": {"spec": {"containers": [
+        {"name": "mysql", "env": [{"name": "OLD_ENV", "value": "x"}]}]}}}},
+        STRATEGIC, agent=REFERENCE)
+    assert ("bloodraven", "Update") in managers(path)
+    return path
+
+
+def env(path):
+    by = {x["name"]: x for x in h.c.get(path)["spec"]["template"]["spec"][
+        "containers"]}
+    return [e["name"] for e in by["mysql"].get("env", [])]
+
+
+@test
+def test_switch_equal_hash():
+    """A live template of our hash with fields of the reference is left alone;
+    they go with a template that the core asks for."""
+    c = h.c
+    d, name, uid = rolls.begun()
+    p = {s: ours_with_leftover(name, s) for s in ("iad", "pdx")}
+    gen = {s: c.get(x)["metadata"]["generation"] for s, x in p.items()}
+
+    def still():
+        h.settle(d)
+        return all(c.get(x)["metadata"]["generation"] == gen[s] and
+                   "OLD_ENV" in env(x) for s, x in p.items())
+    assert still()
+    h.stop(d)
+    d = h.leader()
+    # Drift beside the template is put back.
+    c.merge(p["iad"], {"metadata": {"labels": {
+        "app.kubernetes.io/instance": "spoiled"}}})
+    wait_for("label", 15, lambda: c.get(p["iad"])["metadata"]["labels"][
+        "app.kubernetes.io/instance"] == name)
+    assert still()
+    c.merge(f"{h.GROUPS}/{name}", {"spec": {"image": "mysql:9.7.1"}})
+    now = rolls.differ(d, uid, "iad", "pdx")
+    assert still()
+    a = rolls.roll(d, uid, 1, "iad", now["iad"]["want"])
+    assert a["ok"], a
+    h.settle(d)
+    assert "OLD_ENV" not in env(p["iad"]) and "OLD_ENV" in env(p["pdx"])
+    assert c.get(p["iad"])["metadata"]["generation"] == gen["iad"] + 1
+    h.stop(d)
+
+
+def hands_over(o):
+    """Is what the reference set in this Deployment somebody else's now? (1.20
+    does not show the entries of the object as it was.)"""
+    has = any(e["manager"] == "bloodraven" and e["operation"] == "Update"
+              for e in o["metadata"].get("managedFields", []))
+    return not has and "OLD_ENV" in json.dumps(o["spec"])
+
+
+class Policy(http.server.BaseHTTPRequestHandler):
+    """An admission webhook that refuses just that."""
+    refused = 0
+
+    def do_POST(self):
+        o = json.loads(self.rfile.read(int(self.headers["Content-Length"])))[
+            "request"]
+        bad = hands_over(o["object"])
+        Policy.refused += bad
+        body = json.dumps({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "response": {"uid": o["uid"], "allowed": not bad, "status": {
+                "code": 403, "message": "fields stay"}}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *a):
+        pass
+
+
+HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+
+
+def policy():
+    """It runs, and the API server asks it."""
+    srv = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Policy)
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(f"{h.c.work}/api.crt", f"{h.c.work}/api.key")
+    srv.socket = ctx.wrap_socket(srv.socket, server_side=True)
+    threading.Thread(target=srv.serve_forever, daemon=True).start()
+    with open(h.c.ca, "rb") as f:
+        ca = base64.b64encode(f.read()).decode()
+    h.c.create(HOOKS, {
+        "metadata": {"name": "policy"}, "webhooks": [{
+            "name": "policy.example.net", "sideEffects": "None",
+            "admissionReviewVersions": ["v1"], "clientConfig": {
+                "url": f"https://127.0.0.1:{srv.server_port}/",
+                "caBundle": ca},
+            "rules": [{"apiGroups": ["apps"], "apiVersions": ["v1"],
+                       "operations": ["UPDATE"],
+                       "resources": ["deployments"]}]}]})
+    return srv
+
+
+def refuses(path):
+    """Is the policy in force? Asked without writing."""
+    o = h.c.get(path)
+    fields = [e for e in o["metadata"]["managedFields"]
+              if (e["manager"], e["operation"]) != ("bloodraven", "Update")]
+    try:
+        h.c.call("PATCH", path + "?dryRun=All", {"metadata": {
+            "managedFields": fields}}, "application/merge-patch+json")
+    except Answer as e:
+        assert e.status == 403, e.status
+        return True
+    return False
+
+
+@test
+def test_switch_refused():
+    """A server that does not let the fields be ours holds up no template and
+    nothing else; when it does, they go with the next one."""
+    c = h.c
+    d, name, uid = rolls.begun()
+    p = ours_with_leftover(name, "iad")
+    srv = policy()
+    try:
+        c.merge(f"{h.GROUPS}/{name}", {"spec": {"image": "mysql:9.7.1"}})
+        wait_for("the policy", 20, lambda: refuses(p))
+        n = Policy.refused
+        now = rolls.differ(d, uid, "iad", "pdx")
+        a = rolls.roll(d, uid, 1, "iad", now["iad"]["want"])
+        assert a["ok"], a
+        assert Policy.refused > n
+        assert rolls.image(name, "iad") == "mysql:9.7.1"
+        wait_for("Event", 10, lambda: any(
+            e["reason"] == "ApplyFailed" and "fields stay" in e["message"]
+            for e in c.get(CORE + "/events")["items"]
+            if e["involvedObject"]["uid"] == uid))
+        h.settle(d)
+        gen = c.get(p)["metadata"]["generation"]
+        assert "OLD_ENV" in env(p)
+        # The rest of the group is looked after.
+        svc = f"{CORE}/services/mysql-{name}-iad"
+        c.delete(svc)
+        wait_for("Service again", 20, lambda: c.get(svc))
+    finally:
+        c.delete(f"{HOOKS}/policy")
+        srv.shutdown()
+    h.settle(d)
+    assert c.get(p)["metadata"]["generation"] == gen, "restarted"
+    c.merge(f"{h.GROUPS}/{name}", {"spec": {"image": "mysql:9.7.2"}})
+    wait_for("another", 10, lambda: rolls.sites(d, uid)["iad"]["want"] !=
+             now["iad"]["want"])
+    now = rolls.differ(d, uid, "iad", "pdx")
+    # The API server forgets the policy some time after its end.
+    wait_for("forgotten", 20, lambda: not refuses(p))
+    a = rolls.roll(d, uid, 2, "iad", now["iad"]["want"])
+    assert a["ok"], a
+    h.settle(d)
+    assert "OLD_ENV" not in env(p)
+    assert c.get(p)["metadata"]["generation"] == gen + 1
+    h.stop(d)
+
+
+@test
+def test_fresh_takes_nothing():
+    """A new group has nothing to take over, volumes neither."""
+    d, name, _ = rolls.begun()
+    h.settle(d)
+    with open(d.log) as f:
+        mine = [x for x in f if name in x and "fields" in x]
+    assert not mine, mine
+    for s in ("iad", "pdx"):
+        m = managers(f"{CORE}/persistentvolumeclaims/mysql-{name}-{s}-data")
+        assert m == [("bloodraven", "Update")], m
+    h.stop(d)
+
+
 @test
 def test_switch_meets_change():
-    """Somebody changes a Deployment while its fields are taken over: nothing
-    of that is lost."""
+    """Somebody changes a Service while its fields are taken over: nothing of
+    that is lost, and it is no failure."""
     c = h.c
     name = h.fresh("ref")
     g = h.make(name)
     p = made_by_reference(g)
     d = h.drive(IDENTITY=h.fresh("op"))
     for n in range(50):
-        as_human(p["deployment"], {"metadata": {"annotations": {
+        as_human(p["service"], {"metadata": {"annotations": {
             f"example.net/n{n}": "x"}}})
-    wait_for("taken over", 30, lambda: ("bloodraven", "Update") not in
-             managers(p["deployment"]))
-    ann = c.get(p["deployment"])["metadata"]["annotations"]
+    wait_for("taken over", 90, lambda: ("bloodraven", "Update") not in
+             managers(p["service"]))
+    ann = c.get(p["service"])["metadata"]["annotations"]
     assert sum(k.startswith("example.net/n") for k in ann) == 50
-    assert ("kubectl-edit", "Update") in managers(p["deployment"])
+    assert ("kubectl-edit", "Update") in managers(p["service"])
+    assert "ApplyFailed" not in [
+        e["reason"] for e in c.get(CORE + "/events")["items"]
+        if e["involvedObject"]["uid"] == g["metadata"]["uid"]]
     h.stop(d)

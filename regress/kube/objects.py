@@ -625,65 +625,73 @@ def test_legacy_configmap():
 
 @test
 def test_names_of_two_groups():
-    """Two groups whose objects would bear one name: who was there first keeps
-    it, also after a restart; the other one's spec is invalid, by field, and
-    nothing is written for it until the name is free."""
+    """Two groups whose objects would bear one name: whose they are keeps them,
+    under another leader too. The other one stays valid, has what else it wants,
+    and its condition names field and group until the name is free."""
     d = h.leader()
     c = h.c
     short = h.fresh("n")
     name = short + "-b"
     g = h.make(name, sites=three("iad", "pdx", "fra"))
     ready(name, 19)
-    sites, st = h.status(g, "iad")
-    sites.append(dict(sites[1], name="fra"))
-    st["sites"].append(dict(st["sites"][1], name="fra"))
-    for s in sites:
-        d.send("SITE_STATUS", **s)
-    d.send("GROUP_STATUS", **st)
-    wait_for("status", 10, lambda: "fra" in [s["name"] for s in c.get(
-        f"{h.GROUPS}/{name}").get("status", {}).get("sites", [])])
     h.settle(d)
-    was = versions(name)
+    secret = f"{CORE}/secrets/mysql-{name}-fra-lease"
+    was, key = versions(name), c.get(secret)["metadata"]["resourceVersion"]
     theirs = [h.site("iad", "192.0.2.1"), h.site("b-fra", "192.0.2.2")]
     other = h.make(short, sites=theirs)
     uid = other["metadata"]["uid"]
-    text = (f"spec.sites[1].name: 'b-fra' makes configmaps mysql-{name}-fra-"
-            f"config, which is group {name}'s")
-    m = d.expect("GROUP_CONF", group=uid)
-    assert not m["valid"] and m["problem"] == text, m
-    wait_for("condition", 10, lambda: (x := condition(short, "SpecValid")) and
-             x["status"] == "False" and x["message"] == text)
-    assert "InvalidSpec" in reasons(other)
-    h.settle(d)
-    assert h.objects(short) == {} and versions(name) == was
+    field = "spec.sites[1].name: "
+
+    def taken(status="True"):
+        x = condition(short, "NamesTaken")
+        return x and x["status"] == status and x
+
+    def kept():
+        """All of the one's; the other has its own site and the group's own."""
+        h.settle(d)
+        mine, now = h.objects(short), versions(name)
+        # Services: see test_group_to_objects.
+        assert now.keys() == was.keys() and not [
+            k for k in was if now[k] != was[k] and "services/" not in k], now
+        for k in now:
+            if "services/" in k:
+                o = h.objects(name)[k]["metadata"]["ownerReferences"]
+                assert [x["name"] for x in o] == [name], o
+        assert not [k for k in mine if "fra" in k], mine.keys()
+        assert c.get(secret)["metadata"]["resourceVersion"] == key
+        assert f"deployments/mysql-{short}-iad" in mine, mine.keys()
+        assert d.last("GROUP_CONF", group=uid)["valid"]
+        assert d.last("GROUP_CONF", group=g["metadata"]["uid"])["valid"]
+        assert condition(name, "NamesTaken")["status"] == "False"
+    m = wait_for("condition", 20, taken)["message"]
+    assert m.startswith(field) and m.endswith(f"is group {name}'s"), m
+    assert "; " not in m, m
+    wait_for("Event", 10, lambda: "NamesTaken" in reasons(other))
+    kept()
     h.stop(d)
-    # The intruder is listed first now.
+    # The intruder may be listed first now, and the one has no valid spec.
+    spec(name, sites=three("iad", "pdx") + [
+        h.site("primary", "192.0.2.9")])
     d = h.leader()
-    m = wait_for("judged again", 10, lambda: (m := d.last(
-        "GROUP_CONF", group=uid)) and not m["valid"] and m)
-    assert m["problem"] == text, m
-    assert d.last("GROUP_CONF", group=g["metadata"]["uid"])["valid"]
+    wait_for("judged again", 20, lambda: d.last("GROUP_CONF", group=uid))
     h.settle(d)
-    assert h.objects(short) == {}, h.objects(short)
-    assert "ApplyFailed" not in reasons(other) + reasons(g)
-    # A change of the one in force into the other's names is refused as well.
-    spec(short, sites=three("iad", "pdx"))
-    ready(short)
-    spec(short, sites=theirs)
-    wait_for("refused", 10, lambda: d.last("GROUP_CONF", group=uid)[
-        "problem"] == text)
-    h.settle(d)
-    assert c.get(f"{APPS}/mysql-{short}-pdx"), "the last valid one counts"
-    # The name becomes free.
-    at = d.mark()
+    spec(name, sites=three("iad", "pdx", "fra"))
+    wait_for("valid", 10, lambda: (x := d.last("GROUP_CONF", group=g[
+        "metadata"]["uid"])) and x["valid"])
+    kept()
+    assert taken()["message"].startswith(field)
+    # The name becomes free: that site's Pod and epochs there are none.
     spec(name, sites=three("iad", "pdx"))
-    d.expect("GROUP_CONF", 10, since=at, group=uid, valid=True)
     svc = f"{CORE}/services/mysql-{name}-fra"
-    wait_for("the other's Service", 40, lambda: (o := c.get(svc)) and
+    wait_for("the other's Service", 120, lambda: (o := c.get(svc)) and
              o["metadata"]["labels"]["shipstream.io/failover-group"] == short)
-    # The volume is still the one's that had the site.
-    wait_for("Event", 10, lambda: "ApplyFailed" in reasons(other))
+    # The volume is still the one's that had the site, and says so.
+    wait_for("the volume", 60, lambda: "persistentvolumeclaims" in taken()[
+        "message"])
     assert c.get(f"{APPS}/mysql-{name}-fra") is None
     assert c.get(f"{CORE}/persistentvolumeclaims/mysql-{name}-fra-data")[
         "metadata"]["labels"]["shipstream.io/failover-group"] == name
+    # Without that site there is nothing to say.
+    spec(short, sites=three("iad", "pdx"))
+    wait_for("over", 60, lambda: taken("False"))
     h.stop(d)

@@ -50,6 +50,9 @@
 	ENTRY("bloodraven", "Update", "v1", "",                      \
 	    "\"f:a\":{\"f:d\":{}},\"f:c\":{\"k:{\\\"n\\\":1}\":{}}")
 #define REF_OLD ENTRY("bloodraven", "Update", "v1beta1", "", "\"f:z\":{}")
+#define REF_NONE                                                \
+	"{\"manager\":\"bloodraven\",\"operation\":\"Update\"," \
+	"\"apiVersion\":\"v1\"}"
 
 static void
 adopted(const char *in, const char *want)
@@ -92,7 +95,52 @@ test_adopt(void **state)
 	    OBJECT(REF_1 "," HUMAN "," OURS_A "," STATUS "," REF_OLD "," REF_2),
 	    OBJECT(HUMAN "," ENTRY("bloodraven", "Apply", "v1", "",
 		"\"f:a\":{\"f:b\":{},\"f:d\":{}},"
-		"\"f:c\":{\".\":{},\"k:{\\\"n\\\":1}\":{}}") "," STATUS));
+		"\"f:c\":{\".\":{},\"k:{\\\"n\\\":1}\":{}}") "," STATUS
+							     "," REF_OLD));
+	/* Of another version alone: not once more at each apply. */
+	adopted(OBJECT(OURS_A "," REF_OLD), "");
+	/* No fields are none. */
+	adopted(OBJECT(REF_NONE),
+	    OBJECT(ENTRY("bloodraven", "Apply", "v1", "", "")));
+	adopted(OBJECT(OURS_A "," REF_NONE), OBJECT(OURS_A));
+	adopted(OBJECT(REF_1 "," REF_NONE),
+	    OBJECT(
+		ENTRY("bloodraven", "Apply", "v1", "", "\"f:c\":{\".\":{}}")));
+}
+
+/* ------------------------------------------------------------------- clash */
+
+#define OWNED(kind, name)                                                     \
+	"{\"metadata\":{\"labels\":{\"shipstream.io/failover-group\":\"a\"}," \
+	"\"ownerReferences\":[{\"kind\":\"" kind "\",\"name\":\"" name        \
+	"\"}]}}"
+
+/* The owner says whose it is; without one of our kind the label. */
+static void
+test_clash_owner(void **state)
+{
+	static const struct {
+		const char *obj, *group, *owner;
+	} t[] = {
+		{ "{\"metadata\":{}}", "a", NULL },
+		{ OWNED("MysqlFailoverGroup", "b"), "b", NULL },
+		{ OWNED("MysqlFailoverGroup", "b"), "a", "b" },
+		{ OWNED("Other", "b"), "a", NULL },
+		{ OWNED("Other", "b"), "b", "a" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		yyjson_doc *d = yyjson_read(t[i].obj, strlen(t[i].obj), 0);
+		const char *s =
+		    kclash_owner(yyjson_doc_get_root(d), t[i].group);
+
+		if (t[i].owner == NULL)
+			assert_null(s);
+		else
+			assert_string_equal(s, t[i].owner);
+		yyjson_doc_free(d);
+	}
 }
 
 /* ------------------------------------------------------------------- split */
@@ -442,6 +490,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_clash_owner),
 		cmocka_unit_test(test_split_watch),
 		cmocka_unit_test(test_split_list),
 		cmocka_unit_test(test_split_refuses),
