@@ -184,7 +184,20 @@ seed_later(uint8_t *buf, size_t size)
 	return n + sizeof(more);
 }
 
-/* Every type, empty; then a W_HELLO, the sealed frame, a file, a later one. */
+/* And an earlier one, before the last field that it must have. */
+static size_t
+seed_earlier(uint8_t *buf, size_t size)
+{
+	size_t n = seed_payload(W_OPERATOR, buf, size);
+
+	buf[1]--;
+	return n - 1;
+}
+
+/*
+ * Every type, empty; then a W_HELLO, the sealed frame, a file, a later one and
+ * an earlier one.
+ */
 size_t
 fuzz_seed(unsigned i, uint8_t *buf, size_t size)
 {
@@ -211,6 +224,8 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t size)
 		return seed_trust(buf, size);
 	case 3:
 		return seed_later(buf, size);
+	case 4:
+		return seed_earlier(buf, size);
 	default:
 		return 0;
 	}
