@@ -8,7 +8,7 @@ import api
 import bloodraven as op
 import fence
 import lab
-from api import Failure, wait
+from api import Failure, holds, wait
 from group import Group
 from oracle import PATIENT
 from runner import test
@@ -168,9 +168,18 @@ def cure(t, g, secret, ca):
     pid = g.server_pid(site)
     g.kill_server(site)
     wait("another server", 60, lambda: g.server_pid(site) != pid, g.short)
-    wait("it is not believed", 90, lambda: g.site(site).get("state") ==
-         "unreachable", g.short)
-    met = shown(g, site)
+
+    def answers():
+        try:
+            return shown(g, site)
+        except Failure:
+            return None
+    met = wait("it answers", 90, answers, g.short)
+
+    def unknown():
+        return g.site(site).get("state") == "unreachable"
+    wait("it is missed", 30, unknown, g.short)
+    holds("it is not let in", 5, unknown)
     if met == was:
         raise Failure("the server began with the good one")
     pid, since = g.server_pid(site), lab.boot_ns()
