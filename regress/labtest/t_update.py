@@ -70,19 +70,8 @@ def annotated(g, site, value):
     return p and (p["metadata"].get("annotations") or {}).get(NOTE) == value
 
 
-def three(g):
-    """Two candidates and a reader."""
-    sites = [g.site_spec(s) for s in g.sites]
-    sites[-1]["role"] = "read-only"
-    g.extra["sites"] = sites
-
-
-def group(t, reader=False, **kw):
-    g = t.ready(sites=("a", "b", "c"), spec={}, **kw)
-    if reader:
-        three(g)
-        # Its own priorities may name candidates only.
-        g.patch(sites=g.extra["sites"], splitBrainPolicy=None)
+def group(t, **kw):
+    g = t.ready(sites=("a", "b", "c"), **kw)
     fence.whole(g)
     return g
 
@@ -91,7 +80,7 @@ def group(t, reader=False, **kw):
 def update(t):
     """A field that the reference forgets. Both followers get it, one after the
     other; the active site waits, and that is told; no write is stopped."""
-    g = group(t, reader=True)
+    g = group(t, readers="c")
     o = t.oracle(g, timeout=PATIENT)
     active, before, since = g.active(), uids(g), lab.boot_ns()
     g.patch(podAnnotations={NOTE: "1"})

@@ -26,9 +26,10 @@ SMALL = {"innodb-buffer-pool-size": "32M", "innodb-redo-log-capacity": "32M",
 
 class Group:
     def __init__(self, ns, name, sites=("a", "b"), fast=True, prefer=None,
-                 spec=None, storage="lab-local"):
+                 spec=None, storage="lab-local", readers=()):
         self.ns, self.name = ns, name
         self.sites = list(sites)
+        self.readers = readers  # those of them that are read-only
         self.prefix = "mysql-" + name
         self.prefer = prefer or self.sites[0]
         self.fast = fast
@@ -58,7 +59,8 @@ class Group:
             "dns": {"hostname": self.name + ".db.example", "ttl": 5},
             "failoverCooldown": "%ds" % COOLDOWN,
             "splitBrainPolicy": {"sitePriorities": [self.prefer] + [
-                s for s in self.sites if s != self.prefer]},
+                s for s in self.sites
+                if s != self.prefer and s not in self.readers]},
             "mysqlConf": dict(SMALL),
         }
         if self.fast:
@@ -70,7 +72,9 @@ class Group:
                 "spec": spec}
 
     def site_spec(self, site):
-        return {"name": site, "zone": self.zones[site], "lbIP": self.lb[site],
+        role = "read-only" if site in self.readers else "primary-candidate"
+        return {"name": site, "role": role,
+                "zone": self.zones[site], "lbIP": self.lb[site],
                 "taintNodeSelector": {
                     "shipstream.io/site.%s" % self.name: site},
                 "storage": {"storageClassName": self.storage,
