@@ -436,15 +436,27 @@ h_do(unsigned port, unsigned kind)
 
 /* ------------------------------------------------------------ the lab's --- */
 
+/* It has longer than a restart takes at worst: a hang fails the test. */
+static FILE *
+begin_command(const char *cmd)
+{
+	char bounded[4096];
+	FILE *p;
+
+	(void)snprintf(bounded, sizeof(bounded), "exec timeout 120 %s", cmd);
+	p = popen(bounded, "r");
+	assert_non_null(p);
+	return p;
+}
+
 /* A command whose end the loop waits for; its first line, or NULL. */
 static const char *
 command(const char *cmd)
 {
 	static char line[4096];
-	FILE *p = popen(cmd, "r");
+	FILE *p = begin_command(cmd);
 	size_t n;
 
-	assert_non_null(p);
 	if (fgets(line, sizeof(line), p) == NULL)
 		line[0] = '\0';
 	while (fgetc(p) != EOF)
@@ -481,6 +493,27 @@ h_ask(const char *server, const char *sql)
 	if ((line = command(cmd)) == NULL)
 		fail_msg("%s", cmd);
 	return line;
+}
+
+void
+h_reload_tls(const char *server)
+{
+	struct monotime end = monotime_add_ms(monotime_now(), WAIT_MS);
+	char cmd[1024];
+	FILE *p;
+
+	(void)snprintf(cmd, sizeof(cmd),
+	    "%s sql %s -e \"ALTER INSTANCE RELOAD TLS\"",
+	    getenv("PROBER_MYSQLD"), server);
+	p = begin_command(cmd);
+	assert_int_equal(fcntl(fileno(p), F_SETFL, O_NONBLOCK), 0);
+	while (fgetc(p) == EOF && !feof(p)) {
+		if (monotime_cmp(monotime_now(), end) >= 0)
+			fail_msg("%s", cmd);
+		clearerr(p);
+		h_run_ms(20);
+	}
+	assert_int_equal(pclose(p), 0);
 }
 
 void

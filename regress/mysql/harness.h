@@ -96,6 +96,11 @@ struct m_sql_done *h_do(unsigned port, unsigned kind);
 void h_lab(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* First line of what a statement gives, as root, not by the worker. */
 const char *h_ask(const char *server, const char *sql);
+/*
+ * ALTER INSTANCE RELOAD TLS waits, without a bound, until no client is in its
+ * log-in. The worker may be: so the loop runs on meanwhile.
+ */
+void h_reload_tls(const char *server);
 /* Run the loop until a statement gives this. */
 void h_until(const char *server, const char *sql, const char *expected);
 

@@ -92,7 +92,7 @@ good_group(const struct authority *a, struct cert *c)
 {
 	cert_make(a, HOST ",localhost", -60, 90 * DAY, c);
 	project(SRV_A, a, c);
-	(void)h_ask(SRV_A, "ALTER INSTANCE RELOAD TLS");
+	h_reload_tls(SRV_A);
 	h_host(HOST);
 	h_group(GROUP, 500, 500, true, cert_ca(a), port_a, 0);
 	h_clear();
@@ -181,14 +181,14 @@ t_tls_reload(void **state)
 	assert_int_equal(h_access(port_a, 1, 0)->tls_gen, 0);
 	/* As the sidecar does it, when the kubelet has brought it. */
 	project(SRV_A, b, &new);
-	(void)h_ask(SRV_A, "ALTER INSTANCE RELOAD TLS");
+	h_reload_tls(SRV_A);
 	(void)h_access(port_a, 1, 3);
 	(void)h_probe(port_a, true);
 	/* All agree: the old CA is not believed any more. */
 	h_tls(4, cert_ca(b), new.cert, new.key, cert_ca(b));
 	cert_make(a, HOST ",localhost", -60, 90 * DAY, &stale);
 	project(SRV_A, a, &stale);
-	(void)h_ask(SRV_A, "ALTER INSTANCE RELOAD TLS");
+	h_reload_tls(SRV_A);
 	d = h_do(port_a, SQL_FENCE);
 	printf("    after the change: %s\n", d->error);
 	assert_int_equal(d->end, SE_FAILED);
@@ -241,8 +241,8 @@ two_servers(const struct authority *a, const char *names, uint64_t gen)
 	cert_make(a, names, -60, 90 * DAY, &c);
 	project(SRV_A, a, &c);
 	project(SRV_B, a, &c);
-	(void)h_ask(SRV_A, "ALTER INSTANCE RELOAD TLS");
-	(void)h_ask(SRV_B, "ALTER INSTANCE RELOAD TLS");
+	h_reload_tls(SRV_A);
+	h_reload_tls(SRV_B);
 	h_host(HOST);
 	h_group(GROUP, 500, 500, true, cert_ca(a), port_a, port_b, 0);
 	h_tls(gen, cert_ca(a), c.cert, c.key, NULL);
