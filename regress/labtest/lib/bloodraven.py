@@ -198,7 +198,9 @@ def renew():
     old = {p["metadata"]["uid"] for p in pods()}
     for p in pods():
         api.delete("pods", NS, p["metadata"]["name"])
-    api.wait("a new operator", 60, lambda: settled() and not [
+    # The scheduler may look at a Pod while the last place is being left, and
+    # looks again up to 90 s later only.
+    api.wait("a new operator", 150, lambda: settled() and not [
         p for p in api.items("pods", NS) if p["metadata"]["uid"] in old],
         state)
     wait_leader()
