@@ -183,6 +183,7 @@ class Bench:
                     progress("FAILURE %s %d: %s" % (name, i + 1, x))
                     keep("failed-%s-%d" % (name, i + 1))
                     self.drop()
+        keep("log")
 
     def report(self):
         for x in self.failures:

@@ -25,7 +25,7 @@ def install(*nodes):
 
 
 def keep(name):
-    """What explains a failure."""
+    """What explains a failure, or a figure."""
     d = os.path.join(OUT, name)
     os.makedirs(d, exist_ok=True)
     with open(os.path.join(d, "operator.log"), "w") as f:
