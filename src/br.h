@@ -30,7 +30,8 @@
 #define BR_API_VERSION         "v1alpha1"
 #define BR_ANN                 "bloodraven.shipstream.io/"
 #define BR_FINALIZER           "shipstream.io/graceful-shutdown" /* on groups */
-#define BR_POD_FINALIZER       "bloodraven.shipstream.io/fence"  /* on Pods */
+#define BR_ANN_ACTS            BR_ANN "acts-milliseconds" /* on the Lease */
+#define BR_POD_FINALIZER       "bloodraven.shipstream.io/fence" /* on Pods */
 #define BR_FIELD_MANAGER       "bloodraven"
 #define BR_LEASE               "bloodraven.shipstream.io"
 

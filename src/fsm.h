@@ -66,11 +66,13 @@
 #define FSM_RESTART_MS           600000 /* a clone's recipient comes back */
 #define FSM_REPAIR_RETRY_MS      30000  /* rejoin after a failure */
 #define FSM_STOP_MS              5000   /* then ReceiverHangs is reported */
-#define FSM_DRAIN_MS             30000  /* then DrainTimeout is reported */
-#define FSM_SEEN_MS              30000  /* last-seen set into the record */
-#define FSM_ASSERT_QUIET_MS      60000  /* assert-dead: nobody saw it */
-#define FSM_KUBELET_MS           30000  /* kubelet spoke after the loss */
-#define FSM_BLOCKED_SAY_MS       3000   /* the kubelet's word takes a second */
+/* A receiver that tries to connect takes 2 s to stop, and a round. */
+#define FSM_STOP_EARLY_MS        2500
+#define FSM_DRAIN_MS             30000 /* then DrainTimeout is reported */
+#define FSM_SEEN_MS              30000 /* last-seen set into the record */
+#define FSM_ASSERT_QUIET_MS      60000 /* assert-dead: nobody saw it */
+#define FSM_KUBELET_MS           30000 /* kubelet spoke after the loss */
+#define FSM_BLOCKED_SAY_MS       3000  /* the kubelet's word takes a second */
 #define FSM_POD_GRACE_S          1
 #define FSM_POD_RETRY_MS         5000  /* a refused delete or release */
 #define FSM_CLONE_BACKOFF_MS     10000 /* doubles */
@@ -303,6 +305,8 @@ struct fsm_event {
 		struct {                         /* E_LEASE */
 			bool held;
 			int64_t deadline_ms;
+			/* no other acts after that; 0: not known */
+			int64_t quiet_ms;
 			/* no leader before this one knew the group */
 			bool first;
 		} lease;
@@ -525,6 +529,9 @@ struct fsm_state {
 	bool had_term; /* this state led before */
 	int64_t lease_deadline_ms;
 	int64_t lease_since_ms;
+	/* no leader, nor this one in an earlier term, says yes after that */
+	int64_t quiet_ms;
+	int64_t own_end_ms;   /* no deadline of this one's terms was later */
 	int64_t lease_len_ms; /* a leader acts no longer than that, unrenewed */
 	/* no grant of an earlier term or state is sent after that */
 	int64_t old_grants_ms;

@@ -20,20 +20,46 @@
 
 #include "fsm_int.h"
 
+/*
+ * Since when nobody has said yes or sent a grant, as a term begins. Who had
+ * the Lease before did so until its own deadline at most, as it was told to
+ * whoever took it over, and so did this one in an earlier term. A state that
+ * was made since then knows neither of its own.
+ */
+static int64_t
+quiet(const struct fsm_ctx *x, bool held, const struct fsm_event *ev)
+{
+	const struct fsm_state *s = x->s;
+	int64_t at = ev->u.lease.quiet_ms;
+
+	if (!held || at == 0 || ev->u.lease.first || at > x->now)
+		return x->now;
+	if (!FSM_GUARD(G_QUIET_OWN, at >= s->own_end_ms))
+		at = s->own_end_ms < x->now ? s->own_end_ms : x->now;
+	return at;
+}
+
 static void
-lease_event(struct fsm_ctx *x, bool held, int64_t deadline, bool first)
+lease_event(struct fsm_ctx *x, const struct fsm_event *ev)
 {
 	struct fsm_state *s = x->s;
+	bool held = ev->u.lease.held, first = ev->u.lease.first;
 	bool ran_out = x->now >= s->lease_deadline_ms;
+	int64_t deadline = ev->u.lease.deadline_ms;
 	uint8_t i;
 
 	if (held && s->lease_held && !ran_out) {
 		s->lease_deadline_ms = deadline;
+		if (deadline > s->own_end_ms)
+			s->own_end_ms = deadline;
 		return;
 	}
 	s->lease_held = held;
 	s->lease_deadline_ms = held ? deadline : 0;
 	s->lease_since_ms = x->now;
+	s->quiet_ms = quiet(x, held, ev);
+	if (held && deadline > s->own_end_ms)
+		s->own_end_ms = deadline;
 	s->old_rolls_ms = x->now;
 	if (!first || s->had_term)
 		s->old_rolls_ms += FSM_PUT_LIFE_MS;
@@ -41,8 +67,8 @@ lease_event(struct fsm_ctx *x, bool held, int64_t deadline, bool first)
 	if (held && deadline - x->now > s->lease_len_ms &&
 	    deadline - x->now < LEASE_MAX_MS)
 		s->lease_len_ms = deadline - x->now;
-	if (x->now > s->old_grants_ms)
-		s->old_grants_ms = x->now;
+	if (s->quiet_ms > s->old_grants_ms)
+		s->old_grants_ms = s->quiet_ms;
 	/*
 	 * A state that was made anew in a running operator does not know what
 	 * the one before it sent.
@@ -249,8 +275,7 @@ fsm_take(struct fsm_ctx *x, const struct fsm_event *ev)
 		s->synced = ev->u.synced;
 		break;
 	case E_LEASE:
-		lease_event(x, ev->u.lease.held, ev->u.lease.deadline_ms,
-		    ev->u.lease.first);
+		lease_event(x, ev);
 		break;
 	case E_ACK:
 		ack_event(x, ev);
@@ -297,8 +322,11 @@ fsm_take(struct fsm_ctx *x, const struct fsm_event *ev)
 			fsm_update_told(x, ev->site, ev->u.rollout.want,
 			    ev->u.rollout.have);
 		break;
-	case E_TICK:
 	case E_CONF:
+		/* Guards asked by another interval until now. */
+		s->offered_ms = x->now;
+		break;
+	case E_TICK:
 	case E_MAX:
 		break;
 	}

@@ -153,6 +153,28 @@ fsm_lease_wake(const struct fsm_state *s)
 	return first;
 }
 
+/*
+ * Site i will be promoted when the lease of its source has run out, and that is
+ * near. A receiver that tries to reach a source which is silent takes two
+ * seconds to stop (MySQL: it is woken at once, and looks after that), so it is
+ * told before. No earlier: it may reach its source yet. One that receives is
+ * not told, nor anything else done before the proof.
+ */
+void
+fsm_stop_early(struct fsm_ctx *x, uint8_t i)
+{
+	const struct fsm_state *s = x->s;
+	const struct fsm_probe *p;
+
+	if (i >= x->c->nsites || !fsm_answers(s, i))
+		return;
+	p = &s->site[i].p;
+	if (p->read_only && p->has_repl && p->io == IO_CONNECTING &&
+	    p->source == s->rec.active && x->d.site == s->rec.active &&
+	    fsm_lease_wake(s) - x->now <= FSM_STOP_EARLY_MS)
+		(void)fsm_sql(x, i, SQL_STOP_RECEIVER, FSM_SQL_TIMEOUT_MS);
+}
+
 /* What has been proven stays proven, and who falls silent is noticed. */
 void
 fsm_lease_look(struct fsm_ctx *x)

@@ -455,6 +455,9 @@ fsm_promote(struct fsm_ctx *x)
 	case V_STOP_TIMEOUT:
 		stop_receiver(x, i);
 		break;
+	case V_NO_PROOF:
+		fsm_stop_early(x, x->d.site2);
+		break;
 	case V_WAIT_SITES:
 		if (i < x->c->nsites)
 			await(x, i);
@@ -468,7 +471,6 @@ fsm_promote(struct fsm_ctx *x)
 	case V_WAIT_RECORD:
 	case V_NO_CANDIDATE:
 	case V_COOLDOWN:
-	case V_NO_PROOF:
 	case V_DIVERGENCE:
 	case V_GTID_UNKNOWN:
 	case V_DATA_MISSING:

@@ -60,8 +60,7 @@ revoke(struct fsm_ctx *x, unsigned k, struct ways *w)
 	uint8_t j;
 
 	if (!s->auth[k].revoked) {
-		lease_auth_revoke(
-		    &s->auth[k], &e->terms, s->lease_since_ms, x->now);
+		lease_auth_revoke(&s->auth[k], &e->terms, s->quiet_ms, x->now);
 		fsm_tell_epoch(x, T_REVOKING, e->site, e->epoch, P_NONE);
 	}
 	if (e->site < x->c->nsites) {

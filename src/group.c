@@ -263,6 +263,8 @@ group_feed_lease(struct group *g)
 
 	ev.u.lease.held = g->all->lease.held;
 	ev.u.lease.deadline_ms = g->all->lease.deadline_ns / 1000000;
+	/* A moment later is as true. */
+	ev.u.lease.quiet_ms = (g->all->lease.quiet_ns + 999999) / 1000000;
 	ev.u.lease.first = g->first;
 	group_step(g, &ev);
 }

@@ -21,9 +21,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kube_render.h"
+#include "lease.h"
 
 int
 kdns_name(const char *group, char out[static NAME_LEN + 1])
@@ -158,6 +160,20 @@ put_time(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, int64_t us)
 	return us == 0 || kput_str(doc, o, key, t);
 }
 
+/* A PUT without it takes it away: so does an older release. */
+static bool
+put_acts(yyjson_mut_doc *doc, yyjson_mut_val *meta, int64_t ms)
+{
+	yyjson_mut_val *ann;
+	char n[24];
+
+	if (ms == 0)
+		return true;
+	(void)snprintf(n, sizeof(n), "%lld", (long long)ms);
+	ann = yyjson_mut_obj_add_obj(doc, meta, "annotations");
+	return ann != NULL && kput_str(doc, ann, BR_ANN_ACTS, n);
+}
+
 yyjson_mut_val *
 klease_render(yyjson_mut_doc *doc, const struct klease *l)
 {
@@ -170,6 +186,7 @@ klease_render(yyjson_mut_doc *doc, const struct klease *l)
 	    !kput_str(doc, meta, "name", l->name) ||
 	    !kput_str(doc, meta, "namespace", l->ns) ||
 	    !kput_str(doc, meta, "resourceVersion", l->resource_version) ||
+	    !put_acts(doc, meta, l->acts_ms) ||
 	    (spec = yyjson_mut_obj_add_obj(doc, o, "spec")) == NULL ||
 	    !kput_str(doc, spec, "holderIdentity", l->holder) ||
 	    !yyjson_mut_obj_add_int(
@@ -189,6 +206,21 @@ time_us(yyjson_val *o, const char *key)
 	int64_t us;
 
 	return s != NULL && ktime_parse(s, &us) == 0 ? us : 0;
+}
+
+/* What is not a number of milliseconds is not known. */
+static int64_t
+acts_ms(yyjson_val *meta)
+{
+	const char *s = yyjson_get_str(
+	    yyjson_obj_get(yyjson_obj_get(meta, "annotations"), BR_ANN_ACTS));
+	const char *e = NULL;
+	int64_t ms;
+
+	if (s == NULL)
+		return 0;
+	ms = strtonum(s, 1, LEASE_MAX_MS, &e);
+	return e == NULL ? ms : 0;
 }
 
 int
@@ -215,6 +247,7 @@ klease_decode(yyjson_val *v, struct klease *l)
 	l->transitions = yyjson_is_int(n) && yyjson_get_sint(n) > 0 ?
 	    (uint64_t)yyjson_get_sint(n) :
 	    0;
+	l->acts_ms = acts_ms(meta);
 	l->acquire_us = time_us(spec, "acquireTime");
 	l->renew_us = time_us(spec, "renewTime");
 	return 0;

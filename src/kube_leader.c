@@ -71,6 +71,7 @@ tell_lease(struct kube *k)
 	m.deadline_ns = !k->leader ? 0 :
 	    k->conf.leader_elect   ? lease_deadline(&k->lease) :
 				     INT64_MAX;
+	m.quiet_ns = k->leader ? lease_quiet(&k->lease) : 0;
 	(void)strlcpy(m.holder, k->lease.holder, sizeof(m.holder));
 	m.transitions = k->lease.transitions;
 	kube_tell(k, MSG_LEASE, &m);

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "kube_lease.h"
+#include "lease.h"
 
 #define NS_PER_MS INT64_C(1000000)
 
@@ -110,6 +111,8 @@ lease_next(struct lease *l, int64_t now, int64_t wall_us, struct klease *b)
 	b->duration_s = l->releasing ? 1 : (l->lease_ms + 999) / 1000;
 	b->acquire_us = l->acquire_us;
 	b->renew_us = wall_us;
+	/* Who only made it may have one before it that acts for longer. */
+	b->acts_ms = l->releasing || mark ? 0 : l->renew_ms;
 	b->transitions = l->transitions +
 	    (ours(l) || (create && l->holder[0] == '\0') ? 0 : 1);
 	return create ? LD_CREATE : LD_UPDATE;
@@ -128,6 +131,8 @@ adopt(struct lease *l, const struct klease *o)
 	l->absent_ns = 0;
 	(void)strlcpy(l->holder, o->holder, sizeof(l->holder));
 	l->duration_ms = o->duration_s * 1000;
+	/* Another one without a renewal is not the holder's word. */
+	l->acts_ms = moved || l->acts_ms == o->acts_ms ? o->acts_ms : 0;
 	l->renew_us = o->renew_us;
 	l->transitions = o->transitions;
 	/* Without its whole version no write could be conditional. */
@@ -155,9 +160,33 @@ lease_seen(struct lease *l, int64_t now, const struct klease *o)
 		l->held = l->made = false;
 }
 
+/*
+ * What our write took the place of is the object as it was last seen: with a
+ * newer one it would have been refused. A renewal of it was sent before it was
+ * seen, whether its sender knows that it succeeded or not.
+ */
+static int64_t
+quiet(const struct lease *l)
+{
+	int64_t ms = l->acts_ms;
+
+	if (l->absent || ours(l) || l->holder[0] == '\0' || ms == 0 ||
+	    ms > LEASE_MAX_MS)
+		return 0;
+	return l->seen_ns + (ms + lease_margin_ms((uint32_t)ms)) * NS_PER_MS;
+}
+
+int64_t
+lease_quiet(const struct lease *l)
+{
+	return l->quiet_ns;
+}
+
 void
 lease_written(struct lease *l, int64_t sent, const struct klease *o)
 {
+	if (!l->held || !ours(l))
+		l->quiet_ns = quiet(l);
 	l->made |= l->absent && !leads(l, sent);
 	(void)adopt(l, o);
 	l->seen_ns = sent;
@@ -190,6 +219,8 @@ lease_begin(struct lease *l, int64_t now)
 		l->made = l->taking = l->listed = false;
 	}
 	if (!lease_valid(l, now)) {
+		/* What comes is another term, and the last one was ours. */
+		l->quiet_ns = 0;
 		l->taking = l->listed = l->leading = false;
 		if (l->releasing && guarded(l))
 			l->held = false;

@@ -22,6 +22,13 @@
  * succeeded; a holder's expiry is measured from the moment when we first saw
  * its latest renewal, on our own clock. Clocks of others are never compared.
  *
+ * The Lease says how long its holder acts after it sent a renewal, which is
+ * less than until others take it. So who takes it from a holder that fell
+ * silent knows since when nobody has acted: that time after it first saw the
+ * last renewal, and a margin for clocks that run apart. Who finds it any other
+ * way (its own, empty, absent, of a release that does not say it) knows only
+ * that nobody has acted since it leads.
+ *
  * A Lease that is absent proves nothing: somebody may have deleted it under
  * a leader that is cut off from the API server and rules until its own
  * deadline. Who knows a holder that may still rule gives it a moment to make
@@ -51,6 +58,7 @@ struct lease {
 	bool held, releasing;
 	int64_t sent_ns; /* of the last good renewal */
 	int64_t acquire_us;
+	int64_t quiet_ns; /* no holder before us acts after that; 0: unknown */
 	/* On the way to leading: what lease_begin() and so on keep. */
 	bool taking, listed, leading;
 	bool made;        /* a Lease that was absent, just now */
@@ -61,6 +69,7 @@ struct lease {
 	char rv[LEASE_RV_LEN + 1];
 	char holder[NAME_LEN + 1];
 	int64_t duration_ms;
+	int64_t acts_ms; /* 0: not known */
 	int64_t renew_us;
 	uint64_t transitions;
 	int64_t seen_ns;   /* when this renewal was seen */
@@ -95,6 +104,11 @@ bool lease_begin(struct lease *, int64_t now_ns);
 void lease_listed(struct lease *, int64_t now_ns, bool records);
 /* Does leading begin now? True once. */
 bool lease_lead(struct lease *, int64_t now_ns);
+/*
+ * In this term: no leader before it acts after that, by our clock. 0: who
+ * leads knows nothing but that it was taken.
+ */
+int64_t lease_quiet(const struct lease *);
 /*
  * Milliseconds that one request may take: one that hangs, on a connection that
  * broke without a word, leaves time for another.

@@ -419,6 +419,8 @@ struct klease {
 	int64_t duration_s;
 	int64_t acquire_us, renew_us; /* Unix µs */
 	uint64_t transitions;
+	/* The holder acts so long after it sent a renewal; 0: not known. */
+	int64_t acts_ms;
 };
 yyjson_mut_val *klease_render(yyjson_mut_doc *, const struct klease *);
 /* Strings of out are borrowed. -1 with EBADMSG. */

@@ -180,11 +180,11 @@ void lease_auth_init(struct lease_auth *);
 bool lease_auth_ask(struct lease_auth *, const struct lease_terms *,
     uint64_t guard, uint32_t incarnation, int64_t lead_until, int64_t now);
 /*
- * Revoke: the leader's own promise. lead_since: no earlier leader said yes
- * after that (its Lease had run out, or it had given it up).
+ * Revoke: the leader's own promise. quiet: no earlier leader said yes after
+ * that (its own deadline had passed, or it had given the Lease up).
  */
 void lease_auth_revoke(struct lease_auth *, const struct lease_terms *,
-    int64_t lead_since, int64_t now);
+    int64_t quiet, int64_t now);
 /* A voter's promise, received at `at`, with the age that it gave. */
 void lease_auth_promise(struct lease_auth *, const struct lease_terms *,
     uint64_t voter, int64_t age_ms, int64_t at);

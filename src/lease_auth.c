@@ -61,15 +61,14 @@ count(struct lease_auth *a, const struct lease_terms *t, uint64_t voter,
 
 void
 lease_auth_revoke(struct lease_auth *a, const struct lease_terms *t,
-    int64_t lead_since, int64_t now)
+    int64_t quiet, int64_t now)
 {
 	if (a->revoked)
 		return;
 	a->revoked = true;
-	if (lead_since > now)
-		lead_since = now;
-	count(a, t, LEASE_OPERATOR,
-	    a->yes_ms > lead_since ? a->yes_ms : lead_since);
+	if (quiet > now)
+		quiet = now;
+	count(a, t, LEASE_OPERATOR, a->yes_ms > quiet ? a->yes_ms : quiet);
 }
 
 void

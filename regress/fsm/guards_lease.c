@@ -406,6 +406,23 @@ g_successor_guard(struct mk *m)
 	return verdict(m);
 }
 
+/* It led until a second ago, and has the Lease again. */
+static int
+g_quiet_own(struct mk *m)
+{
+	struct fsm_event ev = { .type = E_LEASE };
+
+	mk_guarded(m);
+	mk_lease(m, false);
+	mk_lease(m, true);
+	m->now = m->s.lease_deadline_ms + 1000;
+	ev.u.lease.held = true;
+	ev.u.lease.deadline_ms = m->now + 10000;
+	ev.u.lease.quiet_ms = m->now - 5000;
+	mk_step(m, &ev);
+	return m->s.quiet_ms == m->now - 1000;
+}
+
 const struct guard_case lease_cases[] = {
 	{ G_UPDATE_ACTIVE, g_update_active, 0 },
 	{ G_UPDATE_ONE, g_update_one, 0 },
@@ -425,6 +442,7 @@ const struct guard_case lease_cases[] = {
 	{ G_KEEP_UNENDED, g_keep_unended, 2 },
 	{ G_YES_ACTIVE, g_yes_active, 0 },
 	{ G_YES_ENDED, g_yes_ended, 0 },
+	{ G_QUIET_OWN, g_quiet_own, 1 },
 	{ G_PROMISE_SITE, g_promise_site, 0 },
 	{ G_REVOKE_NEEDED, g_revoke_needed, 0 },
 	{ G_NO_STRAY_LEASE, g_no_stray_lease, V_NO_PROOF },

@@ -145,7 +145,7 @@ test_own_yes(void **state)
 	mk_promise(&m, 1, 101, 5, 9000);
 	assert_int_equal(m.s.auth[0].newest_ms, NOW - 1000);
 	silent();
-	m.s.lease_since_ms = NOW - 2000;
+	m.s.quiet_ms = NOW - 2000;
 	mk_step(&m, NULL);
 	mk_promise(&m, 2, 102, 5, 9000);
 	assert_int_equal(m.s.auth[0].newest_ms, NOW - 2000);
@@ -564,6 +564,106 @@ test_hears_again(void **state)
 	assert_int_equal(m.o.put.unended[1].terms.n, 2);
 }
 
+/* A term begins; nobody has acted since then. */
+static void
+term(int64_t quiet, bool first)
+{
+	struct fsm_event ev = { .type = E_LEASE };
+
+	ev.u.lease.held = true;
+	ev.u.lease.deadline_ms = m.now + 10000;
+	ev.u.lease.quiet_ms = quiet;
+	ev.u.lease.first = first;
+	mk_step(&m, &ev);
+}
+
+/*
+ * The leader before us acted for less than its Lease: its last yes and its last
+ * grant were before that, by what the Lease said. Nothing is known of it: they
+ * may have been until we lead.
+ */
+static void
+test_quiet(void **state)
+{
+	const struct {
+		int64_t quiet; /* before now; as it was told */
+		bool first;
+		int64_t is; /* before now; as it counts */
+	} c[] = { { 1300, false, 1300 }, { 0, false, 0 }, { -5, false, 0 },
+		{ 1300, true, 0 } };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		silent();
+		m.s.lease_held = false;
+		m.s.old_grants_ms = 0;
+		m.s.own_end_ms = 0;
+		term(i == 1 ? 0 : m.now - c[i].quiet, c[i].first);
+		assert_int_equal(m.s.lease_since_ms, NOW);
+		assert_int_equal(m.s.quiet_ms, NOW - c[i].is);
+		assert_int_equal(m.s.old_grants_ms, NOW - c[i].is);
+		assert_true(m.s.auth[0].revoked);
+		assert_int_equal(m.s.auth[0].newest_ms, NOW - c[i].is);
+	}
+	/* What it has said itself since then counts. */
+	silent();
+	m.s.lease_held = false;
+	m.s.own_end_ms = NOW - 700;
+	term(NOW - 1300, false);
+	assert_int_equal(m.s.auth[0].newest_ms, NOW - 700);
+	/* A renewal that came late begins another term of the same Lease. */
+	m.now = m.s.lease_deadline_ms + 50;
+	term(NOW - 1300, false);
+	assert_int_equal(m.s.quiet_ms, m.now - 50);
+	/* No grant of before is later than a probe that begins after it. */
+	assert_int_equal(m.s.old_grants_ms, m.now - 50);
+}
+
+/* A receiver that can't reach its source is stopped before the proof. */
+static void
+test_stop_early(void **state)
+{
+	int64_t over;
+	int io;
+
+	(void)state;
+	for (io = IO_NO; io <= IO_YES; io++) {
+		silent();
+		mk_step(&m, NULL);
+		m.s.site[1].p.io = (uint8_t)io;
+		mk_promise(&m, 1, 101, 5, 3000);
+		over = fsm_lease_wake(&m.s);
+		m.now = over - FSM_STOP_EARLY_MS - 1;
+		m.s.lease_deadline_ms = over + 10000;
+		mk_guard(&m, 1);
+		mk_guard(&m, 2);
+		mk_step(&m, NULL);
+		assert_int_equal(verdict(), V_NO_PROOF);
+		assert_null(mk_act(&m, A_SQL, SQL_STOP_RECEIVER));
+		m.now++;
+		mk_step(&m, NULL);
+		assert_int_equal(verdict(), V_NO_PROOF);
+		assert_int_equal(
+		    mk_acts(&m, A_SQL, SQL_STOP_RECEIVER), io == IO_CONNECTING);
+		assert_int_equal(mk_acts(&m, A_SQL, -1), io == IO_CONNECTING);
+	}
+}
+
+/* Other numbers: guards have not asked by them yet, and nobody is muted. */
+static void
+test_other_interval(void **state)
+{
+	struct fsm_event ev = { .type = E_CONF };
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	m.s.offered_ms = 1;
+	mk_step(&m, &ev);
+	assert_int_equal(m.s.offered_ms, m.now);
+}
+
 /*
  * What a leader before us asked for may be done late: nobody goes down beside
  * it. A group that is made under this leader had none before.
@@ -617,6 +717,9 @@ main(void)
 		cmocka_unit_test(test_assert),
 		cmocka_unit_test(test_blind),
 		cmocka_unit_test(test_hears_again),
+		cmocka_unit_test(test_quiet),
+		cmocka_unit_test(test_stop_early),
+		cmocka_unit_test(test_other_interval),
 		cmocka_unit_test(test_first_minute),
 	};
 

@@ -289,6 +289,88 @@ test_lease_unsure(void **state)
 	assert_true(lease_valid(&a, now + 5 * S));
 }
 
+/* b takes the Lease of a, which fell silent; a says how long it acts, or not. */
+static void
+test_lease_quiet(void **state)
+{
+	(void)state;
+	for (int how = 0; how < 6; how++) {
+		struct server s = { 0 };
+		struct lease a, b;
+		int64_t now = 100 * S, margin = 200 * MS;
+
+		lease_init(&a, "a", 5000, 3500, 500);
+		lease_init(&b, "b", 5000, how == 5 ? 1000 : 3500, 500);
+		turn(&a, &s, now, 1);
+		assert_int_equal(a.quiet_ns, 0);
+		turn(&b, &s, now + 100 * MS, 0);
+		/* Renewed, and a does not know. */
+		turn(&a, &s, now + 500 * MS, 2);
+		turn(&b, &s, now + 600 * MS, 0);
+		assert_int_equal(s.lease.acts_ms, 3500);
+		if (how == 1)
+			s.lease.acts_ms = 0; /* a release that does not */
+		if (how == 2)
+			s.lease.acts_ms = 100; /* somebody else's hand */
+		if (how == 1 || how == 2)
+			turn(&b, &s, now + 700 * MS, 0);
+		if (how == 3) {
+			lease_release(&a);
+			turn(&a, &s, now + 700 * MS, 3);
+			assert_int_equal(s.lease.acts_ms, 0);
+		}
+		if (how == 4) {
+			/* A renewal that b did not see: it must look again. */
+			turn(&a, &s, now + S, 4);
+			turn(&b, &s, now + 5600 * MS, 0);
+			assert_false(b.held);
+			turn(&b, &s, now + 5600 * MS, 0);
+			turn(&b, &s, now + 10600 * MS, 0);
+			assert_true(rules(&b, now + 10600 * MS));
+			assert_int_equal(lease_quiet(&b),
+			    now + 5600 * MS + 3500 * MS + margin);
+			continue;
+		}
+		if (how == 3)
+			turn(&b, &s, now + 800 * MS, 0);
+		turn(&b, &s, now + 5600 * MS, 0);
+		assert_true(rules(&b, now + 5600 * MS));
+		assert_int_equal(lease_quiet(&b),
+		    how >= 1 && how <= 3 ? 0 :
+					   now + 600 * MS + 3500 * MS + margin);
+		if (how != 0)
+			continue;
+		/* The same while it renews; not once its own term ended. */
+		turn(&b, &s, now + 6 * S, 0);
+		assert_true(lease_quiet(&b) != 0);
+		assert_false(lease_begin(&b, now + 20 * S));
+		turn(&b, &s, now + 20 * S, 0);
+		assert_true(rules(&b, now + 20 * S));
+		assert_int_equal(lease_quiet(&b), 0);
+	}
+}
+
+/* Who only made the Lease says nothing: one before it may act yet. */
+static void
+test_lease_quiet_made(void **state)
+{
+	struct server s = { 0 };
+	struct lease a, b;
+	int64_t now = 100 * S;
+
+	(void)state;
+	lease_init(&a, "a", 5000, 3500, 500);
+	lease_init(&b, "b", 5000, 3500, 500);
+	turn_records(&a, &s, now, true);
+	assert_string_equal(s.holder, "a~");
+	assert_int_equal(s.lease.acts_ms, 0);
+	turn_records(&b, &s, now + 100 * MS, true);
+	turn_records(&b, &s, now + 5100 * MS, true);
+	assert_true(rules(&b, now + 5100 * MS));
+	assert_int_equal(lease_quiet(&b), 0);
+	assert_int_equal(s.lease.acts_ms, 3500);
+}
+
 /* The holder is cut off, its Lease is deleted, others come: nobody rules
  * before the holder's own deadline. */
 static void
@@ -516,6 +598,8 @@ main(void)
 		cmocka_unit_test(test_lease_hangs),
 		cmocka_unit_test(test_lease_release_races),
 		cmocka_unit_test(test_lease_unsure),
+		cmocka_unit_test(test_lease_quiet),
+		cmocka_unit_test(test_lease_quiet_made),
 		cmocka_unit_test(test_lease_deleted),
 		cmocka_unit_test(test_lease_deleted_healthy),
 		cmocka_unit_test(test_lease_fresh),

@@ -477,7 +477,8 @@ bodies(void **state)
 		.duration_s = 15,
 		.acquire_us = NOW_MS * 1000,
 		.renew_us = NOW_MS * 1000 + 123456,
-		.transitions = 2 },
+		.transitions = 2,
+		.acts_ms = 3500 },
 		      back;
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 	yyjson_doc *live;
@@ -493,6 +494,7 @@ bodies(void **state)
 	assert_string_equal(back.holder, l.holder);
 	assert_int_equal(back.renew_us, l.renew_us);
 	assert_int_equal(back.transitions, l.transitions);
+	assert_int_equal(back.acts_ms, l.acts_ms);
 	yyjson_doc_free(live);
 	check(doc, klease_render(doc, &l), "lease.json");
 	doc = yyjson_mut_doc_new(NULL);

@@ -133,6 +133,39 @@ check_promotion(int i)
 	}
 }
 
+/*
+ * Who leads now has taken the others for silent since a moment: what they said
+ * and sent was before that.
+ */
+void
+check_quiet(int k)
+{
+	const struct fsm_state *s = &w->op[k].s;
+	int j;
+
+	for (j = 0; j < OPS; j++)
+		if (j != k && w->op[j].yes_at > s->quiet_ms)
+			fail("op%d said yes at %lld, op%d takes it for silent "
+			     "since %lld",
+			    j, (long long)w->op[j].yes_at, k,
+			    (long long)s->quiet_ms);
+		else if (j != k && w->op[j].grant_at > s->old_grants_ms)
+			fail("op%d sent a grant after op%d takes it for silent",
+			    j, k);
+}
+
+/* Operator k says yes to a guard. */
+void
+check_yes(int k)
+{
+	int j;
+
+	w->op[k].yes_at = w->now;
+	for (j = 0; j < OPS; j++)
+		if (j != k && w->op[j].holds && w->now < w->op[j].lease_until)
+			fail("op%d says yes while op%d leads", k, j);
+}
+
 static bool
 may_end_blocked(const char *block)
 {

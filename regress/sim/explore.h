@@ -66,6 +66,12 @@
 #define X_REPORT  (1 * X_TICK) /* an older report of a lease is no report */
 #define X_LEAD    (1 * X_TICK) /* leader's deadline after its last renewal */
 #define X_ACQUIRE (2 * X_TICK) /* others take the Lease after that */
+/*
+ * The last tick in which a predecessor may have acted, after the renewal that
+ * was seen last: the one before its deadline, and the margin.
+ */
+#define X_QUIET   (X_LEAD - X_TICK + X_MARGIN)
+#define X_MISSED  (3 * X_TICK) /* renewals (only a weakness asks) */
 
 _Static_assert(X_REPORT + X_TTL + X_MARGIN < LEASE_LATE_MS,
     "a grant comes when the killer is armed no more");
@@ -101,14 +107,16 @@ struct x_op {
 	bool up;
 	bool cut; /* from the API server */
 	bool leads;
+	bool own;      /* it led last: the Lease is its own */
 	int64_t until; /* own deadline, from the sending of the renewal */
-	int64_t since[X_EPOCHS]; /* it leads, for each epoch: then, or never */
-	int64_t seen;            /* Lease last seen renewed */
-	int64_t old_end;         /* no grant of an earlier leader lands after */
-	int64_t own_end;         /* nor one of its own */
-	int mine;                /* epoch minted in this term, -1 */
-	int64_t saw;             /* its guard was last known to hold it */
-	bool stale; /* another leader wrote (only a weakness asks) */
+	/* Nobody before it said yes to that epoch after that; never. */
+	int64_t since[X_EPOCHS];
+	int64_t seen;    /* Lease last seen renewed */
+	int64_t old_end; /* no grant of an earlier leader lands after */
+	int64_t own_end; /* nor one of its own */
+	int mine;        /* epoch minted in this term, -1 */
+	int64_t saw;     /* its guard was last known to hold it */
+	bool stale;      /* another leader wrote (only a weakness asks) */
 	struct lease_auth auth[X_EPOCHS];
 };
 
@@ -129,7 +137,7 @@ struct world {
 	uint8_t silent; /* bit: nobody hears that site (only explore_live) */
 	bool norecord;  /* it was lost, with all that it said */
 	bool skewed;    /* a clock has run wrong, by as much as it may */
-	bool clean;     /* the Lease was given up (only a weakness asks) */
+	bool clean;     /* the Lease was given up, and nobody has it */
 	struct x_grant grant[X_GRANTS];
 	struct { /* a record write of a leader that is gone */
 		bool on;
@@ -216,6 +224,12 @@ enum x_kind { X_KINDS(X) K_MAX };
 	X(W_PREDECESSOR, "predecessor-ignored", 2,                               \
 	    "a new leader ignores what its predecessor renewed",                 \
 	    "fencing.md 3")                                                      \
+	X(W_ACTS, "acts-longer-than-said", 2,                                    \
+	    "a leader acts as long as its Lease lasts, and says less",           \
+	    "the Lease's acting time")                                           \
+	X(W_QUIET, "renewals-overlooked", 2,                                     \
+	    "a new leader counts from a renewal before its predecessor's last",  \
+	    "the Lease's acting time")                                           \
 	X(W_STANDBY, "standby-renews", 2, "a standby operator renews",           \
 	    "fencing.md 3")                                                      \
 	X(W_AMNESIA, "voter-without-memory", 2,                                  \
@@ -318,6 +332,7 @@ unsigned world_writers(const struct world *);
 bool op_leads(const struct x_op *);
 bool op_acquires(const struct world *, unsigned o);
 int64_t op_grants_end(const struct x_op *);
+int64_t op_until(const struct x_op *);
 void op_apply(struct world *, struct action);
 void op_runs_out(struct world *, unsigned o);
 void op_learn(struct world *);
@@ -344,7 +359,7 @@ bool keep_grant_sent(const struct world *, unsigned site);
 bool keep_grant_comes(const struct world *, unsigned site);
 bool keep_someones(const struct world *, unsigned e);
 bool keep_epoch(const struct world *, unsigned e);
-int64_t keep_leader_knows(const struct world *, unsigned e);
+int64_t keep_leader_age(const struct world *, unsigned e);
 int64_t keep_grants_end(const struct world *, int64_t);
 bool keep_late(const struct world *);
 

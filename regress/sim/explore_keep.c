@@ -129,24 +129,31 @@ keep_epoch(const struct world *w, unsigned i)
 	    e->number > g->next.t.epoch && renewable(w, i);
 }
 
-/* What the leader counts for that epoch anyway. */
+/*
+ * How long ago is what the leader counts for that epoch anyway? Nobody leads:
+ * whoever does next counts from what it saw of the Lease, or from later.
+ */
 int64_t
-keep_leader_knows(const struct world *w, unsigned e)
+keep_leader_age(const struct world *w, unsigned e)
 {
 	const struct x_op *p;
+	int64_t age = LEASE_NEVER, t;
 	unsigned o;
 
 	for (o = 0; o < X_OPS; o++) {
 		p = &w->op[o];
-		if (!op_leads(p))
-			continue;
-		if (p->auth[e].revoked)
-			return p->auth[e].newest_ms;
-		return p->auth[e].yes_ms > p->since[e] ? p->auth[e].yes_ms :
-							 p->since[e];
+		if (op_leads(p)) {
+			t = p->auth[e].revoked ? p->auth[e].newest_ms :
+			    p->auth[e].yes_ms > p->since[e] ?
+						 p->auth[e].yes_ms :
+						 p->since[e];
+			return t == LEASE_NEVER ? LEASE_FOREVER : p->now - t;
+		}
+		t = p->now - p->seen - X_QUIET + (weak(W_QUIET) ? X_MISSED : 0);
+		if (t > age)
+			age = t;
 	}
-	/* Whoever leads next counts from its beginning. */
-	return LEASE_FOREVER;
+	return age;
 }
 
 /* When no grant may come any more matters while somebody may write. */

@@ -45,7 +45,8 @@ op_acquires(const struct world *w, unsigned o)
 	for (i = 0; i < X_OPS; i++)
 		if (w->op[i].leads && !w->op[i].cut && w->op[i].up)
 			return false;
-	return p->up && !p->cut && !p->leads && p->now - p->seen >= X_ACQUIRE;
+	return p->up && !p->cut && !p->leads &&
+	    (p->own || p->now - p->seen >= X_ACQUIRE);
 }
 
 /* ------------------------------------------------------------ the record - */
@@ -167,22 +168,50 @@ depose(struct world *w, unsigned o, bool clean)
 		w->op[i].seen = w->op[i].now - X_ACQUIRE;
 }
 
+/*
+ * So long it acts. (With that weakness as long as nobody else can take the
+ * Lease, which would do, if it did not say less.)
+ */
+int64_t
+op_until(const struct x_op *p)
+{
+	return p->now + (weak(W_ACTS) ? X_ACQUIRE : X_LEAD);
+}
+
+/*
+ * Its predecessor has not acted since then: it renewed the Lease before that
+ * was seen, and said how long it acts. Nobody says that of a Lease that was
+ * given up, nor of the own one.
+ */
+static int64_t
+quiet(const struct world *w, const struct x_op *p)
+{
+	int64_t at = p->seen + X_QUIET - (weak(W_QUIET) ? X_MISSED : 0);
+
+	if (w->clean || p->now - p->seen < X_ACQUIRE || at > p->now)
+		return p->now;
+	return at;
+}
+
 static void
 acquire(struct world *w, unsigned o)
 {
 	struct x_op *p = &w->op[o];
+	int64_t since = quiet(w, p);
 	struct x_epoch *e;
 	unsigned i;
 
 	forget(p);
 	p->leads = true;
 	for (i = 0; i < w->ne && !weak(W_PREDECESSOR); i++)
-		p->since[i] = p->now;
-	p->until = p->now + X_LEAD;
-	for (i = 0; i < X_OPS; i++)
+		p->since[i] = since;
+	p->until = op_until(p);
+	for (i = 0; i < X_OPS; i++) {
 		w->op[i].seen = w->op[i].now;
+		w->op[i].own = i == o;
+	}
 	if (!weak(W_OLD_GRANTS) && !(weak(W_RELEASE) && w->clean))
-		p->old_end = p->now + X_TTL + X_MARGIN;
+		p->old_end = since + X_TTL + X_MARGIN;
 	w->clean = false;
 	for (i = 0; i < w->ne; i++) {
 		e = &w->e[i];

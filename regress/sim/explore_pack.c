@@ -217,7 +217,8 @@ pack_voter(struct pack *k, const struct x_site *s, unsigned site)
 		for (j = 0; j < LEASE_YES_MAX; j++)
 			if (v->yes[j].epoch == w->e[i].number)
 				newest = v->yes[j].ms;
-		if (!all && newest <= keep_leader_knows(w, i))
+		if (!all && newest != LEASE_NEVER &&
+		    s->now - newest >= keep_leader_age(w, i))
 			newest = LEASE_NEVER;
 		put_age(k, s->now, newest, (int)x_over());
 	}
@@ -285,9 +286,10 @@ pack_op(struct pack *k, unsigned o)
 
 	put(k,
 	    (unsigned)(p->up | p->cut << 1 | p->leads << 2 | p->stale << 3 |
-		op_leads(p) << 4));
-	put_age(
-	    k, p->now, op_leads(p) ? LEASE_NEVER : p->seen, X_ACQUIRE / X_TICK);
+		op_leads(p) << 4 | p->own << 5));
+	/* Who takes the Lease counts from there; a leader's is in until. */
+	put_age(k, p->now, op_leads(p) ? LEASE_NEVER : p->seen,
+	    X_QUIET / X_TICK + (int)x_over());
 	if (!op_leads(p))
 		return;
 	put_rest(k, p->now, p->until, 0);
@@ -399,9 +401,7 @@ pack_as(struct pack *k, uint8_t *buf, bool swapped)
 
 	k->p = buf;
 	put(k, w->faults);
-	put(k,
-	    (unsigned)(w->norecord | (w->clean && weak(W_RELEASE)) << 1 |
-		w->skewed << 2));
+	put(k, (unsigned)(w->norecord | w->clean << 1 | w->skewed << 2));
 	put(k, k->n);
 	for (r = 0; r < k->n; r++)
 		for (i = 0; i < w->ne; i++)
@@ -430,6 +430,8 @@ second_first(const struct world *w)
 		return b->up;
 	if (a->cut != b->cut)
 		return a->cut;
+	if (a->own != b->own)
+		return b->own;
 	return b->now - b->seen > a->now - a->seen;
 }
 

@@ -432,7 +432,7 @@ tick_op(struct world *w, unsigned o)
 	if (!p->leads)
 		return;
 	if (p->up && !p->cut) {
-		p->until = p->now + X_LEAD;
+		p->until = op_until(p);
 		for (i = 0; i < X_OPS; i++)
 			w->op[i].seen = w->op[i].now;
 		return;

@@ -161,6 +161,7 @@ get_op(struct get *k, unsigned o)
 	p->cut = (f & 2) != 0;
 	p->leads = (f & 4) != 0;
 	p->stale = (f & 8) != 0;
+	p->own = (f & 32) != 0;
 	p->saw = LEASE_NEVER;
 	p->seen = get_age(k);
 	p->mine = -1;
@@ -173,6 +174,7 @@ get_op(struct get *k, unsigned o)
 	if ((f & 16) == 0)
 		return;
 	p->until = get_rest(k, 0);
+	p->seen = p->until - (op_until(p) - p->now);
 	p->own_end = get_rest(k, 3);
 	p->old_end = get_rest(k, 3);
 	m = get(k);

@@ -71,7 +71,7 @@ weak_sites(enum x_weakness w)
 unsigned
 weak_lease(enum x_weakness w)
 {
-	return w == W_PREDECESSOR ? 6 : 2;
+	return w == W_PREDECESSOR || w == W_QUIET ? 6 : 2;
 }
 
 /* A promise is not kept. */
@@ -86,7 +86,7 @@ weak_promises(void)
 bool
 weak_no_stalls(enum x_weakness w)
 {
-	return w == W_PREDECESSOR || w == W_BACKWARDS;
+	return w == W_PREDECESSOR || w == W_BACKWARDS || w == W_QUIET;
 }
 
 /* It does not let two sites write, but blocks a group for ever. */

@@ -250,11 +250,11 @@ expect(const struct script *l)
 		    fsm_verdict_name(o->view.verdict));
 }
 
+/* Whom it struck, also when it ends. */
 static int
 op_of(const struct script *l)
 {
-	return l->site == S_LEADER ? (w->api.holder == -1 ? 0 : w->api.holder) :
-				     l->site % OPS;
+	return w->op_at[l - w->plan];
 }
 
 static void
@@ -292,6 +292,20 @@ cut_standby(int i, bool on)
 	for (o = 0; o < OPS; o++)
 		if (!on || o != w->api.holder)
 			w->op[o].cut_site[i] = on;
+}
+
+/* It reaches the active site, with which it is cut off, and nothing else. */
+static void
+isolate_op(int k, bool on)
+{
+	struct op *o = &w->op[k];
+	int j;
+
+	o->cut_api = on;
+	for (j = 0; j < w->nsites; j++)
+		o->cut_site[j] = on && j != api_active();
+	if (!on && o->up)
+		op_pods(k);
 }
 
 static void
@@ -446,6 +460,8 @@ on_site(int line, int i, bool on)
 	case F_UPDATE:
 	case F_BAD_UPDATE:
 	case F_OP_CRASH:
+	case F_OP_ISOLATE:
+	case F_OP_FREEZE:
 	case F_OP_CUT_API:
 	case F_API_DOWN:
 	case F_DENY:
@@ -480,6 +496,12 @@ on_rest(const struct script *l, bool on)
 		w->op[k].cut_api = on;
 		if (!on && w->op[k].up)
 			op_pods(k);
+		break;
+	case F_OP_ISOLATE:
+		isolate_op(op_of(l), on);
+		break;
+	case F_OP_FREEZE:
+		w->op[op_of(l)].frozen = on;
 		break;
 	case F_API_DOWN:
 		w->api.down = on;
@@ -580,8 +602,12 @@ strike(int n)
 	bool on = n < 100;
 	const struct script *l = &w->plan[line];
 
-	if (on)
+	if (on) {
 		w->active_at[line] = site_of(line);
+		w->op_at[line] = l->site != S_LEADER ? l->site % OPS :
+		    w->api.holder == -1              ? 0 :
+						       w->api.holder;
+	}
 	trace("--- %s %s %s", fault_name(l->fault),
 	    w->c.site[w->active_at[line]].name, on ? "begins" : "ends");
 	on_site(line, w->active_at[line], on);
@@ -624,7 +650,8 @@ plan_random(void)
 		l->at = at;
 		l->dur = 1 + (int)rnd(rnd(3) == 0 ? 90 : 25);
 		l->site = rnd(3) > 0 ? S_ACTIVE : (uint8_t)rnd(16);
-		if (l->fault == F_OP_CRASH || l->fault == F_OP_CUT_API)
+		if (l->fault == F_OP_CRASH || l->fault == F_OP_CUT_API ||
+		    l->fault == F_OP_ISOLATE || l->fault == F_OP_FREEZE)
 			l->site = rnd(4) > 0 ? S_LEADER : (uint8_t)rnd(OPS);
 		/* a wipe of everything proves nothing */
 		if ((l->fault == F_WIPE || l->fault == F_ROLLBACK) &&

@@ -405,6 +405,8 @@ op_sends(int k, const struct fsm_act *a)
 
 	if (w->now >= a->valid_until_ms)
 		return;
+	if (a->type == A_RENEW)
+		check_yes(k);
 	if (a->type == A_OFFER) {
 		offer(k, a);
 		return;

@@ -349,8 +349,7 @@ op_restart_core(int k)
 	o->s.seq = seq;
 	if (!o->cut_api && !w->api.down)
 		op_pods(k);
-	fe.u.lease.held = o->holds;
-	fe.u.lease.deadline_ms = o->lease_until;
+	elect_event(o, &fe);
 	op_event(k, &fe, false);
 }
 
@@ -371,7 +370,6 @@ op_start(int k)
 	o->rec_known = false;
 	memset(o->known, 0, sizeof(o->known));
 	fsm_init(&o->s, w->now);
-	o->s.seq = (uint64_t)k << 56 | (uint64_t)o->life << 32;
 	if (!o->cut_api && !w->api.down)
 		op_pods(k);
 	for (i = 0; i < w->nsites; i++) {
@@ -382,36 +380,14 @@ op_start(int k)
 		e.life = o->life;
 		push(&e, rnd(300));
 	}
+	elect_start(k);
 }
 
-/* The Lease: renewed each 2 s for 15 s, counted from the sending. */
+/* The record, by a quorum read. */
 void
-op_lease(int k)
+op_record(int k)
 {
-	struct op *o = &w->op[k];
-	struct fsm_event fe = { .type = E_LEASE };
-	bool can = o->up && !o->cut_api && !w->api.down;
-
-	if (!o->up)
-		return;
-	if (can &&
-	    (w->api.holder == k || w->api.holder == -1 ||
-		w->now >= w->api.lease_until)) {
-		if (w->api.holder != k)
-			trace("op%d leads", k);
-		w->api.holder = k;
-		w->api.lease_until = w->now + 15000;
-		/* ours ends before the others may take it */
-		o->lease_until = w->now + 10000;
-		o->holds = true;
-	} else if (o->holds && w->now >= o->lease_until) {
-		o->holds = false;
-	} else {
-		return;
-	}
-	fe.u.lease.held = o->holds;
-	fe.u.lease.deadline_ms = o->lease_until;
-	op_event(k, &fe, false);
+	record_in(k, &w->api.rec, &w->api.grant, &w->api.seen);
 }
 
 static void
@@ -442,9 +418,15 @@ op_in(const struct ev *q)
 {
 	struct op *o = &w->op[q->op];
 	struct fsm_event fe;
+	struct ev e;
 
 	if (!o->up || o->life != q->life)
 		return;
+	if (o->frozen) {
+		e = *q;
+		push(&e, FROZEN_MS);
+		return;
+	}
 	memset(&fe, 0, sizeof(fe));
 	fe.site = q->site;
 	switch ((enum ev_kind)q->kind) {

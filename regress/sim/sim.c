@@ -234,11 +234,7 @@ dispatch(const struct ev *e)
 		roll_at(e);
 		break;
 	case K_LEASE:
-		if (w->op[e->op].back_at != 0 && !w->ops_down &&
-		    w->now >= w->op[e->op].back_at)
-			op_start(e->op);
-		op_lease(e->op);
-		again(K_LEASE, e->op, 0, 2000);
+		elect_at(e);
 		break;
 	case K_WORLD:
 		world_tick();
@@ -315,6 +311,9 @@ configure(uint64_t seed)
 	c->require_guard = !w->bare;
 	c->lease_ms = 20000;
 	c->check_ms = 5000;
+	w->sc_lease[0] = 5000;
+	w->sc_lease[1] = 3500;
+	w->sc_lease[2] = 500;
 	c->recreate =
 	    w->sc != NULL ? (w->sc->how & H_RECREATE) != 0 : rnd(4) == 0;
 	if (w->sc != NULL ? (w->sc->how & H_FAST) != 0 : rnd(4) == 0) {
@@ -342,10 +341,8 @@ begin(void)
 		spare[nspare++] = QUEUE - 1 - i;
 	world_init();
 	again(K_WORLD, 0, 0, 0);
-	for (i = 0; i < OPS; i++) {
+	for (i = 0; i < OPS; i++)
 		op_start(i);
-		again(K_LEASE, (uint8_t)i, 0, i * 500);
-	}
 	while (w->now < READY_MS && w->fail[0] == '\0' && !ready())
 		run_until(w->now + 1000);
 	if (!ready())

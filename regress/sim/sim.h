@@ -27,10 +27,13 @@
 #include <stdint.h>
 
 #include "fsm.h"
+#include "kube_lease.h"
 
-#define OPS   2  /* operator replicas */
-#define UUIDS 48 /* volumes that ever existed */
-#define PODS  3  /* Pod objects of one site */
+#define OPS       2  /* operator replicas */
+#define UUIDS     48 /* volumes that ever existed */
+#define PODS      3  /* Pod objects of one site */
+
+#define FROZEN_MS 20 /* what comes for a frozen operator waits */
 
 /*
  * A GTID set: the first n transactions of each server_uuid. In a star each
@@ -110,6 +113,7 @@ struct site {
 	int64_t clock_off;  /* node's clock - simulated time */
 	int64_t restart_at; /* 0: not waiting for one */
 	int64_t rogue_at;
+	int64_t heard_at; /* its receiver heard its source last */
 	/* faults */
 	bool node_off, cut_api, held, stuck;
 	bool cut_link; /* operators reach mysqld, not the sidecar */
@@ -137,7 +141,11 @@ struct op {
 	struct fsm_state s;
 	struct fsm_view view;
 	bool holds;
+	struct lease lease;
+	uint64_t lease_version; /* of the object that it has in mind */
 	int64_t lease_until;
+	int64_t yes_at;   /* it said yes last */
+	int64_t grant_at; /* its last grant was sent */
 	int64_t wake;
 	unsigned watch;       /* of Pods: what came before its list is void */
 	int64_t watch_at;     /* and one after the other */
@@ -146,6 +154,7 @@ struct op {
 	int64_t link_down_at[SITES_MAX];
 	/* faults */
 	bool cut_api, cut_site[SITES_MAX];
+	bool frozen; /* SIGSTOP: its clock goes on */
 	/* its copies of sets */
 	bool known[SITES_MAX];
 	struct gset e[SITES_MAX], r[SITES_MAX];
@@ -158,8 +167,12 @@ struct api {
 	struct fsm_record rec;
 	struct gset grant, seen;
 	struct fsm_record backup; /* when the group was ready */
-	int holder;
-	int64_t lease_until;
+	int holder;               /* who leads, or led last */
+	/* the Lease */
+	struct klease lease;
+	char lease_holder[NAME_LEN + 1];
+	uint64_t lease_version; /* 0: there is none */
+	uint64_t lease_versions;
 };
 
 enum ev_kind {
@@ -227,6 +240,14 @@ struct ev {
 	int64_t limit;
 	unsigned proc;
 	struct link_msg msg;
+	struct { /* K_LEASE */
+		uint8_t what;
+		bool ok;
+		int64_t sent;
+		uint64_t version;
+		struct klease body;
+		char holder[32];
+	} lease;
 };
 
 /* Faults: id, name, what undoes them by itself. */
@@ -271,6 +292,8 @@ struct ev {
 	X(F_CLOCK, "clock-stepped")                         \
 	X(F_OP_CLOCK, "operator-clock-stepped")             \
 	X(F_OPS_DOWN, "operators-down")                     \
+	X(F_OP_ISOLATE, "operator-isolated")                \
+	X(F_OP_FREEZE, "operator-frozen")                   \
 	X(F_ASSERT, "assert-dead")                          \
 	X(F_UPDATE, "spec-changes-the-template")            \
 	X(F_BAD_UPDATE, "spec-with-which-nothing-starts")   \
@@ -327,7 +350,8 @@ struct world {
 	unsigned procs, pods, cids;
 	bool lossy, stall, slow_net, ops_down;
 	bool bare;
-	int steady; /* site whose writes must go on, -1: none */
+	int64_t sc_lease[3]; /* the Lease's three times */
+	int steady;          /* site whose writes must go on, -1: none */
 	unsigned steady_proc;
 	bool wiped, overridden, rogued;
 	bool unknown_word;       /* a kubelet could not tell */
@@ -344,6 +368,7 @@ struct world {
 	struct script plan[32];
 	int nplan;
 	int active_at[32]; /* site a line struck */
+	int op_at[32];     /* and operator */
 	char fail[256];    /* first violation */
 	bool trace;
 };
@@ -429,10 +454,15 @@ void ask_voters(int, const struct lease_hold *, uint64_t nonce);
 void msg_op(const struct ev *);
 void msg_car(const struct ev *);
 
+/* elect.c */
+void elect_start(int);
+void elect_at(const struct ev *);
+void elect_event(const struct op *, struct fsm_event *);
+
 /* operator.c */
 void op_start(int);
 void op_event(int, struct fsm_event *, bool);
-void op_lease(int);
+void op_record(int);
 void op_in(const struct ev *);
 void op_pods(int);
 void op_restart_core(int);
@@ -450,6 +480,8 @@ const char *fault_name(unsigned);
 void check_sites(int op);
 void check_grant(int, uint64_t epoch);
 void check_promotion(int);
+void check_quiet(int op);
+void check_yes(int op);
 void check_end(void);
 
 /* scenarios.c */

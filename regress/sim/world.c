@@ -233,10 +233,12 @@ replicate(int i)
 		return;
 	m = s->v.source < w->nsites ? &w->site[s->v.source] : NULL;
 	if (s->p.io && m != NULL && m->p.alive && !m->p.frozen &&
-	    !s->node_off && !m->node_off && !s->cut_site[s->v.source])
+	    !s->node_off && !m->node_off && !s->cut_site[s->v.source]) {
+		s->heard_at = w->now;
 		for (u = 0; u < w->uuids; u++)
 			if (m->v.e.n[u] > s->v.r.n[u])
 				s->v.r.n[u] = m->v.e.n[u];
+	}
 	if (s->bad_applier && s->p.sql && !gs_contains(&s->v.e, &s->v.r)) {
 		s->p.sql = false;
 		s->p.sql_errno = 1062;
@@ -331,8 +333,12 @@ world_tick(void)
 			kubelet(i, k);
 		car_tick(i);
 	}
-	for (k = 0; k < OPS; k++)
+	for (k = 0; k < OPS; k++) {
+		if (w->op[k].back_at != 0 && !w->ops_down &&
+		    w->now >= w->op[k].back_at)
+			op_start(k);
 		op_links(k);
+	}
 	check_writers("time");
 	steady();
 }
