@@ -86,6 +86,25 @@ struct kh_resp {
 	const char *error; /* of the transport, when status is 0 */
 };
 
+/*
+ * Is this HTTP status the server's last word: will it refuse the very same
+ * request again? What is not, and worth a repeat:
+ *
+ *	401	the token ran out; a newer one is asked for (on_401)
+ *	408	somebody on the way lost patience with the connection; whether
+ *		the server saw the request is not known
+ *	409	something else stands there than was thought: who looks again
+ *		may succeed. A POST whose object is there ("AlreadyExists") is
+ *		never made, which its caller must know
+ *	429	too many requests just now; Retry-After says when
+ *	5xx	the server, etcd or a webhook cannot at the moment
+ *
+ * All other 4xx are about the request or what it names: 400 is malformed, 403
+ * not allowed by a rule or a policy, 404 not there, 405, 406 and 415 not
+ * offered, 410 too old, 413 too big, 422 invalid.
+ */
+bool kh_definite(long status);
+
 typedef void kh_done_fn(void *, const struct kh_resp *);
 /* A piece of a streamed 200 answer. -1 ends the request as broken. */
 typedef int kh_data_fn(void *, const char *, size_t);

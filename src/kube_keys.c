@@ -273,8 +273,7 @@ refused(struct kkey *e, const struct kh_resp *p)
 	log_ev(LL_WARN, "lease key not written", KVS("fg", fg_of(e)),
 	    KVS("secret", e->name), KVI("status", p->status),
 	    KVS("error", p->error));
-	if (e->g == NULL || p->status < 400 || p->status >= 500 ||
-	    p->status == 429)
+	if (e->g == NULL || !kh_definite(p->status))
 		return;
 	(void)snprintf(text, sizeof(text),
 	    "Secret %s with keys of the write lease was refused (status %ld)",
