@@ -349,6 +349,7 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 	if ((k->kh = kclient_open(&k->client, base, conf)) == NULL) {
 		free(k);
 		return NULL;
+	TAILQ_INIT(&k->secnss);
 	}
 	kh_token(k->kh, token);
 	kleader_start(k);

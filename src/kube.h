@@ -233,6 +233,7 @@ struct kgroup {
 	struct msg_kept group_status, site_status[SITES_MAX];
 	bool status_dirty;
 	bool need_record;           /* no quorum read was understood yet */
+	struct ksecns *secns; /* of its namespace, once there was a spec */
 	bool record_read;           /* tried once at least */
 	bool recorded;              /* there is one, readable or not */
 	uint64_t status_hash;       /* of the last that was in place */
@@ -311,6 +312,7 @@ struct kube {
 	struct kkey *op_key;
 	uint32_t key_mark, op_key_mark;
 	struct kown_ctx {
+	TAILQ_HEAD(, ksecns) secnss; /* kube_secrets.c */
 		struct kube *k;
 		enum kowned kind;
 	} octx[KW_MAX];

@@ -478,7 +478,9 @@ req_headers(struct kh_req *r)
 	static const char bearer[] = "Authorization: Bearer ";
 	char line[sizeof(bearer) + SECRET_MAX], type[128];
 
-	req_header(r, "Accept: application/json");
+	(void)snprintf(type, sizeof(type), "Accept: %s",
+	    r->o.accept != NULL ? r->o.accept : KH_JSON);
+	req_header(r, type);
 	req_header(r, "Expect:");
 	if (r->kh->token.len > 0) {
 		(void)snprintf(line, sizeof(line), "%s%s", bearer,

@@ -57,6 +57,8 @@ struct kh_conf {
 	const char *ip;   /* where to connect */
 	uint32_t port;
 	const void *ca; /* PEM; copied */
+/* Of answers: rows with the columns that kubectl shows. */
+#define KH_TABLE     "application/json;as=Table;g=meta.k8s.io;v=v1"
 	size_t ca_len;
 	/*
 	 * Every request that ended, streams only when they were answered.
@@ -113,9 +115,10 @@ typedef bool kh_may_fn(void *);
 
 struct kh_opts {
 	enum kh_method method;
-	const char *path; /* with query; copied */
-	const char *type; /* content type of body */
-	const char *body; /* copied */
+	const char *path;   /* with query; copied */
+	const char *accept; /* static; NULL: objects as JSON */
+	const char *type;   /* content type of body */
+	const char *body;   /* copied */
 	size_t len;
 	int64_t deadline_ms; /* 0: KH_DEADLINE_MS */
 	int64_t idle_ms;     /* streams: longest silence, 0: any */

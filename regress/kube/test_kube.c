@@ -457,6 +457,41 @@ test_definite(void **state)
 			fail_msg("status %ld", t[i].status);
 }
 
+/* Rows of a Table: what a watch of names brings. */
+static void
+test_name(void **state)
+{
+	static const struct {
+		const char *text, *name;
+	} t[] = {
+		{ "{\"kind\":\"Table\",\"rows\":[{\"cells\":[\"a\",\"Opaque\",3,"
+		  "\"5d\"],\"object\":null}]}",
+		    "a" },
+		{ "{\"rows\":[{\"cells\":[\"b\"]}]}", "b" },
+		{ "{\"rows\":[{\"cells\":[7,\"c\"]}]}", NULL },
+		{ "{\"rows\":[{\"cells\":[]}]}", NULL },
+		{ "{\"rows\":[{}]}", NULL },
+		{ "{\"rows\":[]}", NULL },
+		{ "{\"rows\":\"d\"}", NULL },
+		{ "{\"metadata\":{\"name\":\"e\"}}", NULL },
+		{ "[]", NULL },
+	};
+	const char *name;
+	yyjson_doc *d;
+
+	(void)state;
+	for (size_t i = 0; i < PS_NITEMS(t); i++) {
+		assert_non_null(
+		    d = yyjson_read(t[i].text, strlen(t[i].text), 0));
+		name = kwatch_name(yyjson_doc_get_root(d));
+		if (t[i].name == NULL)
+			assert_null(name);
+		else
+			assert_string_equal(name, t[i].name);
+		yyjson_doc_free(d);
+	}
+}
+
 static void
 test_escape(void **state)
 {
@@ -537,6 +572,7 @@ main(void)
 		cmocka_unit_test(test_own_differs),
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_definite),
+		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_resource),
 		cmocka_unit_test(test_image_tag),
