@@ -183,7 +183,7 @@ tell(struct kgroup *g)
 	changed = strcmp(g->creds_problem, f.creds.problem) != 0;
 	g->creds_valid = f.creds.valid;
 	g->creds_known = true;
-	(void)strlcpy(
+	sparse_copy(
 	    g->creds_problem, f.creds.problem, sizeof(g->creds_problem));
 	/* First who may be believed, then the passwords for them. */
 	tell_tls(g, &f);
