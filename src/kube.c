@@ -346,10 +346,10 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 	k->send_arg = arg;
 	RB_INIT(&k->groups);
 	TAILQ_INIT(&k->waiting);
+	TAILQ_INIT(&k->secnss);
 	if ((k->kh = kclient_open(&k->client, base, conf)) == NULL) {
 		free(k);
 		return NULL;
-	TAILQ_INIT(&k->secnss);
 	}
 	kh_token(k->kh, token);
 	kleader_start(k);

@@ -220,7 +220,6 @@ struct kgroup {
 	struct msg_kept group_status, site_status[SITES_MAX];
 	bool status_dirty;
 	bool need_record;           /* no quorum read was understood yet */
-	struct ksecns *secns; /* of its namespace, once there was a spec */
 	bool record_read;           /* tried once at least */
 	bool recorded;              /* there is one, readable or not */
 	uint64_t status_hash;       /* of the last that was in place */
@@ -234,6 +233,7 @@ struct kgroup {
 	/* kube_secrets.c */
 	struct klane creds;
 	struct ksecret *secrets[KSECRETS_MAX + 1];
+	struct ksecns *secns; /* of its namespace, once there was a spec */
 	unsigned nsecrets, secret_i;
 	bool creds_valid, creds_known, creds_force;
 	uint64_t creds_told, creds_hash, creds_gen;
@@ -312,11 +312,11 @@ struct kube {
 	unsigned ngroups;
 	struct kwatch *w_groups, *w_pods, *w_owned[KW_MAX];
 	struct kwatch *w_keys, *w_op_key;
+	TAILQ_HEAD(, ksecns) secnss; /* kube_secrets.c */
 	struct knodes *nodes;
 	struct kkey *op_key;
 	uint32_t key_mark, op_key_mark;
 	struct kown_ctx {
-	TAILQ_HEAD(, ksecns) secnss; /* kube_secrets.c */
 		struct kube *k;
 		enum kowned kind;
 	} octx[KW_MAX];

@@ -51,14 +51,14 @@ enum kh_method { KH_GET, KH_POST, KH_PUT, KH_PATCH, KH_DELETE };
 #define KH_MERGE     "application/merge-patch+json"
 #define KH_JSONPATCH "application/json-patch+json"
 #define KH_APPLY     "application/apply-patch+yaml"
+/* Of answers: rows with the columns that kubectl shows. */
+#define KH_TABLE     "application/json;as=Table;g=meta.k8s.io;v=v1"
 
 struct kh_conf {
 	const char *host; /* name in the certificate */
 	const char *ip;   /* where to connect */
 	uint32_t port;
 	const void *ca; /* PEM; copied */
-/* Of answers: rows with the columns that kubectl shows. */
-#define KH_TABLE     "application/json;as=Table;g=meta.k8s.io;v=v1"
 	size_t ca_len;
 	/*
 	 * Every request that ended, streams only when they were answered.

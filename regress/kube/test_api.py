@@ -336,6 +336,10 @@ def test_secrets():
     at = d.mark()
     c.create(sec, secret(fresh("foreign"), x="y"))
     settle(d)
+    assert d.count("CREDS", since=at) == 0
+    stop(d)
+
+
 @test
 def test_secrets_watch():
     """One watch for the groups of a namespace: each is told of its own, and
@@ -386,10 +390,6 @@ def test_secrets_watch():
     d.expect("CREDS", group=late["uid"], valid=True, password="three")
     c.merge(f"{sec}/{shared}", {"data": {"password": b64("four")}})
     d.expect("CREDS", group=late["uid"], valid=True, password="four")
-    stop(d)
-
-
-    assert d.count("CREDS", since=at) == 0
     stop(d)
 
 
