@@ -163,6 +163,9 @@ kube_call(const struct kcall *c)
 		.arg = c->arg,
 		.max_body = KH_BODY_MAX,
 		.deadline_ms = c->deadline_ms,
+		/* With a deadline of its own somebody waits for it. */
+		.patient =
+		    c->patient || (c->method == KH_GET && c->deadline_ms == 0),
 	};
 	struct kh_req *r;
 	char *text = NULL;

@@ -371,6 +371,7 @@ struct kcall {
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *root;
 	int64_t deadline_ms; /* 0: the usual */
+	bool patient;        /* a write that takes turns, as reads do */
 	kh_may_fn *may;
 	kh_done_fn *done;
 	void *arg;

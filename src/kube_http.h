@@ -43,6 +43,12 @@ struct kh_req;
 /* Every request is answered or given up within this, unless it says else. */
 #define KH_DEADLINE_MS 5000
 #define KH_PATH_MAX    2048
+/*
+ * Many groups may want the same at the same moment, and each request of its
+ * own connection has 100 KB of TLS and a handshake: what nobody waits for takes
+ * turns. Its deadline runs from its turn.
+ */
+#define KH_PATIENT_MAX 8
 
 enum kh_method { KH_GET, KH_POST, KH_PUT, KH_PATCH, KH_DELETE };
 
@@ -125,6 +131,7 @@ struct kh_opts {
 	int64_t head_ms;     /* the same until headers come, 0 */
 	size_t max_body;     /* 0: KH_OBJECT_MAX */
 	bool multiplex;      /* HTTP/2, one connection for many */
+	bool patient;        /* no more than KH_PATIENT_MAX such at once */
 	kh_may_fn *may_send; /* NULL: always */
 	kh_data_fn *data;    /* NULL: collect */
 	kh_done_fn *done;

@@ -345,6 +345,7 @@ write_send(struct kkey *e)
 		.method = anew ? KH_POST : KH_PATCH,
 		.path = path,
 		.type = anew ? KH_JSON : KH_MERGE,
+		.patient = true,
 		.may = may_write,
 		.done = written,
 		.arg = e };
