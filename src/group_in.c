@@ -260,10 +260,10 @@ groups_annotation(struct groups *gs, const struct m_annotation *m)
 	if (g == NULL || !g->have_conf)
 		return;
 	if (strcmp(m->key, FSM_ANN_ASSERT_DEAD) == 0) {
-		(void)strlcpy(g->assert_dead, m->value, sizeof(g->assert_dead));
+		sparse_copy(g->assert_dead, m->value, sizeof(g->assert_dead));
 		feed_assert(g);
 	} else if (strcmp(m->key, FSM_ANN_OVERRIDE) == 0) {
-		(void)strlcpy(g->override, m->value, sizeof(g->override));
+		sparse_copy(g->override, m->value, sizeof(g->override));
 		feed_override(g);
 	} else if (strcmp(m->key, BR_ANN "rotate-lease-keys") == 0) {
 		group_keys_rotate(g, m->value);

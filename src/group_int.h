@@ -147,6 +147,11 @@ struct gview {
 };
 
 struct group {
+	/*
+	 * With room for the worst case, as others below: pages that hold nothing
+	 * cost nothing (sparse_new). Of two sites it has two pages from here.
+	 */
+	struct fsm_state fs;
 	TAILQ_ENTRY(group) entry;
 	struct parent *parent;
 	struct groups *all;
@@ -166,9 +171,6 @@ struct group {
 	struct gsite site[SITES_MAX];
 	TAILQ_HEAD(, gpod) pods;
 	bool have_rec;
-	/* requests as they stand in the annotations */
-	char assert_dead[MSGTEXT_LEN + 1];
-	char override[MSGTEXT_LEN + 1];
 	struct event *timer;
 	/* links (group_link.c, group_voice.c, group_offer.c) */
 	TAILQ_HEAD(, gvoice) voices;
@@ -192,14 +194,13 @@ struct group {
 	struct m_dns_want dns; /* last sent, so that nothing is sent twice */
 	uint64_t probe_hash;   /* of the PROBE_GROUP last sent, 0: none */
 	struct gview view;
-	/*
-	 * The large ones, with room for the worst case: pages of theirs that
-	 * hold nothing cost nothing (sparse_new), so nothing small is between.
-	 */
-	struct fsm_conf fc;
-	struct fsm_state fs;
+	/* The other large ones; nothing small is between. */
 	struct m_group_conf conf; /* but for its priorities: fc has them */
-	struct m_record rec;      /* its part that the core does not keep */
+	struct fsm_conf fc;
+	struct m_record rec; /* its part that the core does not keep */
+	/* requests as they stand in the annotations */
+	char assert_dead[MSGTEXT_LEN + 1];
+	char override[MSGTEXT_LEN + 1];
 };
 
 struct groups {

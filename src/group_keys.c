@@ -195,6 +195,7 @@ ring_told(struct keys_ring *r, struct seeds *s, const struct m_keys *m)
 	s->base = m->generation;
 	s->put_ms = 0;
 	r->told = true;
+	r->taken = m->taken;
 	r->exists = m->generation != 0 && m->problem[0] == '\0' && n > 0;
 	if (n > 0) {
 		memcpy(s->b, seed, sizeof(s->b));

@@ -324,7 +324,7 @@ keys_site_next(const struct keys_group *g, unsigned i,
 	const struct keys_ring *r = &s->ring;
 
 	/* Without all of them the text would forget somebody. */
-	if (!s->wanted || !told(g, op))
+	if (!s->wanted || r->taken || !told(g, op))
 		return KEYS_LEAVE;
 	if (r->n == 0)
 		return KEYS_NEW;

@@ -57,6 +57,7 @@ struct keys_listed {
 
 struct keys_ring {
 	bool told;   /* what the API server has is known */
+	bool taken;  /* another group's Secret has its name: nothing is done */
 	bool exists; /* else the rest is what this process remembers, */
 	bool fresh;  /* or has drawn and nobody has seen */
 	uint64_t generation;

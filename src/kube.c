@@ -163,6 +163,9 @@ kube_call(const struct kcall *c)
 		.arg = c->arg,
 		.max_body = KH_BODY_MAX,
 		.deadline_ms = c->deadline_ms,
+		/* With a deadline of its own somebody waits for it. */
+		.patient =
+		    c->patient || (c->method == KH_GET && c->deadline_ms == 0),
 	};
 	struct kh_req *r;
 	char *text = NULL;
@@ -346,6 +349,7 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 	k->send_arg = arg;
 	RB_INIT(&k->groups);
 	TAILQ_INIT(&k->waiting);
+	TAILQ_INIT(&k->secnss);
 	if ((k->kh = kclient_open(&k->client, base, conf)) == NULL) {
 		free(k);
 		return NULL;

@@ -165,18 +165,14 @@ struct kgroup {
 	char fg[NS_LEN + NAME_LEN + 2];
 	char rv[RV_LEN + 1]; /* last seen */
 	uint32_t mark;
-	yyjson_doc *doc;   /* the last valid one, stripped */
-	struct kspec spec; /* of doc */
-	bool valid;        /* the newest one is */
+	yyjson_doc *doc; /* the last valid one, stripped; spec is its own */
+	bool valid;      /* the newest one is */
 	bool deleting, release;
 	bool delete_data; /* deletionPolicy of the newest one, valid or not */
 	bool orphan;      /* deleted so that what it owns shall stay */
 	int64_t generation;
 	int64_t adopted; /* generation of doc */
-	char problem[MSGTEXT_LEN + 1];
-	char unused[MSGTEXT_LEN + 1];
-	char drift[MSGTEXT_LEN + 1]; /* Deployments that differ */
-	uint64_t told;               /* hash of the GROUP_CONF sent */
+	uint64_t told;   /* hash of the GROUP_CONF sent */
 	struct kann anns[KANNS_MAX];
 
 	/* kube_apply.c */
@@ -187,14 +183,6 @@ struct kgroup {
 	bool apply_looked, apply_cleared, apply_stripped, apply_adopted;
 	struct kobj *objs; /* while a pass runs */
 	yyjson_doc *deps;  /* live Deployments, likewise */
-
-	/* kube_clash.c: names that are another group's; of the pass */
-	char clash[MSGTEXT_LEN + 1], clash_now[MSGTEXT_LEN + 1];
-	bool clash_known; /* a pass went through all objects */
-
-	/* kube_own.c */
-	struct kown own[KOBJS_MAX];
-	unsigned nown;
 
 	/* kube_volume.c */
 	struct kh_req *vol_req;
@@ -210,8 +198,7 @@ struct kgroup {
 	unsigned sweep_kind;
 	yyjson_doc *swept; /* one kind of what is left */
 	size_t sweep_i;
-	uint64_t sweep_sites[SITES_MAX]; /* have a Deployment yet */
-	unsigned nsweep_sites;
+	unsigned nsweep_sites;        /* of sweep_sites */
 	char legacy_uid[UID_LEN + 1]; /* of ConfigMap mysql-<group>-config */
 	bool legacy_used;
 	uint64_t held[UNENDED_MAX]; /* hashes of sites with unended epochs */
@@ -246,9 +233,9 @@ struct kgroup {
 	/* kube_secrets.c */
 	struct klane creds;
 	struct ksecret *secrets[KSECRETS_MAX + 1];
+	struct ksecns *secns; /* of its namespace, once there was a spec */
 	unsigned nsecrets, secret_i;
 	bool creds_valid, creds_known, creds_force;
-	char creds_problem[ERR_LEN + 1];
 	uint64_t creds_told, creds_hash, creds_gen;
 	uint64_t tls_told, tls_hash, tls_gen;
 
@@ -273,6 +260,24 @@ struct kgroup {
 	/* kube_annotation.c */
 	struct klane anndel;
 	struct kanndels anndels;
+
+	bool clash_known; /* a pass went through all objects */
+	unsigned nown;
+
+	/*
+	 * Last what is empty mostly or to its end: pages that were never
+	 * written cost nothing (sparse_new).
+	 */
+	struct kspec spec; /* of doc */
+	/* kube_own.c */
+	struct kown own[KOBJS_MAX];
+	uint64_t sweep_sites[SITES_MAX]; /* have a Deployment yet */
+	char problem[MSGTEXT_LEN + 1];
+	char unused[MSGTEXT_LEN + 1];
+	char drift[MSGTEXT_LEN + 1]; /* Deployments that differ */
+	char creds_problem[ERR_LEN + 1];
+	/* kube_clash.c: names that are another group's; of the pass */
+	char clash[MSGTEXT_LEN + 1], clash_now[MSGTEXT_LEN + 1];
 };
 
 RB_HEAD(kgroups, kgroup);
@@ -307,6 +312,7 @@ struct kube {
 	unsigned ngroups;
 	struct kwatch *w_groups, *w_pods, *w_owned[KW_MAX];
 	struct kwatch *w_keys, *w_op_key;
+	TAILQ_HEAD(, ksecns) secnss; /* kube_secrets.c */
 	struct knodes *nodes;
 	struct kkey *op_key;
 	uint32_t key_mark, op_key_mark;
@@ -365,6 +371,7 @@ struct kcall {
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *root;
 	int64_t deadline_ms; /* 0: the usual */
+	bool patient;        /* a write that takes turns, as reads do */
 	kh_may_fn *may;
 	kh_done_fn *done;
 	void *arg;

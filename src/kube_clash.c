@@ -99,7 +99,9 @@ plural(const struct kobj *o)
 void
 kclash_begin(struct kgroup *g)
 {
-	g->clash_now[0] = '\0';
+	/* Its page is not to be written for nothing. */
+	if (g->clash_now[0] != '\0')
+		g->clash_now[0] = '\0';
 }
 
 /* The first object of a site speaks for all of them. */
@@ -130,7 +132,7 @@ kclash_end(struct kgroup *g)
 	if (!first && strcmp(g->clash, g->clash_now) == 0)
 		return;
 	g->clash_known = true;
-	(void)strlcpy(g->clash, g->clash_now, sizeof(g->clash));
+	sparse_copy(g->clash, g->clash_now, sizeof(g->clash));
 	g->status_dirty = true;
 	kstatus_kick(g);
 	if (g->clash[0] == '\0') {

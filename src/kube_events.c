@@ -129,9 +129,11 @@ kevent_emit(
 {
 	char path[KH_PATH_MAX];
 	struct kube *k = g->k;
-	struct kcall c = {
-		.k = k, .path = path, .may = event_may, .done = event_done
-	};
+	struct kcall c = { .k = k,
+		.path = path,
+		.patient = true,
+		.may = event_may,
+		.done = event_done };
 	struct m_event m = { .warning = warning };
 	struct timespec ts;
 	struct kevent_seen *e;

@@ -286,8 +286,8 @@ tell_conf(
 
 	memset(&m, 0, sizeof(m));
 	kspec_conf(s, problems, &m);
-	(void)strlcpy(g->problem, m.problem, sizeof(g->problem));
-	(void)strlcpy(g->unused, m.unused_fields, sizeof(g->unused));
+	sparse_copy(g->problem, m.problem, sizeof(g->problem));
+	sparse_copy(g->unused, m.unused_fields, sizeof(g->unused));
 	h = kj_hash(&m, sizeof(m));
 	if (h == g->told)
 		return;

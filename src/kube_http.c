@@ -63,15 +63,15 @@ struct kh {
 	struct curl_slist *connect_to;
 	struct curl_blob ca;
 	struct secret token;
-	struct kh_reqs all, dirty;
-	unsigned inflight;
+	struct kh_reqs all, dirty, waiting;
+	unsigned inflight, patients;
 	uint64_t reads, writes;
 	struct monotime suspect_until;
 	bool draining;
 };
 
 struct kh_req {
-	TAILQ_ENTRY(kh_req) link, dlink;
+	TAILQ_ENTRY(kh_req) link, dlink, wlink;
 	struct kh *kh;
 	CURL *easy;
 	struct curl_slist *hdr;
@@ -82,7 +82,7 @@ struct kh_req {
 	struct event *idle;
 	int64_t begun_ns, sent_ns;
 	bool sent, refused, too_big, silent, headed;
-	bool dirty, ended;
+	bool dirty, ended, waits;
 	CURLcode res;
 	char resource[KH_RESOURCE_LEN + 1];
 	char err[CURL_ERROR_SIZE];
@@ -441,13 +441,42 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 /* ------------------------------------------------------------ requests --- */
 
 static void
+req_begin(struct kh_req *r)
+{
+	r->begun_ns = monotime_now().ns;
+	if (curl_multi_add_handle(r->kh->multi, r->easy) != CURLM_OK)
+		fatalx("curl_multi_add_handle");
+}
+
+static void
+next_patient(struct kh *kh)
+{
+	struct kh_req *r;
+
+	while (kh->patients < KH_PATIENT_MAX &&
+	    (r = TAILQ_FIRST(&kh->waiting)) != NULL) {
+		TAILQ_REMOVE(&kh->waiting, r, wlink);
+		r->waits = false;
+		kh->patients++;
+		req_begin(r);
+	}
+}
+
+static void
 req_free(struct kh_req *r)
 {
 	struct curl_slist *h;
 
 	if (r->dirty)
 		TAILQ_REMOVE(&r->kh->dirty, r, dlink);
-	curl_multi_remove_handle(r->kh->multi, r->easy);
+	if (r->waits)
+		TAILQ_REMOVE(&r->kh->waiting, r, wlink);
+	else {
+		curl_multi_remove_handle(r->kh->multi, r->easy);
+		if (r->o.patient)
+			r->kh->patients--;
+	}
+	next_patient(r->kh);
 	curl_easy_cleanup(r->easy);
 	for (h = r->hdr; h != NULL; h = h->next)
 		explicit_bzero(h->data, strlen(h->data));
@@ -478,7 +507,9 @@ req_headers(struct kh_req *r)
 	static const char bearer[] = "Authorization: Bearer ";
 	char line[sizeof(bearer) + SECRET_MAX], type[128];
 
-	req_header(r, "Accept: application/json");
+	(void)snprintf(type, sizeof(type), "Accept: %s",
+	    r->o.accept != NULL ? r->o.accept : KH_JSON);
+	req_header(r, type);
 	req_header(r, "Expect:");
 	if (r->kh->token.len > 0) {
 		(void)snprintf(line, sizeof(line), "%s%s", bearer,
@@ -573,7 +604,6 @@ kh_send(struct kh *kh, const struct kh_opts *o)
 		fatal("calloc");
 	r->kh = kh;
 	r->o = *o;
-	r->begun_ns = monotime_now().ns;
 	if (r->o.deadline_ms == 0)
 		r->o.deadline_ms = KH_DEADLINE_MS;
 	if (r->o.max_body == 0)
@@ -593,8 +623,12 @@ kh_send(struct kh *kh, const struct kh_opts *o)
 	req_start_idle(r);
 	TAILQ_INSERT_TAIL(&kh->all, r, link);
 	kh->inflight++;
-	if (curl_multi_add_handle(kh->multi, r->easy) != CURLM_OK)
-		fatalx("curl_multi_add_handle");
+	if (r->o.patient) {
+		r->waits = true;
+		TAILQ_INSERT_TAIL(&kh->waiting, r, wlink);
+		next_patient(kh);
+	} else
+		req_begin(r);
 	return r;
 }
 
@@ -720,6 +754,7 @@ kh_new(struct event_base *base, const struct kh_conf *c)
 	kh->ca.flags = CURL_BLOB_NOCOPY;
 	TAILQ_INIT(&kh->all);
 	TAILQ_INIT(&kh->dirty);
+	TAILQ_INIT(&kh->waiting);
 	if ((kh->timer = evtimer_new(base, on_timer, kh)) == NULL)
 		fatalx("evtimer_new");
 	kh_multi(kh);

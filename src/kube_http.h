@@ -43,6 +43,12 @@ struct kh_req;
 /* Every request is answered or given up within this, unless it says else. */
 #define KH_DEADLINE_MS 5000
 #define KH_PATH_MAX    2048
+/*
+ * Many groups may want the same at the same moment, and each request of its
+ * own connection has 100 KB of TLS and a handshake: what nobody waits for takes
+ * turns. Its deadline runs from its turn.
+ */
+#define KH_PATIENT_MAX 8
 
 enum kh_method { KH_GET, KH_POST, KH_PUT, KH_PATCH, KH_DELETE };
 
@@ -51,6 +57,8 @@ enum kh_method { KH_GET, KH_POST, KH_PUT, KH_PATCH, KH_DELETE };
 #define KH_MERGE     "application/merge-patch+json"
 #define KH_JSONPATCH "application/json-patch+json"
 #define KH_APPLY     "application/apply-patch+yaml"
+/* Of answers: rows with the columns that kubectl shows. */
+#define KH_TABLE     "application/json;as=Table;g=meta.k8s.io;v=v1"
 
 struct kh_conf {
 	const char *host; /* name in the certificate */
@@ -86,6 +94,25 @@ struct kh_resp {
 	const char *error; /* of the transport, when status is 0 */
 };
 
+/*
+ * Is this HTTP status the server's last word: will it refuse the very same
+ * request again? What is not, and worth a repeat:
+ *
+ *	401	the token ran out; a newer one is asked for (on_401)
+ *	408	somebody on the way lost patience with the connection; whether
+ *		the server saw the request is not known
+ *	409	something else stands there than was thought: who looks again
+ *		may succeed. A POST whose object is there ("AlreadyExists") is
+ *		never made, which its caller must know
+ *	429	too many requests just now; Retry-After says when
+ *	5xx	the server, etcd or a webhook cannot at the moment
+ *
+ * All other 4xx are about the request or what it names: 400 is malformed, 403
+ * not allowed by a rule or a policy, 404 not there, 405, 406 and 415 not
+ * offered, 410 too old, 413 too big, 422 invalid.
+ */
+bool kh_definite(long status);
+
 typedef void kh_done_fn(void *, const struct kh_resp *);
 /* A piece of a streamed 200 answer. -1 ends the request as broken. */
 typedef int kh_data_fn(void *, const char *, size_t);
@@ -94,15 +121,17 @@ typedef bool kh_may_fn(void *);
 
 struct kh_opts {
 	enum kh_method method;
-	const char *path; /* with query; copied */
-	const char *type; /* content type of body */
-	const char *body; /* copied */
+	const char *path;   /* with query; copied */
+	const char *accept; /* static; NULL: objects as JSON */
+	const char *type;   /* content type of body */
+	const char *body;   /* copied */
 	size_t len;
 	int64_t deadline_ms; /* 0: KH_DEADLINE_MS */
 	int64_t idle_ms;     /* streams: longest silence, 0: any */
 	int64_t head_ms;     /* the same until headers come, 0 */
 	size_t max_body;     /* 0: KH_OBJECT_MAX */
 	bool multiplex;      /* HTTP/2, one connection for many */
+	bool patient;        /* no more than KH_PATIENT_MAX such at once */
 	kh_may_fn *may_send; /* NULL: always */
 	kh_data_fn *data;    /* NULL: collect */
 	kh_done_fn *done;

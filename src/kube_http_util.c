@@ -15,7 +15,8 @@
  */
 
 /*
- * The pure parts of the client: back-off, escapes, names for metrics.
+ * The pure parts of the client: back-off, what an answer means, escapes, names
+ * for metrics.
  */
 
 #include <errno.h>
@@ -43,6 +44,17 @@ backoff_reset(struct backoff *b)
 {
 	b->cur_ms = 0;
 }
+
+/* ------------------------------------------------------------- answers --- */
+
+bool
+kh_definite(long status)
+{
+	return status >= 400 && status < 500 && status != 401 &&
+	    status != 408 && status != 409 && status != 429;
+}
+
+/* --------------------------------------------------------------- texts --- */
 
 int
 kh_escape(char *out, size_t size, const char *s)

@@ -33,6 +33,7 @@
 #define OP_SECRET    "bloodraven-lease-keys"
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 15000
+#define TAKEN_MS     10000 /* looks at another group's: no watch tells its end */
 #define NAME_SIZE    (2 * NAME_LEN + 16) /* mysql-<group>-<site>-lease */
 
 struct kkey {
@@ -168,12 +169,27 @@ ours(struct kkey *e, yyjson_val *obj)
 	return owner != NULL ? NULL : obj;
 }
 
+/* Neither the spec nor a Pod has that site any more. */
+static bool
+removed(const struct kkey *e)
+{
+	const struct kpod *p;
+
+	if (e->g == NULL || e->g->doc == NULL ||
+	    kspec_site(&e->g->spec, e->site) != -1)
+		return false;
+	TAILQ_FOREACH (p, &e->g->pods, link)
+		if (strcmp(p->site, e->site) == 0)
+			return false;
+	return true;
+}
+
 /* obj NULL: there is none. */
 static void
 tell(struct kkey *e, yyjson_val *obj)
 {
 	static struct m_keys m;
-	bool was = e->rv[0] != '\0';
+	bool was = e->rv[0] != '\0', taken = e->owner[0] != '\0';
 
 	memset(&m, 0, sizeof(m));
 	if (e->g != NULL)
@@ -181,9 +197,11 @@ tell(struct kkey *e, yyjson_val *obj)
 	(void)strlcpy(m.site, e->site, sizeof(m.site));
 	e->rv[0] = '\0';
 	obj = ours(e, obj);
-	/* Told as none already: to say so again would ask for a key. */
-	if (e->owner[0] != '\0' && e->told && !was)
-		return;
+	m.taken = e->owner[0] != '\0';
+	if (m.taken && !removed(e))
+		klane_in(&e->lane, TAKEN_MS);
+	if (m.taken && taken && e->told)
+		return; /* as before */
 	if (obj != NULL) {
 		kkeys_decode(obj, &m);
 		(void)strlcpy(
@@ -207,21 +225,6 @@ seen(struct kkey *e, yyjson_val *obj)
 {
 	if (!e->told || strcmp(e->rv, kj_meta(obj, "resourceVersion")) != 0)
 		tell(e, obj);
-}
-
-/* Neither the spec nor a Pod has that site any more. */
-static bool
-removed(const struct kkey *e)
-{
-	const struct kpod *p;
-
-	if (e->g == NULL || e->g->doc == NULL ||
-	    kspec_site(&e->g->spec, e->site) != -1)
-		return false;
-	TAILQ_FOREACH (p, &e->g->pods, link)
-		if (strcmp(p->site, e->site) == 0)
-			return false;
-	return true;
 }
 
 /* Nobody shall make a removed site's anew; told when the site comes back. */
@@ -273,8 +276,7 @@ refused(struct kkey *e, const struct kh_resp *p)
 	log_ev(LL_WARN, "lease key not written", KVS("fg", fg_of(e)),
 	    KVS("secret", e->name), KVI("status", p->status),
 	    KVS("error", p->error));
-	if (e->g == NULL || p->status < 400 || p->status >= 500 ||
-	    p->status == 429)
+	if (e->g == NULL || !kh_definite(p->status))
 		return;
 	(void)snprintf(text, sizeof(text),
 	    "Secret %s with keys of the write lease was refused (status %ld)",
@@ -343,6 +345,7 @@ write_send(struct kkey *e)
 		.method = anew ? KH_POST : KH_PATCH,
 		.path = path,
 		.type = anew ? KH_JSON : KH_MERGE,
+		.patient = true,
 		.may = may_write,
 		.done = written,
 		.arg = e };
@@ -487,7 +490,7 @@ kkeys_spec(struct kgroup *g)
 	for (unsigned i = 0; i < g->spec.nsites; i++) {
 		struct kkey *e = entry_get(g, g->spec.sites[i].name);
 
-		if (!e->told)
+		if (!e->told || e->owner[0] != '\0')
 			klane_in(&e->lane, 0);
 	}
 }

@@ -388,6 +388,16 @@ mistyped(const struct kh_resp *p)
 	    strstr(p->body, "failed to create typed patch object") != NULL;
 }
 
+/*
+ * Is it about this object alone, and for this pass the last word? So is a
+ * conflict: the next pass begins with looking again.
+ */
+static bool
+definite(const struct kh_resp *p)
+{
+	return kh_definite(p->status) || p->status == 409 || mistyped(p);
+}
+
 static void
 object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 {
@@ -407,21 +417,11 @@ object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	log_ev(LL_WARN, "object could not be applied", KVS("fg", g->fg),
 	    KVS("kind", plural(o)), KVS("name", o->name),
 	    KVI("status", p->status), KVS("error", why));
-	if (!mistyped(p) &&
-	    (p->status < 400 || p->status >= 500 || p->status == 429))
+	if (!definite(p))
 		return;
 	(void)snprintf(
 	    msg, sizeof(msg), "%s %s: %.600s", plural(o), o->name, why);
 	kevent_emit(g, true, "ApplyFailed", msg);
-}
-
-/* Will the same be refused again, and this object alone? */
-static bool
-definite(const struct kh_resp *p)
-{
-	return mistyped(p) ||
-	    (p->status >= 400 && p->status < 500 && p->status != 401 &&
-		p->status != 408 && p->status != 429);
 }
 
 static void

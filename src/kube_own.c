@@ -90,7 +90,7 @@ kown_spec(struct kgroup *g)
 		while (strcmp(kinds[now[i].kind].plural, plural) != 0)
 			now[i].kind++;
 	}
-	memcpy(g->own, now, sizeof(g->own));
+	sparse_copy(g->own, now, sizeof(g->own));
 	g->nown = n;
 	free(now);
 	free(objs);

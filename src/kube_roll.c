@@ -202,14 +202,6 @@ roll_may(void *arg)
 	    monotime_now().ns < r->msg.valid_until_ns;
 }
 
-/* Will it be refused again? */
-static bool
-definite(const struct kh_resp *p)
-{
-	return p->status >= 400 && p->status < 500 && p->status != 409 &&
-	    p->status != 429 && p->status != 401;
-}
-
 static void
 say_refused(struct kgroup *g, const struct kroll *r, const struct kh_resp *p,
     char why[static ERR_LEN + 1])
@@ -253,7 +245,7 @@ roll_done(void *arg, const struct kh_resp *p)
 		roll_end(g, NULL, "the leader's deadline has passed");
 		return;
 	}
-	if (definite(p)) {
+	if (kh_definite(p->status)) {
 		say_refused(g, r, p, why);
 		roll_end(g, p, why);
 		return;
@@ -297,7 +289,7 @@ taken(void *arg, const struct kh_resp *p)
 		roll_end(g, NULL, "the leader's deadline has passed");
 		return;
 	}
-	if (p->status != 200 && !definite(p)) {
+	if (p->status != 200 && !kh_definite(p->status)) {
 		/* 409: somebody changed it meanwhile. */
 		r->looked = false;
 		klane_retry(&g->roll, p);

@@ -134,18 +134,19 @@ OBJECT(tls, NULL, OBJ("issuerRef", REQ, issuer, "Carried, not used"),
 
 OBJECT(sidecar,
     ((const struct krule[]) {
-	RULE("!has(self.peerCheckInterval) || "
+	/* Empty means the default, as everywhere; duration('') is an error. */
+	RULE("!has(self.peerCheckInterval) || self.peerCheckInterval == '' || "
 	     "duration(self.peerCheckInterval) >= duration('1s')",
 	    "peerCheckInterval", "must be at least 1s", krule_peer_interval),
-	RULE("!has(self.leaseTimeout) || "
+	RULE("!has(self.leaseTimeout) || self.leaseTimeout == '' || "
 	     "duration(self.leaseTimeout) >= duration('3s')",
 	    "leaseTimeout", "must be at least 3s", krule_lease_timeout),
 	/* getMilliseconds() is not the same in all CEL versions. */
-	RULE("!has(self.leaseTimeout) || !has(self.peerCheckInterval)"
-	     " || duration(self.leaseTimeout) >= "
-	     "duration(self.peerCheckInterval) + "
-	     "duration(self.peerCheckInterval) + "
-	     "duration(self.peerCheckInterval)",
+	RULE("[duration(has(self.peerCheckInterval) && "
+	     "self.peerCheckInterval != '' ? self.peerCheckInterval : '5s')]"
+	     ".all(c, duration(has(self.leaseTimeout) && "
+	     "self.leaseTimeout != '' ? self.leaseTimeout : '20s') >= "
+	     "c + c + c)",
 	    "leaseTimeout", "must be at least three times peerCheckInterval",
 	    krule_lease_ratio),
 	RULES_END }),
@@ -296,7 +297,8 @@ OBJECT(backup, NULL,
 	"container-registry.oracle.com/mysql/community-server:9.7",
 	"Image with mysqlsh"),
     ANYS("imagePullSecrets", 0, "LocalObjectReferences"),
-    LIST("profiles", 0, 0, 0, profile, "Named configurations"),
+    /* A limit, or its rules' cost would come near what API servers admit. */
+    LIST("profiles", 0, 0, 256, profile, "Named configurations"),
     LIST("schedules", 0, 0, 0, schedule, "One CronJob each"),
     I("maxLagSecondsForSource", 0, 0, 0, "300",
 	"A replica that lags more is not dumped from"),

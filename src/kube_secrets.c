@@ -15,10 +15,10 @@
  */
 
 /*
- * Secrets that groups name. One watch for each of them, by its name, so that
- * other people's Secrets are never sent to this process; it only says that
- * something changed. Then all of the group's are read, decoded, told as
- * ACCOUNT, CREDS and TLS, and forgotten.
+ * Secrets that groups name. One watch for each namespace that has groups, of
+ * nothing but names, so that other people's Secrets are never sent to this
+ * process; it only says which of them changed. Then all of the group's are
+ * read, decoded, told as ACCOUNT, CREDS and TLS, and forgotten.
  *
  * One more is our own (ksaved_name): what was in force at all sites when that
  * was last so. It is read with the others, and written by a leader whose
@@ -38,10 +38,18 @@
 #define SETTLE_MS 20
 
 struct ksecret {
-	struct kgroup *g;
 	char name[NAME_LEN + 1];
-	struct kwatch *watch; /* NULL: our own, nobody else writes it */
-	yyjson_doc *doc;      /* while all are being read */
+	bool saved;      /* our own, nobody else writes it */
+	yyjson_doc *doc; /* while all are being read */
+};
+
+/* The Secrets of one namespace, for all of its groups. */
+struct ksecns {
+	TAILQ_ENTRY(ksecns) link;
+	struct kube *k;
+	char ns[NS_LEN + 1];
+	struct kwatch *watch;
+	unsigned groups;
 };
 
 static void read_next(struct kgroup *);
@@ -101,12 +109,6 @@ next_gen(uint64_t was)
 	return now > was ? now : was + 1;
 }
 
-static bool
-is_saved(const struct ksecret *s)
-{
-	return s->watch == NULL;
-}
-
 static void
 decode(struct kgroup *g, struct found *f)
 {
@@ -130,7 +132,7 @@ decode(struct kgroup *g, struct found *f)
 	f->creds.gen = g->creds_gen;
 	f->tls.gen = g->tls_gen;
 	for (unsigned i = 0; i < g->nsecrets; i++)
-		if (is_saved(g->secrets[i]))
+		if (g->secrets[i]->saved)
 			own = yyjson_doc_get_root(g->secrets[i]->doc);
 	f->foreign = ksaved_decode(own, &f->creds, &f->tls) == -1;
 	if (own != NULL)
@@ -181,7 +183,7 @@ tell(struct kgroup *g)
 	changed = strcmp(g->creds_problem, f.creds.problem) != 0;
 	g->creds_valid = f.creds.valid;
 	g->creds_known = true;
-	(void)strlcpy(
+	sparse_copy(
 	    g->creds_problem, f.creds.problem, sizeof(g->creds_problem));
 	/* First who may be believed, then the passwords for them. */
 	tell_tls(g, &f);
@@ -262,6 +264,27 @@ on_creds(int fd, short what, void *arg)
 
 /* ------------------------------------------------------------------ watches */
 
+static bool
+names(const struct kgroup *g, const char *name)
+{
+	for (unsigned i = 0; i < g->nsecrets; i++)
+		if (!g->secrets[i]->saved &&
+		    strcmp(g->secrets[i]->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Read what groups name, those that name this one; NULL: any. */
+static void
+changed(struct ksecns *n, const char *name)
+{
+	struct kgroup *g;
+
+	RB_FOREACH (g, kgroups, &n->k->groups)
+		if (g->secns == n && (name == NULL || names(g, name)))
+			klane_in(&g->creds, SETTLE_MS);
+}
+
 static void
 on_begin(void *arg)
 {
@@ -269,52 +292,70 @@ on_begin(void *arg)
 }
 
 static void
-on_object(void *arg, yyjson_val *obj, bool deleted)
+on_object(void *arg, yyjson_val *row, bool deleted)
 {
-	struct ksecret *s = arg;
-
-	(void)obj;
 	(void)deleted;
-	klane_in(&s->g->creds, SETTLE_MS);
+	changed(arg, kwatch_name(row));
 }
 
 static void
 on_listed(void *arg)
 {
-	struct ksecret *s = arg;
-
-	klane_in(&s->g->creds, SETTLE_MS);
+	changed(arg, NULL);
 }
 
-static struct ksecret *
-secret_new(struct kgroup *g, const char *name)
+static struct ksecns *
+secns_get(struct kube *k, const char *ns)
 {
-	char path[KH_PATH_MAX], query[KH_PATH_MAX], esc[3 * NAME_LEN + 1];
-	char own[NAME_LEN + 1];
+	char path[KH_PATH_MAX];
 	struct kwatch_conf c = {
 		.name = "secrets",
 		.path = path,
-		.query = query,
+		.query = "",
 		.limit = 1,
+		.names = true,
 		.begin = on_begin,
 		.object = on_object,
 		.listed = on_listed,
 	};
+	struct ksecns *n;
+
+	TAILQ_FOREACH (n, &k->secnss, link)
+		if (strcmp(n->ns, ns) == 0)
+			break;
+	if (n == NULL) {
+		if ((n = calloc(1, sizeof(*n))) == NULL)
+			fatal("calloc");
+		n->k = k;
+		(void)strlcpy(n->ns, ns, sizeof(n->ns));
+		kh_collection(path, "/api/v1", ns, "secrets");
+		c.arg = n;
+		n->watch = kwatch_new(k->kh, k->base, &c);
+		TAILQ_INSERT_TAIL(&k->secnss, n, link);
+	}
+	n->groups++;
+	return n;
+}
+
+static void
+secns_put(struct ksecns *n)
+{
+	if (n == NULL || --n->groups > 0)
+		return;
+	TAILQ_REMOVE(&n->k->secnss, n, link);
+	kwatch_free(n->watch);
+	free(n);
+}
+
+static struct ksecret *
+secret_new(const char *name, const char *saved)
+{
 	struct ksecret *s;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal("calloc");
-	s->g = g;
 	(void)strlcpy(s->name, name, sizeof(s->name));
-	if (ksaved_name(&g->spec, own) == 0 && strcmp(own, name) == 0)
-		return s;
-	(void)kh_escape(esc, sizeof(esc), name);
-	(void)snprintf(
-	    path, sizeof(path), "/api/v1/namespaces/%s/secrets", g->ns);
-	(void)snprintf(
-	    query, sizeof(query), "fieldSelector=metadata.name%%3D%s", esc);
-	c.arg = s;
-	s->watch = kwatch_new(g->k->kh, g->k->base, &c);
+	s->saved = strcmp(name, saved) == 0;
 	return s;
 }
 
@@ -322,11 +363,8 @@ static void
 secrets_free(struct kgroup *g)
 {
 	forget(g);
-	for (unsigned i = 0; i < g->nsecrets; i++) {
-		if (g->secrets[i]->watch != NULL)
-			kwatch_free(g->secrets[i]->watch);
+	for (unsigned i = 0; i < g->nsecrets; i++)
 		free(g->secrets[i]);
-	}
 	g->nsecrets = 0;
 }
 
@@ -345,7 +383,7 @@ void
 kcreds_spec(struct kgroup *g)
 {
 	const char *names[KSECRETS_MAX + 1];
-	char own[NAME_LEN + 1];
+	char own[NAME_LEN + 1] = "";
 	unsigned n = kspec_secrets(&g->spec, names);
 
 	if (ksaved_name(&g->spec, own) == 0)
@@ -357,8 +395,10 @@ kcreds_spec(struct kgroup *g)
 		g->creds.req = NULL;
 		secrets_free(g);
 		for (unsigned i = 0; i < n; i++)
-			g->secrets[g->nsecrets++] = secret_new(g, names[i]);
+			g->secrets[g->nsecrets++] = secret_new(names[i], own);
 	}
+	if (g->secns == NULL)
+		g->secns = secns_get(g->k, g->ns);
 	klane_in(&g->creds, SETTLE_MS);
 }
 
@@ -388,4 +428,6 @@ kcreds_free(struct kgroup *g)
 	klane_free(&g->creds);
 	kaccess_free(g);
 	secrets_free(g);
+	secns_put(g->secns);
+	g->secns = NULL;
 }

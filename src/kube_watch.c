@@ -177,6 +177,28 @@ on_data(void *arg, const char *p, size_t n)
 
 /* ----------------------------------------------------------------- list --- */
 
+static const char *
+accepted(const struct kwatch *w)
+{
+	return w->c.names ? KH_TABLE : NULL;
+}
+
+/* With '&' before it. */
+static const char *
+columns(const struct kwatch *w)
+{
+	return w->c.names ? "&includeObject=None" : "";
+}
+
+const char *
+kwatch_name(yyjson_val *table)
+{
+	yyjson_val *row = yyjson_arr_get_first(yyjson_obj_get(table, "rows"));
+
+	return yyjson_get_str(
+	    yyjson_arr_get_first(yyjson_obj_get(row, "cells")));
+}
+
 static int
 list_item(void *arg, char *text, size_t len)
 {
@@ -197,6 +219,7 @@ list_start(struct kwatch *w)
 	struct kh_opts o = {
 		.method = KH_GET,
 		.path = path,
+		.accept = accepted(w),
 		.deadline_ms = LIST_MS,
 		.idle_ms = w->list_idle_ms,
 		.multiplex = true,
@@ -213,8 +236,8 @@ list_start(struct kwatch *w)
 		w->c.begin(w->c.arg);
 	}
 	(void)kh_escape(cont, sizeof(cont), w->cont);
-	n = snprintf(path, sizeof(path), "%s?limit=%u%s%s%s%s", w->path,
-	    w->c.limit, w->query[0] != '\0' ? "&" : "", w->query,
+	n = snprintf(path, sizeof(path), "%s?limit=%u%s%s%s%s%s", w->path,
+	    w->c.limit, w->query[0] != '\0' ? "&" : "", w->query, columns(w),
 	    cont[0] != '\0' ? "&continue=" : "", cont);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		fatalx("path of a list is too long");
@@ -266,7 +289,7 @@ list_done(void *arg, const struct kh_resp *p)
 		retry_later(w, p);
 		return;
 	}
-	if (w->cont[0] != '\0') {
+	if (w->cont[0] != '\0' && !w->c.names) {
 		list_start(w);
 		return;
 	}
@@ -365,6 +388,7 @@ watch_start(struct kwatch *w)
 	struct kh_opts o = {
 		.method = KH_GET,
 		.path = path,
+		.accept = accepted(w),
 		.deadline_ms = t * 1000 + GRACE_MS,
 		.idle_ms = idle_ms,
 		.head_ms = HEAD_MS,
@@ -378,9 +402,9 @@ watch_start(struct kwatch *w)
 	(void)kh_escape(rv, sizeof(rv), w->rv);
 	n = snprintf(path, sizeof(path),
 	    "%s?watch=1&allowWatchBookmarks=true"
-	    "&timeoutSeconds=%lld&resourceVersion=%s%s%s",
-	    w->path, (long long)t, rv, w->query[0] != '\0' ? "&" : "",
-	    w->query);
+	    "&timeoutSeconds=%lld&resourceVersion=%s%s%s%s",
+	    w->path, (long long)t, rv, w->query[0] != '\0' ? "&" : "", w->query,
+	    columns(w));
 	if (n < 0 || (size_t)n >= sizeof(path))
 		fatalx("path of a watch is too long");
 	start_split(w, false, watch_item);

@@ -33,6 +33,12 @@ struct kwatch_conf {
 	const char *path;  /* "/api/v1/pods"; copied */
 	const char *query; /* encoded selector or ""; copied */
 	unsigned limit;    /* objects in one chunk of a list */
+	/*
+	 * Nothing of an object but its name is sent, as rows of a Table: they
+	 * are what object() gets. The list is asked for its version alone, so
+	 * after listed() each object may be another one than before.
+	 */
+	bool names;
 	/* A list begins; objects that come until listed() belong to it. */
 	void (*begin)(void *);
 	/* obj is borrowed for the call. */
@@ -41,6 +47,9 @@ struct kwatch_conf {
 	void (*listed)(void *);
 	void *arg;
 };
+
+/* The name in such a row; NULL: not to be understood. */
+const char *kwatch_name(yyjson_val *table);
 
 /* Begins at once. Lists are quorum reads (no resourceVersion is sent). */
 struct kwatch *

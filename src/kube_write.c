@@ -194,8 +194,7 @@ put_done(void *arg, const struct kh_resp *p)
 	}
 	if (p->refused)
 		put_end(g, p, "the leader's deadline has passed");
-	else if (p->status >= 400 && p->status < 500 && p->status != 409 &&
-	    p->status != 429 && p->status != 401)
+	else if (kh_definite(p->status))
 		put_end(g, p, "refused by the API server");
 	else if (p->status != 409 && (p->sent || p->status >= 500))
 		g->put->unknown = true;

@@ -36,6 +36,8 @@
 
 #include "privsep.h"
 
+struct event;
+
 #define MYC_COLS_MAX   72   /* SHOW REPLICA STATUS has some 60 */
 #define MYC_QUERY_MAX  1024 /* of a statement's text */
 #define MYC_BUF_MIN    1024 /* one packet must fit: a row, a column's name */
@@ -118,6 +120,12 @@ void myc_close(struct myc *);
 bool myc_denied(const struct myc *);
 int myc_fd(const struct myc *);       /* -1: closed */
 short myc_events(const struct myc *); /* POLLIN, POLLOUT */
+/*
+ * The same for who has libevent: io, of event_new() with the caller's base and
+ * callback, waits for these events of this socket, or, when closed, for none.
+ * To be called whenever myc_io() said MYC_MORE, and after a close.
+ */
+void myc_watch(const struct myc *, struct event *io);
 /* INT64_MAX: nothing runs. */
 int64_t myc_deadline_ms(const struct myc *);
 /* A statement or the log-in is under way. */

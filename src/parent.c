@@ -308,6 +308,10 @@ on_token_ask(struct parent *p, unsigned from)
 	parent_send(p, PROC_KUBE, MSG_CREDS_ASK, &ask);
 }
 
+/*
+ * Long, and one switch: each message is named in it once, so that the compiler
+ * finds a new one that nobody takes. Parts of it would need all names again.
+ */
 void
 parent_dispatch(
     struct ps *ps, unsigned from, uint32_t type, void *msg, int fd, void *arg)

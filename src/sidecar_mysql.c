@@ -27,7 +27,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,14 +69,11 @@ static struct {
 	int64_t session_ns; /* when this one was let in */
 	struct myc c;
 	struct event *io, *round, *deadline;
-	bool watched; /* io is added */
 	enum step step;
 	int64_t until_ms;    /* of the round that runs */
 	struct m_sc_mysql m; /* of the round that runs */
 	uint8_t buf[BUF_SIZE];
 } my;
-
-static void on_io(evutil_socket_t, short, void *);
 
 static int64_t
 now_ms(void)
@@ -207,23 +203,6 @@ step_done(void)
 		ask(my.step + 1);
 }
 
-static void
-watch(void)
-{
-	short what = 0;
-
-	if (my.watched)
-		event_del(my.io);
-	my.watched = myc_fd(&my.c) != -1;
-	if (!my.watched)
-		return;
-	if ((myc_events(&my.c) & POLLOUT) != 0)
-		what = EV_WRITE;
-	event_assign(my.io, ps_base(my.w), myc_fd(&my.c),
-	    (short)(what | EV_READ | EV_PERSIST), on_io, NULL);
-	event_add(my.io, NULL);
-}
-
 static int
 log_in(bool with_good)
 {
@@ -279,7 +258,7 @@ pump(void)
 		case MYC_MORE:
 			break;
 		}
-	watch();
+	myc_watch(&my.c, my.io);
 }
 
 static void
@@ -334,7 +313,7 @@ set_account(const struct m_sc_mysql_conf *m)
 	if (my.c.state == MYC_GREETING || my.c.state == MYC_AUTH) {
 		/* It has borrowed the old one. */
 		myc_close(&my.c);
-		watch();
+		myc_watch(&my.c, my.io);
 	}
 	secret_wipe(&my.conf.password);
 	my.conf = *m;

@@ -26,7 +26,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <poll.h>
 #include <string.h>
 #include <strings.h>
 
@@ -46,14 +45,11 @@ static struct {
 	bool with_good;
 	struct myc c;
 	struct event *io, *timer;
-	bool watched;
 	uint64_t nr;
 	enum { RL_IDLE, RL_LOGIN, RL_LIST, RL_ASKED, RL_SENT } at;
 	bool busy;
 	uint8_t buf[BUF_SIZE];
 } rl;
-
-static void on_io(evutil_socket_t, short, void *);
 
 static int64_t
 now_ms(void)
@@ -78,23 +74,6 @@ say(enum tls_step step, unsigned err, const char *error)
 	if (ps_worker_send(rl.w, MSG_SC_TLS_SAYS, &m, -1) == -1 &&
 	    errno != ENOTCONN)
 		fatal("send");
-}
-
-static void
-watch(void)
-{
-	short what = 0;
-
-	if (rl.watched)
-		event_del(rl.io);
-	rl.watched = myc_fd(&rl.c) != -1;
-	if (!rl.watched)
-		return;
-	if ((myc_events(&rl.c) & POLLOUT) != 0)
-		what = EV_WRITE;
-	event_assign(rl.io, ps_base(rl.w), myc_fd(&rl.c),
-	    (short)(what | EV_READ | EV_PERSIST), on_io, NULL);
-	event_add(rl.io, NULL);
 }
 
 static void
@@ -193,7 +172,7 @@ pump(void)
 		case MYC_MORE:
 			break;
 		}
-	watch();
+	myc_watch(&rl.c, rl.io);
 }
 
 static void
@@ -209,7 +188,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		say(TL_SLOW, 0, "");
 	else if (rl.at != RL_IDLE) {
 		end(TL_FAILED, 0, "no answer in time");
-		watch();
+		myc_watch(&rl.c, rl.io);
 	}
 }
 
@@ -238,7 +217,7 @@ sc_reload_dispatch(const struct m_sc_tls *m,
 		return; /* it ended when this was under way */
 	else if (m->step == TL_STOP && rl.at == RL_ASKED) {
 		stop();
-		watch();
+		myc_watch(&rl.c, rl.io);
 	} else if (m->step == TL_GO && rl.at == RL_ASKED) {
 		rl.at = RL_SENT;
 		set_timer(SLOW_MS);

@@ -266,7 +266,7 @@ class Drive:
         elif m["type"] == "KEYS" and m["group"]:
             key = m["group"], m["site"]
             self.keyless.pop(key, None)
-            if m["generation"] == 0:
+            if m["generation"] == 0 and not m["taken"]:
                 self.keyless[key] = m
         if not self.led:
             return

@@ -663,6 +663,9 @@ def test_names_of_two_groups():
         assert d.last("GROUP_CONF", group=uid)["valid"]
         assert d.last("GROUP_CONF", group=g["metadata"]["uid"])["valid"]
         assert condition(name, "NamesTaken")["status"] == "False"
+
+    def keys(**kw):
+        return d.count("KEYS", group=uid, site="b-fra", **kw)
     m = wait_for("condition", 20, taken)["message"]
     assert m.startswith(field) and m.endswith(f"is group {name}'s"), m
     assert "; " not in m, m
@@ -680,11 +683,17 @@ def test_names_of_two_groups():
         "metadata"]["uid"])) and x["valid"])
     kept()
     assert taken()["message"].startswith(field)
+    # Told once, however often it is looked at; else its key would be made.
+    n = keys()
+    assert keys(taken=True) == 1, n
     # The name becomes free: that site's Pod and epochs there are none.
     spec(name, sites=three("iad", "pdx"))
     svc = f"{CORE}/services/mysql-{name}-fra"
     wait_for("the other's Service", 120, lambda: (o := c.get(svc)) and
              o["metadata"]["labels"]["shipstream.io/failover-group"] == short)
+    wait_for("its lease key", 30, lambda: (o := c.get(secret)) and
+             o["metadata"]["labels"]["shipstream.io/failover-group"] == short)
+    assert keys(taken=True) == 1 and keys() > n
     # The volume is still the one's that had the site, and says so.
     wait_for("the volume", 60, lambda: "persistentvolumeclaims" in taken()[
         "message"])

@@ -340,6 +340,59 @@ def test_secrets():
     stop(d)
 
 
+@test
+def test_secrets_watch():
+    """One watch for the groups of a namespace: each is told of its own, and
+    again when the Secret was gone and is back; a group that comes after all
+    others have gone is told as well."""
+    ns, shared = fresh("ns"), fresh("shared")
+    sec = f"/api/v1/namespaces/{ns}/secrets"
+    groups = GROUPS.replace(f"/{NS}/", f"/{ns}/")
+    c.create("/api/v1/namespaces", {"metadata": {"name": ns}})
+
+    def put(name, password):
+        s = secret(name, username="op", password=password,
+                   MYSQL_ROOT_PASSWORD="root")
+        s["metadata"]["namespace"] = ns
+        c.create(sec, s)
+
+    def add(named):
+        g = group(fresh("g"), credentials={"operatorSecret": named})
+        g["metadata"]["namespace"] = ns
+        return c.create(groups, g)["metadata"]
+
+    put(shared, "one")
+    put("own", "mine")
+    d = leader()
+    both, other = [add(shared), add(shared)], add("own")
+    for g in both:
+        d.expect("CREDS", group=g["uid"], valid=True, password="one")
+    d.expect("CREDS", group=other["uid"], valid=True, password="mine")
+    settle(d)
+    at = d.mark()
+
+    def told(**what):
+        for g in both:
+            d.expect("CREDS", since=at, group=g["uid"], **what)
+    c.merge(f"{sec}/{shared}", {"data": {"password": b64("two")}})
+    told(valid=True, password="two")
+    c.delete(f"{sec}/{shared}")
+    told(valid=False)
+    put(shared, "three")
+    told(valid=True, password="three")
+    assert d.count("CREDS", since=at, group=other["uid"]) == 0
+    for g in both + [other]:
+        c.delete(f"{groups}/{g['name']}")
+        d.expect("GROUP_CONF", group=g["uid"], deleting=True)
+        d.send("GROUP_RELEASE", group=g["uid"])
+        d.expect("GROUP_GONE", group=g["uid"])
+    late = add(shared)
+    d.expect("CREDS", group=late["uid"], valid=True, password="three")
+    c.merge(f"{sec}/{shared}", {"data": {"password": b64("four")}})
+    d.expect("CREDS", group=late["uid"], valid=True, password="four")
+    stop(d)
+
+
 def lease_secret(name, site="iad"):
     return f"/api/v1/namespaces/{NS}/secrets/mysql-{name}-{site}-lease"
 

@@ -421,6 +421,78 @@ test_backoff(void **state)
 }
 
 static void
+test_definite(void **state)
+{
+	static const struct {
+		long status;
+		bool definite;
+	} t[] = {
+		{ 0, false }, /* no answer */
+		{ 200, false },
+		{ 201, false },
+		{ 304, false },
+		{ 399, false },
+		{ 400, true },
+		{ 401, false }, /* an old token */
+		{ 403, true },
+		{ 404, true },
+		{ 405, true },
+		{ 406, true },
+		{ 408, false }, /* lost on the way, perhaps */
+		{ 409, false }, /* looked at again */
+		{ 410, true },
+		{ 413, true },
+		{ 415, true },
+		{ 422, true },
+		{ 429, false }, /* later */
+		{ 499, true },
+		{ 500, false },
+		{ 503, false },
+		{ 504, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PS_NITEMS(t); i++)
+		if (kh_definite(t[i].status) != t[i].definite)
+			fail_msg("status %ld", t[i].status);
+}
+
+/* Rows of a Table: what a watch of names brings. */
+static void
+test_name(void **state)
+{
+	static const struct {
+		const char *text, *name;
+	} t[] = {
+		{ "{\"kind\":\"Table\",\"rows\":[{\"cells\":[\"a\",\"Opaque\",3,"
+		  "\"5d\"],\"object\":null}]}",
+		    "a" },
+		{ "{\"rows\":[{\"cells\":[\"b\"]}]}", "b" },
+		{ "{\"rows\":[{\"cells\":[7,\"c\"]}]}", NULL },
+		{ "{\"rows\":[{\"cells\":[]}]}", NULL },
+		{ "{\"rows\":[{}]}", NULL },
+		{ "{\"rows\":[]}", NULL },
+		{ "{\"rows\":\"d\"}", NULL },
+		{ "{\"metadata\":{\"name\":\"e\"}}", NULL },
+		{ "[]", NULL },
+	};
+	const char *name;
+	yyjson_doc *d;
+
+	(void)state;
+	for (size_t i = 0; i < PS_NITEMS(t); i++) {
+		assert_non_null(
+		    d = yyjson_read(t[i].text, strlen(t[i].text), 0));
+		name = kwatch_name(yyjson_doc_get_root(d));
+		if (t[i].name == NULL)
+			assert_null(name);
+		else
+			assert_string_equal(name, t[i].name);
+		yyjson_doc_free(d);
+	}
+}
+
+static void
 test_escape(void **state)
 {
 	char out[16];
@@ -499,6 +571,8 @@ main(void)
 		cmocka_unit_test(test_record_is),
 		cmocka_unit_test(test_own_differs),
 		cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_definite),
+		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_resource),
 		cmocka_unit_test(test_image_tag),

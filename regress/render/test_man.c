@@ -113,6 +113,8 @@ put_list(char *line, const struct kfield *f)
 		add(line, "list of at most %s strings", f->arg);
 	else if (f->type == KT_STRS)
 		add(line, "list of strings");
+	else if (f->type == KT_LIST && f->hi != 0 && f->lo == 0)
+		add(line, "list of at most %lld", (long long)f->hi);
 	else if (f->type == KT_LIST && f->hi != 0)
 		add(line, "list of %lld to %lld", (long long)f->lo,
 		    (long long)f->hi);

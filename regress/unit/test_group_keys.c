@@ -118,8 +118,9 @@ tell_put(const struct m_key_put *p)
 	assert_int_equal(m.seed.len, 0);
 }
 
+/* There is none of ours; taken: but another group's. */
 static void
-tell_absent(const char *site)
+tell_none(const char *site, bool taken)
 {
 	static struct m_keys m;
 
@@ -127,7 +128,14 @@ tell_absent(const char *site)
 	if (site[0] != '\0')
 		strlcpy(m.group, UID_G, sizeof(m.group));
 	strlcpy(m.site, site, sizeof(m.site));
+	m.taken = taken;
 	groups_keys(gs, &m);
+}
+
+static void
+tell_absent(const char *site)
+{
+	tell_none(site, false);
 }
 
 static int
@@ -291,6 +299,51 @@ test_made_again(void **state)
 	assert_non_null(groups_key(gs));
 }
 
+/* Puts of one site in this turn. */
+static unsigned
+puts_of(const char *site)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < nput; i++)
+		n += strcmp(put[i].site, site) == 0;
+	return n;
+}
+
+/* While the Secret is another group's none is made, and one when it is not. */
+static void
+test_taken(void **state)
+{
+	static struct m_key_put was;
+
+	tell_absent("");
+	tell_absent("iad");
+	tell_none("pdx", true);
+	run();
+	tell_put(&put[0]);
+	run();
+	assert_int_equal(puts_of("iad"), 1);
+	assert_int_equal(puts_of("pdx"), 0);
+	tell_put(&put[0]);
+	run();
+	assert_int_equal(nput, 0);
+	tell_absent("pdx");
+	run();
+	assert_int_equal(puts_of("pdx"), 1);
+	was = put[strcmp(put[0].site, "pdx") == 0 ? 0 : 1];
+	/* Another group made its own in that moment. */
+	tell_none("pdx", true);
+	run();
+	assert_int_equal(puts_of("pdx"), 0);
+	tell_absent("pdx");
+	run();
+	assert_int_equal(puts_of("pdx"), 1);
+	for (unsigned i = 0; i < nput; i++)
+		if (strcmp(put[i].site, "pdx") == 0)
+			assert_memory_equal(
+			    &put[i].seed, &was.seed, sizeof(was.seed));
+}
+
 /* Told when it changes, and to a new status-server. */
 static void
 test_age(void **state)
@@ -355,6 +408,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_made_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_age, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_other_leader, setup, teardown),

@@ -161,16 +161,25 @@ apt_check() {
 }
 
 # apt_fetch NAME LIST PACKAGE... : the closure's archives are downloaded, their
-# paths written to LIST.
+# paths written to LIST; of what ALONE names, the package's own archive only.
 apt_fetch() {
 	local name=$1 list=$2 uris
 	shift 2
-	apt_check "$name" "$@" || return 1
+	# shellcheck disable=SC2086
+	apt_check "$name" "$@" ${ALONE:-} || return 1
 	# An archive that is there already would not be printed.
 	uris=$(apt_in "$name" apt-get -o Dir::Cache::archives="$APT/none" \
 	    --print-uris install "$@" | grep -E "^'") || return 1
 	apt_in "$name" apt-get -qq --download-only install "$@" || return 1
-	awk -v d="$APT/archives/" '{ print d $2 }' <<<"$uris" >"$list"
+	if [ -n "${ALONE:-}" ]; then
+		# shellcheck disable=SC2086
+		uris+=$'\n'$(cd "$APT/none" && apt_in "$name" apt-get \
+		    --print-uris download $ALONE | grep -E "^'") || return 1
+		# shellcheck disable=SC2086
+		(cd "$APT/archives" && apt_in "$name" apt-get -qq download \
+		    $ALONE) || return 1
+	fi
+	awk -v d="$APT/archives/" '{ print d $2 }' <<<"$uris" | sort -u >"$list"
 }
 
 unpack_one() {
@@ -237,13 +246,13 @@ tree_fixup() {
 }
 
 # tree_make NAME SUITES PACKAGES : prints the tree's path. SUITES and PACKAGES
-# are words; PINNED as above. The name carries the list's hash: a changed list
-# makes a new tree and never meets an old one.
+# are words; PINNED and ALONE as above. The name carries the list's hash: a
+# changed list makes a new tree and never meets an old one.
 TREE_FORMAT=1
 tree_path() {
 	local hash
-	hash=$(printf '%s\n' "$TREE_FORMAT" "$DEB_ARCH" "$2" "${PINNED:-}" "$3" |
-	    sha256sum | cut -c1-12)
+	hash=$(printf '%s\n' "$TREE_FORMAT" "$DEB_ARCH" "$2" "${PINNED:-}" "$3" \
+	    ${ALONE:+"$ALONE"} | sha256sum | cut -c1-12)
 	echo "$CACHE/trees/$1-$hash"
 }
 

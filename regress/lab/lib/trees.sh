@@ -72,6 +72,49 @@ tree_prometheus() {
 		base-files base-passwd libc-bin dash coreutils mount prometheus"
 }
 
+# What a new API server is made from, to judge crds/ (regress/crd). The sources
+# stand alone: their packages' dependencies would be 2 GB, cloud SDKs for the most
+# part. Released suites have nothing of the kind.
+tree_crd() {
+	local ALONE="
+		golang-cel-cel-go-dev golang-cel-expr-dev
+		golang-github-antlr4-go-antlr-dev golang-github-beorn7-perks-dev
+		golang-github-blang-semver-dev golang-github-cenkalti-backoff-v5-dev
+		golang-github-cespare-xxhash-v2-dev golang-github-davecgh-go-spew-dev
+		golang-github-felixge-httpsnoop-dev golang-github-fxamacker-cbor-dev
+		golang-github-go-logr-logr-dev golang-github-go-logr-stdr-dev
+		golang-github-go-openapi-jsonpointer-dev
+		golang-github-go-openapi-jsonreference-dev
+		golang-github-go-openapi-swag-dev golang-github-golang-protobuf-1-5-dev
+		golang-github-google-gnostic-models-dev golang-github-google-uuid-dev
+		golang-github-grpc-ecosystem-grpc-gateway-dev
+		golang-github-json-iterator-go-dev
+		golang-github-modern-go-concurrent-dev
+		golang-github-modern-go-reflect2-dev golang-github-munnerz-goautoneg-dev
+		golang-github-prometheus-client-golang-dev
+		golang-github-prometheus-client-model-dev
+		golang-github-prometheus-common-dev golang-github-prometheus-procfs-dev
+		golang-github-spf13-cobra-dev golang-github-spf13-pflag-dev
+		golang-github-x448-float16-dev golang-golang-x-exp-dev
+		golang-golang-x-net-dev golang-golang-x-oauth2-dev
+		golang-golang-x-sync-dev golang-golang-x-sys-dev
+		golang-golang-x-term-dev golang-golang-x-text-dev
+		golang-golang-x-time-dev golang-google-genproto-dev
+		golang-google-grpc-dev golang-google-protobuf-dev
+		golang-gopkg-inf.v0-dev golang-gopkg-yaml.v2-dev golang-gopkg-yaml.v3-dev
+		golang-k8s-api-dev golang-k8s-apiextensions-apiserver-dev
+		golang-k8s-apimachinery-dev golang-k8s-apiserver-dev
+		golang-k8s-client-go-dev golang-k8s-component-base-dev
+		golang-k8s-klog-dev golang-k8s-kube-openapi-dev
+		golang-k8s-sigs-apiserver-network-proxy-dev golang-k8s-sigs-json-dev
+		golang-k8s-sigs-randfill-dev
+		golang-k8s-sigs-structured-merge-diff-v6-dev golang-k8s-sigs-yaml-dev
+		golang-k8s-utils-dev golang-opentelemetry-contrib-dev
+		golang-opentelemetry-otel-dev golang-opentelemetry-proto-dev"
+	tree_make crd "sid" "
+		base-files base-passwd libc-bin dash coreutils mount golang-go golang-src"
+}
+
 # A whole fresh machine with Debian 13's kernel, for regress/lab/guest.
 tree_guest() {
 	tree_make guest "trixie" "
