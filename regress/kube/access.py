@@ -1,20 +1,11 @@
 """Secrets with accounts and certificates against a real API server: what is
 told of them, conditions, Events, and the Secret that remembers what is in force.
-
-Part of test_api.py, which runs it and lends it its helpers (h).
 """
-from cluster import b64, wait_for
+import __main__ as h
+from cluster import NS, b64, wait_for
 
-h = None
-NS = "db"
 SECRETS = f"/api/v1/namespaces/{NS}/secrets"
-TESTS = []
 TLS = {"secretName": "", "issuerRef": {"name": "ca", "kind": "Issuer"}}
-
-
-def test(fn):
-    TESTS.append(fn)
-    return fn
 
 
 def condition(name, kind):
@@ -43,7 +34,7 @@ def tls_secret(name, **data):
             "data": {k: b64(v) for k, v in data.items()}}
 
 
-@test
+@h.test
 def test_tls_secret():
     """A TLS Secret that is not there, lacks a key, is refused by the prober:
     each told by field; objects only with a good one, and then for good."""
@@ -100,7 +91,7 @@ def test_tls_secret():
     h.stop(d)
 
 
-@test
+@h.test
 def test_in_force():
     """What is in force at all sites is remembered, and told to who comes
     later: the account and the CA. Roles come with their passwords."""
@@ -163,7 +154,7 @@ def test_in_force():
     h.stop(d)
 
 
-@test
+@h.test
 def test_somebody_elses():
     """A Secret of our name that is not ours is neither read nor written."""
     d = h.leader()

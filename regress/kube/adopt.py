@@ -1,7 +1,5 @@
 """Switching from the reference: what it set and we do not render goes, what
 others set stays.
-
-Part of test_api.py, which runs it and lends it its helpers (h).
 """
 import base64
 import http.server
@@ -9,24 +7,12 @@ import json
 import ssl
 import threading
 
-from cluster import Answer, wait_for
-
+import __main__ as h
 import rolls
+from cluster import APPS, CORE, PDBS, SITE, Answer, wait_for
 
-h = None
-NS = "db"
-CORE = f"/api/v1/namespaces/{NS}"
-APPS = f"/apis/apps/v1/namespaces/{NS}/deployments"
-PDBS = f"/apis/policy/v1beta1/namespaces/{NS}/poddisruptionbudgets"
-SITE = "shipstream.io/site"
 REFERENCE = "bloodraven/v0.0.0 (linux/amd64) kubernetes/$Format"
 STRATEGIC = "application/strategic-merge-patch+json"
-TESTS = []
-
-
-def test(fn):
-    TESTS.append(fn)
-    return fn
 
 
 def labels(name, site=None):
@@ -142,7 +128,7 @@ def made_by_reference(g):
             "pdb": f"{PDBS}/mysql-{n}"}
 
 
-@test
+@h.test
 def test_switch_from_reference():
     """Its fields go, a Deployment's with the first template and no sooner;
     those of others stay, and nothing is written any more afterwards."""
@@ -232,7 +218,7 @@ def env(path):
     return [e["name"] for e in by["mysql"].get("env", [])]
 
 
-@test
+@h.test
 def test_switch_equal_hash():
     """A live template of our hash with fields of the reference is left alone;
     they go with a template that the core asks for."""
@@ -334,7 +320,7 @@ def refuses(path):
     return False
 
 
-@test
+@h.test
 def test_switch_refused():
     """A server that does not let the fields be ours holds up no template and
     nothing else; when it does, they go with the next one."""
@@ -381,7 +367,7 @@ def test_switch_refused():
     h.stop(d)
 
 
-@test
+@h.test
 def test_fresh_takes_nothing():
     """A new group has nothing to take over, volumes neither."""
     d, name, _ = rolls.begun()
@@ -395,7 +381,7 @@ def test_fresh_takes_nothing():
     h.stop(d)
 
 
-@test
+@h.test
 def test_switch_meets_change():
     """Somebody changes a Service while its fields are taken over: nothing of
     that is lost, and it is no failure."""

@@ -21,6 +21,13 @@ PORT = 6443
 ADMIN = "admin-token-of-a-throw-away-cluster"
 MERGE = "application/merge-patch+json"
 
+# Where the tests' groups are, and what is theirs.
+NS = "db"
+CORE = f"/api/v1/namespaces/{NS}"
+APPS = f"/apis/apps/v1/namespaces/{NS}/deployments"
+PDBS = f"/apis/policy/v1beta1/namespaces/{NS}/poddisruptionbudgets"
+SITE = "shipstream.io/site"
+
 
 def wait_for(what, seconds, fn):
     """fn() until it is true; its value. A deadline, never a fixed sleep."""

@@ -1,27 +1,13 @@
 """A group's objects against a real API server: drift, other people's fields,
 Services that change their type, sites that come, go and change places, volumes.
-
-Part of test_api.py, which runs it and lends it its helpers (h).
 """
 import time
 
-from cluster import Answer, eprint, wait_for
+import __main__ as h
+from cluster import APPS, CORE, PDBS, SITE, Answer, eprint, wait_for
 
-h = None
-NS = "db"
-CORE = f"/api/v1/namespaces/{NS}"
-APPS = f"/apis/apps/v1/namespaces/{NS}/deployments"
-PDBS = f"/apis/policy/v1beta1/namespaces/{NS}/poddisruptionbudgets"
-SITE = "shipstream.io/site"
 ID = "bloodraven.shipstream.io/server-id"
 MANAGED = "shipstream.io/managed-service-annotations"
-APPLY = "application/apply-patch+yaml"
-TESTS = []
-
-
-def test(fn):
-    TESTS.append(fn)
-    return fn
 
 
 def ready(name, n=14):
@@ -67,7 +53,7 @@ def versions(name):
 
 # -------------------------------------------------------------------- drift
 
-@test
+@h.test
 def test_drift_of_everything():
     """Of each kind: what is ours is put back, what somebody else added stays,
     and what is deleted is made again."""
@@ -137,7 +123,7 @@ def test_drift_of_everything():
     h.stop(d)
 
 
-@test
+@h.test
 def test_template_waits():
     """A newer template is not applied by a pass, whatever else is put right;
     what only an old Pod reads never restarts one."""
@@ -171,7 +157,7 @@ def test_template_waits():
     h.stop(d)
 
 
-@test
+@h.test
 def test_refused_object():
     """What one object is refused for keeps no other from being put right."""
     d, name, g = begun()
@@ -196,7 +182,7 @@ def test_refused_object():
 
 # ----------------------------------------------------------------- Services
 
-@test
+@h.test
 def test_service_types():
     """Every way between the three types, with what others put there."""
     d, name, g = begun()
@@ -298,7 +284,7 @@ def ids(name):
             for n, o in h.objects(name).items() if n.startswith("deploy")}
 
 
-@test
+@h.test
 def test_server_ids():
     """They stay with their sites: re-ordered, re-made, and as the reference
     gave them."""
@@ -335,7 +321,7 @@ def test_server_ids():
     h.stop(d)
 
 
-@test
+@h.test
 def test_reference_ids():
     """A Deployment that the reference made says its id in an argument only."""
     d = h.leader()
@@ -377,7 +363,7 @@ def epoch_of(site, n=1):
                 proc_start_ms=7)
 
 
-@test
+@h.test
 def test_removed_site():
     """Deployment first, then, without a Pod, the rest; the volume stays. Not
     while the record lists an epoch of it; never what is not ours."""
@@ -437,7 +423,7 @@ def test_removed_site():
     h.stop(d)
 
 
-@test
+@h.test
 def test_active_site_stays():
     """The active site cannot be taken away or renamed; when another one is
     active, the same spec counts."""
@@ -472,7 +458,7 @@ def owners(name, site="iad"):
             "metadata"].get("ownerReferences", [])]
 
 
-@test
+@h.test
 def test_deletion_policy():
     """Volumes belong to the group only while it says so; what another one owns
     beside it is left alone."""
@@ -516,7 +502,7 @@ def test_deletion_policy():
     h.stop(d)
 
 
-@test
+@h.test
 def test_deletion_asked_for():
     """deletionPolicy Delete: volumes are the group's when it goes, also when it
     was deleted at once; but not when what it owns shall stay."""
@@ -545,7 +531,7 @@ def test_deletion_asked_for():
     h.stop(d)
 
 
-@test
+@h.test
 def test_foreign_volume():
     """A claim that is there is used; one that goes, or is another group's, is
     not built on."""
@@ -604,7 +590,7 @@ def test_foreign_volume():
     h.stop(d)
 
 
-@test
+@h.test
 def test_legacy_configmap():
     """mysql-<group>-config of an early release goes when nobody mounts it."""
     d, name, g = begun()
@@ -623,7 +609,7 @@ def test_legacy_configmap():
 
 # ------------------------------------------------------- names of two groups
 
-@test
+@h.test
 def test_names_of_two_groups():
     """Two groups whose objects would bear one name: whose they are keeps them,
     under another leader too. The other one stays valid, has what else it wants,

@@ -1,20 +1,8 @@
-"""Updates: what differs is told, and applied site by site when it is said so.
+"""Updates: what differs is told, and applied site by site when it is said so."""
+import __main__ as h
+from cluster import APPS, CORE, wait_for
 
-Part of test_api.py, which runs it and lends it its helpers (h).
-"""
-from cluster import wait_for
-
-h = None
-NS = "db"
-CORE = f"/api/v1/namespaces/{NS}"
-APPS = f"/apis/apps/v1/namespaces/{NS}/deployments"
 HASH = "shipstream.io/spec-hash"
-TESTS = []
-
-
-def test(fn):
-    TESTS.append(fn)
-    return fn
 
 
 def begun(**spec):
@@ -63,7 +51,7 @@ def roll(d, uid, seq, site, hash, ms=8000):
     return d.expect("ACK", 10, since=at, group=uid, seq=seq)
 
 
-@test
+@h.test
 def test_roll_one_site():
     """A new template waits for the core's word, its ConfigMap with it."""
     d, name, uid = begun()
@@ -102,7 +90,7 @@ def test_roll_one_site():
     h.stop(d)
 
 
-@test
+@h.test
 def test_roll_refused():
     """Another template than the one that the spec gives now; too late."""
     d, name, uid = begun()
@@ -129,7 +117,7 @@ def test_roll_refused():
     h.stop(d)
 
 
-@test
+@h.test
 def test_roll_fields():
     """Every field that reaches a Pod differs when it changes; what does not
     restart a server does not. (The sites' order is among the latter.)"""
@@ -177,7 +165,7 @@ def test_roll_fields():
     h.stop(d)
 
 
-@test
+@h.test
 def test_roll_new_leader():
     """Who leads next finds what differs by itself."""
     d, name, uid = begun(updateStrategy="Recreate")
@@ -202,7 +190,7 @@ def test_roll_new_leader():
     h.stop(d)
 
 
-@test
+@h.test
 def test_version_skew():
     """A sidecar of another release is told once for each image; one of the same
     release, or one that says nothing, is not."""

@@ -4,20 +4,16 @@ test_api.py PROGRAM WORKDIR K8SBIN ETCD [TEST...]
 """
 import base64
 import glob
+import importlib
 import os
 import signal
 import sys
 import time
 import traceback
 
-import access as accesstests
-import adopt as adopttests
-import objects as objtests
-import rolls as rolltests
-from cluster import (PORT, Answer, Cluster, Drive, b64, eprint, key_put,
+from cluster import (NS, PORT, Answer, Cluster, Drive, b64, eprint, key_put,
                      wait_for)
 
-NS = "db"
 GROUPS = f"/apis/shipstream.io/v1alpha1/namespaces/{NS}/mysqlfailovergroups"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/br/leases"
 LEASE = LEASES + "/bloodraven.shipstream.io"
@@ -1426,8 +1422,9 @@ def test_dns_turns():
 
 # ------------------------------------------------------- tests in own files
 
-import inputs  # noqa: E402,F401
-import taints  # noqa: E402,F401
+# Each adds its own to TESTS. Not `import`: objects is a function here.
+for part in "inputs", "taints", "objects", "rolls", "access", "adopt":
+    importlib.import_module(part)
 
 
 # --------------------------------------------------------------------- main
@@ -1446,10 +1443,7 @@ def main():
             c.create("/api/v1/namespaces", {"metadata": {"name": ns}})
         c.create(LEASES, {"metadata": {"name": "bloodraven.shipstream.io"},
                           "spec": {"holderIdentity": ""}})
-        parts = objtests, rolltests, accesstests, adopttests
-        for part in parts:
-            part.h = sys.modules[__name__]
-        for t in TESTS + [t for part in parts for t in part.TESTS]:
+        for t in TESTS:
             if only and t.__name__ not in only:
                 continue
             t0 = time.monotonic()
