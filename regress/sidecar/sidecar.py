@@ -1013,6 +1013,19 @@ class Stalled:
         # Protocol::SSLRequest: CLIENT_PROTOCOL_41, _SSL, _SECURE_CONNECTION
         self.s.sendall(b"\x20\0\0\x01" + struct.pack(
             "<IIB23x", 0x8a01, 1 << 24, 45))
+        # Only now is it one that mysqld waits for.
+        until("mysqld reads it", lambda: self._unread(int(port)) == 0)
+
+    def _unread(self, port):
+        """Bytes that wait in the server's socket; None: not found."""
+        for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+            with open(name, encoding="ascii") as f:
+                for line in f.read().splitlines()[1:]:
+                    local, peer, _, queues = line.split()[1:5]
+                    if [int(a.split(":")[1], 16) for a in (local, peer)] == [
+                            port, self.s.getsockname()[1]]:
+                        return int(queues.split(":")[1], 16)
+        return None
 
     def end(self):
         self.s.close()
