@@ -129,36 +129,68 @@ fsm_lease_proof(const struct fsm_state *s, unsigned k)
 	return fsm_no_grant_ahead(s, e->site) ? P_LEASE : P_NONE;
 }
 
+/* When the lease of unended epoch k is over, once revoked; LEASE_FOREVER. */
+static int64_t
+over_ms(const struct fsm_state *s, unsigned k)
+{
+	const struct fsm_epoch *e = &s->rec.unended[k];
+	int64_t at, late;
+	uint32_t lease, fence;
+
+	if (e->terms.guard == 0 || !s->auth[k].revoked)
+		return LEASE_FOREVER;
+	fsm_longest(s, &lease, &fence);
+	at = lease_auth_over_ms(&s->auth[k], &e->terms, lease, fence);
+	late = lease_auth_late_ms(fsm_grants_end(s, e->site), lease, fence);
+	return at < late ? late : at;
+}
+
 /* When the next lease that is being revoked is over; LEASE_FOREVER. */
 int64_t
 fsm_lease_wake(const struct fsm_state *s)
 {
-	int64_t at, late, first = LEASE_FOREVER;
-	uint32_t lease, fence;
+	int64_t at, first = LEASE_FOREVER;
 	unsigned k;
 
-	fsm_longest(s, &lease, &fence);
 	for (k = 0; k < s->rec.n; k++) {
-		if (s->ended[k] != P_NONE || !s->auth[k].revoked)
+		if (s->ended[k] != P_NONE)
 			continue;
-		at = lease_auth_over_ms(
-		    &s->auth[k], &s->rec.unended[k].terms, lease, fence);
-		late = lease_auth_late_ms(
-		    fsm_grants_end(s, s->rec.unended[k].site), lease, fence);
-		if (at < late)
-			at = late;
+		at = over_ms(s, k);
 		if (at > s->now_ms && at < first)
 			first = at;
 	}
 	return first;
 }
 
+/* When nothing is in site i's way but what ends by time; LEASE_FOREVER. */
+static int64_t
+way_free_ms(const struct fsm_ctx *x, uint8_t i)
+{
+	const struct fsm_state *s = x->s;
+	int64_t at, last = 0;
+	unsigned k;
+	uint8_t j;
+
+	for (j = 0; j < x->c->nsites; j++)
+		if (fsm_lost_in_way(x->c, s, j, i))
+			return LEASE_FOREVER;
+	for (k = 0; k < s->rec.n; k++) {
+		if (fsm_proof_of(s, k) != P_NONE)
+			continue;
+		at = over_ms(s, k);
+		if (at > last)
+			last = at;
+	}
+	return last;
+}
+
 /*
  * Site i will be promoted when the lease of its source has run out, and that is
  * near. A receiver that tries to reach a source which is silent takes two
  * seconds to stop (MySQL: it is woken at once, and looks after that), so it is
- * told before. No earlier: it may reach its source yet. One that receives is
- * not told, nor anything else done before the proof.
+ * told before. No earlier, nor when more is in the way than time: it may reach
+ * its source yet. One that receives is not told, nor anything else done before
+ * the proof.
  */
 void
 fsm_stop_early(struct fsm_ctx *x, uint8_t i)
@@ -171,7 +203,7 @@ fsm_stop_early(struct fsm_ctx *x, uint8_t i)
 	p = &s->site[i].p;
 	if (p->read_only && p->has_repl && p->io == IO_CONNECTING &&
 	    p->source == s->rec.active && x->d.site == s->rec.active &&
-	    fsm_lease_wake(s) - x->now <= FSM_STOP_EARLY_MS)
+	    way_free_ms(x, i) - x->now <= FSM_STOP_EARLY_MS)
 		(void)fsm_sql(x, i, SQL_STOP_RECEIVER, FSM_SQL_TIMEOUT_MS);
 }
 

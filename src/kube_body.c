@@ -151,6 +151,8 @@ kevent_render(yyjson_mut_doc *doc, const struct kevent *e)
 
 /* --------------------------------------------------------------- Lease -- */
 
+#define ACTS_LEN (24 + KTIME_LEN)
+
 static bool
 put_time(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, int64_t us)
 {
@@ -160,18 +162,31 @@ put_time(yyjson_mut_doc *doc, yyjson_mut_val *o, const char *key, int64_t us)
 	return us == 0 || kput_str(doc, o, key, t);
 }
 
+/*
+ * With the renewal that it speaks of: a client that sends back what it does not
+ * know may renew the Lease for another time.
+ */
+static void
+acts_text(int64_t ms, int64_t renew_us, char out[static ACTS_LEN])
+{
+	char t[KTIME_LEN];
+
+	ktime_us(renew_us, t);
+	(void)snprintf(out, ACTS_LEN, "%lld %s", (long long)ms, t);
+}
+
 /* A PUT without it takes it away: so does an older release. */
 static bool
-put_acts(yyjson_mut_doc *doc, yyjson_mut_val *meta, int64_t ms)
+put_acts(yyjson_mut_doc *doc, yyjson_mut_val *meta, const struct klease *l)
 {
 	yyjson_mut_val *ann;
-	char n[24];
+	char text[ACTS_LEN];
 
-	if (ms == 0)
+	if (l->acts_ms == 0)
 		return true;
-	(void)snprintf(n, sizeof(n), "%lld", (long long)ms);
+	acts_text(l->acts_ms, l->renew_us, text);
 	ann = yyjson_mut_obj_add_obj(doc, meta, "annotations");
-	return ann != NULL && kput_str(doc, ann, BR_ANN_ACTS, n);
+	return ann != NULL && kput_str(doc, ann, BR_ANN_ACTS, text);
 }
 
 yyjson_mut_val *
@@ -186,7 +201,7 @@ klease_render(yyjson_mut_doc *doc, const struct klease *l)
 	    !kput_str(doc, meta, "name", l->name) ||
 	    !kput_str(doc, meta, "namespace", l->ns) ||
 	    !kput_str(doc, meta, "resourceVersion", l->resource_version) ||
-	    !put_acts(doc, meta, l->acts_ms) ||
+	    !put_acts(doc, meta, l) ||
 	    (spec = yyjson_mut_obj_add_obj(doc, o, "spec")) == NULL ||
 	    !kput_str(doc, spec, "holderIdentity", l->holder) ||
 	    !yyjson_mut_obj_add_int(
@@ -208,19 +223,24 @@ time_us(yyjson_val *o, const char *key)
 	return s != NULL && ktime_parse(s, &us) == 0 ? us : 0;
 }
 
-/* What is not a number of milliseconds is not known. */
+/* What is no such text, or of another renewal, is not known. */
 static int64_t
-acts_ms(yyjson_val *meta)
+acts_ms(yyjson_val *meta, int64_t renew_us)
 {
 	const char *s = yyjson_get_str(
 	    yyjson_obj_get(yyjson_obj_get(meta, "annotations"), BR_ANN_ACTS));
+	char n[ACTS_LEN], text[ACTS_LEN];
 	const char *e = NULL;
 	int64_t ms;
 
-	if (s == NULL)
+	if (s == NULL || strlcpy(n, s, sizeof(n)) >= sizeof(n))
 		return 0;
-	ms = strtonum(s, 1, LEASE_MAX_MS, &e);
-	return e == NULL ? ms : 0;
+	n[strcspn(n, " ")] = '\0';
+	ms = strtonum(n, 1, LEASE_MAX_MS, &e);
+	if (e != NULL)
+		return 0;
+	acts_text(ms, renew_us, text);
+	return strcmp(s, text) == 0 ? ms : 0;
 }
 
 int
@@ -247,9 +267,9 @@ klease_decode(yyjson_val *v, struct klease *l)
 	l->transitions = yyjson_is_int(n) && yyjson_get_sint(n) > 0 ?
 	    (uint64_t)yyjson_get_sint(n) :
 	    0;
-	l->acts_ms = acts_ms(meta);
 	l->acquire_us = time_us(spec, "acquireTime");
 	l->renew_us = time_us(spec, "renewTime");
+	l->acts_ms = acts_ms(meta, l->renew_us);
 	return 0;
 }
 

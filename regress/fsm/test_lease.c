@@ -650,6 +650,42 @@ test_stop_early(void **state)
 	}
 }
 
+/* Something else in the way has no such end: the receiver is left alone. */
+static void
+test_no_early_stop(void **state)
+{
+	struct fsm_epoch *e;
+	int64_t over;
+	int how;
+
+	(void)state;
+	for (how = 0; how < 2; how++) {
+		silent();
+		mk_step(&m, NULL);
+		m.s.site[1].p.io = IO_CONNECTING;
+		mk_promise(&m, 1, 101, 5, 3000);
+		over = fsm_lease_wake(&m.s);
+		if (how == 1) {
+			/* Another voter's promise is missing. */
+			e = &m.s.rec.unended[m.s.rec.n];
+			*e = m.s.rec.unended[0];
+			m.s.auth[m.s.rec.n] = m.s.auth[0];
+			m.s.auth[m.s.rec.n++].promised = 1; /* the leader's */
+			e->epoch--;
+			e->terms.epoch--;
+			e->terms.guard++;
+		}
+		m.now = over - FSM_STOP_EARLY_MS;
+		m.s.lease_deadline_ms = over + 10000;
+		mk_guard(&m, 1);
+		mk_guard(&m, 2);
+		mk_step(&m, NULL);
+		assert_int_equal(verdict(), V_NO_PROOF);
+		assert_int_equal(
+		    mk_acts(&m, A_SQL, SQL_STOP_RECEIVER), how == 0);
+	}
+}
+
 /* Other numbers: guards have not asked by them yet, and nobody is muted. */
 static void
 test_other_interval(void **state)
@@ -719,6 +755,7 @@ main(void)
 		cmocka_unit_test(test_hears_again),
 		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_stop_early),
+		cmocka_unit_test(test_no_early_stop),
 		cmocka_unit_test(test_other_interval),
 		cmocka_unit_test(test_first_minute),
 	};

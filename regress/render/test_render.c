@@ -458,6 +458,44 @@ dns(void **state)
 	check(doc, kdns_render(doc, &w), "dnsendpoint-ipv6.json");
 }
 
+/* How long the holder acts is known of the renewal in the same object alone. */
+static void
+acts_of_another(const struct klease *l)
+{
+	static const char *const texts[] = {
+		"3500", "3500 ", "x 2026-11-03",
+		"-1 2026-11-03T12:00:00.123456Z",
+		"0 2026-11-03T12:00:00.123456Z",
+		"3500 2026-11-03T12:00:00.123455Z",
+		"3500 2026-11-03T12:00:00.123456Z and more, as somebody likes"
+	};
+	struct klease back;
+
+	for (size_t i = 0; i <= sizeof(texts) / sizeof(texts[0]); i++) {
+		yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+		yyjson_mut_val *o, *ann;
+		yyjson_doc *live;
+
+		o = klease_render(doc, l);
+		ann = yyjson_mut_obj_get(
+		    yyjson_mut_obj_get(o, "metadata"), "annotations");
+		if (i == 0) /* by who leaves annotations alone */
+			(void)yyjson_mut_obj_put(yyjson_mut_obj_get(o, "spec"),
+			    yyjson_mut_str(doc, "renewTime"),
+			    yyjson_mut_str(doc, "2026-11-03T12:00:02.000000Z"));
+		else
+			(void)yyjson_mut_obj_put(ann,
+			    yyjson_mut_str(doc, BR_ANN_ACTS),
+			    yyjson_mut_str(doc, texts[i - 1]));
+		live = served(o);
+		assert_int_equal(
+		    klease_decode(yyjson_doc_get_root(live), &back), 0);
+		assert_int_equal(back.acts_ms, 0);
+		yyjson_doc_free(live);
+		yyjson_mut_doc_free(doc);
+	}
+}
+
 static void
 bodies(void **state)
 {
@@ -496,6 +534,7 @@ bodies(void **state)
 	assert_int_equal(back.transitions, l.transitions);
 	assert_int_equal(back.acts_ms, l.acts_ms);
 	yyjson_doc_free(live);
+	acts_of_another(&l);
 	check(doc, klease_render(doc, &l), "lease.json");
 	doc = yyjson_mut_doc_new(NULL);
 	check(doc, ktoken_request(doc, 3600), "tokenrequest.json");
