@@ -223,13 +223,15 @@ def test_group_to_objects():
 
 
 def settle(d):
-    """Until no request but watches and the Lease is in flight, twice."""
-    end = time.monotonic() + 10
+    """Until no request but watches and the Lease is in flight, for a while.
+    Requests take turns: as many are in flight as long as some wait."""
+    end = time.monotonic() + 30
     quiet, last = 0, None
     while quiet < 8 and time.monotonic() < end:
         s = d.stats()
-        quiet = quiet + 1 if last == s["inflight"] else 0
-        last = s["inflight"]
+        now = s["inflight"], s["reads"]
+        quiet = quiet + 1 if last == now else 0
+        last = now
         time.sleep(0.1)
 
 
