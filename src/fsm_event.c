@@ -46,20 +46,19 @@ lease_event(struct fsm_ctx *x, const struct fsm_event *ev)
 	bool held = ev->u.lease.held, first = ev->u.lease.first;
 	bool ran_out = x->now >= s->lease_deadline_ms;
 	int64_t deadline = ev->u.lease.deadline_ms;
+	int64_t since = quiet(x, held, ev);
 	uint8_t i;
 
+	if (held && deadline > s->own_end_ms)
+		s->own_end_ms = deadline;
 	if (held && s->lease_held && !ran_out) {
 		s->lease_deadline_ms = deadline;
-		if (deadline > s->own_end_ms)
-			s->own_end_ms = deadline;
 		return;
 	}
 	s->lease_held = held;
 	s->lease_deadline_ms = held ? deadline : 0;
 	s->lease_since_ms = x->now;
-	s->quiet_ms = quiet(x, held, ev);
-	if (held && deadline > s->own_end_ms)
-		s->own_end_ms = deadline;
+	s->quiet_ms = since;
 	s->old_rolls_ms = x->now;
 	if (!first || s->had_term)
 		s->old_rolls_ms += FSM_PUT_LIFE_MS;
