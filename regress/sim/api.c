@@ -43,7 +43,7 @@ tell_record(void)
 	int o;
 
 	for (o = 0; o < OPS; o++) {
-		if (!w->op[o].up || w->op[o].cut_api || w->api.down)
+		if (!op_reaches_api(&w->op[o]))
 			continue;
 		memset(&e, 0, sizeof(e));
 		e.kind = K_REC_IN;

@@ -45,7 +45,7 @@ deploy_tell(int k, int i)
 {
 	struct ev e;
 
-	if (!w->op[k].up || w->op[k].cut_api || w->api.down)
+	if (!op_reaches_api(&w->op[k]))
 		return;
 	memset(&e, 0, sizeof(e));
 	e.kind = K_ROLLOUT_IN;

@@ -50,12 +50,6 @@ plain(int k, unsigned at, int64_t delay)
 	later(k, at, &e, delay);
 }
 
-static bool
-api_reached(const struct op *o)
-{
-	return o->up && !o->cut_api && !w->api.down;
-}
-
 /* ------------------------------------------------------------- leading --- */
 
 static void
@@ -131,7 +125,7 @@ listed(int k)
 
 	if (o->holds)
 		return;
-	if (!api_reached(o)) {
+	if (!op_reaches_api(o)) {
 		plain(k, AT_LIST, 500);
 		return;
 	}
@@ -187,7 +181,7 @@ served(const struct ev *q)
 	struct ev e = *q;
 	int64_t patience = lease_patience(&w->op[q->op].lease);
 
-	if (!api_reached(&w->op[q->op])) {
+	if (!op_reaches_api(&w->op[q->op])) {
 		later(q->op, AT_LOST, &e, q->lease.sent + patience - w->now);
 		return;
 	}
@@ -216,7 +210,7 @@ take_answer(struct op *o, const struct ev *q)
 	struct klease b = q->lease.body;
 	char rv[24];
 
-	if (!api_reached(o) || !q->lease.ok) {
+	if (!op_reaches_api(o) || !q->lease.ok) {
 		lease_unsure(&o->lease);
 		return;
 	}
@@ -270,15 +264,10 @@ void
 elect_at(const struct ev *q)
 {
 	struct op *o = &w->op[q->op];
-	struct ev e;
 
-	if (!o->up || o->life != q->life)
+	if (!o->up || o->life != q->life ||
+	    (q->script != AT_API && op_frozen(q)))
 		return;
-	if (o->frozen && q->script != AT_API) {
-		e = *q;
-		push(&e, FROZEN_MS);
-		return;
-	}
 	switch (q->script) {
 	case AT_TIMER:
 		ask(q->op);

@@ -78,7 +78,7 @@ pod_changed(int i, int k)
 	int o;
 
 	for (o = 0; o < OPS; o++) {
-		if (!w->op[o].up || w->op[o].cut_api || w->api.down)
+		if (!op_reaches_api(&w->op[o]))
 			continue;
 		memset(&e, 0, sizeof(e));
 		e.kind = K_POD_IN;

@@ -383,6 +383,24 @@ op_start(int k)
 	elect_start(k);
 }
 
+bool
+op_reaches_api(const struct op *o)
+{
+	return o->up && !o->cut_api && !w->api.down;
+}
+
+/* What comes for a frozen operator comes again. */
+bool
+op_frozen(const struct ev *q)
+{
+	struct ev e = *q;
+
+	if (!w->op[q->op].frozen)
+		return false;
+	push(&e, FROZEN_MS);
+	return true;
+}
+
 /* The record, by a quorum read. */
 void
 op_record(int k)
@@ -418,15 +436,9 @@ op_in(const struct ev *q)
 {
 	struct op *o = &w->op[q->op];
 	struct fsm_event fe;
-	struct ev e;
 
-	if (!o->up || o->life != q->life)
+	if (!o->up || o->life != q->life || op_frozen(q))
 		return;
-	if (o->frozen) {
-		e = *q;
-		push(&e, FROZEN_MS);
-		return;
-	}
 	memset(&fe, 0, sizeof(fe));
 	fe.site = q->site;
 	switch ((enum ev_kind)q->kind) {

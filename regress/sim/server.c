@@ -231,10 +231,8 @@ sql_at(const struct ev *q)
 	struct ev e = *q;
 	int o;
 
-	if (w->op[q->op].frozen) {
-		push(&e, FROZEN_MS);
+	if (op_frozen(q))
 		return;
-	}
 	if (!sql_reaches(&w->op[q->op], q->site) || s->p.frozen) {
 		/* no connection: nothing was sent */
 		answer(q, chance(50) ? SE_FAILED : SE_UNKNOWN, 0);

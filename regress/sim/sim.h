@@ -463,6 +463,8 @@ void elect_event(const struct op *, struct fsm_event *);
 void op_start(int);
 void op_event(int, struct fsm_event *, bool);
 void op_record(int);
+bool op_reaches_api(const struct op *);
+bool op_frozen(const struct ev *);
 void op_in(const struct ev *);
 void op_pods(int);
 void op_restart_core(int);
