@@ -128,10 +128,14 @@ def disagreement(answer, problems):
 
 # ------------------------------------------------------------------- tests
 
+def admitted(path):
+    """What the server says of the CRD in that file."""
+    return json.loads(subprocess.run([JUDGE, "crd", path], check=True,
+                                     text=True, stdout=subprocess.PIPE).stdout)
+
+
 def test_admission():
-    (a,) = [json.loads(subprocess.run(
-        [JUDGE, "crd", CRD], check=True, text=True,
-        stdout=subprocess.PIPE).stdout)]
+    a = admitted(CRD)
     result("a new API server admits it: structural, compiled, within the "
            "cost limits", [e["text"] for e in a["errors"]])
     result("the rules compile in Kubernetes 1.25 too",
@@ -174,11 +178,9 @@ def test_judge_sees():
         with open(path, "w") as f:
             f.write(text.replace(old, new, 1))
         try:
-            out = subprocess.run([JUDGE, "crd", path], check=True, text=True,
-                                 stdout=subprocess.PIPE).stdout
+            errors = [e["text"] for e in admitted(path)["errors"]]
         finally:
             os.unlink(path)
-        errors = [e["text"] for e in json.loads(out)["errors"]]
         result(f"the judge sees {name}",
                [] if any(said in e for e in errors) else [errors])
 
