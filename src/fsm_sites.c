@@ -138,7 +138,7 @@ fsm_sites(struct fsm_state *s, const uint8_t to[static SITES_MAX], int64_t now)
 	move_record(to, &s->rec);
 	move_rel(to, &s->rel);
 	s->subject = moved_or_none(to, s->subject);
-	s->assert_site = s->assert_set ? moved(to, s->assert_site) : 0;
+	s->assert_site = moved(to, s->assert_site);
 	s->lost_dead = moved_bits(to, s->lost_dead);
 	if (moved_or_none(to, s->override) == FSM_NONE)
 		s->override_sent = false;

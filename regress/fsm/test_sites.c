@@ -79,8 +79,9 @@ test_there_and_back(void **state)
 		m.s.override = 1;
 		m.s.override_sent = true;
 		m.s.lost_dead = 4;
-		m.s.assert_set = true;
-		m.s.assert_site = 2;
+		/* what is answered says nothing, and moves all the same */
+		m.s.assert_set = round % 2 == 0;
+		m.s.assert_site = round % 4 == 3 ? FSM_NONE : 2;
 		m.s.rec.last_target = 1;
 		m.s.rel.empty = 2;
 		m.s.rel.all_all[1] = 5;
