@@ -269,8 +269,11 @@ op_crash(int k)
 	o->back_at = w->now + 1000 + rnd(6000);
 }
 
-/* A clock jumps; where nothing else is said by seconds, or an hour. */
-static void
+/*
+ * A clock jumps; where nothing else is said by seconds, or an hour. True when
+ * it is set back.
+ */
+static bool
 step_clock(int64_t *off, const struct script *l)
 {
 	int64_t s = l->want != NULL ? strtoll(l->want, NULL, 10) :
@@ -281,6 +284,7 @@ step_clock(int64_t *off, const struct script *l)
 		s = -s;
 	*off += s * 1000;
 	trace("by %lld s", (long long)s);
+	return s < 0;
 }
 
 /* Who does not lead now reaches that site no more. */
@@ -342,8 +346,8 @@ on_site(int line, int i, bool on)
 		cut_standby(i, on);
 		break;
 	case F_CLOCK:
-		if (on)
-			step_clock(&s->clock_off, &w->plan[line]);
+		if (on && step_clock(&s->clock_off, &w->plan[line]))
+			s->p.set_back = true;
 		break;
 	case F_CUT_PEERS:
 		for (j = 0; j < w->nsites; j++)
@@ -538,7 +542,7 @@ on_rest(const struct script *l, bool on)
 		break;
 	case F_OP_CLOCK:
 		if (on)
-			step_clock(&w->op[op_of(l)].clock_off, l);
+			(void)step_clock(&w->op[op_of(l)].clock_off, l);
 		break;
 	case F_LEASE_MS:
 		lease_ms(on);
@@ -626,7 +630,7 @@ heal_all(void)
 	w->healed_at = w->now;
 }
 
-/* Where a kubelet lost track, only a human can say what is dead. */
+/* Where no kubelet's word counts, only a human can say what is dead. */
 void
 human(void)
 {

@@ -53,6 +53,17 @@ static const struct scenario scenarios[] = {
 		BLOCK(40, "NoProof"), { 80, 0, F_ASSERT, 0, NULL },
 		ACTIVE(90, "pdx") },
 	    NULL, H_BARE },
+	/* its end is before its start, by its node's clock: a human's word */
+	{ "clock-back-pod-deleted", 2, { C, C }, 60,
+	    { { 5, 0, F_CLOCK, S_ACTIVE, "-3600" },
+		{ 20, 0, F_POD_DELETE, S_ACTIVE, NULL }, BLOCK(50, "NoProof") },
+	    NULL, H_BARE },
+	/* the same where an update takes all of it at once */
+	{ "clock-back-update-recreate", 3, { C, C, C }, 75,
+	    { { 5, 0, F_CLOCK, S_ACTIVE, "-3600" },
+		{ 70, 0, F_UPDATE, 0, NULL },
+		{ 71, 0, F_OP_CRASH, S_LEADER, NULL } },
+	    NULL, H_BARE | H_RECREATE },
 	/* the operator alone cannot see it, replicas and clients can */
 	{ "operator-cut-from-primary", 2, { C, C }, 60,
 	    { { 5, 40, F_CUT_OP, S_ACTIVE, NULL }, BLOCK(30, "NoProof"),

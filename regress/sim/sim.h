@@ -59,6 +59,7 @@ struct process {
 	bool frozen; /* SIGSTOP: clock and clients go on */
 	int64_t start;
 	int64_t start_wall; /* by its node's clock, as mysqld keeps it */
+	bool set_back;      /* that clock, since it started */
 	unsigned id;
 	bool ro, sro, offline;
 	bool rogue; /* made writable by a fault */

@@ -152,9 +152,12 @@ ctr_die(int i, const char *why)
 	s->pod[s->cur].real.ready = false;
 	/* After a power cut the kubelet may only find that it is gone */
 	unknown = s->node_off && chance(50);
-	/* nor do whole seconds tell of a life as short as that */
-	w->unknown_word =
-	    w->unknown_word || unknown || w->now - s->p.start < 2000;
+	/*
+	 * Nor do whole seconds tell of a life as short as that. Without a guard
+	 * a clock that was set back has it end before it began or last answered.
+	 */
+	w->unknown_word = w->unknown_word || unknown ||
+	    w->now - s->p.start < 2000 || (w->bare && s->p.set_back);
 	kubelet_word(i, unknown);
 }
 
