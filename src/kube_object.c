@@ -280,6 +280,32 @@ kobject_step(struct kgroup *g, const struct kobj *o)
 static void
 object_written(struct kgroup *, const struct kobj *, const struct kh_resp *);
 
+/* Somebody changed the object meanwhile: no failure, it is met again later. */
+static void
+not_yet(struct kgroup *g, const struct kobj *o)
+{
+	struct kown *own = own_of(g, o);
+
+	if (own != NULL)
+		own->wanted = 0;
+	g->apply_failed = true;
+	kapply_next(g);
+}
+
+/* Applies are forced: a conflict is never about whose a field is. */
+static void
+write_failed(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
+{
+	if (p->status != 409) {
+		object_failed(g, o, p);
+		return;
+	}
+	log_ev(LL_INFO, "object not applied yet", KVS("fg", g->fg),
+	    KVS("kind", plural(o)), KVS("name", o->name),
+	    KVI("status", p->status));
+	not_yet(g, o);
+}
+
 /* What stood beside ours in a selector is out of it. */
 static void
 stripped(void *arg, const struct kh_resp *p)
@@ -291,7 +317,7 @@ stripped(void *arg, const struct kh_resp *p)
 	if (p->status == 200)
 		object_written(g, o, p);
 	else
-		object_failed(g, o, p);
+		write_failed(g, o, p);
 }
 
 /*
@@ -312,8 +338,7 @@ adopted_fields(void *arg, const struct kh_resp *p)
 		log_ev(LL_INFO, "fields not taken over yet", KVS("fg", g->fg),
 		    KVS("kind", plural(o)), KVS("name", o->name),
 		    KVI("status", p->status));
-		g->apply_failed = true;
-		kapply_next(g);
+		not_yet(g, o);
 		return;
 	}
 	if (p->status != 200) {
@@ -483,7 +508,7 @@ scaled(void *arg, const struct kh_resp *p)
 
 	g->apply.req = NULL;
 	if (p->status != 200) {
-		object_failed(g, o, p);
+		write_failed(g, o, p);
 		return;
 	}
 	log_ev(LL_INFO, "Deployment scaled up again", KVS("fg", g->fg),
@@ -517,7 +542,7 @@ cleared(void *arg, const struct kh_resp *p)
 	if (p->status == 200)
 		kapply_step(g);
 	else
-		object_failed(g, &g->objs[g->apply_i], p);
+		write_failed(g, &g->objs[g->apply_i], p);
 }
 
 static bool
@@ -548,5 +573,5 @@ object_done(void *arg, const struct kh_resp *p)
 	else if (p->status == 409 && o->how == KA_CREATE)
 		kvol_adopt(g, o->name, adopted);
 	else if (p->status != 422 || g->apply_stale || !clear_service(g, o))
-		object_failed(g, o, p);
+		write_failed(g, o, p);
 }

@@ -4,87 +4,44 @@ others set stays.
 import base64
 import http.server
 import json
+import os
 import ssl
+import sys
 import threading
 
 import __main__ as h
 import rolls
-from cluster import APPS, CORE, PDBS, SITE, Answer, wait_for
+from cluster import APPS, CORE, PDBS, Answer, wait_for
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "../labtest/lib"))
+import reference  # noqa: E402
 
 REFERENCE = "bloodraven/v0.0.0 (linux/amd64) kubernetes/$Format"
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
-def labels(name, site=None):
-    kv = {"app.kubernetes.io/name": "mysql",
-          "app.kubernetes.io/instance": name,
-          "app.kubernetes.io/managed-by": "bloodraven",
-          "shipstream.io/failover-group": name}
-    return dict(kv, **{SITE: site}) if site else kv
+KINDS = {"configmaps": CORE + "/configmaps", "services": CORE + "/services",
+         "persistentvolumeclaims": CORE + "/persistentvolumeclaims",
+         "poddisruptionbudgets": PDBS, "deployments": APPS}
 
 
-def meta(g, name, site=None, **kw):
-    n = g["metadata"]["name"]
-    return dict(name=name, labels=dict(labels(n, site), theOld="x"),
-                ownerReferences=[{
-                    "apiVersion": "shipstream.io/v1alpha1",
-                    "kind": "MysqlFailoverGroup", "name": n,
-                    "uid": g["metadata"]["uid"], "controller": True,
-                    "blockOwnerDeletion": True}], **kw)
-
-
-def deployment(g, site, sid):
-    """In the reference's shape (resources.md 3)."""
-    n = g["metadata"]["name"]
-    lab = labels(n, site)
-    sel = {k: lab[k] for k in ("app.kubernetes.io/name",
-                               "app.kubernetes.io/instance", SITE)}
-    sh = ["sh", "-c", "true"]
-    tcp = {"tcpSocket": {"port": 3306}, "periodSeconds": 10}
-    http = {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10}
-    return {"metadata": meta(g, f"mysql-{n}-{site}", site, annotations={
-                "shipstream.io/spec-hash": "0123456789abcdef"}),
-            "spec": {
-                "replicas": 1, "strategy": {"type": "Recreate"},
-                "selector": {"matchLabels": sel},
-                "template": {
-                    "metadata": {"labels": lab, "annotations": {
-                        "shipstream.io/spec-hash": "0123456789abcdef"}},
-                    "spec": {
-                        "nodeSelector": {
-                            "topology.kubernetes.io/zone": site},
-                        "initContainers": [{
-                            "name": "init", "image": "mysql:9.7",
-                            "command": sh, "resources": {"requests": {
-                                "cpu": "100m", "memory": "128Mi"}},
-                            "volumeMounts": [
-                                {"name": "config",
-                                 "mountPath": "/etc/mysql/config-map"},
-                                {"name": "conf",
-                                 "mountPath": "/etc/mysql/conf.d"}]}],
-                        "containers": [
-                            {"name": "mysql", "image": "mysql:9.7",
-                             "args": [f"--server-id={sid}"],
-                             "env": [{"name": "OLD_ENV", "value": "x"}],
-                             "ports": [{"name": "mysql",
-                                        "containerPort": 3306}],
-                             "livenessProbe": tcp, "readinessProbe": tcp,
-                             "lifecycle": {"preStop": {"exec": {
-                                 "command": sh}}},
-                             "volumeMounts": [
-                                 {"name": "data",
-                                  "mountPath": "/var/lib/mysql"},
-                                 {"name": "old", "mountPath": "/old"}]},
-                            {"name": "sidecar", "image": "sidecar:1",
-                             "env": [{"name": "MYSQL_DSN", "value": "x"}],
-                             "livenessProbe": http, "readinessProbe": http}],
-                        "volumes": [
-                            {"name": "data", "persistentVolumeClaim": {
-                                "claimName": f"mysql-{n}-{site}-data"}},
-                            {"name": "conf", "emptyDir": {}},
-                            {"name": "old", "emptyDir": {}},
-                            {"name": "config", "configMap": {
-                                "name": f"mysql-{n}-{site}-config"}}]}}}}
+def with_more(g, kind, o):
+    """With what we don't render: labels, in lists, in a template."""
+    n, name = g["metadata"]["name"], o["metadata"]["name"]
+    o["metadata"]["labels"]["theOld"] = "x"
+    if kind == "deployments":
+        pod = o["spec"]["template"]["spec"]
+        mysql = pod["containers"][0]
+        mysql["env"].append({"name": "OLD_ENV", "value": "x"})
+        mysql["volumeMounts"].append(reference.mount("old", "/old"))
+        pod["volumes"].append({"name": "old", "emptyDir": {}})
+    elif name == f"mysql-{n}-iad-config":
+        o["data"]["old.cnf"] = "old"
+    elif name == f"mysql-{n}-primary":
+        o["metadata"]["annotations"] = {"example.net/old": "x"}
+        o["spec"]["sessionAffinity"] = "ClientIP"
+        o["spec"]["ports"].append({"name": "old", "port": 3307})
+    return o
 
 
 def as_reference(path, obj):
@@ -95,32 +52,31 @@ def as_human(path, patch):
     h.c.call("PATCH", f"{path}?fieldManager=kubectl-edit", patch, STRATEGIC)
 
 
+def first(path, patch):
+    """False: somebody else was, and this server tells a human, too."""
+    try:
+        as_human(path, patch)
+        return True
+    except Answer as e:
+        if e.status != 409:
+            raise
+        return False
+
+
 def managers(path):
     return [(e["manager"], e["operation"]) for e in h.c.get(path)["metadata"][
         "managedFields"]]
 
 
 def made_by_reference(g):
-    """One object of each kind; their paths."""
+    """All of the group; paths of one object of each kind."""
+    for kind, o in reference.everything(g):
+        as_reference(KINDS[kind], with_more(g, kind, o))
+    return paths(g)
+
+
+def paths(g):
     n = g["metadata"]["name"]
-    for i, s in enumerate(("iad", "pdx")):
-        as_reference(APPS, deployment(g, s, 101 + i))
-    as_reference(CORE + "/configmaps", {
-        "metadata": meta(g, f"mysql-{n}-iad-config", "iad"),
-        "data": {"bloodraven.cnf": "[mysqld]\n", "old.cnf": "old"}})
-    as_reference(CORE + "/services", {
-        "metadata": meta(g, f"mysql-{n}-primary", annotations={
-            "example.net/old": "x"}),
-        "spec": {"selector": {"app.kubernetes.io/instance": n,
-                              "shipstream.io/role": "primary"},
-                 "sessionAffinity": "ClientIP",
-                 "ports": [{"name": "mysql", "port": 3306},
-                           {"name": "old", "port": 3307}]}})
-    as_reference(PDBS, {
-        "metadata": meta(g, f"mysql-{n}"),
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {
-            "app.kubernetes.io/name": "mysql",
-            "app.kubernetes.io/instance": n}}}})
     return {"deployment": f"{APPS}/mysql-{n}-iad",
             "other": f"{APPS}/mysql-{n}-pdx",
             "config": f"{CORE}/configmaps/mysql-{n}-iad-config",
@@ -181,8 +137,10 @@ def test_switch_from_reference():
     env = [e["name"] for e in by["mysql"].get("env", [])]
     assert "THEIRS" in env and "OLD_ENV" not in env, env
     assert "old" not in [v["name"] for v in t["volumes"]], t["volumes"]
-    assert "MYSQL_DSN" not in [e["name"] for e in by["sidecar"].get(
+    assert "MYSQL_PASSWORD" not in [e["name"] for e in by["sidecar"].get(
         "env", [])]
+    assert "mysql_clone" not in str(by["mysql"]["args"]), by["mysql"]["args"]
+    assert "--server-id=101" in by["mysql"]["args"], by["mysql"]["args"]
     assert "/old" not in [m["mountPath"] for m in by["mysql"][
         "volumeMounts"]]
     h.stop(d)
@@ -388,11 +346,13 @@ def test_switch_meets_change():
     c = h.c
     name = h.fresh("ref")
     g = h.make(name)
-    p = made_by_reference(g)
+    p = paths(g)
+    as_reference(CORE + "/services", with_more(
+        g, "services", reference.role_service(g, "primary")))
     d = h.drive(IDENTITY=h.fresh("op"))
     for n in range(50):
-        as_human(p["service"], {"metadata": {"annotations": {
-            f"example.net/n{n}": "x"}}})
+        wait_for("a change by hand", 10, lambda: first(p["service"], {
+            "metadata": {"annotations": {f"example.net/n{n}": "x"}}}))
     wait_for("taken over", 90, lambda: ("bloodraven", "Update") not in
              managers(p["service"]))
     ann = c.get(p["service"])["metadata"]["annotations"]
