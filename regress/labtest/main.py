@@ -21,6 +21,7 @@ import t_operator  # noqa: E402,F401
 import t_partition  # noqa: E402,F401
 import t_sites  # noqa: E402,F401
 import t_status  # noqa: E402,F401
+import t_switch  # noqa: E402,F401
 import t_taints  # noqa: E402,F401
 import t_takeover  # noqa: E402,F401
 import t_tls  # noqa: E402,F401
