@@ -83,55 +83,93 @@ static const struct def tls_defaults[] = {
 	{ "require-secure-transport", "ON", NULL },
 };
 
-#define FENCE "is the operator's fence and cannot be set"
-#define OURS  "is set by the operator and cannot be overridden"
+#define FENCE  "is the operator's fence and cannot be set"
+#define OURS   "is set by the operator and cannot be overridden"
+#define UNDOES "could undo the operator's fence and cannot be set"
 #define KEEPS                                                 \
 	"would lose transactions that this site received; a " \
 	"primary-candidate cannot override it"
-#define BREAKS "would keep the operator out of the server and cannot be set"
+#define BREAKS  "would keep the operator out of the server and cannot be set"
+#define FILTERS "would keep transactions from other sites and cannot be set"
+#define APART                                                            \
+	"would let sites differ in what they hold under the same GTIDs " \
+	"and cannot be set"
 
-/* value: what may be said all the same, because it changes nothing. */
+enum when { ALWAYS, CANDIDATES, WITH_TLS, WITHOUT_TLS };
+
+/*
+ * value: what may be said all the same, because it changes nothing; several
+ * have a '|' between. A filter, an error that is skipped or a binary log that
+ * may be given up leave GTID sets as if nothing were missing: proofs compare
+ * these sets (fencing.md 3).
+ */
 static const struct {
 	const char *key;
 	const char *value;
 	const char *why;
-	bool candidates; /* free on other sites */
+	enum when when;
 } refused[] = {
-	{ "super-read-only", NULL, FENCE, false },
-	{ "read-only", NULL, FENCE, false },
-	{ "init-file", NULL,
-	    "could undo the operator's fence and cannot be "
-	    "set",
-	    false },
-	{ "offline-mode", NULL, BREAKS, false },
-	{ "gtid-mode", "ON", OURS, false },
-	{ "enforce-gtid-consistency", "ON", OURS, false },
-	{ "log-bin", BINLOG, OURS, false },
-	{ "log-bin-index", NULL, OURS, false },
-	{ "log-replica-updates", "ON", OURS, false },
-	{ "log-slave-updates", "ON", OURS, false },
-	{ "skip-replica-start", "ON", OURS, false },
-	{ "skip-slave-start", "ON", OURS, false },
-	{ "plugin-load-add", "mysql_clone.so", OURS, false },
-	{ "plugin-load", NULL, OURS, false },
-	{ "server-id", NULL, OURS, false },
-	{ "relay-log", NULL, OURS, false },
-	{ "relay-log-index", NULL, OURS, false },
-	{ "relay-log-recovery", "OFF", KEEPS, true },
-	{ "sync-relay-log", "1", KEEPS, true },
-	{ "report-host", NULL, OURS, false },
-	{ "report-port", "3306", OURS, false },
-	{ "port", "3306", OURS, false },
-	{ "datadir", KDATA_DIR, OURS, false },
-	{ "partial-revokes", "ON", OURS, false },
-	{ "socket", NULL, OURS, false },
-	{ "user", NULL, OURS, false },
-	{ "chroot", NULL, BREAKS, false },
-	{ "daemonize", NULL, BREAKS, false },
-	{ "initialize", NULL, BREAKS, false },
-	{ "initialize-insecure", NULL, BREAKS, false },
-	{ "skip-networking", "OFF", BREAKS, false },
-	{ "skip-grant-tables", "OFF", BREAKS, false },
+	{ "super-read-only", NULL, FENCE, ALWAYS },
+	{ "read-only", NULL, FENCE, ALWAYS },
+	{ "init-file", NULL, UNDOES, ALWAYS },
+	{ "init-replica", NULL, UNDOES, ALWAYS },
+	{ "init-slave", NULL, UNDOES, ALWAYS },
+	{ "offline-mode", NULL, BREAKS, ALWAYS },
+	{ "gtid-mode", "ON", OURS, ALWAYS },
+	{ "enforce-gtid-consistency", "ON", OURS, ALWAYS },
+	{ "log-bin", BINLOG, OURS, ALWAYS },
+	{ "log-bin-index", NULL, OURS, ALWAYS },
+	{ "log-replica-updates", "ON", OURS, ALWAYS },
+	{ "log-slave-updates", "ON", OURS, ALWAYS },
+	{ "skip-replica-start", "ON", OURS, ALWAYS },
+	{ "skip-slave-start", "ON", OURS, ALWAYS },
+	{ "plugin-load-add", "mysql_clone.so", OURS, ALWAYS },
+	{ "plugin-load", NULL, OURS, ALWAYS },
+	{ "clone", "ON|FORCE|FORCE_PLUS_PERMANENT", OURS, ALWAYS },
+	{ "server-id", NULL, OURS, ALWAYS },
+	{ "relay-log", NULL, OURS, ALWAYS },
+	{ "relay-log-index", NULL, OURS, ALWAYS },
+	{ "relay-log-recovery", "OFF", KEEPS, CANDIDATES },
+	{ "sync-relay-log", "1", KEEPS, CANDIDATES },
+	{ "report-host", NULL, OURS, ALWAYS },
+	{ "report-port", "3306", OURS, ALWAYS },
+	{ "port", "3306", OURS, ALWAYS },
+	{ "datadir", KDATA_DIR, OURS, ALWAYS },
+	{ "partial-revokes", "ON", OURS, ALWAYS },
+	{ "socket", NULL, OURS, ALWAYS },
+	{ "user", NULL, OURS, ALWAYS },
+	{ "chroot", NULL, BREAKS, ALWAYS },
+	{ "daemonize", NULL, BREAKS, ALWAYS },
+	{ "initialize", NULL, BREAKS, ALWAYS },
+	{ "initialize-insecure", NULL, BREAKS, ALWAYS },
+	{ "skip-networking", "OFF", BREAKS, ALWAYS },
+	{ "skip-grant-tables", "OFF", BREAKS, ALWAYS },
+	{ "bind-address", "*|0.0.0.0|::", BREAKS, ALWAYS },
+	{ "default-password-lifetime", "0", BREAKS, ALWAYS },
+	{ "innodb-read-only", "OFF", BREAKS, ALWAYS },
+	{ "require-secure-transport", "OFF",
+	    "needs spec.tls: operator and replicas would be kept out of the "
+	    "server",
+	    WITHOUT_TLS },
+	{ "ssl-ca", KTLS_DIR "/ca.crt", OURS, WITH_TLS },
+	{ "ssl-cert", KTLS_DIR "/tls.crt", OURS, WITH_TLS },
+	{ "ssl-key", KTLS_DIR "/tls.key", OURS, WITH_TLS },
+	{ "binlog-do-db", NULL, FILTERS, ALWAYS },
+	{ "binlog-ignore-db", NULL, FILTERS, ALWAYS },
+	{ "binlog-error-action", "ABORT_SERVER", FILTERS, ALWAYS },
+	{ "replicate-do-db", NULL, APART, ALWAYS },
+	{ "replicate-do-table", NULL, APART, ALWAYS },
+	{ "replicate-ignore-db", NULL, APART, ALWAYS },
+	{ "replicate-ignore-table", NULL, APART, ALWAYS },
+	{ "replicate-rewrite-db", NULL, APART, ALWAYS },
+	{ "replicate-same-server-id", "OFF", APART, ALWAYS },
+	{ "replicate-wild-do-table", NULL, APART, ALWAYS },
+	{ "replicate-wild-ignore-table", NULL, APART, ALWAYS },
+	{ "replica-skip-errors", "OFF", APART, ALWAYS },
+	{ "slave-skip-errors", "OFF", APART, ALWAYS },
+	{ "replica-exec-mode", "STRICT", APART, ALWAYS },
+	{ "slave-exec-mode", "STRICT", APART, ALWAYS },
+	{ "binlog-format", "ROW|MIXED", APART, ALWAYS },
 };
 
 static bool
@@ -151,11 +189,19 @@ is_off(const char *s)
 static bool
 same_value(const char *ours, const char *value)
 {
+	size_t n = strlen(value);
+
 	if (strcmp(ours, "ON") == 0)
 		return is_on(value);
 	if (strcmp(ours, "OFF") == 0)
 		return is_off(value);
-	return strcmp(ours, value) == 0;
+	for (const char *p = ours; p != NULL; p = strchr(p, '|')) {
+		p += *p == '|';
+		if (strncasecmp(p, value, n) == 0 &&
+		    (p[n] == '\0' || p[n] == '|'))
+			return n > 0;
+	}
+	return false;
 }
 
 /*
@@ -187,12 +233,29 @@ skip_prefix(const char *key, bool *negates)
 	return NULL;
 }
 
+static bool
+applies(enum when when, unsigned role, bool tls)
+{
+	switch (when) {
+	case ALWAYS:
+		return true;
+	case CANDIDATES:
+		return role == ROLE_CANDIDATE;
+	case WITH_TLS:
+		return tls;
+	case WITHOUT_TLS:
+		return !tls;
+	}
+	return true;
+}
+
 static const char *
-refused_name(const char *key, const char *value, unsigned role, bool negates)
+refused_name(
+    const char *key, const char *value, unsigned role, bool tls, bool negates)
 {
 	for (size_t i = 0; i < PS_NITEMS(refused); i++) {
 		if (strcasecmp(key, refused[i].key) != 0 ||
-		    (refused[i].candidates && role != ROLE_CANDIDATE))
+		    !applies(refused[i].when, role, tls))
 			continue;
 		if (!negates && refused[i].value != NULL &&
 		    same_value(refused[i].value, value))
@@ -225,7 +288,7 @@ kconf_key(const char *raw, char *out, size_t size)
 }
 
 const char *
-kconf_refused(const char *raw, const char *value, unsigned role)
+kconf_refused(const char *raw, const char *value, unsigned role, bool tls)
 {
 	char key[KEY_LEN + 1];
 	const char *p = key, *why;
@@ -243,7 +306,7 @@ kconf_refused(const char *raw, const char *value, unsigned role)
 	if (strchr(value, '#') != NULL)
 		return "must not contain '#'";
 	do {
-		if ((why = refused_name(p, value, role, negates)) != NULL)
+		if ((why = refused_name(p, value, role, tls, negates)) != NULL)
 			return why;
 	} while ((p = skip_prefix(p, &negates)) != NULL);
 	return NULL;

@@ -391,8 +391,8 @@ check_labels(
 }
 
 static void
-check_conf(
-    yyjson_val *map, const char *path, unsigned role, struct kproblems *p)
+check_conf(yyjson_val *map, const char *path, unsigned role, bool tls,
+    struct kproblems *p)
 {
 	yyjson_obj_iter it = yyjson_obj_iter_with(map);
 	yyjson_val *key, *val;
@@ -406,7 +406,7 @@ check_conf(
 		if (!yyjson_is_str(val))
 			continue;
 		why = kconf_refused(
-		    yyjson_get_str(key), yyjson_get_str(val), role);
+		    yyjson_get_str(key), yyjson_get_str(val), role, tls);
 		if (why != NULL)
 			kproblem(
 			    p, "%s.%.64s: %s", path, yyjson_get_str(key), why);
@@ -439,8 +439,9 @@ check_resources(yyjson_val *v, const char *path, struct kproblems *p)
 }
 
 static void
-check_site(const struct ksite *s, unsigned i, struct kproblems *p)
+check_site(const struct kspec *k, unsigned i, struct kproblems *p)
 {
+	const struct ksite *s = &k->sites[i];
 	char path[64];
 
 	if (s->lb_ip != NULL && !ktext_ip(s->lb_ip))
@@ -463,7 +464,7 @@ check_site(const struct ksite *s, unsigned i, struct kproblems *p)
 	snprintf(path, sizeof(path), "spec.sites[%u].resources", i);
 	check_resources(s->resources, path, p);
 	snprintf(path, sizeof(path), "spec.sites[%u].mysqlConf", i);
-	check_conf(s->mysql_conf, path, s->role, p);
+	check_conf(s->mysql_conf, path, s->role, k->tls, p);
 	snprintf(path, sizeof(path),
 	    "spec.sites[%u].serviceTemplate.annotations", i);
 	check_labels(s->svc.annotations, path, false, p);
@@ -576,7 +577,7 @@ krules_render(const struct kspec *k, struct kproblems *p)
 	check_secret(k->monitor_secret, "spec.credentials.monitorSecret", p);
 	check_secret(k->backup_secret, "spec.credentials.backupSecret", p);
 	check_secret(k->tls_secret, "spec.tls.secretName", p);
-	check_conf(k->mysql_conf, "spec.mysqlConf", ROLE_CANDIDATE, p);
+	check_conf(k->mysql_conf, "spec.mysqlConf", ROLE_CANDIDATE, k->tls, p);
 	check_labels(k->pod_labels, "spec.podLabels", true, p);
 	check_labels(k->pod_annotations, "spec.podAnnotations", false, p);
 	check_labels(
@@ -585,5 +586,5 @@ krules_render(const struct kspec *k, struct kproblems *p)
 	check_containers(k->extra_containers, "spec.extraContainers", p);
 	check_containers(k->extra_init, "spec.extraInitContainers", p);
 	for (unsigned i = 0; i < k->nsites; i++)
-		check_site(&k->sites[i], i, p);
+		check_site(k, i, p);
 }

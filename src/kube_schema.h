@@ -129,9 +129,10 @@ void krules_render(const struct kspec *, struct kproblems *);
 
 /*
  * Why this key (as the user wrote it) cannot be set to this value, NULL when
- * it can. role is the site's.
+ * it can. role is the site's; tls: spec.tls is there.
  */
-const char *kconf_refused(const char *key, const char *value, unsigned role);
+const char *
+kconf_refused(const char *key, const char *value, unsigned role, bool tls);
 /* '_' → '-'. Returns -1 when it does not fit or is no option name. */
 int kconf_key(const char *, char *, size_t);
 

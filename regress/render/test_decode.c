@@ -272,6 +272,52 @@ conf_keys(void **state)
 		{ "skip-relay-log-recovery", "", ROLE_CANDIDATE, true },
 		{ "loose-gtid_mode", "ON", ROLE_CANDIDATE, false },
 		{ "skip-gtid-mode", "ON", ROLE_CANDIDATE, true },
+		{ "tls-version", "TLSv1.3", ROLE_CANDIDATE, false },
+		{ "init_connect", "SET @a=1", ROLE_CANDIDATE, false },
+		{ "init-replica", "SET @a=1", ROLE_READER, true },
+		{ "loose_init_slave", "", ROLE_CANDIDATE, true },
+		{ "binlog_ignore_db", "shop", ROLE_CANDIDATE, true },
+		{ "BINLOG-DO-DB", "shop", ROLE_CANDIDATE, true },
+		{ "binlog_error_action", "ignore_error", ROLE_CANDIDATE, true },
+		{ "binlog_error_action", "abort_server", ROLE_CANDIDATE,
+		    false },
+		{ "binlog_error_action", "ABORT", ROLE_CANDIDATE, true },
+		{ "binlog_error_action", "", ROLE_CANDIDATE, true },
+		{ "binlog_format", "statement", ROLE_CANDIDATE, true },
+		{ "binlog_format", "1", ROLE_CANDIDATE, true },
+		{ "binlog_format", "row", ROLE_CANDIDATE, false },
+		{ "binlog-format", "MIXED", ROLE_CANDIDATE, false },
+		{ "replicate_do_db", "a", ROLE_READER, true },
+		{ "replicate-do-table", "a.b", ROLE_READER, true },
+		{ "replicate_ignore_db", "a", ROLE_READER, true },
+		{ "replicate_ignore-table", "a.b", ROLE_READER, true },
+		{ "replicate_rewrite_db", "a->b", ROLE_READER, true },
+		{ "replicate_wild_do_table", "a.%", ROLE_READER, true },
+		{ "loose-replicate_wild_ignore_table", "a.%", ROLE_READER,
+		    true },
+		{ "replicate_same_server_id", "ON", ROLE_CANDIDATE, true },
+		{ "enable-replicate_same_server_id", "", ROLE_CANDIDATE, true },
+		{ "replica_skip_errors", "all", ROLE_CANDIDATE, true },
+		{ "slave_skip_errors", "1062", ROLE_CANDIDATE, true },
+		{ "slave_skip_errors", "off", ROLE_CANDIDATE, false },
+		{ "replica_exec_mode", "IDEMPOTENT", ROLE_CANDIDATE, true },
+		{ "slave_exec_mode", "strict", ROLE_CANDIDATE, false },
+		{ "clone", "OFF", ROLE_CANDIDATE, true },
+		{ "skip-clone", "", ROLE_CANDIDATE, true },
+		{ "clone", "FORCE", ROLE_CANDIDATE, false },
+		{ "clone_max_concurrency", "4", ROLE_CANDIDATE, false },
+		{ "bind_address", "127.0.0.1", ROLE_CANDIDATE, true },
+		{ "bind_address", "0.0.0.0", ROLE_CANDIDATE, false },
+		{ "bind_address", "::", ROLE_CANDIDATE, false },
+		{ "bind-address", "*", ROLE_CANDIDATE, false },
+		{ "bind-address", "*,127.0.0.1", ROLE_CANDIDATE, true },
+		{ "bind-address", "0.0.0", ROLE_CANDIDATE, true },
+		{ "innodb_read_only", "1", ROLE_CANDIDATE, true },
+		{ "default_password_lifetime", "90", ROLE_CANDIDATE, true },
+		{ "default_password_lifetime", "0", ROLE_CANDIDATE, false },
+		{ "require_secure_transport", "ON", ROLE_CANDIDATE, true },
+		{ "require_secure_transport", "OFF", ROLE_CANDIDATE, false },
+		{ "ssl_ca", "/x", ROLE_CANDIDATE, false },
 		{ "", "x", ROLE_CANDIDATE, true },
 		{ "-x", "x", ROLE_CANDIDATE, true },
 		{ "a b", "x", ROLE_CANDIDATE, true },
@@ -279,10 +325,35 @@ conf_keys(void **state)
 		{ "x", "\tb", ROLE_CANDIDATE, true },
 	};
 
-	for (size_t i = 0; i < PS_NITEMS(cases); i++)
-		if ((kconf_refused(cases[i].key, cases[i].value,
-			 cases[i].role) != NULL) != cases[i].refused)
+	for (size_t i = 0; i < PS_NITEMS(cases); i++) {
+		const char *why = kconf_refused(
+		    cases[i].key, cases[i].value, cases[i].role, false);
+
+		if ((why != NULL) != cases[i].refused)
 			fail_msg("%s=%s", cases[i].key, cases[i].value);
+	}
+}
+
+/* What spec.tls sets is its own, and only it allows to demand TLS. */
+static void
+conf_tls(void **state)
+{
+	static const char *const tls[] = { "ssl_ca", "loose-ssl-cert",
+		"ssl-key" };
+
+	for (size_t i = 0; i < PS_NITEMS(tls); i++) {
+		assert_null(kconf_refused(tls[i], "/x", ROLE_CANDIDATE, false));
+		assert_non_null(
+		    kconf_refused(tls[i], "/x", ROLE_CANDIDATE, true));
+		assert_non_null(
+		    kconf_refused(tls[i], "", ROLE_CANDIDATE, true));
+	}
+	assert_null(kconf_refused(
+	    "ssl_ca", "/etc/mysql/tls/ca.crt", ROLE_CANDIDATE, true));
+	assert_null(
+	    kconf_refused("require_secure_transport", "ON", ROLE_READER, true));
+	assert_non_null(kconf_refused(
+	    "loose-require_secure_transport", "1", ROLE_READER, false));
 }
 
 int
@@ -294,6 +365,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(server_ids),
 		cmocka_unit_test(conf_keys),
+		cmocka_unit_test(conf_tls),
 	};
 
 	golden_init(argc, argv);
