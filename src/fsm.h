@@ -572,12 +572,14 @@ struct fsm_state {
 	uint8_t matrix;    /* matrix reason, and since */
 	uint8_t matrix_said;
 	int64_t matrix_ms;
+	/* sites that make it degraded (fsm_view.c), and those told of */
+	uint32_t degraded, degraded_said;
 	/* clone */
 	uint8_t clone_phase;
 	uint8_t clone_to;
 	uint8_t clone_from;
 	int64_t clone_ms; /* phase began */
-	bool boot;        /* fresh bootstrap in progress */
+	bool boot;        /* it is the first one of a fresh group */
 	bool dns_ok;
 	/* lease of the active process */
 	uint64_t offered; /* newest epoch that was offered, and since */

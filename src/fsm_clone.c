@@ -140,6 +140,24 @@ recipient(const struct fsm_ctx *x, uint8_t a)
 	return FSM_NONE;
 }
 
+/*
+ * The first copy of a group that began empty: nobody follows, and authority
+ * was first given to a site without a transaction. Seen, not remembered: a
+ * leader that takes over says the same.
+ */
+static bool
+first_copy(const struct fsm_ctx *x)
+{
+	const struct fsm_state *s = x->s;
+	uint8_t i;
+
+	for (i = 0; i < x->c->nsites; i++)
+		if (s->site[i].p.has_repl)
+			return false;
+	return s->rel.record_known && s->rel.grant_empty &&
+	    s->rec.last_failover_s == 0;
+}
+
 static void
 start(struct fsm_ctx *x, uint8_t a)
 {
@@ -157,6 +175,7 @@ start(struct fsm_ctx *x, uint8_t a)
 	act->source = a;
 	s->clone_to = to;
 	s->clone_from = a;
+	s->boot = first_copy(x);
 	advance(x, C_START);
 }
 

@@ -237,9 +237,10 @@ cond_bootstrapping(
 	}
 	k = cond(v, "Bootstrapping", s->clone_phase != CL_DONE, phase);
 	if (s->clone_to < c->nsites && s->clone_from < c->nsites)
-		snprintf(k->message, sizeof(k->message),
-		    "Auto-clone: %s from %s: %s", c->site[s->clone_to].name,
-		    c->site[s->clone_from].name, phase);
+		snprintf(k->message, sizeof(k->message), "%s: %s from %s: %s",
+		    s->boot ? "Bootstrap" : "Auto-clone",
+		    c->site[s->clone_to].name, c->site[s->clone_from].name,
+		    phase);
 }
 
 /* "operator, pdx": who renews that epoch. */

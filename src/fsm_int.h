@@ -243,8 +243,6 @@ enum fsm_matrix {
 	MX_TOTAL_LOSS,
 	MX_STARTING
 };
-enum fsm_matrix
-fsm_matrix_of(const struct fsm_conf *, const struct fsm_state *);
 void fsm_matrix_say(struct fsm_ctx *);
 bool
 fsm_guard_lately(const struct fsm_conf *, const struct fsm_state *, uint8_t);

@@ -210,6 +210,7 @@
 	X(T_SPLIT_BRAIN, "SplitBrainDetected", true, "split brain")            \
 	X(T_NO_PRIMARY, "NoPrimaryDetected", true, "no primary")               \
 	X(T_TOTAL_LOSS, "TotalLossDetected", true, "total loss")               \
+	X(T_DEGRADED, "", true, "the group is degraded")                       \
 	/* its Event comes with the count (group_view.c) */                    \
 	X(T_DIVERGED, "", true, "divergence detected")                         \
 	X(T_RECOVERED, "RecoveryComplete", false, "site rejoined")             \

@@ -140,6 +140,7 @@ fsm_sites(struct fsm_state *s, const uint8_t to[static SITES_MAX], int64_t now)
 	s->subject = moved_or_none(to, s->subject);
 	s->assert_site = moved(to, s->assert_site);
 	s->lost_dead = moved_bits(to, s->lost_dead);
+	s->degraded = s->degraded_said = 0; /* told again */
 	if (moved_or_none(to, s->override) == FSM_NONE)
 		s->override_sent = false;
 	s->override = moved_or_none(to, s->override);

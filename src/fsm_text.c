@@ -305,6 +305,7 @@ fsm_message(
 	case T_SPLIT_BRAIN:
 	case T_NO_PRIMARY:
 	case T_TOTAL_LOSS:
+	case T_DEGRADED:
 	case T_DIVERGED:
 	case T_RECOVERED:
 	case T_CLONE:

@@ -24,6 +24,7 @@
 struct tally {
 	unsigned core, writable, read_only, unreachable, unknown;
 	unsigned stray; /* writable, not promotable */
+	uint32_t who; /* of a degraded group: strays << 16, unreachable ones */
 	char wnames[256], unames[256], snames[256];
 };
 
@@ -38,6 +39,7 @@ tally(const struct fsm_conf *c, const struct fsm_state *s, struct tally *t)
 		name = c->site[i].name;
 		if (!fsm_promotable(c, i) && s->site[i].state == SS_WRITABLE) {
 			t->stray++;
+			t->who |= (uint32_t)BIT(i) << 16;
 			fsm_add_name(t->snames, sizeof(t->snames), name);
 		}
 		if (!fsm_core(c, i))
@@ -59,6 +61,7 @@ tally(const struct fsm_conf *c, const struct fsm_state *s, struct tally *t)
 			break;
 		case SS_UNREACHABLE:
 			t->unreachable++;
+			t->who |= BIT(i);
 			fsm_add_name(t->unames, sizeof(t->unames), name);
 			break;
 		}
@@ -84,30 +87,66 @@ matrix(
 	return t->unreachable > 0 ? MX_DEGRADED : MX_HEALTHY;
 }
 
-enum fsm_matrix
-fsm_matrix_of(const struct fsm_conf *c, const struct fsm_state *s)
+/*
+ * A degraded group has an alert when a site is missing beside its primary, or
+ * is writable and may not be. Between two primaries it has none, nor is that
+ * told as an end of what there was.
+ */
+static bool
+alerting(enum fsm_matrix m, const struct tally *t)
 {
-	struct tally t;
-
-	tally(c, s, &t);
-	return matrix(c, s, &t);
+	return m == MX_DEGRADED && (t->stray > 0 || t->writable == 1);
 }
 
-/* The Events of the matrix, once per change that lasts. */
+static uint8_t
+lowest(uint32_t who)
+{
+	uint8_t i;
+
+	for (i = 0; i < SITES_MAX; i++)
+		if (((who | who >> 16) & BIT(i)) != 0)
+			return i;
+	return FSM_NONE;
+}
+
+/* Another site than those that were told of is told of, too. */
+static void
+degraded_say(struct fsm_ctx *x, const struct tally *t)
+{
+	uint32_t more = t->who & ~x->s->degraded_said;
+
+	x->s->degraded_said = t->who;
+	if (more != 0)
+		fsm_tell(x, T_DEGRADED, lowest(more));
+}
+
+/* The Events and alerts of the matrix, once per change that lasts. */
 void
 fsm_matrix_say(struct fsm_ctx *x)
 {
-	enum fsm_matrix m = fsm_matrix_of(x->c, x->s);
+	struct tally t;
+	enum fsm_matrix m;
+	uint32_t who;
 
-	if (x->s->matrix != m) {
+	tally(x->c, x->s, &t);
+	m = matrix(x->c, x->s, &t);
+	who = alerting(m, &t) ? t.who : 0;
+	if (x->s->matrix != m || x->s->degraded != who) {
 		x->s->matrix = (uint8_t)m;
+		x->s->degraded = who;
 		x->s->matrix_ms = x->now;
 	}
 	/* What is being observed anew is neither better nor worse. */
-	if (x->s->matrix_said == m || m == MX_STARTING || !fsm_can_act(x) ||
-	    x->now - x->s->matrix_ms < FSM_BLOCKED_SAY_MS)
+	if ((x->s->matrix_said == m && x->s->degraded_said == who) ||
+	    m == MX_STARTING || (m == MX_DEGRADED && who == 0) ||
+	    !fsm_can_act(x) || x->now - x->s->matrix_ms < FSM_BLOCKED_SAY_MS)
 		return;
 	x->s->matrix_said = (uint8_t)m;
+	if (m == MX_DEGRADED) {
+		degraded_say(x, &t);
+		return;
+	}
+	x->s->degraded_said = 0;
 	switch (m) {
 	case MX_SPLIT_BRAIN:
 		fsm_tell(x, T_SPLIT_BRAIN, FSM_NONE);

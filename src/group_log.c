@@ -160,6 +160,7 @@ state_of(const struct group *g, uint8_t i, bool before)
 #define FIELDS_T_SPLIT_BRAIN    SITE
 #define FIELDS_T_NO_PRIMARY     SITE
 #define FIELDS_T_TOTAL_LOSS     SITE
+#define FIELDS_T_DEGRADED       SITE
 #define FIELDS_T_DIVERGED                                                     \
 	SITE, KVI("divergentTransactions", site_of(g, a->site)->divergent_n), \
 	    KVS("divergentGtid", site_of(g, a->site)->divergent),             \

@@ -240,6 +240,7 @@ group_trail(struct group *g, const struct fsm_act *a)
 	case T_SPLIT_BRAIN:
 	case T_NO_PRIMARY:
 	case T_TOTAL_LOSS:
+	case T_DEGRADED:
 		alert(g);
 		break;
 	case T_RECOVERED:

@@ -167,6 +167,13 @@ cloning(struct mk *m)
 }
 
 static void
+first_clone(struct mk *m)
+{
+	cloning(m);
+	m->s.boot = true;
+}
+
+static void
 no_guard(struct mk *m)
 {
 	memset(&m->s.rec.unended[0].terms, 0, sizeof(struct lease_terms));
@@ -265,6 +272,7 @@ static const struct {
 	{ "a follower has more than the active site", diverged },
 	{ "a follower rejoins", recovering },
 	{ "a site is being filled", cloning },
+	{ "the first one of a fresh group", first_clone },
 	{ "the active site has no guard", no_guard },
 	{ "only the operator renews", operator_only },
 	{ "everything differs from the spec", drifted },

@@ -428,6 +428,45 @@ test_trail_of_a_return(void **state)
 	SAID("replication source convergence complete", "\"source\":\"host1\"");
 }
 
+/* The first copy of a fresh group is told from all others. */
+static void
+test_trail_of_clones(void **state)
+{
+	g->fs.clone_from = 0;
+	g->fs.clone_to = 1;
+	g->fs.boot = true;
+	g->fs.clone_phase = CL_CLONING;
+	tell(T_CLONE, 1, FSM_NONE, V_HEALTHY);
+	g->fs.clone_phase = CL_DONE;
+	tell(T_CLONE, 1, FSM_NONE, V_HEALTHY);
+	(void)log_read();
+	SAID("starting bootstrap", "\"source\":\"fresh-deploy\"");
+	SAID("bootstrap completed successfully",
+	    "\"source\":\"fresh-deploy\"");
+	g->fs.boot = false;
+	g->fs.clone_phase = CL_CLONING;
+	tell(T_CLONE, 1, FSM_NONE, V_HEALTHY);
+	g->fs.clone_phase = CL_FAILED;
+	tell(T_CLONE_FAILED, 1, FSM_NONE, V_HEALTHY);
+	(void)log_read();
+	SAID("starting bootstrap", "\"source\":\"auto-clone\"");
+	SAID("bootstrap failed", "\"source\":\"auto-clone\"");
+}
+
+/* Pipelines page on it. */
+static void
+test_trail_of_alerts(void **state)
+{
+	g->fs.rec_known = true;
+	g->fs.site[0].state = SS_WRITABLE;
+	g->fs.site[1].state = SS_UNREACHABLE;
+	tell(T_DEGRADED, 1, FSM_NONE, V_HEALTHY);
+	(void)log_read();
+	SAID("ALERT", "\"message\":\"s1 unreachable while s0 is primary\"");
+	SAID("ALERT", "\"level\":\"WARN\"");
+	SAID("the group is degraded", "\"site\":\"s1\"");
+}
+
 static void
 test_trail_of_dns(void **state)
 {
@@ -504,6 +543,8 @@ main(void)
 		T(test_gauges),
 		T(test_trail_of_a_failover),
 		T(test_trail_of_a_return),
+		T(test_trail_of_clones),
+		T(test_trail_of_alerts),
 		T(test_trail_of_dns),
 		T(test_inputs_of_many_sites),
 	};
