@@ -109,7 +109,7 @@ def run():
     say("the operator leads; a MysqlFailoverGroup of two sites is applied")
     g = Group("demo", "orders", fast=False).create()
     said = ""
-    end = time.monotonic() + 180
+    end = time.monotonic() + 180 * api.SLOW
     while not (g.is_true("Ready") and g.active()):
         st = g.status()
         now = ", ".join("%s %s" % (s["name"], s.get("state"))
@@ -146,7 +146,7 @@ def show(g, o, active):
     killed_wall = time.time_ns()
     killed = fo.kill_and_hold(g, active)
     live.watch(names, lambda: o.last_ack() > killed + 10**9 and
-               g.active() == new, 90)
+               g.active() == new, 90 * api.SLOW)
     if g.active() != new:
         raise Failure("no failover: " + g.short())
     live.watch(names, lambda: False, AFTER)

@@ -248,13 +248,14 @@ class Group:
     def mysql(self, host, node, user, password, text, timeout=15):
         argv = lab.in_tree(lab.MYSQL_TREE, lab.MYSQL_TREE + "/usr/bin/mysql")
         argv += ["--no-defaults", "--protocol=tcp", "-h", host, "-P", "3306",
-                 "-u", user, "--connect-timeout=5", "-NB"]
+                 "-u", user, "--connect-timeout=%d" % (5 * api.SLOW), "-NB"]
         argv += ["--ssl-mode=REQUIRED"] if self.tls else [
             "--ssl-mode=DISABLED", "--get-server-public-key"]
         env = dict(os.environ, MYSQL_PWD=password)
         p = subprocess.run(lab.on_node(node, argv), input=text, env=env,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           universal_newlines=True, timeout=timeout)
+                           universal_newlines=True,
+                           timeout=timeout * api.SLOW)
         if p.returncode != 0:
             raise Failure("SQL at %s: %s" % (host, p.stderr.strip()[-300:]))
         return p.stdout

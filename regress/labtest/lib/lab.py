@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from api import Failure
+from api import Failure, SLOW
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 LAB = os.path.join(TOP, "regress/lab")
@@ -25,7 +25,7 @@ MYSQL_TREE = os.environ.get("LABTEST_MYSQL_TREE", "")
 def run(*argv, **kw):
     """Output of a command; Failure with its words when it fails."""
     check = kw.pop("check", True)
-    kw.setdefault("timeout", 120)
+    kw["timeout"] = kw.get("timeout", 120) * SLOW
     try:
         p = subprocess.run(argv, stdin=kw.pop("stdin", subprocess.DEVNULL),
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
