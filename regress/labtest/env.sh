@@ -15,6 +15,7 @@ progress() {
 # What ends badly says so on standard output too: regress/check counts there.
 give_up() {
 	echo "not ok - $*"
+	lab_down
 	exit 1
 }
 
@@ -23,10 +24,12 @@ last_line() {
 	"$@" | tail -n 1
 }
 
-# Leaves the paths of the programs and images in the environment.
+# prepare NODES [unsafe] : leaves the paths of the programs and images in the
+# environment.
 prepare() {
-	local unsafe=${1:-}
+	local unsafe=${2:-}
 	[ "$(id -u)" -eq 0 ] || give_up "the lab needs root"
+	"$LAB/lab" preflight "$1" || give_up "this machine lacks what the lab needs"
 	progress "building"
 	LABTEST_BUILD=$("$REGRESS/build" \
 	    ${BUILD_DIR:+--dir "$BUILD_DIR"}) || give_up "the build"
@@ -62,8 +65,9 @@ operator_image() {
 # lab_up NODES : with LABTEST_KEEP the lab that is up is used, and stays up. Two
 # runs would break each other's nodes: the second waits.
 lab_up() {
-	mkdir -p /var/cache/bloodraven-lab/lock
-	exec {TURN}>/var/cache/bloodraven-lab/lock/labtest
+	local lock=${LAB_CACHE:-/var/cache/bloodraven-lab}/lock
+	mkdir -p "$lock"
+	exec {TURN}>"$lock/labtest"
 	flock -n "$TURN" || {
 		progress "waiting for another run in the lab to end"
 		flock "$TURN"
@@ -81,10 +85,14 @@ lab_up() {
 }
 OURS=
 
+# False, and says what, when something is left of it.
 lab_down() {
-	[ -z "$OURS" ] || [ -n "${LABTEST_KEEP:-}" ] || {
-		progress "taking the cluster down"
-		"$LAB/lab" down >/dev/null
+	[ -n "$OURS" ] && [ -z "${LABTEST_KEEP:-}" ] || return 0
+	progress "taking the cluster down"
+	"$LAB/lab" down >/dev/null {TURN}>&-
+	"$LAB/lab" check-clean >&2 {TURN}>&- || {
+		echo "not ok - something is left of the lab"
+		return 1
 	}
 }
 
