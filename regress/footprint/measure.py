@@ -11,6 +11,9 @@ import urllib.request
 HOLE = "198.18.0.0/15"          # RFC 2544: packets to it are dropped
 LATE = "bloodraven_probe_late_seconds"
 LATE_MAX = "bloodraven_probe_late_max_seconds"
+REQUESTS = re.compile(
+    r'bloodraven_api_requests_total\{worker="([^"]*)",verb="([^"]*)",'
+    r'resource="([^"]*)",code="[^"]*"\}$')
 KINDS = ("heap", "anonymous", "stack", "program data", "program text",
          "library data", "library text")
 
@@ -96,6 +99,23 @@ def scrape(url):
             k, _, v = line.rpartition(" ")
             out[k] = float(v)
     return out
+
+
+def counts(series):
+    """Requests of an operator: {"worker VERB resource": number}"""
+    out = {}
+    for k, v in series.items():
+        m = REQUESTS.match(k)
+        if m:
+            name = "%s %s %s" % m.groups()
+            out[name] = out.get(name, 0) + v
+    return out
+
+
+def writes(count):
+    """Of these, but for the Lease, which says that this operator lives."""
+    return {k: v for k, v in count.items()
+            if " GET " not in k and not k.endswith(" leases")}
 
 
 def quantile(before, after, name, q):

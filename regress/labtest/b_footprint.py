@@ -3,7 +3,6 @@ others beside it whose Pods are never scheduled. What a kubelet would report of
 those once their sandboxes stand is patched into them here: an address, at which
 the nodes drop everything. Requests are counted by the operator's own metric."""
 import os
-import re
 import sys
 import time
 
@@ -19,9 +18,6 @@ import measure  # noqa: E402
 
 NS = "bench-pending"
 QUIET = 15
-REQUESTS = re.compile(
-    r'bloodraven_api_requests_total\{worker="([^"]*)",verb="([^"]*)",'
-    r'resource="([^"]*)",code="[^"]*"\}$')
 
 
 def holes():
@@ -30,27 +26,10 @@ def holes():
         lab.lab("in", n, "ip", "route", "replace", "blackhole", measure.HOLE)
 
 
-def counts(series):
-    """{"worker VERB resource": number}"""
-    out = {}
-    for k, v in series.items():
-        m = REQUESTS.match(k)
-        if m:
-            name = "%s %s %s" % m.groups()
-            out[name] = out.get(name, 0) + v
-    return out
-
-
 def difference(w):
-    before, after = counts(w.before), counts(w.after)
+    before, after = measure.counts(w.before), measure.counts(w.after)
     return {k: v - before.get(k, 0) for k, v in after.items()
             if v > before.get(k, 0)}
-
-
-def writes(count):
-    """But for the Lease, which says that this operator lives."""
-    return sum(v for k, v in count.items()
-               if " GET " not in k and not k.endswith(" leases"))
 
 
 class Bench:
@@ -86,7 +65,7 @@ class Bench:
 
     def settled(self, url):
         self.kubelet()
-        n = writes(counts(measure.scrape(url)))
+        n = sum(measure.writes(measure.counts(measure.scrape(url))).values())
         if n != self.last[0]:
             self.last = n, time.monotonic()
         return time.monotonic() - self.last[1] > QUIET
@@ -134,7 +113,7 @@ def main(_, groups, seconds):
             print(w.requests(count) + "\n", flush=True)
             pss[g], cpu[g] = w.pss(), w.percent()
             windows.append(w)
-            written.append(writes(count) / w.minutes)
+            written.append(sum(measure.writes(count).values()) / w.minutes)
     finally:
         b.remove()
     print(measure.growth(pss, cpu) + "\n")

@@ -1,5 +1,7 @@
 """A fresh group; what it costs the API server when nothing happens; a client at a
 site that begins with an empty volume."""
+import os
+import sys
 import time
 
 import api
@@ -7,6 +9,9 @@ import bloodraven as op
 import lab
 from api import Failure, holds, wait
 from runner import test
+
+sys.path.append(os.path.join(lab.TOP, "regress/footprint"))
+import measure                                              # noqa: E402
 
 
 def endpoints(g, service):
@@ -96,8 +101,22 @@ KINDS = ("mysqlfailovergroups", "pods", "services", "endpoints", "configmaps",
 IDLE_SECONDS = 25
 
 
-def versions(g):
+def requests():
+    """Writes to the API so far, as each operator counts them: also those that
+    changed nothing."""
     out = {}
+    for a in op.addresses():
+        try:
+            series = measure.scrape("http://%s:8080/metrics" % a)
+        except OSError as x:
+            raise Failure("/metrics of %s: %s" % (a, x)) from None
+        for k, n in measure.writes(measure.counts(series)).items():
+            out["request of " + a, k] = n
+    return out
+
+
+def versions(g, counted=False):
+    out = requests() if counted else {}
     for kind in KINDS:
         for o in api.items(kind, g.ns):
             out[kind, o["metadata"]["name"]] = o["metadata"]["resourceVersion"]
@@ -123,24 +142,26 @@ def difference(a, b, path=""):
     return [] if a == b else ["%s: %r to %r" % (path, a, b)]
 
 
-def at_rest(t, g, seconds):
-    """No write to any object of the group for that long."""
-    last, quiet = versions(g), time.monotonic()
+def at_rest(t, g, seconds, counted=False):
+    """No write to any object of the group for that long. counted: no operator
+    makes a request that would be one; there must be no other group."""
+    last, quiet = versions(g, counted), time.monotonic()
 
     def settled():
         nonlocal last, quiet
-        v = versions(g)
+        v = versions(g, counted)
         if v != last:
             last, quiet = v, time.monotonic()
         return time.monotonic() - quiet > 6
 
-    wait("the group's objects come to rest", 90, settled, interval=0.5)
+    wait("the group's objects come to rest", 180 if counted else 90, settled,
+         interval=0.5)
     before, object_before = last, g.cr()
     # What is measured is a span of time in which nothing may happen.
     t1 = time.monotonic()
     while time.monotonic() - t1 < seconds:
         time.sleep(0.5)
-    after = versions(g)
+    after = versions(g, counted)
     changed = sorted("%s/%s" % k for k in set(before) | set(after)
                      if before.get(k) != after.get(k))
     if changed:
@@ -155,9 +176,11 @@ def idle(t):
     at_rest(t, t.ready(), IDLE_SECONDS)
 
 
-@test("idle-long", full=True, order=11)
+@test("idle-long", alone=True, full=True, order=58)
 def idle_long(t):
-    """Five minutes, three sites, and an update of the active site that waits."""
+    """Five minutes, three sites, and an update of the active site that waits: not
+    even a write that changes nothing. Alone, for the operator counts requests of
+    all groups."""
     g = t.ready(sites=("a", "b", "c"))
     one = g.active()
     sites = [g.site_spec(s) for s in g.sites]
@@ -167,7 +190,7 @@ def idle_long(t):
     g.patch(sites=sites)
     wait("its update waits", 120, lambda: g.condition("Updating").get(
         "reason") == "WaitingForFailover", g.short)
-    at_rest(t, g, 300)
+    at_rest(t, g, 300, counted=True)
 
 
 @test("new-volume", order=12)

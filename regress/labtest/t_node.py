@@ -73,6 +73,8 @@ def node_off(t):
     t.finally_(lambda: lab.fault("node-on", VICTIM, check=False, timeout=180))
     # Nobody can ask this group's only voter: the promise is missing.
     voter = fence.Cuts(t).site(human, "a", "both", [], fence.LINK_PORT)
+    held = {g: g.epoch() for g in (cut, again)}
+    off = lab.boot_ns()
     lab.fault("node-off", VICTIM)
     t_off = time.monotonic()
     for g in (cut, again):
@@ -81,6 +83,8 @@ def node_off(t):
         t.fact("%s: promoted within %.1f s" % (g.name,
                                                time.monotonic() - t_off))
     t.ok("promoted without a human")
+    for g in held:
+        ended_by_lease(tails[g], "b", held[g], off)
     t.ok("crash, re-grant, node off: the old terminated does not count")
     no_proof(t, human, tails[human])
     t.ok("without the voter's promise: NoProof in condition, Event and log")
@@ -99,6 +103,19 @@ def node_off(t):
         f = fence.judged(t, g, oracles[g], "b", "a")
         t.fact("%s: %s" % (g.name, fence.described(f)))
     t.ok("the node's return, without overlap")
+
+
+def ended_by_lease(tail, site, epoch, since):
+    """The site's newest epoch ended after that moment, by its lease alone: not by
+    the kubelet's word of an earlier container, nor by any other."""
+    def ours(r):
+        return r.get("msg") == "epoch ended" and r.get("site") == site and \
+            r["epoch"] >= epoch
+    wait("the end of epoch %d of %s in the log" % (epoch, site), 10,
+         lambda: tail.find(ours), lambda: tail.seen[-12:])
+    for r in filter(ours, tail.seen):
+        if r["proof"] != "lease run out" or fence.boot_of(r) <= since:
+            raise Failure("not ended by the lease: %s" % r)
 
 
 def node_ready(name):
