@@ -71,14 +71,18 @@ wipe(int i)
 	w->wiped = true;
 }
 
-/* The volume comes back as it was some time ago. */
+/*
+ * The server's data comes back as it was some time ago. Not so what its sidecar
+ * promised: a voter whose promises are undone is not guaranteed against, and
+ * the explorer shows what it can do ("promise-not-on-disk").
+ */
 static void
 rollback(int i)
 {
 	struct volume *v = &w->site[i].v;
 	int u;
 
-	ctr_die(i, "older volume");
+	ctr_die(i, "older data");
 	car_die(i);
 	for (u = 0; u < w->uuids; u++)
 		if (v->e.n[u] > 0) {
@@ -102,6 +106,11 @@ isolate(int i, bool on)
 		w->site[i].cut_site[j] = w->site[j].cut_site[i] = on;
 }
 
+/*
+ * Nothing is lost: all that is modelled was waited for, promises by fsync(2),
+ * what was executed or received by sync_binlog and sync_relay_log. Whether the
+ * promise file keeps it is asked of a real one (labtest/guest-promise).
+ */
 static void
 power(int i, bool off)
 {

@@ -30,18 +30,15 @@
 
 #include "sim.h"
 
-#define QUEUE          4096
-#define READY_MS       180000 /* a group is ready by then */
-#define SETTLE_MS      150000 /* after healing, besides the cooldown */
-#define HUMAN_MS       100000
-#define UPDATE_MS      1200000
-#define SCENARIO_SEEDS 4
+#define QUEUE     4096
+#define READY_MS  180000 /* a group is ready by then */
+#define SETTLE_MS 150000 /* after healing, besides the cooldown */
+#define HUMAN_MS  100000
+#define UPDATE_MS 1200000
 
 struct world *w;
 
-#ifdef FSM_MUTANTS
-uint64_t fsm_mutants[2];
-#endif
+unsigned scenario_seeds = 4;
 
 static struct ev pool[QUEUE];
 static int heap[QUEUE], nheap, spare[QUEUE], nspare;
@@ -423,7 +420,7 @@ report(uint64_t seed, const struct scenario *sc)
 	return 1;
 }
 
-static int
+int
 campaign(uint64_t from, uint64_t to, const struct scenario *only,
     bool random_only, bool stop)
 {
@@ -437,7 +434,7 @@ campaign(uint64_t from, uint64_t to, const struct scenario *only,
 		if (only != NULL && only != sc)
 			continue;
 		for (seed = only != NULL ? from : 1;
-		    seed <= (only != NULL ? to : SCENARIO_SEEDS); seed++) {
+		    seed <= (only != NULL ? to : scenario_seeds); seed++) {
 			runs++;
 			if (!run(seed, sc))
 				failed += report(seed, sc);
@@ -468,51 +465,7 @@ campaign(uint64_t from, uint64_t to, const struct scenario *only,
 	return failed;
 }
 
-#ifdef FSM_MUTANTS
-/* Switch each guard off in turn; a mutant that nothing notices is alive. */
-static int
-mutants(uint64_t to)
-{
-	/* Guards that stand behind each other, switched off together. */
-	static const struct {
-		const char *name;
-		uint64_t bits;
-	} both[] = {
-		{ "old words count",
-		    1ULL << G_WORD_CONTAINER | 1ULL << G_WORD_START |
-			1ULL << G_WORD_SEEN },
-		{ "grant before the record",
-		    1ULL << G_MINT_FIRST | 1ULL << G_GRANT_PROCESS },
-		{ "lost volume",
-		    1ULL << G_REGRANT_SELF | 1ULL << G_REGRANT_DATA },
-		{ "any fence proves",
-		    1ULL << G_FENCE_PROCESS | 1ULL << G_FENCE_OWN_GRANTS |
-			1ULL << G_FENCE_OLD_GRANTS },
-	};
-	unsigned g, killed = 0;
-	int failed;
-
-	for (g = 0; g < sizeof(both) / sizeof(both[0]); g++) {
-		fsm_mutants[0] = both[g].bits;
-		printf("mutants together, %s: %s\n", both[g].name,
-		    campaign(1, to, NULL, false, true) > 0 ? "killed" :
-							     "ALIVE");
-	}
-	for (g = 0; g < G_MAX; g++) {
-		memset(fsm_mutants, 0, sizeof(fsm_mutants));
-		fsm_mutants[g / 64] = 1ULL << g % 64;
-		failed = campaign(1, to, NULL, false, true);
-		killed += failed > 0;
-		printf("mutant %s: %s\n", fsm_guard_name(g),
-		    failed > 0 ? "killed" : "ALIVE");
-		fflush(stdout);
-	}
-	printf("{\"sim\":\"mutants\",\"guards\":%u,\"killed\":%u}\n", G_MAX,
-	    killed);
-	return 0;
-}
-#endif
-
+#ifndef FSM_MUTANTS
 static const struct option opts[] = { { "seeds", required_argument, NULL, 's' },
 	{ "seed", required_argument, NULL, 'n' },
 	{ "scenario", required_argument, NULL, 'c' },
@@ -556,10 +509,6 @@ main(int argc, char **argv)
 		default:
 			return 2;
 		}
-#ifdef FSM_MUTANTS
-	(void)random_only;
-	return mutants(to);
-#else
 	return campaign(from, to, only, random_only && only == NULL, false) > 0;
-#endif
 }
+#endif

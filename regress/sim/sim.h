@@ -277,7 +277,7 @@ struct ev {
 	X(F_CUT_ON_GRANT, "cut-operators-as-grant-is-sent") \
 	X(F_CUT_DONE, "cut-operators-after-the-grant")      \
 	X(F_CONFUSED, "kubelet-loses-track")                \
-	X(F_ROLLBACK, "kill-and-older-volume")              \
+	X(F_ROLLBACK, "kill-and-older-data")                \
 	X(F_KILL_CTR, "container-killed")                   \
 	X(F_CUT_LINK, "cut-links-to-operators")             \
 	X(F_CUT_PEERS, "cut-sidecars-from-each-other")      \
@@ -488,6 +488,14 @@ void check_yes(int op);
 void check_end(void);
 
 /* scenarios.c */
+/*
+ * sim.c: scenarios (only: that one), each under so many seeds, then random
+ * plans; stop: at the first failure. Returns how many failed.
+ */
+extern unsigned scenario_seeds;
+int campaign(uint64_t from, uint64_t to, const struct scenario *only,
+    bool random_only, bool stop);
+
 const struct scenario *scenario_at(int); /* NULL: there are no more */
 
 /* scenarios_lease.c */
