@@ -15,8 +15,9 @@
  */
 
 /*
- * The real profiles of workers that face the network or hold something: what
- * no process may do, what this one may not, and that its work is possible.
+ * The real profiles of all workers, with Landlock and, as on a kernel that has
+ * none, without: what no process may do, what this one may not, and that its
+ * work is possible.
  */
 
 #include <setjmp.h>
@@ -37,6 +38,7 @@ static int listener, devnull, rwfile;
 static uint16_t port;
 static struct drill_target target;
 static int abi; /* the sandbox hides it */
+static bool landlock;
 
 enum { F_UNIX = 1, F_INET = 2, F_ACCEPT = 4, F_WRITE = 8 };
 
@@ -45,6 +47,9 @@ static const struct worker {
 	const struct sandbox *sb;
 	unsigned may;
 } workers[] = {
+	{ "kube-watcher", &kube_sandbox, F_INET },
+	{ "mysql-prober", &mysql_sandbox, F_INET },
+	{ "dns-writer", &dns_sandbox, F_INET },
 	{ "link", &link_sandbox, F_INET | F_ACCEPT },
 	{ "status-server", &http_sandbox, F_ACCEPT },
 	{ "http", &sc_http_sandbox, F_ACCEPT },
@@ -57,7 +62,7 @@ enter(void *arg)
 {
 	const struct worker *w = arg;
 
-	return (sandbox_enter(w->sb, w->name, true));
+	return (sandbox_enter(w->sb, w->name, landlock));
 }
 
 /* --------------------------------------------------- what depends on whom --- */
@@ -168,12 +173,13 @@ expect(const struct drill *d, const struct worker *w, bool may)
 	end = run(d, w, &err);
 	if (may ? end != DRILL_DONE :
 		  end != DRILL_DENIED && end != DRILL_TRAPPED)
-		fail_msg("%s: %s is %s (%d, %#x)", w->name, d->name,
+		fail_msg("%s %s Landlock: %s is %s (%d, %#x)", w->name,
+		    landlock ? "with" : "without", d->name,
 		    may ? "not possible" : "not held", (int)end, (unsigned)err);
 }
 
 static void
-test_forbidden(void **state)
+forbidden(void)
 {
 	size_t i, k;
 
@@ -187,7 +193,7 @@ test_forbidden(void **state)
 }
 
 static void
-test_own(void **state)
+own(void)
 {
 	size_t i, k;
 
@@ -197,15 +203,39 @@ test_own(void **state)
 			    (workers[i].may & depends[k].who) != 0);
 }
 
+/* Run the cases with Landlock and without. */
+static void
+both(void (*cases)(void))
+{
+	landlock = true;
+	cases();
+	landlock = false;
+	cases();
+}
+
+static void
+test_forbidden(void **state)
+{
+	both(forbidden);
+}
+
+static void
+test_own(void **state)
+{
+	both(own);
+}
+
 /* A link that was taken over does not reach what else the Pod may reach. */
 static void
 test_ports(void **state)
 {
+	const struct worker taken = { "link", &link_sandbox, 0 };
 	const struct drill other = D(other_port);
 
 	if (abi < 4)
 		skip(); /* seccomp does not see a port */
-	expect(&other, &workers[0], false);
+	landlock = true;
+	expect(&other, &taken, false);
 }
 
 /* ---------------------------------------------------------------- set-up --- */
