@@ -242,7 +242,13 @@ tree_fixup() {
 		cat "$t"/usr/share/ca-certificates/mozilla/*.crt \
 		    >"$t/etc/ssl/certs/ca-certificates.crt"
 	fi
-	[ ! -x "$t/usr/sbin/ldconfig" ] || chroot "$t" /usr/sbin/ldconfig
+	# shellcheck disable=SC2046 # words, or none
+	[ ! -x "$t/usr/sbin/ldconfig" ] || $(as_root) chroot "$t" /usr/sbin/ldconfig
+}
+
+# What to start a program by that wants to be root: nothing, or a namespace.
+as_root() {
+	[ "$(id -u)" -eq 0 ] || echo unshare --user --map-root-user
 }
 
 # tree_make NAME SUITES PACKAGES : prints the tree's path. SUITES and PACKAGES
@@ -267,7 +273,8 @@ tree_make() {
 tree_make_locked() {
 	local t=$1 name=$2 suites=$3 packages=$4 new
 	[ ! -e "$t/.done" ] || return 0	# somebody else made it meanwhile
-	need_root
+	[ -w "$CACHE" ] || die "no tree $name, and no right to make it in $CACHE:" \
+	    "root makes it, or an own LAB_CACHE holds it"
 	mkdir -p "$CACHE/trees"
 	# No other maker lives while we hold the lock.
 	rm -rf "$CACHE/trees/.new."*

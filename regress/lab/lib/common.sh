@@ -60,8 +60,10 @@ wait_for() {
 step() {
 	local text=$1 log pid rc t0 next
 	shift
-	mkdir -p "$STATE/log"
-	log=$(mktemp "$STATE/log/step.XXXXXX")
+	mkdir -p "$STATE/log" 2>/dev/null
+	log=$STATE/log
+	[ -w "$log" ] || log=${TMPDIR:-/tmp}	# without root
+	log=$(mktemp "$log/step.XXXXXX")
 	t0=$(now_ms)
 	say "$text"
 	"$@" >"$log" 2>&1 </dev/null &
