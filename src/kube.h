@@ -28,6 +28,8 @@
  *	kube_volume.c	data volumes: metadata, and whom they belong to
  *	kube_sweep.c	what removed sites leave behind
  *	kube_roll.c	a newer template, when the core says so
+ *	kube_refused.c	what of a pass the API server refused
+ *	kube_conds.c	what kube-watcher itself adds to a status
  *	kube_write.c	status and record: one writer for both
  *	kube_pods.c	Pods: facts to the parent, labels, deletion
  *	kube_secrets.c	Secrets that groups name → ACCOUNT, CREDS, TLS
@@ -90,6 +92,7 @@ struct kown {
 	uint32_t mark;    /* of the list that had it */
 	enum kowned kind;
 	bool exists;
+	int64_t refused_ms; /* an Event said that it was refused */
 	bool going; /* a PVC that is being deleted, or is another group's */
 	uint16_t node_port; /* of a Service's port mysql, as last seen */
 };
@@ -261,6 +264,10 @@ struct kgroup {
 	struct klane anndel;
 	struct kanndels anndels;
 
+	/* kube_refused.c */
+	bool refused_known; /* a pass ended */
+	int64_t refused_generation, list_refused_ms;
+
 	bool clash_known; /* a pass went through all objects */
 	unsigned nown;
 
@@ -276,6 +283,9 @@ struct kgroup {
 	char unused[MSGTEXT_LEN + 1];
 	char drift[MSGTEXT_LEN + 1]; /* Deployments that differ */
 	char creds_problem[ERR_LEN + 1];
+	char creds_unread[ERR_LEN + 1]; /* a Secret that may not be read */
+	/* kube_refused.c: what is refused; of the pass */
+	char refused[MSGTEXT_LEN + 1], refused_now[MSGTEXT_LEN + 1];
 	/* kube_clash.c: names that are another group's; of the pass */
 	char clash[MSGTEXT_LEN + 1], clash_now[MSGTEXT_LEN + 1];
 };
@@ -444,6 +454,14 @@ void kapply_end(struct kgroup *, const struct kh_resp *);
  */
 bool kobject_step(struct kgroup *, const struct kobj *);
 
+/* -------------------------------------------------------- kube_refused.c - */
+
+void krefused_begin(struct kgroup *);
+/* name may be ""; an Event is made, if none was lately. */
+void krefused_add(struct kgroup *, const char *plural, const char *name,
+    const char *why, int64_t *said_ms);
+void krefused_end(struct kgroup *);
+
 /* ---------------------------------------------------------- kube_adopt.c - */
 
 /*
@@ -567,6 +585,10 @@ struct kcond {
 	const char *type, *reason, *message;
 	bool status;
 };
+/* False: no pass has ended yet. */
+bool krefused_cond(const struct kgroup *, struct kcond *);
+/* To a rendered status. */
+void kconds_add(struct kgroup *, yyjson_mut_doc *, yyjson_mut_val *status);
 void kaccess_init(struct kgroup *);
 void kaccess_free(struct kgroup *);
 void kaccess_set(struct kgroup *, const struct m_access *);

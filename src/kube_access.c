@@ -124,7 +124,10 @@ kaccess_creds_cond(const struct kgroup *g, struct kcond *c)
 	const struct kaccess *a = g->access;
 
 	*c = (struct kcond) { "CredentialsValid", "Valid", "", true };
-	if (!g->creds_valid)
+	if (g->creds_unread[0] != '\0')
+		*c = (struct kcond) { "CredentialsValid", "SecretUnreadable",
+			g->creds_unread, false };
+	else if (!g->creds_valid)
 		*c = (struct kcond) { "CredentialsValid", "SecretProblem",
 			g->creds_problem, false };
 	else if (a == NULL || a->m.creds_gen != g->creds_gen)

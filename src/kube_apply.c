@@ -104,6 +104,9 @@ pass_end(struct kgroup *g, bool ok, const struct kh_resp *p)
 void
 kapply_end(struct kgroup *g, const struct kh_resp *p)
 {
+	/* What it went through before is as it was. */
+	if (g->refused_now[0] != '\0')
+		krefused_end(g);
 	pass_end(g, false, p);
 }
 
@@ -243,6 +246,23 @@ another(struct kgroup *g)
 	g->apply_stripped = g->apply_adopted = false;
 }
 
+/* What is there may not even be looked at. */
+static void
+list_refused(struct kgroup *g, const char *plural, const struct kh_resp *p)
+{
+	char why[ERR_LEN + 1];
+
+	if (p->refused || !kh_lasts(p->status))
+		return;
+	kh_why(p, why);
+	log_ev(LL_WARN, "object could not be applied", KVS("fg", g->fg),
+	    KVS("kind", plural), KVS("name", ""), KVI("status", p->status),
+	    KVS("error", why));
+	krefused_begin(g);
+	krefused_add(g, plural, "", why, &g->list_refused_ms);
+	krefused_end(g);
+}
+
 static void
 volumes_fixed(struct kgroup *g, const struct kh_resp *p)
 {
@@ -255,12 +275,15 @@ volumes_fixed(struct kgroup *g, const struct kh_resp *p)
 	g->apply_i = 0;
 	another(g);
 	kclash_begin(g);
+	krefused_begin(g);
 	kapply_step(g);
 }
 
 static void
 volumes_listed(struct kgroup *g, const struct kh_resp *p)
 {
+	if (p->status != 200)
+		list_refused(g, "persistentvolumeclaims", p);
 	if (p->status != 200 || !may_run(g)) {
 		pass_end(g, p->status == 200, p);
 		return;
@@ -282,6 +305,7 @@ deployments_done(void *arg, const struct kh_resp *p)
 
 	g->apply.req = NULL;
 	if (p->status != 200 || (g->deps = kj_read(p->body, p->len)) == NULL) {
+		list_refused(g, "deployments", p);
 		pass_end(g, false, p);
 		return;
 	}
@@ -299,8 +323,10 @@ kapply_step(struct kgroup *g)
 		if (kobject_step(g, &g->objs[g->apply_i]))
 			return;
 	}
-	if (g->apply_i == g->apply_n)
+	if (g->apply_i == g->apply_n) {
 		kclash_end(g);
+		krefused_end(g);
+	}
 	pass_end(g, !g->apply_failed, NULL);
 }
 

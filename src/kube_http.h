@@ -112,6 +112,10 @@ struct kh_resp {
  * offered, 410 too old, 413 too big, 422 invalid.
  */
 bool kh_definite(long status);
+/* That, or what lasts as a rule: worth being told to a human. */
+bool kh_lasts(long status);
+/* The server's own words, or the client's; "" when there are none. */
+void kh_why(const struct kh_resp *, char why[static ERR_LEN + 1]);
 
 typedef void kh_done_fn(void *, const struct kh_resp *);
 /* A piece of a streamed 200 answer. -1 ends the request as broken. */

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "kube_http.h"
+#include "kube_json.h"
 
 /* ------------------------------------------------------------ back-off --- */
 
@@ -52,6 +53,26 @@ kh_definite(long status)
 {
 	return status >= 400 && status < 500 && status != 401 &&
 	    status != 408 && status != 409 && status != 429;
+}
+
+bool
+kh_lasts(long status)
+{
+	return kh_definite(status) || status == 409 || status == 500;
+}
+
+void
+kh_why(const struct kh_resp *p, char why[static ERR_LEN + 1])
+{
+	yyjson_doc *d = NULL;
+	const char *s = p->error;
+
+	if (s == NULL && p->body != NULL &&
+	    (d = kj_read(p->body, p->len)) != NULL)
+		s = yyjson_get_str(
+		    yyjson_obj_get(yyjson_doc_get_root(d), "message"));
+	(void)strlcpy(why, s != NULL ? s : "", ERR_LEN + 1);
+	yyjson_doc_free(d);
 }
 
 /* --------------------------------------------------------------- texts --- */

@@ -426,27 +426,15 @@ definite(const struct kh_resp *p)
 static void
 object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 {
-	char msg[MSGTEXT_LEN + 1], why[ERR_LEN + 1];
-	yyjson_doc *d = kj_read(p->body, p->len);
-	const char *s = NULL;
+	struct kown *own = own_of(g, o);
+	char why[ERR_LEN + 1];
 
-	if (d != NULL)
-		s = yyjson_get_str(
-		    yyjson_obj_get(yyjson_doc_get_root(d), "message"));
-	(void)strlcpy(why,
-	    s != NULL            ? s :
-		p->error != NULL ? p->error :
-				   "",
-	    sizeof(why));
-	yyjson_doc_free(d);
+	kh_why(p, why);
 	log_ev(LL_WARN, "object could not be applied", KVS("fg", g->fg),
 	    KVS("kind", plural(o)), KVS("name", o->name),
 	    KVI("status", p->status), KVS("error", why));
-	if (!definite(p))
-		return;
-	(void)snprintf(
-	    msg, sizeof(msg), "%s %s: %.600s", plural(o), o->name, why);
-	kevent_emit(g, true, "ApplyFailed", msg);
+	if (own != NULL && kh_lasts(p->status))
+		krefused_add(g, plural(o), o->name, why, &own->refused_ms);
 }
 
 static void

@@ -207,12 +207,10 @@ say_refused(struct kgroup *g, const struct kroll *r, const struct kh_resp *p,
     char why[static ERR_LEN + 1])
 {
 	char msg[MSGTEXT_LEN + 1];
-	yyjson_doc *d = kj_read(p->body, p->len);
-	const char *s =
-	    yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(d), "message"));
 
-	(void)strlcpy(why, s == NULL ? "refused" : s, ERR_LEN + 1);
-	yyjson_doc_free(d);
+	kh_why(p, why);
+	if (why[0] == '\0')
+		(void)strlcpy(why, "refused", ERR_LEN + 1);
 	(void)snprintf(msg, sizeof(msg), "site %s: %s: %.600s", r->msg.site,
 	    r->config ? "Deployment" : "ConfigMap", why);
 	kevent_emit(g, true, "ApplyFailed", msg);

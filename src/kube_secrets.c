@@ -81,6 +81,8 @@ kcreds_event(struct kgroup *g)
 	char reason[64];
 	size_t n = strcspn(g->creds_problem, ":");
 
+	if (g->creds_unread[0] != '\0')
+		kevent_emit(g, true, "SecretUnreadable", g->creds_unread);
 	if (!g->creds_known || g->creds_valid || n >= sizeof(reason))
 		return;
 	memcpy(reason, g->creds_problem, n);
@@ -203,6 +205,40 @@ tell(struct kgroup *g)
 		kapply_kick(g);
 }
 
+/* Said once for each Secret and status, not for each attempt. */
+static void
+unreadable(struct kgroup *g, const char *name, const struct kh_resp *p)
+{
+	char why[ERR_LEN + 1], text[ERR_LEN + 1], begins[NAME_LEN + 32];
+
+	/* What passes by itself is no news of this Secret. */
+	if (!kh_lasts(p->status))
+		return;
+	(void)snprintf(
+	    begins, sizeof(begins), "Secret %s: %ld ", name, p->status);
+	if (strncmp(g->creds_unread, begins, strlen(begins)) == 0)
+		return;
+	kh_why(p, why);
+	(void)snprintf(text, sizeof(text), "%s%.350s", begins, why);
+	sparse_copy(g->creds_unread, text, sizeof(g->creds_unread));
+	log_ev(LL_WARN, "Secret can't be read", KVS("fg", g->fg),
+	    KVS("secret", name), KVI("status", p->status), KVS("error", why));
+	kcreds_event(g);
+	g->status_dirty = true;
+	kstatus_kick(g);
+}
+
+static void
+readable(struct kgroup *g)
+{
+	if (g->creds_unread[0] == '\0')
+		return;
+	g->creds_unread[0] = '\0';
+	log_ev(LL_INFO, "Secrets can be read again", KVS("fg", g->fg));
+	g->status_dirty = true;
+	kstatus_kick(g);
+}
+
 static void
 got(void *arg, const struct kh_resp *p)
 {
@@ -215,6 +251,7 @@ got(void *arg, const struct kh_resp *p)
 	if (p->status != 404 && s->doc == NULL) {
 		/* Unreadable is not absent. */
 		forget(g);
+		unreadable(g, s->name, p);
 		klane_retry(&g->creds, p);
 		return;
 	}
@@ -237,6 +274,7 @@ read_next(struct kgroup *g)
 		g->creds.req = kube_call(&c);
 		return;
 	}
+	readable(g);
 	tell(g);
 	forget(g);
 	klane_ok(&g->creds);

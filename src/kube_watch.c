@@ -121,15 +121,16 @@ static void
 complain(struct kwatch *w, const char *what, const struct kh_resp *p)
 {
 	struct monotime now = monotime_now();
+	char why[ERR_LEN + 1];
 
 	if (w->complained ||
 	    (w->said.ns != 0 && monotime_sub_ms(now, w->said) < COMPLAIN_MS))
 		return;
 	w->complained = true;
 	w->said = now;
+	kh_why(p, why);
 	log_ev(LL_WARN, "watch interrupted", KVS("kind", w->c.name),
-	    KVS("stage", what), KVI("status", p->status),
-	    KVS("error", p->error != NULL ? p->error : ""));
+	    KVS("stage", what), KVI("status", p->status), KVS("error", why));
 }
 
 /* A list or an event came, or a watch ended as it should. */

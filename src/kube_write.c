@@ -311,108 +311,6 @@ annotate_send(struct kgroup *g)
 	g->status.req = kube_call(&c);
 }
 
-/* -------------------------------------------------------------- conditions */
-
-/* Replace or append one of our own conditions in the rendered array. */
-static void
-condition(yyjson_mut_doc *d, yyjson_mut_val *arr, const struct kcond *c,
-    int64_t generation)
-{
-	char now[KTIME_LEN];
-	yyjson_mut_val *v, *old = NULL;
-	const char *since = now, *status = c->status ? "True" : "False";
-	size_t i, n;
-
-	ktime_s(wall_ms(), now);
-	yyjson_mut_arr_foreach(arr, i, n, v)
-	{
-		if (yyjson_mut_equals_str(
-			yyjson_mut_obj_get(v, "type"), c->type)) {
-			old = v;
-			break;
-		}
-	}
-	if (old != NULL &&
-	    yyjson_mut_equals_str(yyjson_mut_obj_get(old, "status"), status) &&
-	    yyjson_mut_is_str(yyjson_mut_obj_get(old, "lastTransitionTime")))
-		since = yyjson_mut_get_str(
-		    yyjson_mut_obj_get(old, "lastTransitionTime"));
-	v = yyjson_mut_obj(d);
-	yyjson_mut_obj_add_strcpy(d, v, "type", c->type);
-	yyjson_mut_obj_add_strcpy(d, v, "status", status);
-	yyjson_mut_obj_add_strcpy(d, v, "reason", c->reason);
-	yyjson_mut_obj_add_strcpy(
-	    d, v, "message", c->message[0] != '\0' ? c->message : c->reason);
-	yyjson_mut_obj_add_strcpy(d, v, "lastTransitionTime", since);
-	yyjson_mut_obj_add_sint(d, v, "observedGeneration", generation);
-	if (old != NULL)
-		yyjson_mut_arr_replace(arr, i, v);
-	else
-		yyjson_mut_arr_append(arr, v);
-}
-
-/* What kube-watcher itself knows and the parent need not repeat. */
-static void
-own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
-{
-	yyjson_mut_val *arr = yyjson_mut_obj_get(status, "conditions");
-	struct kcond valid = { "SpecValid", "Valid", "", true },
-		     unused = { "FieldsIgnored", "AllUsed", "", false },
-		     drift = { "DeploymentsDiffer", "AsSpecified", "", false },
-		     names = { "NamesTaken", "NoneTaken", "", false }, creds,
-		     tls;
-
-	if (!yyjson_mut_is_arr(arr)) {
-		yyjson_mut_obj_remove_key(status, "conditions");
-		arr = yyjson_mut_obj_add_arr(d, status, "conditions");
-	}
-	if (!g->valid)
-		valid = (struct kcond) { "SpecValid", "InvalidSpec", g->problem,
-			false };
-	if (g->unused[0] != '\0')
-		unused = (struct kcond) { "FieldsIgnored", "NotImplementedYet",
-			g->unused, true };
-	if (g->drift[0] != '\0')
-		drift = (struct kcond) { "DeploymentsDiffer", "SpecHashDiffers",
-			g->drift, true };
-	if (g->clash[0] != '\0')
-		names = (struct kcond) { "NamesTaken", "OfAnotherGroup",
-			g->clash, true };
-	kaccess_creds_cond(g, &creds);
-	condition(d, arr, &valid, g->generation);
-	condition(d, arr, &unused, g->generation);
-	condition(d, arr, &drift, g->generation);
-	if (g->clash_known)
-		condition(d, arr, &names, g->generation);
-	if (g->creds_known)
-		condition(d, arr, &creds, g->generation);
-	if (kaccess_tls_cond(g, &tls))
-		condition(d, arr, &tls, g->generation);
-	else if (!g->spec.tls)
-		kaccess_no_tls(arr);
-}
-
-/*
- * A condition must have a message, and API servers built by some compilers
- * take "" for none.
- */
-static void
-say_something(yyjson_mut_doc *d, yyjson_mut_val *conds)
-{
-	yyjson_mut_val *c;
-	size_t i, n;
-
-	yyjson_mut_arr_foreach(conds, i, n, c)
-	{
-		if (!yyjson_mut_equals_str(
-			yyjson_mut_obj_get(c, "message"), ""))
-			continue;
-		yyjson_mut_obj_put(c, yyjson_mut_strcpy(d, "message"),
-		    yyjson_mut_val_mut_copy(
-			d, yyjson_mut_obj_get(c, "reason")));
-	}
-}
-
 /* ------------------------------------------------------------------ status */
 
 /* Nothing was told by the parent yet: our own conditions beside what is. */
@@ -450,8 +348,7 @@ render_status(struct kgroup *g, yyjson_mut_doc *d, yyjson_val *prev)
 	}
 	if (s == NULL)
 		fatalx("JSON memory");
-	own_conditions(g, d, s);
-	say_something(d, yyjson_mut_obj_get(s, "conditions"));
+	kconds_add(g, d, s);
 	return s;
 }
 

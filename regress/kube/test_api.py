@@ -1425,7 +1425,8 @@ def test_dns_turns():
 # ------------------------------------------------------- tests in own files
 
 # Each adds its own to TESTS. Not `import`: objects is a function here.
-for part in "inputs", "taints", "objects", "rolls", "access", "adopt":
+for part in "inputs", "taints", "objects", "rolls", "access", "adopt", \
+        "truth":
     importlib.import_module(part)
 
 
