@@ -396,6 +396,9 @@ void ps_worker_stop(struct ps_worker *);
  */
 #define SANDBOX_EXIT 159 /* 128 + SIGSYS */
 int sandbox_enter(const struct sandbox *, const char *title, bool use_landlock);
+/* A process ended by a forbidden call: the wait(2) status of that. A call of a
+ * foreign architecture is the kernel's own to end, with SIGSYS. */
+bool sandbox_violated(int wstatus);
 /* Landlock's ABI on this kernel, 0 when absent. */
 int sandbox_landlock_abi(void);
 

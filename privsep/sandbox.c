@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -169,6 +170,13 @@ sandbox_enter(const struct sandbox *sb, const char *title, bool use_landlock)
 	if (seccomp_trap_init(title) == -1)
 		return (-1);
 	return (seccomp_allow_list(sb->allow));
+}
+
+bool
+sandbox_violated(int wstatus)
+{
+	return ((WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == SANDBOX_EXIT) ||
+	    (WIFSIGNALED(wstatus) && WTERMSIG(wstatus) == SIGSYS));
 }
 
 int

@@ -233,7 +233,7 @@ parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 	struct parent *p = arg;
 	struct metric_sink sink = { sink_send, p };
 
-	if (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == SANDBOX_EXIT) {
+	if (sandbox_violated(wstatus)) {
 		p->violations[id - 1]++;
 		(void)metric_add(
 		    &sink, M_SANDBOX_VIOLATIONS, 1, ML(procs[id - 1].title));

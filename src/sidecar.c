@@ -322,7 +322,7 @@ sc_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 {
 	struct sidecar *sc = arg;
 
-	if (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == SANDBOX_EXIT) {
+	if (sandbox_violated(wstatus)) {
 		sc->violations[id]++;
 		count_worker(sc, M_SANDBOX_VIOLATIONS, id, 1);
 	}

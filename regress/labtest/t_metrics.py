@@ -107,6 +107,12 @@ def metrics(t):
     p.wait('sum(bloodraven_worker_restarts_total{worker="dns-writer"})',
            lambda v: v >= 1, 60)
     p.wait("sum(bloodraven_sandbox_violations_total)", 0)
+    # As the kernel tells a worker that its sandbox forbids a call.
+    os.kill(wait("dns-writer is back", 20,
+                 lambda: worker(cid, "dns-writer")), signal.SIGSYS)
+    p.wait('sum(bloodraven_sandbox_violations_total{worker="dns-writer"})', 1,
+           60)
+    p.wait("sum(bloodraven_sandbox_violations_total)", 1)
     p.wait("sum(bloodraven_metric_changes_dropped_total) or vector(0)", 0)
     for a in op.addresses():
         said = prom.promtool(prom.fetch(a))

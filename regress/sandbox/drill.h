@@ -95,8 +95,7 @@ drill_run(const struct drill *d, const struct drill_target *t,
 	close(p[0]);
 	if (waitpid(pid, &status, 0) != pid)
 		return (DRILL_OTHER);
-	if ((WIFEXITED(status) && WEXITSTATUS(status) == SANDBOX_EXIT) ||
-	    (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS))
+	if (sandbox_violated(status))
 		return (DRILL_TRAPPED);
 	/* The pipe closed without a word, exit 0: it became another program. */
 	if (status == 0 && n == 0)

@@ -382,9 +382,11 @@ def t_restart(st):
            "(%.2f s)" % took, got)
     st.op_a = st.operator(st.a.ip)
     report(st.renewed(300) == {"1", str(st.id_b)}, "and with one")
-    # each worker dies: renewals go on
+    # each worker dies, one as by a call that its sandbox forbids (the kernel's
+    # signal is answered by the worker's own handler): renewals go on
     for title in "http", "mysql", "memory", "link":
-        os.kill(st.a.worker(title), signal.SIGKILL)
+        os.kill(st.a.worker(title), signal.SIGSYS if title == "memory"
+                else signal.SIGKILL)
         if title == "link":
             st.g.closed()
             st.g = until("the guard's socket", lambda: try_guard(st))
@@ -397,6 +399,13 @@ def t_restart(st):
             got = st.renewed(400, voters={str(st.id_b)}, limit=0.5)
             report(str(st.id_b) in got, "%s dies: no renewal is missed" %
                    title, got)
+    count = {t: until("the counts", lambda t=t: st.a.metric(
+        'bloodraven_worker_restarts_total{worker="%s"}' % t)) and
+        st.a.metric('bloodraven_sandbox_violations_total{worker="%s"}' % t)
+        for t in ("mysql", "memory", "link")}
+    report(count["memory"] == 1 and not count["mysql"] and not count["link"],
+           "a violation of the sandbox is counted, another death is none",
+           count)
 
 
 def try_guard(st):
