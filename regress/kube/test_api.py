@@ -832,6 +832,29 @@ def test_steady_writes_nothing():
 
 
 @test
+def test_status_retried():
+    """The API server is away: what was told last is written when it is back,
+    though nothing is told again."""
+    d = leader(LEASE_MS=60000, RENEW_MS=50000)
+    name = fresh("g")
+    g = make(name)
+    d.expect("GROUP_CONF", group=g["metadata"]["uid"])
+    tell_status(d, g, "iad")
+    get = lambda: c.get(f"{GROUPS}/{name}").get("status", {})  # noqa: E731
+    wait_for("status", 5, lambda: get().get("activeSite") == "iad")
+    settle(d)
+    c.cut(True)
+    try:
+        tell_status(d, g, "iad", rev=2)
+        tell_status(d, g, "pdx", rev=3)
+        d.expect("SYNCED", 20, since=1, api_ok=False)
+    finally:
+        c.cut(False)
+    wait_for("the last one", 30, lambda: get().get("activeSite") == "pdx")
+    stop(d)
+
+
+@test
 def test_annotation_del_retried():
     """The API server is away: the annotation is removed when it is back."""
     d = leader(LEASE_MS=60000, RENEW_MS=50000)
