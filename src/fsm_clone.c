@@ -106,19 +106,6 @@ cloneable(const struct fsm_ctx *x, uint8_t i, uint8_t a)
 		    (s->rel.shares[i] & BIT(a)) == 0));
 }
 
-static bool
-all_core_answer(const struct fsm_ctx *x)
-{
-	uint8_t i;
-
-	for (i = 0; i < x->c->nsites; i++)
-		if (fsm_core(x->c, i) &&
-		    (x->s->site[i].state == SS_UNKNOWN ||
-			x->s->site[i].state == SS_UNREACHABLE))
-			return false;
-	return true;
-}
-
 /* Candidates first, then dr-only, then readers, each in declared order. */
 static uint8_t
 recipient(const struct fsm_ctx *x, uint8_t a)
@@ -158,6 +145,11 @@ first_copy(const struct fsm_ctx *x)
 	    s->rec.last_failover_s == 0;
 }
 
+/*
+ * The donor is the recorded active site, and its authority stands: a site that
+ * is away can hold nothing that another copy of it would lose, and while it is
+ * away a copy more is wanted most.
+ */
 static void
 start(struct fsm_ctx *x, uint8_t a)
 {
@@ -168,7 +160,7 @@ start(struct fsm_ctx *x, uint8_t a)
 	if (!FSM_GUARD(G_CLONE_DONOR,
 		a != FSM_NONE && fsm_answers(s, a) &&
 		    x->d.verdict == V_HEALTHY) ||
-	    a >= x->c->nsites || !x->c->creds || !all_core_answer(x) ||
+	    a >= x->c->nsites || !x->c->creds ||
 	    (to = recipient(x, a)) == FSM_NONE ||
 	    (act = fsm_sql(x, to, SQL_CLONE, x->c->clone_ms)) == NULL)
 		return;

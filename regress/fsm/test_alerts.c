@@ -166,6 +166,24 @@ test_first_copy(void **state)
 	assert_false(clones());
 }
 
+/* A copy more is wanted most while another site is away. */
+static void
+test_clone_beside_lost(void **state)
+{
+	(void)state;
+	mk_group(&m);
+	m.s.site[1].p.has_repl = m.s.site[1].p.user_schemas = false;
+	m.s.site[1].p.source = FSM_NONE;
+	m.s.rel.empty |= BIT(1);
+	lose(2);
+	m.s.site[1].next_ms[SQL_CLONE] = 0;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.site[2].state, SS_UNREACHABLE);
+	assert_non_null(mk_act(&m, A_SQL, SQL_CLONE));
+	assert_int_equal(m.s.clone_to, 1);
+	assert_int_equal(m.s.clone_from, 0);
+}
+
 int
 main(void)
 {
@@ -173,6 +191,7 @@ main(void)
 		cmocka_unit_test(test_degraded),
 		cmocka_unit_test(test_degraded_by_failover),
 		cmocka_unit_test(test_first_copy),
+		cmocka_unit_test(test_clone_beside_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
