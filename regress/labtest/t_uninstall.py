@@ -106,6 +106,8 @@ def back_again():
 def without_operator(t):
     g = t.ready()
     active = g.active()
+    # A kubelet whose node just came back takes minutes to end a Pod.
+    op.wait_settled(120)
     t.finally_(back_again)
     op.scale(0)
     wait("no operator", 60, lambda: not api.items("pods", op.NS), op.state)
