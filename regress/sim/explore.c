@@ -15,8 +15,8 @@
  */
 
 /*
- * explore [--sites N] [--faults N] [--lease TICKS] [--no-stalls] [--live]
- *     [--weakness NAME] [--trace | --states]
+ * explore [--sites N] [--faults N] [--lease TICKS] [--no-stalls] [--all-vote]
+ *     [--live] [--weakness NAME] [--trace | --states]
  * explore --all-weaknesses | --list
  *
  * Visits every state within a bound. Without a weakness two sites must never
@@ -39,7 +39,7 @@
 struct options {
 	struct x_limits limits;
 	unsigned lease;
-	bool no_stalls, kinds, trace, states, all, list;
+	bool no_stalls, all_vote, kinds, trace, states, all, list;
 	enum x_weakness weakness;
 };
 
@@ -90,6 +90,7 @@ explore(const struct options *o)
 	bool good;
 
 	act_no_stalls(o->no_stalls);
+	act_all_vote(o->all_vote);
 	x_lease_set(o->lease);
 	weak_set(o->weakness);
 	f = find(&o->limits);
@@ -101,10 +102,11 @@ explore(const struct options *o)
 	if ((f.end == E_TWO || f.end == E_BLOCKED) &&
 	    (!good || o->trace || o->states))
 		show_path(o, &f);
-	printf("%u sites, %u faults%s%s, L %u ticks: %s%s; states %" PRIu64
+	printf("%u sites, %u faults%s%s%s, L %u ticks: %s%s; states %" PRIu64
 	       ", steps %" PRIu64 ", depth %u, %.1f s\n",
 	    o->limits.nsites, o->limits.faults,
 	    o->no_stalls ? " (no stalls)" : "",
+	    o->all_vote ? " (all vote)" : "",
 	    o->limits.live ? ", released when they end" : "", o->lease,
 	    ends[f.end], f.full ? " (EPOCH TABLE FULL)" : "", f.states, f.steps,
 	    f.depth, seconds() - t);
@@ -182,6 +184,7 @@ enum {
 	O_STATES_MAX,
 	O_WEAKNESS,
 	O_NO_STALLS,
+	O_ALL_VOTE,
 	O_LIVE,
 	O_KINDS,
 	O_TRACE,
@@ -197,6 +200,7 @@ static const struct option longs[] = {
 	{ "limit", required_argument, NULL, O_STATES_MAX },
 	{ "weakness", required_argument, NULL, O_WEAKNESS },
 	{ "no-stalls", no_argument, NULL, O_NO_STALLS },
+	{ "all-vote", no_argument, NULL, O_ALL_VOTE },
 	{ "live", no_argument, NULL, O_LIVE },
 	{ "kinds", no_argument, NULL, O_KINDS },
 	{ "trace", no_argument, NULL, O_TRACE },
@@ -243,6 +247,9 @@ option(struct options *o, int c)
 		break;
 	case O_NO_STALLS:
 		o->no_stalls = true;
+		break;
+	case O_ALL_VOTE:
+		o->all_vote = true;
 		break;
 	case O_LIVE:
 		o->limits.live = true;

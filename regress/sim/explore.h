@@ -285,6 +285,9 @@ enum x_kind { X_KINDS(X) K_MAX };
 	    "a Lease is given up with a grant under way", "fencing.md 2")        \
 	X(W_OLD_GRANTS, "old-grants-ignored", 2,                                 \
 	    "a new leader ignores its predecessor's grants", "fencing.md 2")     \
+	X(W_LEFT_OUT, "left-out-promised", 2,                                    \
+	    "a voter that a successor leaves out counts as having promised",     \
+	    "fencing.md 3")                                                      \
 	X(W_DEAD_VOTER, "dead-voter-promised", 2,                                \
 	    "a voter seen dead counts as having promised", "fencing.md 3")       \
 	X(W_BOTH, "both-stopped", 2,                                             \
@@ -341,11 +344,12 @@ void op_saw_dead(struct world *, unsigned s);
 /* explore_proof.c; sql: after fencing the others by SQL */
 unsigned op_keeps(const struct world *, unsigned o, unsigned s, bool sql);
 bool op_may_mint(const struct world *, unsigned o, unsigned s, bool sql);
-bool op_needs_mint(const struct world *, unsigned o, unsigned s);
+bool op_needs_mint(const struct world *, unsigned o, unsigned s, unsigned sub);
 
 /* explore_act.c */
 void act_no_stalls(bool);
 void act_no_late(bool);
+void act_all_vote(bool);
 unsigned world_actions(const struct world *, struct action *);
 void world_apply(struct world *, struct action);
 

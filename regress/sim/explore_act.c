@@ -16,6 +16,8 @@
 
 /* Which events are possible in a state. */
 
+#include <stdlib.h>
+
 #include "explore.h"
 
 struct list {
@@ -23,7 +25,7 @@ struct list {
 	unsigned n;
 };
 
-static bool no_stalls, no_late;
+static bool no_stalls, no_late, all_vote;
 
 /* Without clocks that run wrong, and what hangs, is stopped or frozen. */
 void
@@ -32,12 +34,23 @@ act_no_stalls(bool b)
 	no_stalls = b;
 }
 
+/*
+ * Every mint names all the others, or (two sites) none, and a successor comes
+ * only where a voter is missing.
+ */
+void
+act_all_vote(bool b)
+{
+	all_vote = b;
+}
+
 static void
 add(struct list *l, enum x_kind kind, unsigned a, unsigned b, unsigned c)
 {
-	if (l->n < X_ACTIONS)
-		l->a[l->n++] = (struct action) { (uint8_t)kind, (uint8_t)a,
-			(uint8_t)b, (uint8_t)c };
+	if (l->n == X_ACTIONS)
+		abort(); /* a bound that leaves out events is none */
+	l->a[l->n++] = (struct action) { (uint8_t)kind, (uint8_t)a, (uint8_t)b,
+		(uint8_t)c };
 }
 
 /* ------------------------------------------------------------ the leader - */
@@ -56,20 +69,37 @@ alone(const struct world *w, unsigned s)
 	return k > 0;
 }
 
-/* Voters that a mint may name: all the others, or (two sites) none. */
+/*
+ * Voters that a mint may name: any of the others, also when they are well: the
+ * leader may hear a voter that the guard doesn't reach, and leave it out.
+ */
+static bool
+may_name(const struct world *w, unsigned o, unsigned s, unsigned sub)
+{
+	unsigned others = ((1U << w->nsites) - 1) & ~(1U << s);
+
+	if ((sub & ~others) != 0)
+		return false;
+	if (!all_vote)
+		return op_needs_mint(w, o, s, sub);
+	return op_needs_mint(w, o, s, others) &&
+	    (sub == others || (w->nsites == 2 && !alone(w, s)));
+}
+
 static void
 mints(const struct world *w, struct list *l, enum x_kind kind, unsigned o)
 {
-	unsigned s, all = (1U << w->nsites) - 1;
+	unsigned s, sub, named[1U << X_SITES], n, i;
 
 	for (s = 0; s < w->nsites; s++) {
-		if (!op_needs_mint(w, o, s) ||
-		    !op_may_mint(w, o, s, kind == K_MINT_FENCE) ||
+		for (n = sub = 0; sub < 1U << w->nsites; sub++)
+			if (may_name(w, o, s, sub))
+				named[n++] = sub;
+		if (n == 0 || !op_may_mint(w, o, s, kind == K_MINT_FENCE) ||
 		    (kind == K_MINT_FENCE && op_may_mint(w, o, s, false)))
 			continue;
-		add(l, kind, o, s, all & ~(1U << s));
-		if (w->nsites == 2 && !alone(w, s))
-			add(l, kind, o, s, 0);
+		for (i = 0; i < n; i++)
+			add(l, kind, o, s, named[i]);
 	}
 }
 

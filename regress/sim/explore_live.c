@@ -204,11 +204,11 @@ mint(struct run *r, unsigned o)
 	struct world *w = &r->w;
 	unsigned i, sub = 0;
 
-	if (!op_needs_mint(w, o, r->target))
-		return;
 	for (i = 0; i < w->nsites; i++)
 		if (i != r->target && reached(r, i))
 			sub |= 1U << i;
+	if (!op_needs_mint(w, o, r->target, sub))
+		return;
 	if (op_may_mint(w, o, r->target, false))
 		act(r, K_MINT, o, r->target, sub);
 	else if (op_may_mint(w, o, r->target, true))

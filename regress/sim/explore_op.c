@@ -260,6 +260,21 @@ land(struct world *w, unsigned i)
 
 /* ---------------------------------------------------------- revocation --- */
 
+/* With this weakness that is the promise of a voter. */
+static void
+left_out(struct world *w, struct x_op *p, unsigned k)
+{
+	struct lease_terms t = world_terms(w, k);
+	unsigned i, n = w->ne - 1;
+
+	while (!w->e[n].unended || w->e[n].site != w->e[k].site)
+		n--;
+	for (i = 0; i < w->nsites; i++)
+		if (w->e[k].vot[i] == VOT_NOW && w->e[n].vot[i] == VOT_NONE)
+			lease_auth_promise(
+			    &p->auth[k], &t, w->site[i].v.id, 0, p->now);
+}
+
 /* All epochs of that site's process: one alone would help nobody. */
 static void
 revoke(struct world *w, unsigned o, unsigned s)
@@ -276,6 +291,8 @@ revoke(struct world *w, unsigned o, unsigned s)
 		if (weak(W_FEW) && t.n > 1)
 			lease_auth_promise(&p->auth[k], &t, t.voter[t.n - 1],
 			    x_over() * X_TICK, p->now);
+		if (weak(W_LEFT_OUT))
+			left_out(w, p, k);
 	}
 }
 

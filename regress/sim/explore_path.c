@@ -55,11 +55,14 @@ static const struct {
 	{ K_LAND, ANY, 0 },
 };
 
+/* Its mints name all the others. */
 static bool
 fits(const struct world *w, struct action a, enum pick pick)
 {
 	unsigned k = w->ne, site = a.kind == K_VOTER_LOST ? a.a : a.b;
 
+	if (a.kind == K_MINT && a.c != ((1U << w->nsites) - 1) - (1U << a.b))
+		return false;
 	while (k > 0 && !w->e[k - 1].unended)
 		k--;
 	return pick == ANY || k == 0 ||

@@ -188,15 +188,16 @@ op_may_mint(const struct world *w, unsigned o, unsigned s, bool sql)
 }
 
 /*
- * Another epoch would change something: this leader has minted none, or the
- * newest one can't be held, or its voters are not those that there are.
+ * An epoch with those voters would change something: this leader has minted
+ * none, or the newest one can't be held, or has others.
  */
 bool
-op_needs_mint(const struct world *w, unsigned o, unsigned s)
+op_needs_mint(const struct world *w, unsigned o, unsigned s, unsigned sub)
 {
 	const struct x_epoch *e;
 	const struct x_site *t = &w->site[s];
 	unsigned i;
+	bool in;
 	int k = (int)w->ne - 1;
 
 	while (k >= 0 && !w->e[k].unended)
@@ -208,10 +209,12 @@ op_needs_mint(const struct world *w, unsigned o, unsigned s)
 		return true;
 	if (w->op[o].auth[k].revoked || t->g.revoked >= e->number)
 		return true;
-	for (i = 0; i < w->nsites; i++)
+	for (i = 0; i < w->nsites; i++) {
+		in = (sub & 1U << i) != 0;
 		if (i != s &&
-		    (e->vot[i] != VOT_NOW ||
-			w->site[i].v.promised >= e->number))
+		    (e->vot[i] != (in ? VOT_NOW : VOT_NONE) ||
+			(in && w->site[i].v.promised >= e->number)))
 			return true;
+	}
 	return false;
 }
