@@ -208,6 +208,51 @@ def really_dead(t, g):
     t.ok("isolated, and then the primary died: " + fence.described(f))
 
 
+def leader_cut(t, g, direction):
+    """The leader's Pod alone does not reach the primary's mysqld, and no replica
+    receives from it: the other operator sees it, and nothing moves. When that
+    one does not reach it either, the other site is promoted."""
+    old = g.active()
+    ip = g.address(old)
+    lead = wait("a leader and a standby",
+                30, lambda: op.standby() and op.leader())["metadata"]["name"]
+    o = t.oracle(g)
+    cuts = fence.Cuts(t)
+    since = lab.boot_ns()
+
+    def leads():
+        now = (op.leader() or {}).get("metadata", {}).get("name")
+        if now != lead:
+            raise Failure("%s leads, not %s" % (now, lead))
+    # In this order: what the leader has seen there last was received.
+    cuts.pod(op.NS, lead, direction, [ip], fence.MYSQL_PORT)
+    for s in g.sites:
+        if s != old:
+            cuts.site(g, s, "both", [ip], fence.MYSQL_PORT)
+    wait("ObserverIsolated", 20, isolated(g), g.short)
+    fence.not_promoted(g, old, 2.5 * fence.LEASE, "the standby sees it")
+    if not isolated(g)():
+        raise Failure("no more ObserverIsolated: %s" % g.short())
+    gap = o.calm(since, 2.0)
+    leads()
+    for p in op.pods():
+        if p["metadata"]["name"] != lead:
+            cuts.pod(op.NS, p["metadata"]["name"], "both", [ip],
+                     fence.MYSQL_PORT)
+    new = fence.promoted(g, old)
+    o.wait_acked(30, "writes at the new site")
+    leads()
+    cuts.heal()
+    f = fence.judged(t, g, o, old, new)
+    t.ok("leader alone cut from the primary (%s): longest gap %.2f s; both: %s"
+         % (direction, gap, fence.described(f)))
+
+
+@test("leader-isolated", order=44)
+def leader_isolated(t):
+    leader_cut(t, t.ready(), "both")
+
+
 @test("observer-isolated-oneway", full=True, order=44)
 def observer_isolated_oneway(t):
     g = t.ready()
