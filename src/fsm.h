@@ -213,6 +213,14 @@ struct fsm_probe {
 	uint32_t sql_errno;
 };
 
+/* A process was seen writable: an operator's probe of it was answered. */
+struct fsm_sight {
+	char pod_uid[UID_LEN + 1]; /* empty: none was */
+	char server_uuid[UID_LEN + 1];
+	int64_t start_ms;
+	int64_t age_ms; /* since that probe was sent */
+};
+
 /*
  * What a site's sidecar and guard said last (wire.def: W_REPORT, W_GUARD): at
  * each change, and each BR_LINK_BEAT_MS while all is well. The caller passes a
@@ -227,8 +235,8 @@ struct fsm_guard {
 	uint64_t promised;
 	uint64_t heard; /* largest epoch that sidecar or guard heard of */
 	uint64_t yes_epoch;
-	int64_t yes_age_ms; /* -1: none */
-	bool mysql_ok;
+	int64_t yes_age_ms;     /* -1: none */
+	struct fsm_sight sight; /* by another operator, as it has told there */
 	/* the guard; 0: none is there */
 	uint64_t guard;
 	uint32_t incarnation;
@@ -698,6 +706,9 @@ void fsm_decide(
     const struct fsm_conf *, const struct fsm_state *, struct fsm_decision *);
 void
 fsm_view(const struct fsm_conf *, const struct fsm_state *, struct fsm_view *);
+/* What a standby tells of the active site; false: nothing. */
+bool fsm_sight(const struct fsm_conf *, const struct fsm_state *, int64_t now,
+    struct fsm_sight *);
 /* True when no grant of ours may still take effect: the Lease may go. */
 bool fsm_quiet(const struct fsm_conf *, const struct fsm_state *);
 /* Message of an A_EVENT or A_LOG for people; cut at len. */

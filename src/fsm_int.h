@@ -195,6 +195,7 @@ enum fsm_w_guard { FSM_W_GUARDS(X) WG_MAX };
 /* Of the active site, while the own probes of it fail. */
 struct fsm_witness {
 	enum fsm_w_replica replica;
+	bool standby; /* another operator sees it */
 	enum fsm_w_guard guard;
 	bool renewed; /* by a voter, within two check intervals */
 };

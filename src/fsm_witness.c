@@ -76,7 +76,7 @@ keep_word(struct fsm_guard *g, const struct fsm_guard *was)
 	g->heard = car.heard > was->heard ? car.heard : was->heard;
 	g->yes_epoch = car.yes_epoch;
 	g->yes_age_ms = car.yes_age_ms;
-	g->mysql_ok = car.mysql_ok;
+	g->sight = car.sight;
 }
 
 /*
@@ -132,21 +132,24 @@ static const char *const w_guards[] = { FSM_W_GUARDS(X) };
 const char *
 fsm_witness_name(const struct fsm_witness *w, char *buf, size_t len)
 {
-	snprintf(buf, len, "replica %s, guard %s, %s", w_replicas[w->replica],
+	snprintf(buf, len, "replica %s, standby %s, guard %s, %s",
+	    w_replicas[w->replica], w->standby ? "sees it" : "none",
 	    w_guards[w->guard], w->renewed ? "renewed" : "not renewed");
 	return buf;
 }
 
 /*
- * This operator's probes of the active site fail. Another one sees it: a
- * replica receives from it, and its guard says that it is well, or, when that
- * is silent here, a voter has renewed it just now. Both are needed: receivers
- * notice late, and a guard renews as long as its server answers it.
+ * This operator's probes of the active site fail. Somebody else sees it over
+ * the network: a replica receives from it, or another operator's probe of it was
+ * answered. And its guard says that it is well, or, when that is silent here, a
+ * voter has renewed it just now. Both are needed: who sees it notices its end
+ * late, and a guard renews as long as its server answers it, also when nobody
+ * else reaches that.
  */
 bool
 fsm_isolated(const struct fsm_witness *w)
 {
-	if (w->replica != WR_SEES)
+	if (w->replica != WR_SEES && !w->standby)
 		return false;
 	switch (w->guard) {
 	case WG_OK:
@@ -182,12 +185,72 @@ replicas(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a)
 	return r;
 }
 
+/* Two polls and the way here, of two beats, with what may be late. */
+static int64_t
+sight_life(const struct fsm_conf *c)
+{
+	return 2 * (c->poll_ms + BR_LINK_BEAT_MS(c->check_ms)) +
+	    FSM_SEEN_YES_MS;
+}
+
+bool
+fsm_sight(const struct fsm_conf *c, const struct fsm_state *s, int64_t now,
+    struct fsm_sight *w)
+{
+	const struct fsm_site *t;
+	uint8_t a = s->rec.active;
+
+	memset(w, 0, sizeof(*w));
+	if (s->lease_held || a >= c->nsites || !fsm_answers(s, a))
+		return false;
+	t = &s->site[a];
+	if (t->p.read_only || now - t->p.sent_ms >= sight_life(c))
+		return false;
+	memcpy(w->pod_uid, t->p.pod_uid, sizeof(w->pod_uid));
+	memcpy(w->server_uuid, t->p.server_uuid, sizeof(w->server_uuid));
+	w->start_ms = t->p.start_ms;
+	w->age_ms = now - t->p.sent_ms;
+	return true;
+}
+
+/*
+ * Another operator's probe of that process was answered, since ours fail. An
+ * age has lost what it was under way: that makes it younger than it is, so it
+ * holds up a failover, by no more than its life.
+ */
+static bool
+standby_sees(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
+    const struct fsm_epoch *e)
+{
+	const struct fsm_sight *w;
+	struct fsm_probe p;
+	int64_t seen;
+	uint8_t j;
+
+	for (j = 0; j < c->nsites; j++) {
+		w = &s->site[j].g.sight;
+		seen = s->site[j].g_ms - w->age_ms;
+		if (w->pod_uid[0] == '\0' || seen <= s->site[a].fail_since_ms ||
+		    s->now_ms - seen >= sight_life(c))
+			continue;
+		memcpy(p.pod_uid, w->pod_uid, sizeof(p.pod_uid));
+		memcpy(p.server_uuid, w->server_uuid, sizeof(p.server_uuid));
+		p.start_ms = w->start_ms;
+		if (fsm_same_process(&e->proc, &p))
+			return true;
+	}
+	return false;
+}
+
 static enum fsm_w_guard
 guard_says(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
     const struct fsm_epoch *e)
 {
 	const struct fsm_guard *g = &s->site[a].g;
 
+	/* The kubelet's word is about the guard itself. */
+	if (s->ended[e - s->rec.unended] == P_TERMINATED)
+		return WG_ENDED;
 	if (!fsm_guard_fresh(c, s, a))
 		return WG_SILENT;
 	if (g->guard != e->terms.guard || !g->running ||
@@ -232,6 +295,7 @@ fsm_witnesses(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
 	uint8_t j;
 
 	w->replica = replicas(c, s, a);
+	w->standby = false;
 	w->guard = WG_SILENT;
 	w->renewed = false;
 	if (k == -1)
@@ -239,6 +303,7 @@ fsm_witnesses(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
 	e = &s->rec.unended[k];
 	if (e->terms.guard == 0 || e->site != a)
 		return;
+	w->standby = standby_sees(c, s, a, e);
 	w->guard = guard_says(c, s, a, e);
 	w->renewed = unheard(c, s, e);
 	for (j = 0; j < c->nsites; j++)

@@ -153,6 +153,23 @@ certificate(const struct glink *l)
 	return group_access_tls(l->group);
 }
 
+/* What a standby sees of the active site, for the leader. */
+static void
+fill_sight(const struct group *g, struct w_operator *o)
+{
+	struct w_sight *w = &o->sight[0];
+	struct fsm_sight f;
+
+	if (o->leader || !g->have_conf ||
+	    !fsm_sight(&g->fc, &g->fs, mono_ms(), &f))
+		return;
+	o->n_sight = 1;
+	(void)strlcpy(w->pod_uid, f.pod_uid, sizeof(w->pod_uid));
+	(void)strlcpy(w->server_uuid, f.server_uuid, sizeof(w->server_uuid));
+	w->start_ms = f.start_ms;
+	w->age_ms = f.age_ms;
+}
+
 static void
 fill_operator(const struct glink *l, struct w_operator *o)
 {
@@ -168,6 +185,17 @@ fill_operator(const struct glink *l, struct w_operator *o)
 	if (g->view.effective < g->fc.nsites)
 		(void)strlcpy(o->active, g->fc.site[g->view.effective].name,
 		    sizeof(o->active));
+	fill_sight(g, o);
+}
+
+/* Whether it says something else; that time goes on is no news. */
+static uint64_t
+operator_hash(const struct w_operator *said)
+{
+	struct w_operator o = *said;
+
+	o.sight[0].age_ms = 0;
+	return group_hash(&o, sizeof(o));
 }
 
 /* What a sidecar is told each beat; the proof of who we are. */
@@ -180,7 +208,7 @@ say_operator(struct glink *l)
 	if (!glink_send(l, W_OPERATOR, &o))
 		return;
 	l->beat_ms = mono_ms();
-	l->said = group_hash(&o, sizeof(o));
+	l->said = operator_hash(&o);
 }
 
 /* ------------------------------------------------------------- connections - */
@@ -398,7 +426,7 @@ beat(struct glink *l, int64_t now)
 		return;
 	fill_operator(l, &o);
 	if (now - l->beat_ms >= BR_LINK_BEAT_MS(l->group->conf.check_ms) ||
-	    l->said != group_hash(&o, sizeof(o)))
+	    l->said != operator_hash(&o))
 		say_operator(l);
 }
 

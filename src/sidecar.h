@@ -98,7 +98,9 @@ struct sc_conn {
 	char site[NAME_LEN + 1]; /* whom it must be, or says to be */
 	char pod_uid[UID_LEN + 1];
 	char peer[HOST_LEN + 1];
-	uint64_t id; /* voter id it says to have */
+	uint64_t id;          /* voter id it says to have */
+	struct w_sight sight; /* of an operator that stands by; or none */
+	int64_t sight_ms;     /* when it came */
 	struct wire_link wl;
 	unsigned idle; /* beats since it was heard */
 };

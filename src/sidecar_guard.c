@@ -297,7 +297,37 @@ sc_guard_rx(struct sidecar *sc, const uint8_t *p, size_t len)
 
 /* ----------------------------------------------------------------- reports --- */
 
-static const struct w_report *
+/*
+ * The newest word of another operator than that one about the active site. An
+ * operator has one link; a word ends with it, and with the next beat.
+ */
+static void
+add_sight(
+    const struct sidecar *sc, const struct sc_conn *to, struct w_report *m)
+{
+	int64_t age, now = sc_now_ms();
+	const struct sc_conn *c;
+	struct w_sight w;
+
+	m->n_sight = 0;
+	memset(m->sight, 0, sizeof(m->sight));
+	TAILQ_FOREACH (c, &sc->conns, entry) {
+		if (!to->operator|| !c->trusted || !c->operator|| c->leader ||
+			strcmp(c->pod_uid, to->pod_uid) == 0 ||
+		    !wire_sight_ok(&c->sight))
+			continue;
+		age = now - c->sight_ms;
+		w = c->sight;
+		w.age_ms += age;
+		if (!wire_sight_ok(&w) ||
+		    (m->n_sight == 1 && m->sight[0].age_ms <= w.age_ms))
+			continue;
+		m->n_sight = 1;
+		m->sight[0] = w;
+	}
+}
+
+static struct w_report *
 report(const struct sidecar *sc)
 {
 	static struct w_report m;
@@ -322,19 +352,24 @@ report(const struct sidecar *sc)
 void
 sc_report_to(struct sidecar *sc, struct sc_conn *c)
 {
-	sc_seal(sc, c, W_REPORT, report(sc));
+	struct w_report *m = report(sc);
+
+	add_sight(sc, c, m);
+	sc_seal(sc, c, W_REPORT, m);
 }
 
 void
 sc_report_all(struct sidecar *sc)
 {
-	const struct w_report *m = report(sc);
+	struct w_report *m = report(sc);
 	struct sc_conn *c, *next;
 
 	for (c = TAILQ_FIRST(&sc->conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		if (c->trusted)
-			sc_seal(sc, c, W_REPORT, m);
+		if (!c->trusted)
+			continue;
+		add_sight(sc, c, m);
+		sc_seal(sc, c, W_REPORT, m);
 	}
 }
 

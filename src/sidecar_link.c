@@ -222,6 +222,8 @@ from_operator(struct sidecar *sc, struct sc_conn *c, uint32_t type,
 	switch ((enum wire_type)type) {
 	case W_OPERATOR:
 		c->leader = any->w_operator.leader;
+		c->sight = any->w_operator.sight[0];
+		c->sight_ms = sc_now_ms();
 		if (!c->leader)
 			return true;
 		sc->state.leader_ns = monotime_now().ns;

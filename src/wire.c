@@ -123,6 +123,13 @@ wire_decode(const uint8_t *buf, size_t len, uint32_t *type, union wire_any *out)
 	return codec_decode_peer(d, buf, len, out);
 }
 
+bool
+wire_sight_ok(const struct w_sight *w)
+{
+	return w->pod_uid[0] != '\0' && w->start_ms > 0 && w->age_ms >= 0 &&
+	    w->age_ms < WIRE_SIGHT_MS;
+}
+
 /* ---------------------------------------------------------- statements --- */
 
 static size_t

@@ -68,6 +68,8 @@ union wire_any {
 #define WIRE_FRAME_MAX   8192 /* without its u16 length; as in LINK_RX, _TX */
 #define WIRE_PAYLOAD_MAX (WIRE_FRAME_MAX - WIRE_HEAD_LEN)
 #define WIRE_PUBS_MAX    4 /* keys accepted for one name: two, and slack */
+/* What was seen so long ago is no news to anybody. */
+#define WIRE_SIGHT_MS    600000
 
 struct wire_pub {
 	uint8_t b[WIRE_KEY_LEN];
@@ -81,6 +83,8 @@ struct wire_key {
 
 /* Once, before the sandbox closes. -1: the library can't work here. */
 int wire_init(void);
+/* Of a process, and of lately. Its sender may say anything. */
+bool wire_sight_ok(const struct w_sight *);
 /* NULL when there is none. */
 const char *wire_name(uint32_t type);
 const struct codec_desc *wire_desc(uint32_t type);

@@ -171,7 +171,7 @@ mk_guard(struct mk *m, uint8_t i)
 	g->memory = 100U + i;
 	g->yes_age_ms = -1;
 	g->read_age_ms = 100;
-	g->mysql_ok = g->running = g->read_only = true;
+	g->running = g->read_only = true;
 	g->guard = 1000U + i;
 	g->incarnation = 1;
 	t->link_up = true;

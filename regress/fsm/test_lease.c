@@ -354,6 +354,120 @@ test_isolated(void **state)
 	assert_int_equal(verdict(), V_NO_PROOF);
 }
 
+/* What another operator saw of that process, told at site i just now. */
+static void
+told_at(uint8_t i, int64_t age)
+{
+	const struct fsm_proc *p = &m.s.rec.unended[0].proc;
+	struct fsm_sight *w = &m.s.site[i].g.sight;
+
+	m.s.site[i].g_ms = NOW;
+	memcpy(w->pod_uid, p->pod_uid, sizeof(w->pod_uid));
+	memcpy(w->server_uuid, p->server_uuid, sizeof(w->server_uuid));
+	w->start_ms = p->start_ms;
+	w->age_ms = age;
+}
+
+static void
+blind_group(void)
+{
+	uint8_t i;
+
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_state(&m, 0, SS_UNREACHABLE);
+	for (i = 1; i < m.c.nsites; i++)
+		m.s.site[i].p.io = IO_CONNECTING;
+}
+
+/* No replica receives, and another operator reaches the active site. */
+static void
+test_standby_sees(void **state)
+{
+	struct fsm_sight *w = &m.s.site[1].g.sight;
+	int64_t life;
+
+	(void)state;
+	blind_group();
+	assert_int_equal(verdict(), V_NO_PROOF);
+	blind_group();
+	life = 2 * (m.c.poll_ms + BR_LINK_BEAT_MS(m.c.check_ms)) + 500;
+	m.s.site[0].fail_since_ms = NOW - 2 * life;
+	told_at(1, life - 1);
+	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
+	assert_false(m.s.auth[0].revoked);
+	/* its age */
+	w->age_ms = life;
+	assert_int_equal(verdict(), V_NO_PROOF);
+	blind_group();
+	told_at(1, 300);
+	m.s.site[0].fail_since_ms = NOW - 300;
+	assert_int_equal(verdict(), V_NO_PROOF);
+	/* another process, by each of its parts */
+	blind_group();
+	m.s.site[0].fail_since_ms = NOW - life;
+	told_at(1, 300);
+	w->start_ms += FSM_START_TOL_MS;
+	assert_int_equal(verdict(), V_NO_PROOF);
+	blind_group();
+	m.s.site[0].fail_since_ms = NOW - life;
+	told_at(1, 300);
+	w->server_uuid[0] ^= 1;
+	assert_int_equal(verdict(), V_NO_PROOF);
+	blind_group();
+	m.s.site[0].fail_since_ms = NOW - life;
+	told_at(1, 300);
+	w->pod_uid[0] ^= 1;
+	assert_int_equal(verdict(), V_NO_PROOF);
+	/* the active site's own sidecar carries it as well */
+	blind_group();
+	m.s.site[0].fail_since_ms = NOW - life;
+	told_at(0, 300);
+	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
+	/* not against the guard's word, nor the kubelet's */
+	m.s.site[0].g.held = 0;
+	assert_int_equal(verdict(), V_NO_PROOF);
+	blind_group();
+	m.s.site[0].fail_since_ms = NOW - life;
+	told_at(1, 300);
+	m.s.ended[0] = P_TERMINATED;
+	assert_int_not_equal(verdict(), V_OBSERVER_ISOLATED);
+}
+
+/* What a standby tells: a writable active site that has answered lately. */
+static void
+test_sight(void **state)
+{
+	struct fsm_sight w;
+	int64_t life;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	m.s.site[0].p.sent_ms = NOW - 700;
+	m.s.lease_held = false;
+	life = 2 * (m.c.poll_ms + BR_LINK_BEAT_MS(m.c.check_ms)) + 500;
+	assert_true(fsm_sight(&m.c, &m.s, NOW, &w));
+	assert_string_equal(w.pod_uid, m.s.site[0].p.pod_uid);
+	assert_string_equal(w.server_uuid, m.s.site[0].p.server_uuid);
+	assert_int_equal(w.start_ms, m.s.site[0].p.start_ms);
+	assert_int_equal(w.age_ms, 700);
+	assert_true(fsm_sight(&m.c, &m.s, NOW - 701 + life, &w));
+	assert_false(fsm_sight(&m.c, &m.s, NOW - 700 + life, &w));
+	assert_int_equal(w.pod_uid[0], 0);
+	m.s.site[0].suspect = true;
+	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
+	m.s.site[0].suspect = false;
+	m.s.site[0].p.read_only = true;
+	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
+	m.s.site[0].p.read_only = false;
+	m.s.lease_held = true;
+	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
+	m.s.lease_held = false;
+	m.s.rec.active = FSM_NONE;
+	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
+}
+
 /* A guard's word is a failed probe that nobody had to wait for. */
 static void
 test_push(void **state)
@@ -747,6 +861,8 @@ main(void)
 		cmocka_unit_test(test_guard_fenced),
 		cmocka_unit_test(test_grant_in_flight),
 		cmocka_unit_test(test_isolated),
+		cmocka_unit_test(test_standby_sees),
+		cmocka_unit_test(test_sight),
 		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_unguarded),
 		cmocka_unit_test(test_restart_at_once),

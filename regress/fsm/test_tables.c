@@ -315,11 +315,12 @@ test_witnesses(void **state)
 	char buf[64];
 
 	(void)state;
-	for (k = 0; k < WR_MAX * WG_MAX * 2; k++) {
-		w.replica = (enum fsm_w_replica)(k / 2 / WG_MAX);
+	for (k = 0; k < WR_MAX * 2 * WG_MAX * 2; k++) {
+		w.replica = (enum fsm_w_replica)(k / 4 / WG_MAX);
+		w.standby = k / 2 / WG_MAX % 2 == 0;
 		w.guard = (enum fsm_w_guard)(k / 2 % WG_MAX);
 		w.renewed = k % 2 == 0;
-		fprintf(f, "%-50s %s\n", fsm_witness_name(&w, buf, sizeof(buf)),
+		fprintf(f, "%-60s %s\n", fsm_witness_name(&w, buf, sizeof(buf)),
 		    fsm_isolated(&w) ? "isolated" : "act");
 	}
 	fclose(f);

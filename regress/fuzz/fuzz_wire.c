@@ -60,6 +60,15 @@ prepare(void)
 	sealed_len = (size_t)n;
 }
 
+/* What is taken for a sight can be reckoned with. */
+static void
+sight(const struct w_sight *w)
+{
+	if (wire_sight_ok(w))
+		FUZZ_CHECK(w->age_ms >= 0 && w->age_ms < WIRE_SIGHT_MS &&
+		    w->start_ms > 0);
+}
+
 static void
 payload(const uint8_t *data, size_t len)
 {
@@ -74,6 +83,10 @@ payload(const uint8_t *data, size_t len)
 	if (wire_decode(data, len, &type, &a) == -1)
 		return;
 	FUZZ_CHECK((d = wire_desc(type)) != NULL);
+	if (type == W_OPERATOR)
+		sight(&a.w_operator.sight[0]);
+	if (type == W_REPORT)
+		sight(&a.w_report.sight[0]);
 	n = wire_encode(type, &a, buf, sizeof(buf));
 	FUZZ_CHECK(n > 0);
 	FUZZ_CHECK(wire_decode(buf, (size_t)n, &again, &b) == 0);
@@ -172,12 +185,30 @@ seed_trust(uint8_t *buf, size_t size)
 	return (size_t)n + 1;
 }
 
+/* With all that has come since the first release. */
+static size_t
+seed_full(uint8_t *buf, size_t size)
+{
+	static struct w_operator o;
+	int n;
+
+	o.tls.len = sizeof(o.tls.data);
+	o.n_sight = 1;
+	memcpy(o.sight[0].pod_uid, "pod", 4);
+	memcpy(o.sight[0].server_uuid, "uuid", 5);
+	o.sight[0].start_ms = o.sight[0].age_ms = INT64_MAX;
+	buf[0] = AS_PAYLOAD;
+	n = wire_encode(W_OPERATOR, &o, buf + 1, size - 1);
+	FUZZ_CHECK(n > 0);
+	return (size_t)n + 1;
+}
+
 /* As a later release might write it. */
 static size_t
 seed_later(uint8_t *buf, size_t size)
 {
 	static const uint8_t more[] = { 0x92, 0x90, 0xc0, 0xa1, 'x' };
-	size_t n = seed_payload(W_OPERATOR, buf, size);
+	size_t n = seed_full(buf, size);
 
 	buf[1] += 2;
 	memcpy(buf + n, more, sizeof(more));
@@ -195,8 +226,8 @@ seed_earlier(uint8_t *buf, size_t size)
 }
 
 /*
- * Every type, empty; then a W_HELLO, the sealed frame, a file, a later one and
- * an earlier one.
+ * Every type, empty; then a W_HELLO, the sealed frame, a file, a later one, an
+ * earlier one and a full one.
  */
 size_t
 fuzz_seed(unsigned i, uint8_t *buf, size_t size)
@@ -226,6 +257,8 @@ fuzz_seed(unsigned i, uint8_t *buf, size_t size)
 		return seed_later(buf, size);
 	case 4:
 		return seed_earlier(buf, size);
+	case 5:
+		return seed_full(buf, size);
 	default:
 		return 0;
 	}

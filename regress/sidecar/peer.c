@@ -29,6 +29,7 @@
  *	offer EPOCH SITE POD GUARD INC CHECK VOTER:SITE[:IP]...
  *	revoke EPOCH | promise EPOCH | yes 0|1 | leader 0|1 | quiet
  *	tls DIGEST			certificate to be loaded
+ *	sees POD AGE			the active site's process was seen
  *	ask EPOCH NONCE [GUARD INC]	with the authority of the last offer
  *	says HELD INC REVOKED		the guard's report
  *	forge | replay | skip		a bad frame
@@ -74,6 +75,7 @@ static uint64_t self_id;
 static bool proved, leader = true, answer = true, quiet_now;
 static uint8_t tls[32];      /* digest of a certificate, */
 static uint32_t tls_len;     /* 0: none */
+static struct w_sight sight; /* no Pod: none */
 static struct w_offer offer; /* made, or taken */
 static struct w_authority terms;
 static uint8_t in[2 * (LINK_HEAD + LINK_FRAME_MAX)];
@@ -210,6 +212,8 @@ beat(void)
 		o.leader = leader;
 		o.tls.len = tls_len;
 		memcpy(o.tls.data, tls, sizeof(tls));
+		o.n_sight = sight.pod_uid[0] != '\0';
+		o.sight[0] = sight;
 		say(W_OPERATOR, &o);
 	} else if (role != R_GUARD) {
 		r.id = self_id;
@@ -276,6 +280,9 @@ show_report(const struct w_report *r)
 	    codec_decode(wire_desc(W_GUARD), r->guard[0].body.data,
 		r->guard[0].body.len, &g) == 0)
 		printf(" serial=%" PRIu64 " held=%" PRIu64, g.serial, g.held);
+	if (r->n_sight == 1)
+		printf(" sight=%s age=%" PRId64, r->sight[0].pod_uid,
+		    r->sight[0].age_ms);
 	printf("\n");
 }
 
@@ -554,6 +561,18 @@ cmd_tls(char **w, unsigned n)
 }
 
 static void
+cmd_sees(char **w, unsigned n)
+{
+	memset(&sight, 0, sizeof(sight));
+	if (strcmp(w[1], "none") != 0)
+		strlcpy(sight.pod_uid, w[1], sizeof(sight.pod_uid));
+	strlcpy(sight.server_uuid, "uuid", sizeof(sight.server_uuid));
+	sight.start_ms = 1;
+	sight.age_ms = (int64_t)num(w[2]);
+	beat();
+}
+
+static void
 cmd_bad(char **w, unsigned n)
 {
 	struct w_promise_ask m = { .epoch = 1 };
@@ -586,6 +605,7 @@ static const struct {
 	{ "yes", 2, cmd_set },
 	{ "leader", 2, cmd_set },
 	{ "tls", 2, cmd_tls },
+	{ "sees", 3, cmd_sees },
 	{ "quiet", 1, cmd_bad },
 	{ "forge", 1, cmd_bad },
 	{ "replay", 1, cmd_bad },

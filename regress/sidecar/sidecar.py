@@ -1152,6 +1152,47 @@ def t_conf(st):
     c.stop()
 
 
+def t_sight(st):
+    """What an operator that stands by sees goes to the other one, with its age,
+    and ends with its word."""
+    def told(o, want, what):
+        def look():
+            o.mark = len(o.out.lines)
+            r = o.sees("report")
+            return ("sight" in r) == want and r
+        report(until(what, look), what)
+        return o.sees("report")
+    lead, other = [st.operator(st.a.ip, pod) for pod in ("op-1", "op-2")]
+    other.tell("leader", 0).tell("sees", POD["b"], 300)
+    r = told(lead, True, "the leader is told what the other operator sees")
+    report(r["sight"] == POD["b"] and 300 <= int(r["age"]) < 5000,
+           "of that process, and when", r)
+    other.sees("report")
+    report(not any("sight" in line for line in other.out.lines),
+           "nobody is told his own word")
+    third = st.operator(st.a.ip, "op-3")
+    third.tell("leader", 0).tell("sees", POD["a"], 100000)
+    r = told(lead, True, "of two")
+    report(r["sight"] == POD["b"], "the newer one", r)
+    r = told(other, True, "a third one's word, to the second")
+    report(r["sight"] == POD["a"] and int(r["age"]) >= 100000, "is older", r)
+    third.end()
+    other.tell("sees", POD["b"], 600000)
+    told(lead, False, "a word of long ago is none")
+    other.tell("sees", POD["b"], 0)
+    told(lead, True, "a new one is")
+    other.tell("leader", 1).tell("sees", POD["b"], 0)
+    told(lead, False, "a leader's is none")
+    other.tell("leader", 0).tell("sees", POD["b"], 0)
+    told(lead, True, "a standby's is")
+    other.tell("sees", "none", 0)
+    told(lead, False, "nor one that was taken back")
+    other.tell("sees", POD["b"], 0)
+    told(lead, True, "and again")
+    other.end()
+    told(lead, False, "it ends with its link")
+
+
 def t_memory_size(st):
     """All processes, at work: proportional set size."""
     st.begin()
@@ -1172,7 +1213,8 @@ def t_memory_size(st):
 
 TESTS = [t_renewals, t_promise, t_memory, t_restart, t_forgery, t_rotation,
          t_flood, t_silence, t_disk, t_http, t_mysql, t_tls,
-         t_tls_account, t_tls_refused, t_tls_stalled, t_conf, t_memory_size]
+         t_tls_account, t_tls_refused, t_tls_stalled, t_conf, t_sight,
+         t_memory_size]
 
 
 def main():

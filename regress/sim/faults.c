@@ -307,6 +307,21 @@ cut_standby(int i, bool on)
 			w->op[o].cut_site[i] = on;
 }
 
+/* Who leads now, of that site or of its mysqld. */
+static void
+cut_leader(int i, bool on, bool sql)
+{
+	int o;
+
+	for (o = 0; o < OPS; o++)
+		if (on && o != w->api.holder)
+			continue;
+		else if (sql)
+			w->op[o].cut_sql[i] = on;
+		else
+			w->op[o].cut_site[i] = on;
+}
+
 /* It reaches the active site, with which it is cut off, and nothing else. */
 static void
 isolate_op(int k, bool on)
@@ -353,6 +368,13 @@ on_site(int line, int i, bool on)
 		break;
 	case F_CUT_STANDBY:
 		cut_standby(i, on);
+		break;
+	case F_CUT_LEADER:
+	case F_CUT_LEADER_SQL:
+		cut_leader(i, on, w->plan[line].fault == F_CUT_LEADER_SQL);
+		break;
+	case F_CUT_RECV:
+		s->cut_recv = on;
 		break;
 	case F_CLOCK:
 		if (on && step_clock(&s->clock_off, &w->plan[line]))
@@ -574,6 +596,9 @@ on_rest(const struct script *l, bool on)
 	case F_CUT_LINK:
 	case F_CUT_SQL:
 	case F_CUT_STANDBY:
+	case F_CUT_LEADER:
+	case F_CUT_LEADER_SQL:
+	case F_CUT_RECV:
 	case F_CLOCK:
 	case F_CUT_PEERS:
 	case F_KEEPER:
@@ -607,6 +632,16 @@ on_rest(const struct script *l, bool on)
 	}
 }
 
+static int
+op_struck(const struct script *l)
+{
+	int leader = w->api.holder == -1 ? 0 : w->api.holder;
+
+	if (l->site == S_STANDBY)
+		return (leader + 1) % OPS;
+	return l->site == S_LEADER ? leader : l->site % OPS;
+}
+
 /* Line n strikes, n + 100 heals. */
 void
 strike(int n)
@@ -617,9 +652,7 @@ strike(int n)
 
 	if (on) {
 		w->active_at[line] = site_of(line);
-		w->op_at[line] = l->site != S_LEADER ? l->site % OPS :
-		    w->api.holder == -1              ? 0 :
-						       w->api.holder;
+		w->op_at[line] = op_struck(l);
 	}
 	trace("--- %s %s %s", fault_name(l->fault),
 	    w->c.site[w->active_at[line]].name, on ? "begins" : "ends");

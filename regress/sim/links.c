@@ -139,7 +139,6 @@ fill_report(int i, struct fsm_guard *f)
 	f->memory = v->id;
 	f->promised = v->promised;
 	f->heard = v->heard;
-	f->mysql_ok = proc_answers(i);
 	f->yes_age_ms = f->read_age_ms = -1;
 	for (k = 0; k < LEASE_YES_MAX; k++)
 		if (v->yes[k].epoch != 0 && v->yes[k].ms > newest) {
@@ -148,6 +147,30 @@ fill_report(int i, struct fsm_guard *f)
 			f->yes_age_ms = boot_clock(i) - newest;
 		}
 	guard_says(i, f);
+}
+
+/*
+ * The newest word of another operator than k, in a report to that one. One
+ * whose link is down has taken its word with it.
+ */
+static void
+add_sight(int i, int k, struct fsm_guard *f)
+{
+	const struct car *c = &w->site[i].car;
+	int64_t age;
+	int o;
+
+	memset(&f->sight, 0, sizeof(f->sight));
+	for (o = 0; o < OPS; o++) {
+		if (o == k || c->sight[o].pod_uid[0] == '\0' ||
+		    !w->op[o].link[i])
+			continue;
+		age = c->sight[o].age_ms + w->now - c->sight_at[o];
+		if (f->sight.pod_uid[0] != '\0' && f->sight.age_ms <= age)
+			continue;
+		f->sight = c->sight[o];
+		f->sight.age_ms = age;
+	}
 }
 
 /* To every operator that is connected. */
@@ -165,8 +188,10 @@ car_report(int i)
 	fill_report(i, &m.says);
 	s->car.word = m.says;
 	s->car.beat_at = w->now + BEAT_MS;
-	for (k = 0; k < OPS; k++)
+	for (k = 0; k < OPS; k++) {
+		add_sight(i, k, &m.says);
 		to_op(k, i, &m);
+	}
 }
 
 static bool
@@ -316,6 +341,10 @@ msg_car(const struct ev *q)
 	case M_RENEW:
 		guard_yes(i, q->msg.epoch, q->msg.nonce, LEASE_OPERATOR);
 		break;
+	case M_SIGHT:
+		c->sight[q->msg.from - FROM_OP] = q->msg.says.sight;
+		c->sight_at[q->msg.from - FROM_OP] = w->now;
+		break;
 	case M_ASK:
 		answer(i, &q->msg);
 		break;
@@ -365,6 +394,7 @@ msg_op(const struct ev *q)
 	case M_REVOKE:
 	case M_PROMISE_ASK:
 	case M_RENEW:
+	case M_SIGHT:
 	case M_ASK:
 	case M_YES:
 		return;
@@ -434,6 +464,25 @@ set_link(int k, int i, bool up)
 		car_report(i);
 }
 
+/* What this operator sees of the active site, to every sidecar. */
+static void
+tell_sight(int k)
+{
+	struct op *o = &w->op[k];
+	struct link_msg m;
+	int i;
+
+	if (w->now < o->sight_at)
+		return;
+	o->sight_at = w->now + BEAT_MS;
+	memset(&m, 0, sizeof(m));
+	m.kind = M_SIGHT;
+	(void)fsm_sight(&o->c, &o->s, w->now, &m.says.sight);
+	for (i = 0; i < w->nsites; i++)
+		if (o->link[i] && car_link(o, i))
+			to_car(i, (uint8_t)(FROM_OP + k), &m);
+}
+
 /* Connections come back within a moment; a cut one is given up after 2 s. */
 void
 op_links(int k)
@@ -458,4 +507,6 @@ op_links(int k)
 		else if (w->now >= o->link_down_at[i])
 			set_link(k, i, false);
 	}
+	if (o->up && !w->bare)
+		tell_sight(k);
 }

@@ -69,7 +69,7 @@ probe_at(const struct ev *q)
 	p->has_repl = s->v.has_repl;
 	if (s->v.has_repl) {
 		p->io = !s->p.io ? IO_NO :
-		    w->site[s->v.source].p.alive && !s->cut_site[s->v.source] ?
+		    w->site[s->v.source].p.alive && !source_cut(s) ?
 				   IO_YES :
 				   IO_CONNECTING;
 		p->sql = s->p.sql;
@@ -219,7 +219,7 @@ stops_late(const struct ev *q)
 	    s->v.source >= w->nsites)
 		return false;
 	m = &w->site[s->v.source];
-	return (m->node_off || s->cut_site[s->v.source]) &&
+	return (m->node_off || source_cut(s)) &&
 	    w->now - s->heard_at >= NET_TIMEOUT_MS;
 }
 

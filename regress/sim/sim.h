@@ -93,6 +93,8 @@ struct car {
 	struct lease_voter v;
 	struct fsm_guard word; /* the guard's last */
 	int64_t word_at;
+	struct fsm_sight sight[OPS]; /* what each operator told, */
+	int64_t sight_at[OPS];       /* and when */
 };
 
 struct pod {
@@ -119,6 +121,7 @@ struct site {
 	bool node_off, cut_api, held, stuck;
 	bool cut_link; /* operators reach mysqld, not the sidecar */
 	bool cut_sql;  /* the other way round */
+	bool cut_recv; /* its replicas reach its sidecar, not mysqld */
 	bool slow_applier, bad_applier;
 	bool cut_on_grant, cut_done;
 	bool cut_site[SITES_MAX], cut_car[SITES_MAX];
@@ -154,8 +157,9 @@ struct op {
 	bool link[SITES_MAX]; /* as its core was told */
 	int64_t link_down_at[SITES_MAX];
 	/* faults */
-	bool cut_api, cut_site[SITES_MAX];
-	bool frozen; /* SIGSTOP: its clock goes on */
+	bool cut_api, cut_site[SITES_MAX], cut_sql[SITES_MAX];
+	int64_t sight_at; /* its next word to sidecars is due */
+	bool frozen;      /* SIGSTOP: its clock goes on */
 	/* its copies of sets */
 	bool known[SITES_MAX];
 	struct gset e[SITES_MAX], r[SITES_MAX];
@@ -208,6 +212,7 @@ enum msg {
 	M_REVOKE,
 	M_PROMISE_ASK,
 	M_RENEW,
+	M_SIGHT,
 	M_ASK, /* sidecar to sidecar */
 	M_YES
 };
@@ -290,6 +295,9 @@ struct ev {
 	X(F_SLOW_NET, "slow-network")                       \
 	X(F_CUT_SQL, "cut-operators-from-mysqld")           \
 	X(F_CUT_STANDBY, "cut-the-other-operator")          \
+	X(F_CUT_LEADER, "cut-the-leader")                   \
+	X(F_CUT_LEADER_SQL, "cut-the-leader-from-mysqld")   \
+	X(F_CUT_RECV, "cut-receivers")                      \
 	X(F_CLOCK, "clock-stepped")                         \
 	X(F_OP_CLOCK, "operator-clock-stepped")             \
 	X(F_OPS_DOWN, "operators-down")                     \
@@ -320,9 +328,10 @@ struct script {
 	uint8_t site;     /* index; S_ACTIVE, S_OTHER */
 	const char *want; /* F_CHECK_*: site name or reason */
 };
-#define S_ACTIVE 0xf0 /* the active site when it strikes */
-#define S_OTHER  0xf1 /* first one that is not */
-#define S_LEADER 0xf2 /* operator that holds the Lease */
+#define S_ACTIVE  0xf0 /* the active site when it strikes */
+#define S_OTHER   0xf1 /* first one that is not */
+#define S_LEADER  0xf2 /* operator that holds the Lease */
+#define S_STANDBY 0xf3 /* the other one */
 
 struct scenario {
 	const char *name;
@@ -398,6 +407,7 @@ void proc_die(int, const char *);
 bool proc_answers(int);
 bool op_reaches(const struct op *, int);
 bool sql_reaches(const struct op *, int);
+bool source_cut(const struct site *);
 void check_writers(const char *);
 bool process_is(int, const struct fsm_act *);
 int64_t node_clock(int);

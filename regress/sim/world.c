@@ -205,7 +205,14 @@ op_reaches(const struct op *o, int i)
 bool
 sql_reaches(const struct op *o, int i)
 {
-	return op_reaches(o, i) && !w->site[i].cut_sql;
+	return op_reaches(o, i) && !w->site[i].cut_sql && !o->cut_sql[i];
+}
+
+/* A replica does not reach its source. */
+bool
+source_cut(const struct site *s)
+{
+	return s->cut_site[s->v.source] || w->site[s->v.source].cut_recv;
 }
 
 /* The statement is for the process that runs there. */
@@ -236,7 +243,7 @@ replicate(int i)
 		return;
 	m = s->v.source < w->nsites ? &w->site[s->v.source] : NULL;
 	if (s->p.io && m != NULL && m->p.alive && !m->p.frozen &&
-	    !s->node_off && !m->node_off && !s->cut_site[s->v.source]) {
+	    !s->node_off && !m->node_off && !source_cut(s)) {
 		s->heard_at = w->now;
 		for (u = 0; u < w->uuids; u++)
 			if (m->v.e.n[u] > s->v.r.n[u])

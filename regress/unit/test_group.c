@@ -196,7 +196,7 @@ tell_guard(const char *site, uint64_t held)
 	strlcpy(f.pod_uid, a ? POD_A : POD_B, sizeof(f.pod_uid));
 	f.memory = a ? 0xa : 0xb;
 	f.yes_age_ms = -1;
-	f.mysql_ok = f.running = f.read_only = true;
+	f.running = f.read_only = true;
 	f.guard = a ? 0xaa : 0xbb;
 	f.incarnation = 3;
 	strlcpy(f.server_uuid, a ? UUID_A : UUID_B, sizeof(f.server_uuid));

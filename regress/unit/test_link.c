@@ -456,7 +456,6 @@ test_guard(void **state)
 	assert_int_equal(f->start_ms, 1000000);
 	assert_string_equal(f->server_uuid, UUID);
 	assert_int_equal(f->held, EPOCH);
-	assert_true(f->mysql_ok);
 	/* an older one that comes late changes nothing */
 	fill_statement(IAD, 4, &w);
 	w.held = 0;
@@ -567,6 +566,97 @@ test_beat(void **state)
 	assert_string_equal(reason, "silent");
 	assert_false(group()->fs.site[IAD].link_up);
 	assert_true(RB_EMPTY(&gs->links));
+}
+
+/* A standby tells what it sees of the active site, and a leader does not. */
+static void
+test_sight_told(void **state)
+{
+	const struct w_operator *o = &side[IAD].last.w_operator;
+	const struct w_sight *w = &o->sight[0];
+	struct fsm_site *t = &group()->fs.site[IAD];
+
+	alarm(30);
+	link_site(IAD);
+	t->ever = true;
+	t->state = SS_WRITABLE;
+	strlcpy(t->p.pod_uid, pods[IAD], sizeof(t->p.pod_uid));
+	strlcpy(t->p.server_uuid, UUID, sizeof(t->p.server_uuid));
+	t->p.start_ms = 1000000;
+	t->p.sent_ms = mono_ms() - 300;
+	assert_int_equal(o->n_sight, 0);
+	tell_lease(false);
+	RB_ROOT(&gs->links)->beat_ms += 3600000;
+	while (side[IAD].n[W_OPERATOR] < 2)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_false(o->leader);
+	assert_int_equal(o->n_sight, 1);
+	assert_string_equal(w->pod_uid, pods[IAD]);
+	assert_string_equal(w->server_uuid, UUID);
+	assert_int_equal(w->start_ms, 1000000);
+	assert_in_range(w->age_ms, 300, 5000);
+	/* that it grows older is no news, that it is over is */
+	RB_ROOT(&gs->links)->beat_ms += 3600000;
+	for (int64_t end = mono_ms() + 600; mono_ms() < end;)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(side[IAD].n[W_OPERATOR], 2);
+	t->suspect = true;
+	while (side[IAD].n[W_OPERATOR] < 3)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(o->n_sight, 0);
+	t->suspect = false;
+	tell_lease(true);
+	while (side[IAD].n[W_OPERATOR] < 4)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_true(o->leader);
+	assert_int_equal(o->n_sight, 0);
+	alarm(0);
+}
+
+/* What another operator has told that sidecar; who says it may lie. */
+static void
+test_sight_heard(void **state)
+{
+	const struct fsm_sight *f = &group()->fs.site[PDX].g.sight;
+	static struct w_report r;
+	struct w_sight *w = &r.sight[0];
+
+	link_site(PDX);
+	assert_int_equal(f->pod_uid[0], 0);
+	fill_report(PDX, &r);
+	r.n_sight = 1;
+	strlcpy(w->pod_uid, pods[IAD], sizeof(w->pod_uid));
+	strlcpy(w->server_uuid, UUID, sizeof(w->server_uuid));
+	w->start_ms = 1000000;
+	w->age_ms = 700;
+	say(PDX, W_REPORT, &r);
+	assert_string_equal(f->pod_uid, pods[IAD]);
+	assert_string_equal(f->server_uuid, UUID);
+	assert_int_equal(f->start_ms, 1000000);
+	assert_int_equal(f->age_ms, 700);
+	/* a core that is begun anew does not take it for one of now */
+	gvoices_feed(group());
+	assert_int_equal(f->pod_uid[0], 0);
+	say(PDX, W_REPORT, &r);
+	assert_int_equal(f->age_ms, 700);
+	w->age_ms = -1;
+	say(PDX, W_REPORT, &r);
+	assert_int_equal(f->pod_uid[0], 0);
+	w->age_ms = INT64_MAX;
+	say(PDX, W_REPORT, &r);
+	assert_int_equal(f->pod_uid[0], 0);
+	w->age_ms = WIRE_SIGHT_MS - 1;
+	say(PDX, W_REPORT, &r);
+	assert_int_equal(f->age_ms, WIRE_SIGHT_MS - 1);
+	w->start_ms = INT64_MIN;
+	say(PDX, W_REPORT, &r);
+	assert_int_equal(f->pod_uid[0], 0);
+	/* a sidecar of before says none */
+	w->start_ms = 1000000;
+	say(PDX, W_REPORT, &r);
+	r.n_sight = 0;
+	say(PDX, W_REPORT, &r);
+	assert_int_equal(f->pod_uid[0], 0);
 }
 
 static void
@@ -694,6 +784,8 @@ main(void)
 		T(test_renewal),
 		T(test_deadline),
 		T(test_beat),
+		T(test_sight_told),
+		T(test_sight_heard),
 		T(test_certificate),
 		T(test_promise),
 		T(test_terms),

@@ -185,6 +185,7 @@ test_releases(void **state)
 	static const char first[] = "\x93\x06\xc3\xa3iad";
 	struct codec_desc old = *wire_desc(W_OPERATOR);
 	struct w_operator o = { .leader = true, .active = "pdx" }, seen;
+	static struct w_report report = { .id = 3 };
 	struct w_revoke r = { .group = "ns/g", .epoch = 7 };
 	struct w_signed s;
 	uint32_t type;
@@ -206,6 +207,8 @@ test_releases(void **state)
 	old.nfields = 2;
 	old.nlater = 0;
 	o.tls.len = sizeof(o.tls.data);
+	o.n_sight = 1;
+	strlcpy(o.sight[0].pod_uid, "p", sizeof(o.sight[0].pod_uid));
 	n = wire_encode(W_OPERATOR, &o, frame, sizeof(frame));
 	assert_true(n > 0);
 	assert_int_equal(codec_decode_peer(&old, frame, (size_t)n, &seen), 0);
@@ -218,6 +221,19 @@ test_releases(void **state)
 	assert_errno(
 	    wire_decode((const uint8_t *)"\x92\x06\xc3", 3, &type, &any),
 	    EBADMSG);
+	/* A report as sidecars wrote it before they carried a word. */
+	n = wire_encode(W_REPORT, &report, frame, sizeof(frame));
+	assert_int_equal(frame[0], 0x9b);
+	assert_int_equal(wire_decode(frame, (size_t)n, &type, &any), 0);
+	assert_int_equal(any.w_report.n_sight, 0);
+	old = *wire_desc(W_REPORT);
+	old.nfields--;
+	old.nlater--;
+	report.n_sight = 1;
+	n = wire_encode(W_REPORT, &report, frame, sizeof(frame));
+	assert_int_equal(frame[0], 0x9c);
+	assert_int_equal(codec_decode_peer(&old, frame, (size_t)n, &any), 0);
+	assert_int_equal(any.w_report.id, 3);
 	/* A statement, too; what was appended is signed with the rest. */
 	n = wire_encode(W_REVOKE, &r, s.body.data, sizeof(s.body.data));
 	assert_true(n > 0);
