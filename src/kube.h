@@ -32,6 +32,7 @@
  *	kube_conds.c	what kube-watcher itself adds to a status
  *	kube_write.c	status and record: one writer for both
  *	kube_pods.c	Pods: facts to the parent, labels, deletion
+ *	kube_podfix.c	a finalizer that somebody took off a Pod
  *	kube_secrets.c	Secrets that groups name → ACCOUNT, CREDS, TLS
  *	kube_access.c	what became of them: conditions, what is in force
  *	kube_keys.c	Secrets with keys of the write lease ↔ KEYS, KEY_PUT
@@ -109,6 +110,7 @@ struct kpod {
 	int healthy;    /* live label, -1: neither */
 	int asked_role; /* by the patch in flight */
 	bool asked_healthy, deleting;
+	bool lacks, fixing; /* our finalizer, which it should have */
 };
 TAILQ_HEAD(kpods, kpod);
 
@@ -553,6 +555,14 @@ void kpods_start(struct kube *);
 void kpods_kick(struct kgroup *);
 void kpod_delete(struct kube *, const struct m_pod_delete *);
 void kpod_release(struct kube *, const struct m_pod_release *);
+
+/* --------------------------------------------------------- kube_podfix.c - */
+
+/* A Pod as the API server has it; p->deleting is known. */
+void kpodfix_seen(
+    struct kgroup *, struct kpod *, yyjson_val *pod, const struct m_pod *);
+/* We lead now. */
+void kpodfix_kick(struct kgroup *);
 
 /* One Pod's labels for the choice of the next patch. */
 struct klabel {

@@ -124,9 +124,12 @@ fin_got(void *arg, const struct kh_resp *p)
 		return;
 	}
 	obj = yyjson_doc_get_root(d);
-	/* Never off an object that stays: it would stand there unprotected. */
+	/*
+	 * Never off an object that stays: it would stand there unprotected. On
+	 * one that goes the API server takes none.
+	 */
 	if (strcmp(kj_meta(obj, "uid"), f->uid) != 0 ||
-	    (!f->want && kj_meta(obj, "deletionTimestamp")[0] == '\0'))
+	    f->want == (kj_meta(obj, "deletionTimestamp")[0] != '\0'))
 		fin_end(f, &conflict);
 	else
 		fin_patch(f, obj);

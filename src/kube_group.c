@@ -373,6 +373,7 @@ kgroup_kick(struct kgroup *g)
 	if (g->left)
 		ksweep_kick(g);
 	kpods_kick(g);
+	kpodfix_kick(g);
 	knodes_kick(g);
 }
 

@@ -260,6 +260,7 @@ pod_update(struct kgroup *g, yyjson_val *obj, struct m_pod *m)
 	p->deleting = m->deleting;
 	live_labels(p, obj);
 	pod_tell(g, p, m);
+	kpodfix_seen(g, p, obj, m);
 	kpods_kick(g);
 }
 

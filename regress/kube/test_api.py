@@ -1449,7 +1449,7 @@ def test_dns_turns():
 
 # Each adds its own to TESTS. Not `import`: objects is a function here.
 for part in "inputs", "taints", "objects", "rolls", "access", "adopt", \
-        "truth":
+        "truth", "hands":
     importlib.import_module(part)
 
 

@@ -1,0 +1,125 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/*
+ * The finalizer that somebody took off a Pod that stays: without it the
+ * kubelet's word about its end would go with the object. Off a Pod that is
+ * going away nobody but the parent takes it, and nobody can put it back.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kube.h"
+
+/* The group or the Pod may be gone when the answer comes. */
+struct podfix {
+	struct kube *k;
+	char group[UID_LEN + 1];
+	char pod[UID_LEN + 1];
+};
+
+/* Made from a template of ours: the reference's mounts no keys. */
+static bool
+is_ours(yyjson_val *pod)
+{
+	yyjson_val *v;
+	size_t i, n;
+
+	yyjson_arr_foreach(kj_at(pod, "spec", "volumes"), i, n, v)
+	{
+		if (yyjson_equals_str(yyjson_obj_get(v, "name"), "keys") &&
+		    yyjson_obj_get(v, "secret") != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+fixed(void *arg, const struct kh_resp *p)
+{
+	struct podfix *f = arg;
+	struct kgroup *g = kgroup_by_uid(f->k, f->group);
+	struct kpod *pod = NULL;
+
+	if (g != NULL)
+		TAILQ_FOREACH (pod, &g->pods, link)
+			if (strcmp(pod->uid, f->pod) == 0)
+				break;
+	if (pod != NULL) {
+		pod->fixing = false;
+		if (p->status == 200) {
+			pod->lacks = false;
+			log_ev(LL_WARN, "pod's finalizer put back",
+			    KVS("fg", g->fg), KVS("site", pod->site),
+			    KVS("podName", pod->name), KVS("podUID", pod->uid));
+		} else if (!p->refused && p->status != 404 &&
+		    p->status != 409) {
+			log_ev(LL_WARN, "pod's finalizer not put back",
+			    KVS("fg", g->fg), KVS("podName", pod->name),
+			    KVI("status", p->status), KVS("error", p->error));
+			/* A list finds it again. */
+			if (!kh_definite(p->status))
+				klane_retry(&f->k->orphans, p);
+		}
+	}
+	free(f);
+}
+
+static void
+fix(struct kgroup *g, struct kpod *p)
+{
+	struct kfin f = {
+		.k = g->k,
+		.finalizer = BR_POD_FINALIZER,
+		.want = true,
+		.done = fixed,
+	};
+	struct podfix *x;
+
+	if (!p->lacks || p->fixing || p->deleting || g->deleting ||
+	    g->doc == NULL || !kube_may_write(g->k))
+		return;
+	if ((x = calloc(1, sizeof(*x))) == NULL)
+		fatal("calloc");
+	x->k = g->k;
+	(void)strlcpy(x->group, g->uid, sizeof(x->group));
+	(void)strlcpy(x->pod, p->uid, sizeof(x->pod));
+	(void)snprintf(f.path, sizeof(f.path), "/api/v1/namespaces/%s/pods/%s",
+	    g->ns, p->name);
+	(void)strlcpy(f.uid, p->uid, sizeof(f.uid));
+	f.arg = x;
+	p->fixing = true;
+	kfin_run(&f);
+}
+
+void
+kpodfix_seen(
+    struct kgroup *g, struct kpod *p, yyjson_val *pod, const struct m_pod *m)
+{
+	p->lacks = !m->finalizer && !m->deleting && is_ours(pod);
+	fix(g, p);
+}
+
+void
+kpodfix_kick(struct kgroup *g)
+{
+	struct kpod *p;
+
+	TAILQ_FOREACH (p, &g->pods, link)
+		fix(g, p);
+}
