@@ -58,6 +58,7 @@ struct zone {
 	struct m_dns_want want;
 	struct m_dns_state told;
 	bool told_any;
+	bool belongs;          /* what is live has our labels and our owner */
 	char live[IP_LEN + 1]; /* as last seen, "" none */
 	char putting[IP_LEN + 1];
 	struct kh_req *req;
@@ -113,9 +114,11 @@ fg_of(const struct zone *z, char fg[static FG_LEN])
 }
 
 static void
-tell(struct zone *z, bool ok, bool flipped, const char *error)
+tell(struct zone *z, bool ok, bool flipped, long status, const char *error)
 {
-	struct m_dns_state m = { .ok = ok, .flipped = flipped };
+	struct m_dns_state m = {
+		.ok = ok, .flipped = flipped, .lasts = kh_lasts(status)
+	};
 	char fg[FG_LEN];
 
 	(void)strlcpy(m.group, z->want.group, sizeof(m.group));
@@ -149,20 +152,13 @@ look_in(struct zone *z, int64_t ms)
 static void
 failed(struct zone *z, const char *what, const struct kh_resp *p)
 {
-	char text[ERR_LEN + 1];
-	yyjson_doc *d = NULL;
-	const char *why = p->error;
+	char text[ERR_LEN + 1], why[ERR_LEN + 1];
 	int64_t ms = backoff_next(&z->backoff, arc4random());
 
-	if (p->status != 0) {
-		d = kj_read(p->body, p->len);
-		why = yyjson_get_str(
-		    yyjson_obj_get(yyjson_doc_get_root(d), "message"));
-	}
-	(void)snprintf(text, sizeof(text), "%s: %ld %s", what, p->status,
-	    why != NULL ? why : "");
-	yyjson_doc_free(d);
-	tell(z, false, false, text);
+	kh_why(p, why);
+	(void)snprintf(
+	    text, sizeof(text), "%s: %ld %.480s", what, p->status, why);
+	tell(z, false, false, p->status, text);
 	look_in(z, z->again ? 0 : ms);
 	z->again = false;
 }
@@ -276,7 +272,10 @@ put(struct zone *z)
 	kj_free(text, len);
 }
 
-/* Take what is there. Returns true when it is what is wanted. */
+/*
+ * Take what is there. Returns true when its value is what is wanted: z->belongs
+ * says whether its metadata is, without which it would outlive its group.
+ */
 static bool
 observe(struct zone *z, const struct kh_resp *p)
 {
@@ -287,6 +286,8 @@ observe(struct zone *z, const struct kh_resp *p)
 	if (d != NULL)
 		live = kdns_live(yyjson_doc_get_root(d), &z->want);
 	same = live != NULL && strcmp(live, z->want.target) == 0;
+	z->belongs =
+	    d != NULL && kdns_belongs(yyjson_doc_get_root(d), &z->want);
 	(void)strlcpy(z->live, live != NULL ? live : "", sizeof(z->live));
 	yyjson_doc_free(d);
 	return same;
@@ -306,12 +307,12 @@ looked(struct zone *z, const struct kh_resp *p)
 	 * A 404 without the resource type looks like one without the object:
 	 * the write then says so.
 	 */
-	if (!same && may_write(z)) {
+	if ((!same || !z->belongs) && may_write(z)) {
 		put(z);
 		return;
 	}
 	backoff_reset(&z->backoff);
-	tell(z, same || z->want.target[0] == '\0', false, NULL);
+	tell(z, same || z->want.target[0] == '\0', false, 0, NULL);
 	look_in(z, z->again ? 0 : LOOK_MS);
 	z->again = false;
 }
@@ -321,6 +322,7 @@ written(struct zone *z, const struct kh_resp *p)
 {
 	bool flipped, same;
 	char fg[FG_LEN];
+	int64_t ms;
 
 	if (p->refused) {
 		look_in(z, 0);
@@ -336,9 +338,14 @@ written(struct zone *z, const struct kh_resp *p)
 		log_ev(LL_INFO, "DNS record updated", KVS("fg", fg_of(z, fg)),
 		    KVS("hostname", z->want.hostname),
 		    KVS("target", z->putting), KVS("site", z->want.site));
-	backoff_reset(&z->backoff);
-	tell(z, same, flipped, NULL);
-	look_in(z, z->again || !same ? 0 : LOOK_MS);
+	tell(z, same, flipped, 0, NULL);
+	/* Somebody else changes it at once: it is not written without a pause. */
+	if (same && z->belongs) {
+		backoff_reset(&z->backoff);
+		ms = LOOK_MS;
+	} else
+		ms = backoff_next(&z->backoff, arc4random());
+	look_in(z, z->again ? 0 : ms);
 	z->again = false;
 }
 

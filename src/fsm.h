@@ -291,7 +291,6 @@ enum fsm_event_type {
 	E_SQL_DONE,
 	E_ASSERT_DEAD,
 	E_OVERRIDE, /* of an applier error */
-	E_DNS,
 	E_GUARD,
 	E_LINK,
 	E_PROMISE,
@@ -345,7 +344,6 @@ struct fsm_event {
 			bool gone;      /* annotation was removed */
 		} assert_dead;
 		uint8_t override; /* site, FSM_NONE: removed */
-		bool dns_ok;
 		const struct fsm_guard *guard; /* E_GUARD */
 		bool link_up;                  /* E_LINK */
 		struct {                       /* E_PROMISE */
@@ -588,7 +586,6 @@ struct fsm_state {
 	uint8_t clone_from;
 	int64_t clone_ms; /* phase began */
 	bool boot;        /* it is the first one of a fresh group */
-	bool dns_ok;
 	/* lease of the active process */
 	uint64_t offered; /* newest epoch that was offered, and since */
 	int64_t offered_ms;

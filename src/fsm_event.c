@@ -297,9 +297,6 @@ fsm_take(struct fsm_ctx *x, const struct fsm_event *ev)
 		s->override =
 		    ev->u.override < x->c->nsites ? ev->u.override : FSM_NONE;
 		break;
-	case E_DNS:
-		s->dns_ok = ev->u.dns_ok;
-		break;
 	case E_GUARD:
 		if (site)
 			fsm_witness_guard(x, ev->site, ev->u.guard);

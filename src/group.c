@@ -203,6 +203,7 @@ group_free(struct group *g)
 	TAILQ_REMOVE(&g->all->list, g, entry);
 	g->all->n--;
 	event_free(g->timer);
+	free(g->dns_error);
 	sparse_free(g, sizeof(*g));
 }
 

@@ -143,6 +143,7 @@ groups_pod(struct groups *gs, const struct m_pod *m)
 	p->created_ms = m->created_ms;
 	p->tls = m->tls;
 	p->tls_loads = m->tls_loads;
+	group_notes_pod(p, m);
 	if (fill_pod(&p->f, m))
 		p->f.kubelet_ms = mono_ms();
 	if (!m->gone && g->have_conf)
@@ -367,6 +368,7 @@ groups_probe(struct groups *gs, const struct m_probe *m)
 		s->has_repl = m->has_repl;
 		s->io = m->io == IO_YES;
 		s->sql = m->sql;
+		group_notes_probe(s, m);
 	}
 	group_observe_probe(g, m->site, m->latency_us);
 	group_trail_probe(g, (uint8_t)i, m);
@@ -434,7 +436,6 @@ void
 groups_dns_state(struct groups *gs, const struct m_dns_state *m)
 {
 	struct group *g = groups_find(gs, m->group);
-	struct fsm_event ev = { .type = E_DNS };
 
 	if (g == NULL)
 		return;
@@ -446,6 +447,5 @@ groups_dns_state(struct groups *gs, const struct m_dns_state *m)
 		group_dns_flipped(g, m->site);
 	}
 	group_trail_dns(g, m);
-	ev.u.dns_ok = m->ok;
-	group_step(g, &ev);
+	group_notes_dns(g, m);
 }

@@ -48,6 +48,7 @@ struct gpod {
 	bool told;      /* by the present kube-watcher */
 	bool tls;       /* it has a certificate of the user's, */
 	bool tls_loads; /* and its sidecar has mysqld load a new one */
+	char waits[64]; /* why its container doesn't run, by the kubelet */
 	struct fsm_pod f;
 };
 
@@ -59,6 +60,8 @@ struct gsite {
 	char *gtid; /* executed; NULL: never read */
 	char *retrieved;
 	char *source_host;
+	char *repl_error; /* what MySQL says of its replication; NULL: fine */
+	uint32_t repl_errno;
 	char *divergent; /* its set minus the active site's */
 	int64_t divergent_n;
 	int64_t divergent_said; /* in an Event, and one; 0: in none */
@@ -191,6 +194,9 @@ struct group {
 	uint8_t step;
 	uint8_t m_block;
 	bool zeroed;           /* its counters were begun */
+	char *dns_error;       /* the record can't be read or written */
+	bool dns_known;        /* it was looked at */
+	bool dns_said;         /* an Event said that error */
 	struct m_dns_want dns; /* last sent, so that nothing is sent twice */
 	uint64_t probe_hash;   /* of the PROBE_GROUP last sent, 0: none */
 	struct gview view;
@@ -302,6 +308,14 @@ void group_divergence(struct group *, unsigned i, unsigned active);
  * the state as it is.
  */
 void group_publish(struct group *, const struct fsm_view *, bool force);
+
+/* group_notes.c: what status adds to the core's words. */
+void group_notes_pod(struct gpod *, const struct m_pod *);
+void group_notes_probe(struct gsite *, const struct m_probe *);
+void group_notes_dns(struct group *, const struct m_dns_state *);
+void group_notes(struct group *, struct m_group_status *);
+void group_condition(struct m_group_status *, const char *type, bool status,
+    const char *reason, const char *message);
 
 /* A hash for "the same as last time". */
 uint64_t group_hash(const void *, size_t);

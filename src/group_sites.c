@@ -42,6 +42,7 @@ gsite_clear(struct gsite *s)
 	free(s->retrieved);
 	free(s->source_host);
 	free(s->divergent);
+	free(s->repl_error);
 	memset(s, 0, sizeof(*s));
 	s->lag_s = -1;
 	s->m_state = s->m_conv = s->m_io = s->m_sql = -2;

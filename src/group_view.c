@@ -120,8 +120,8 @@ fill_site(struct group *g, unsigned i, struct m_site_status *m)
 	m->divergent_count = s->divergent_n;
 }
 
-static void
-add_condition(struct m_group_status *m, const char *type, bool status,
+void
+group_condition(struct m_group_status *m, const char *type, bool status,
     const char *reason, const char *message)
 {
 	struct m_condition *c;
@@ -167,8 +167,9 @@ fill_group(struct group *g, const struct fsm_view *v, struct m_group_status *m)
 		m->sites[i].taint = v->site[i].taint;
 	}
 	for (unsigned i = 0; i < v->nconds; i++)
-		add_condition(m, v->cond[i].type, v->cond[i].status,
+		group_condition(m, v->cond[i].type, v->cond[i].status,
 		    v->cond[i].reason, v->cond[i].message);
+	group_notes(g, m);
 }
 
 static void

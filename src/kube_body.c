@@ -100,6 +100,42 @@ kdns_live(yyjson_val *endpoint, const struct m_dns_want *w)
 	return t;
 }
 
+/* Each of ours, as it is rendered; others stay. */
+static bool
+has_labels(yyjson_mut_val *want, yyjson_val *have)
+{
+	yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(want);
+	yyjson_mut_val *k;
+
+	while ((k = yyjson_mut_obj_iter_next(&it)) != NULL)
+		if (!yyjson_equals_str(
+			yyjson_obj_get(have, yyjson_mut_get_str(k)),
+			yyjson_mut_get_str(yyjson_mut_obj_iter_get_val(k))))
+			return false;
+	return true;
+}
+
+bool
+kdns_belongs(yyjson_val *endpoint, const struct m_dns_want *w)
+{
+	yyjson_val *meta = yyjson_obj_get(endpoint, "metadata"), *o;
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *want = doc == NULL ? NULL : kdns_render(doc, w);
+	bool owned = false, labels;
+	size_t i, n;
+
+	yyjson_arr_foreach(yyjson_obj_get(meta, "ownerReferences"), i, n, o)
+	{
+		owned |= yyjson_equals_str(yyjson_obj_get(o, "uid"), w->group);
+	}
+	labels = want != NULL &&
+	    has_labels(yyjson_mut_obj_get(
+			   yyjson_mut_obj_get(want, "metadata"), "labels"),
+		yyjson_obj_get(meta, "labels"));
+	yyjson_mut_doc_free(doc);
+	return owned && labels;
+}
+
 /* --------------------------------------------------------------- Event -- */
 
 static bool

@@ -109,6 +109,41 @@ add_word(struct m_pod *m, yyjson_val *t, const char *fallback_id)
 	m->n_words++;
 }
 
+/*
+ * Why it does not run: of a container that waits for the one before it the
+ * reason is that one's; of a Pod that no node takes the scheduler's.
+ */
+static const char *
+earlier(yyjson_val *status)
+{
+	yyjson_arr_iter it = yyjson_arr_iter_with(
+	    yyjson_obj_get(status, "initContainerStatuses"));
+	yyjson_val *c;
+	const char *s;
+
+	while ((c = yyjson_arr_iter_next(&it)) != NULL) {
+		s = text(yyjson_obj_get(yyjson_obj_get(c, "state"), "waiting"),
+		    "reason");
+		if (*s != '\0' && strcmp(s, "PodInitializing") != 0)
+			return s;
+	}
+	return "";
+}
+
+static const char *
+unscheduled(yyjson_val *status)
+{
+	yyjson_arr_iter it =
+	    yyjson_arr_iter_with(yyjson_obj_get(status, "conditions"));
+	yyjson_val *c;
+
+	while ((c = yyjson_arr_iter_next(&it)) != NULL)
+		if (strcmp(text(c, "type"), "PodScheduled") == 0 &&
+		    strcmp(text(c, "status"), "False") == 0)
+			return text(c, "reason");
+	return "";
+}
+
 static void
 decode_container(yyjson_val *c, struct m_pod *m)
 {
@@ -209,6 +244,13 @@ kpod_decode(yyjson_val *pod, struct m_pod *m, const char **group_name)
 	m->ctr_state = CTR_NONE;
 	if ((c = find_status(status)) != NULL)
 		decode_container(c, m);
+	else
+		strlcpy(m->waiting_reason, unscheduled(status),
+		    sizeof(m->waiting_reason));
+	if (strcmp(m->waiting_reason, "PodInitializing") == 0 &&
+	    *earlier(status) != '\0')
+		strlcpy(m->waiting_reason, earlier(status),
+		    sizeof(m->waiting_reason));
 	return 0;
 }
 

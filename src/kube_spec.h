@@ -398,6 +398,8 @@ yyjson_mut_val *kdns_render(yyjson_mut_doc *, const struct m_dns_want *);
 /* The first target of a live DNSEndpoint's record, NULL when it differs in
  * shape (hostname, TTL, number of targets) from what is wanted. */
 const char *kdns_live(yyjson_val *endpoint, const struct m_dns_want *);
+/* Has it our labels, and is the group its owner? */
+bool kdns_belongs(yyjson_val *endpoint, const struct m_dns_want *);
 /* Name of the DNSEndpoint: bloodraven-<group>. -1 with ERANGE. */
 int kdns_name(const char *group, char[static NAME_LEN + 1]);
 

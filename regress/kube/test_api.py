@@ -1341,6 +1341,16 @@ def test_dns():
         o["spec"]["endpoints"][0], targets=["203.0.113.9"])]}})
     wait_for("restored", 15, lambda: c.get(path)["spec"]["endpoints"][0][
         "targets"] == ["192.0.2.1"])
+    # Without its labels and its owner it would outlive the group.
+    meta = lambda: c.get(path)["metadata"]  # noqa: E731
+    had = meta()
+    assert [x["uid"] for x in had["ownerReferences"]] == [uid], had
+    at = d.mark()
+    c.merge(path, {"metadata": {"labels": None, "ownerReferences": None}})
+    wait_for("labels and owner", 15, lambda: meta().get("labels") ==
+             had["labels"] and meta().get("ownerReferences") ==
+             had["ownerReferences"])
+    assert not d.find("DNS_STATE", at, group=uid, flipped=True)
     # The other site; and back to watching only.
     at = d.mark()
     d.send("DNS_WANT", **dict(want, target="192.0.2.2", site="pdx"))

@@ -447,6 +447,11 @@ dns(void **state)
 	live = served(kdns_render(doc, &w));
 	assert_string_equal(
 	    kdns_live(yyjson_doc_get_root(live), &w), "192.0.2.11");
+	assert_true(kdns_belongs(yyjson_doc_get_root(live), &w));
+	w.group[0]++;
+	assert_false(kdns_belongs(yyjson_doc_get_root(live), &w));
+	w.group[0]--;
+	assert_false(kdns_belongs(NULL, &w));
 	w.ttl = 5;
 	assert_null(kdns_live(yyjson_doc_get_root(live), &w));
 	assert_null(kdns_live(NULL, &w));

@@ -57,7 +57,8 @@ static struct m_dns_want dns;
 static struct m_probe_group probe_group;
 static struct m_group_status status;
 static struct m_roll roll;
-static unsigned no_primary; /* statuses in which no site is labelled so */
+static struct m_event event; /* the last one about DNS */
+static unsigned no_primary;  /* statuses in which no site is labelled so */
 
 void
 parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
@@ -71,6 +72,9 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 		dns = *(const struct m_dns_want *)msg;
 	else if (type == MSG_PROBE_GROUP)
 		probe_group = *(const struct m_probe_group *)msg;
+	else if (type == MSG_EVENT &&
+	    strncmp(((const struct m_event *)msg)->reason, "DNS", 3) == 0)
+		event = *(const struct m_event *)msg;
 	else if (type == MSG_ROLL)
 		roll = *(const struct m_roll *)msg;
 	else if (type == MSG_GROUP_STATUS && proc == PROC_KUBE) {
@@ -536,6 +540,151 @@ test_first(void **state)
 	groups_gone(gs, UID_NEW);
 }
 
+/* ------------------------------------------------------- notes in status --- */
+
+static struct m_group_status *
+notes(struct group *g, bool ready)
+{
+	static struct m_group_status m;
+
+	memset(&m, 0, sizeof(m));
+	group_condition(&m, "Ready", ready, "TopologyPolled", "as it is");
+	group_condition(&m, "Degraded", false, "Healthy", "");
+	strlcpy(m.summary, "in short", sizeof(m.summary));
+	group_notes(g, &m);
+	return &m;
+}
+
+static const struct m_condition *
+condition(const struct m_group_status *m, const char *type)
+{
+	for (unsigned i = 0; i < m->n_conditions; i++)
+		if (strcmp(m->conditions[i].type, type) == 0)
+			return &m->conditions[i];
+	return NULL;
+}
+
+/* Why a container waits; that it tries just now is no other text. */
+static void
+test_waits(void **state)
+{
+	struct group *g = groups_find(gs, UID_G);
+	struct gview was = g->view;
+	static struct m_pod m;
+	struct gpod *p;
+	unsigned i;
+
+	tell_pod("pdx", POD_B, "10.0.0.2");
+	p = TAILQ_FIRST(&g->pods);
+	while (p != NULL && strcmp(p->site, "pdx") != 0)
+		p = TAILQ_NEXT(p, entry);
+	assert_non_null(p);
+	i = (unsigned)group_site(g, "pdx");
+	g->view.site[i].state = SS_UNREACHABLE;
+	strlcpy(m.waiting_reason, "ImagePullBackOff", sizeof(m.waiting_reason));
+	group_notes_pod(p, &m);
+	strlcpy(m.waiting_reason, "ErrImagePull", sizeof(m.waiting_reason));
+	group_notes_pod(p, &m);
+	assert_string_equal(condition(notes(g, false), "Ready")->message,
+	    "as it is; pdx: its container waits: ImagePullBackOff");
+	assert_string_equal(notes(g, false)->summary,
+	    "in short; pdx: its container waits: ImagePullBackOff");
+	assert_string_equal(notes(g, true)->summary, "in short");
+	strlcpy(m.waiting_reason, "CrashLoopBackOff", sizeof(m.waiting_reason));
+	group_notes_pod(p, &m);
+	m.waiting_reason[0] = '\0';
+	m.ctr_state = CTR_RUNNING;
+	group_notes_pod(p, &m);
+	assert_string_equal(notes(g, false)->summary,
+	    "in short; pdx: its container waits: CrashLoopBackOff");
+	m.ready = true;
+	group_notes_pod(p, &m);
+	assert_string_equal(notes(g, false)->summary, "in short");
+	g->view = was;
+}
+
+static void
+tell_error(struct gsite *s, uint32_t io, uint32_t sql_no, const char *text)
+{
+	static struct m_probe m;
+
+	m.has_repl = true;
+	m.io_errno = io;
+	m.sql_errno = sql_no;
+	strlcpy(m.repl_error, text, sizeof(m.repl_error));
+	group_notes_probe(s, &m);
+}
+
+/* MySQL's own words, without counts, statements and values of keys. */
+static void
+test_repl_error(void **state)
+{
+	struct group *g = groups_find(gs, UID_G);
+	struct gview was = g->view;
+	unsigned i = (unsigned)group_site(g, "pdx");
+	struct gsite *s = &g->site[i];
+
+	g->view.site[i].state = SS_READ_ONLY;
+	tell_error(s, 2003, 0,
+	    "Error connecting to source 'repl@h:3306'. This was attempt 1/86400, "
+	    "with a delay of 10 seconds between attempts. Message: no (111)");
+	tell_error(s, 2003, 0, "attempt 2");
+	assert_string_equal(notes(g, false)->summary,
+	    "in short; pdx: MySQL says: Error connecting to source "
+	    "'repl@h:3306'. Message: no (111)");
+	tell_error(s, 0, 1396,
+	    "Error 'CREATE USER failed' on query. Default database: ''. Query: "
+	    "'CREATE USER x IDENTIFIED WITH y AS 'secret''");
+	assert_string_equal(s->repl_error,
+	    "Error 'CREATE USER failed' on query. Default database: ''.");
+	tell_error(s, 0, 1062,
+	    "on table db.t; Duplicate entry 'me@example.net' for key 't.mail', "
+	    "Error_code: 1062");
+	assert_string_equal(s->repl_error,
+	    "on table db.t; Duplicate entry for key 't.mail', "
+	    "Error_code: 1062");
+	tell_error(s, 0, 1062, "Duplicate entry 'me@exam");
+	assert_string_equal(s->repl_error, "");
+	tell_error(s, 0, 0, "");
+	assert_null(s->repl_error);
+	assert_string_equal(notes(g, false)->summary, "in short");
+	g->view = was;
+}
+
+/* A record that can't be written; what passes by itself is no news. */
+static void
+test_dns_state(void **state)
+{
+	struct group *g = groups_find(gs, UID_G);
+	struct m_dns_state m = { .lasts = true };
+	const struct m_condition *c;
+
+	assert_null(condition(notes(g, true), "DNSUpdated"));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	strlcpy(m.error, "write: 403 it is forbidden", sizeof(m.error));
+	groups_dns_state(gs, &m);
+	c = condition(notes(g, true), "DNSUpdated");
+	assert_false(c->status);
+	assert_string_equal(c->reason, "WriteFailed");
+	assert_non_null(strstr(c->message, ": write: 403 it is forbidden"));
+	assert_string_equal(event.reason, "DNSUpdateFailed");
+	assert_string_equal(event.message, c->message);
+	memset(&event, 0, sizeof(event));
+	groups_dns_state(gs, &m);
+	m.lasts = false;
+	strlcpy(m.error, "read: 503 later", sizeof(m.error));
+	groups_dns_state(gs, &m);
+	c = condition(notes(g, true), "DNSUpdated");
+	assert_string_equal(c->reason, "WriteFailed");
+	assert_string_equal(event.reason, "");
+	m.ok = true;
+	m.error[0] = '\0';
+	groups_dns_state(gs, &m);
+	c = condition(notes(g, true), "DNSUpdated");
+	assert_true(c->status);
+	assert_string_equal(c->reason, "AsWanted");
+}
+
 static void
 test_lease_lost(void **state)
 {
@@ -562,6 +711,9 @@ main(void)
 		cmocka_unit_test(test_resend),
 		cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_first),
+		cmocka_unit_test(test_waits),
+		cmocka_unit_test(test_repl_error),
+		cmocka_unit_test(test_dns_state),
 		cmocka_unit_test(test_lease_lost),
 	};
 
