@@ -128,6 +128,7 @@ struct fsm_conf {
 	int64_t poll_ms;
 	int64_t cooldown_ms;
 	int64_t clone_ms;
+	int64_t drain_ms; /* connectionDrainTimeout */
 	int64_t max_lag_s;
 	int64_t reader_max_lag_s;
 	uint32_t lease_ms;  /* L: sidecar.leaseTimeout */
@@ -488,7 +489,9 @@ struct fsm_site {
 	uint64_t reset_epoch;    /* as whose replica it was reset by us; 0 */
 	int64_t stop_ms;         /* since when it shall stop receiving; 0 */
 	int64_t drain_ms;        /* since when it drains */
-	bool evict;              /* sessions are to be evicted */
+	/* clients (fsm_evict.c) */
+	int64_t evict_ms; /* since when their sessions are ended; 0: not */
+	bool settled;     /* none is left from when it could be written */
 	/* rejoin */
 	uint8_t conv;       /* enum fsm_convergence */
 	bool diverged;      /* reported, kept until contained */

@@ -94,6 +94,7 @@ lease_event(struct fsm_ctx *x, const struct fsm_event *ev)
 		memset(&s->site[i].fence, 0, sizeof(s->site[i].fence));
 		memset(&s->site[i].pod_req, 0, sizeof(s->site[i].pod_req));
 		memset(&s->site[i].roll, 0, sizeof(s->site[i].roll));
+		fsm_evict_forget(&s->site[i]);
 		s->site[i].lead_clock_ms = 0;
 	}
 }
@@ -131,6 +132,7 @@ sql_flags(
 static void
 fenced(struct fsm_ctx *x, uint8_t i)
 {
+	x->s->site[i].evict_ms = x->now;
 	fsm_count(x, FM_FENCES, i);
 	if (x->s->rec.active == FSM_NONE && x->s->verdict == V_SPLIT_BRAIN)
 		fsm_count(x, FM_SPLIT_RESOLVED, x->s->subject);
@@ -150,8 +152,6 @@ sql_effects(
 		fsm_grant_answer(x, i, end, ev->u.sql.grant_limit_ms);
 		break;
 	case SQL_FENCE:
-		if (done)
-			t->evict = true;
 		if (done && writable)
 			fenced(x, i);
 		break;
@@ -168,8 +168,7 @@ sql_effects(
 		}
 		break;
 	case SQL_EVICT:
-		if (done)
-			t->evict = ev->u.sql.count > 0;
+		fsm_evict_answer(x, i, done && ev->u.sql.count == 0);
 		break;
 	case SQL_CLONE:
 		fsm_clone_sql(x, i, end);

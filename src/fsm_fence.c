@@ -96,8 +96,7 @@ fence_site(struct fsm_ctx *x, uint8_t i)
 	if (writable || half_fenced(x, i) ||
 	    (in_the_way && !t->p.super_read_only))
 		fence(x, i);
-	if (t->p.read_only && t->evict)
-		(void)fsm_sql(x, i, SQL_EVICT, FSM_SQL_TIMEOUT_MS);
+	fsm_evict(x, i);
 	if (t->p.persisted_ro &&
 	    fsm_sql(x, i, SQL_RESET_PERSIST, FSM_SQL_TIMEOUT_MS) != NULL) {
 		t->next_ms[SQL_RESET_PERSIST] = x->now + FSM_REPAIR_RETRY_MS;

@@ -154,6 +154,7 @@ new_process(struct fsm_ctx *x, uint8_t i)
 	t->drain_ms = 0;
 	t->stopped_ms = 0;
 	t->repl_streak = 0;
+	fsm_evict_forget(t);
 }
 
 static bool

@@ -230,6 +230,11 @@ void fsm_granted(struct fsm_ctx *, uint8_t);
 void fsm_put_done(struct fsm_ctx *, bool, bool);
 void fsm_put_read(struct fsm_ctx *);
 
+/* fsm_evict.c */
+void fsm_evict(struct fsm_ctx *, uint8_t);
+void fsm_evict_answer(struct fsm_ctx *, uint8_t, bool none);
+void fsm_evict_forget(struct fsm_site *);
+
 /* fsm_fence.c */
 void fsm_fence(struct fsm_ctx *);
 void fsm_pods(struct fsm_ctx *);

@@ -203,6 +203,8 @@
 	X(T_EPOCH_ENDED, "", false, "epoch ended")                             \
 	X(T_FENCING, "", true, "fencing writable site")                        \
 	X(T_POD_DELETE, "PodDeleted", true, "deleting Pod of lost site")       \
+	X(T_EVICT_LATE, "", true,                                              \
+	    "post-fence application connection drain timed out")               \
 	X(T_ASSERT_OK, "AssertDeadAccepted", true, "assert-dead accepted")     \
 	X(T_ASSERT_REFUSED, "AssertDeadRefused", true, "assert-dead refused")  \
 	X(T_OVERRIDE, "ApplierErrorOverridden", true,                          \

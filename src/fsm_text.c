@@ -301,6 +301,7 @@ fsm_message(
 	case T_BOOTSTRAPPED:
 	case T_FENCING:
 	case T_POD_DELETE:
+	case T_EVICT_LATE:
 	case T_OVERRIDE:
 	case T_SPLIT_BRAIN:
 	case T_NO_PRIMARY:

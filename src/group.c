@@ -227,6 +227,7 @@ group_fill_conf(struct group *g)
 	c->poll_ms = m->poll_ms;
 	c->cooldown_ms = m->cooldown_ms;
 	c->clone_ms = m->clone_ms;
+	c->drain_ms = m->drain_ms;
 	c->max_lag_s = m->max_lag_s;
 	c->reader_max_lag_s = m->reader_max_lag_s;
 	c->lease_ms = (uint32_t)m->lease_ms;

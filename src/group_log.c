@@ -154,6 +154,7 @@ state_of(const struct group *g, uint8_t i, bool before)
 #define FIELDS_T_EPOCH_ENDED    WHICH, KVS("proof", fsm_proof_name(a->proof))
 #define FIELDS_T_FENCING        WHICH, KVS("verdict", fsm_verdict_name(a->verdict))
 #define FIELDS_T_POD_DELETE     WHICH
+#define FIELDS_T_EVICT_LATE     SITE, KVMS("timeout", g->fc.drain_ms)
 #define FIELDS_T_ASSERT_OK      WHICH
 #define FIELDS_T_ASSERT_REFUSED WHICH
 #define FIELDS_T_OVERRIDE       WHICH

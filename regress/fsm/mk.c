@@ -70,6 +70,7 @@ mk_group(struct mk *m)
 	m->c.poll_ms = 2000;
 	m->c.cooldown_ms = 300000;
 	m->c.clone_ms = 3600000;
+	m->c.drain_ms = 30000;
 	m->c.max_lag_s = m->c.reader_max_lag_s = 300;
 	fsm_init(&m->s, NOW - 500000);
 	m->s.now_ms = NOW;

@@ -113,6 +113,7 @@ no_channel(struct mk *m)
 	m->s.site[1].p.has_repl = false;
 	m->s.site[1].p.source = FSM_NONE;
 	m->s.site[1].repl_streak = 0;
+	m->s.site[1].settled = true; /* no client of it is left */
 }
 
 static void

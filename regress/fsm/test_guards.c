@@ -411,6 +411,7 @@ g_rejoin_contained(struct mk *m)
 {
 	prepared(m);
 	m->s.rel.exec_all[0] &= (uint16_t)~2;
+	m->s.site[1].settled = true; /* no client of it is left */
 	return count(m, A_SQL, SQL_SET_SOURCE);
 }
 

@@ -300,6 +300,7 @@ configure(uint64_t seed)
 	c->recovery_threshold = 2;
 	c->poll_ms = 2000;
 	c->cooldown_ms = 30000;
+	c->drain_ms = 5000;
 	c->clone_ms = 60000;
 	c->max_lag_s = 30;
 	c->reader_max_lag_s = 30;

@@ -402,6 +402,8 @@ test_trail_of_a_return(void **state)
 	answer(0, SQL_EVICT, SE_DONE, 0);
 	group_trail_sent(g, &sql);
 	answer(0, SQL_SET_SOURCE, SE_FAILED, 0);
+	g->fc.drain_ms = 30000;
+	tell(T_EVICT_LATE, 0, FSM_NONE, V_HEALTHY);
 	tell(T_RECOVERED, 0, FSM_NONE, V_HEALTHY);
 	/* from here on it is a follower as any other */
 	group_trail_sent(g, &sql);
@@ -415,6 +417,10 @@ test_trail_of_a_return(void **state)
 	SAID("post-fence application connections evicted", "\"count\":2");
 	SAID("post-fence application connection drain complete",
 	    "\"site\":\"s0\"");
+	SAID("post-fence application connection drain timed out",
+	    "\"level\":\"WARN\"");
+	SAID("post-fence application connection drain timed out",
+	    "\"site\":\"s0\",\"timeout\":\"30s\"");
 	SAID("initiating old primary recovery",
 	    "\"oldPrimary\":\"s0\",\"newPrimary\":\"s1\"");
 	SAID("old primary recovery failed", "\"error\":\"because\"");
