@@ -178,8 +178,11 @@ sql_effects(
 	case SQL_STOP_REPLICA:
 		fsm_rejoin_sql(x, i, kind, end);
 		break;
-	case SQL_START_APPLIER:
 	case SQL_RESET_PERSIST:
+		if (done)
+			fsm_tell(x, T_PERSISTED, i);
+		break;
+	case SQL_START_APPLIER:
 	case SQL_ACCOUNTS:
 	case SQL_REFRESH_SOURCE:
 	case SQL_MAX:

@@ -98,10 +98,8 @@ fence_site(struct fsm_ctx *x, uint8_t i)
 		fence(x, i);
 	fsm_evict(x, i);
 	if (t->p.persisted_ro &&
-	    fsm_sql(x, i, SQL_RESET_PERSIST, FSM_SQL_TIMEOUT_MS) != NULL) {
+	    fsm_sql(x, i, SQL_RESET_PERSIST, FSM_SQL_TIMEOUT_MS) != NULL)
 		t->next_ms[SQL_RESET_PERSIST] = x->now + FSM_REPAIR_RETRY_MS;
-		fsm_tell(x, T_PERSISTED, i);
-	}
 }
 
 void

@@ -202,6 +202,30 @@ test_evict_readers(void **state)
 		assert_false(evicted(i, 1));
 }
 
+/* A persisted flag is told to be removed when it is. */
+static void
+test_persisted(void **state)
+{
+	const struct fsm_act *a;
+
+	(void)state;
+	mk_group(&m);
+	m.s.site[2].p.persisted_ro = true;
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_RESET_PERSIST);
+	assert_non_null(a);
+	assert_null(mk_act(&m, A_EVENT, T_PERSISTED));
+	mk_answer(&m, 2, a, SE_FAILED, true);
+	assert_null(mk_act(&m, A_EVENT, T_PERSISTED));
+	m.now += FSM_REPAIR_RETRY_MS;
+	m.s.lease_deadline_ms = m.now + 10000;
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_RESET_PERSIST);
+	assert_non_null(a);
+	mk_answer(&m, 2, a, SE_DONE, true);
+	assert_non_null(mk_act(&m, A_EVENT, T_PERSISTED));
+}
+
 int
 main(void)
 {
@@ -210,6 +234,7 @@ main(void)
 		cmocka_unit_test(test_evict_restart),
 		cmocka_unit_test(test_evict_former),
 		cmocka_unit_test(test_evict_readers),
+		cmocka_unit_test(test_persisted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
