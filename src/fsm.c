@@ -34,7 +34,7 @@ fsm_init(struct fsm_state *s, int64_t now)
 	s->rec.active = s->rec.last_target = FSM_NONE;
 	s->subject = FSM_NONE;
 	s->clone_to = s->clone_from = FSM_NONE;
-	s->override = FSM_NONE;
+	s->override = s->asked = s->applier = FSM_NONE;
 	for (i = 0; i < SITES_MAX; i++)
 		s->site[i].p.source = FSM_NONE;
 }
@@ -156,6 +156,20 @@ fsm_tell_epoch(struct fsm_ctx *x, enum fsm_text text, uint8_t site,
     uint64_t epoch, enum fsm_proof proof)
 {
 	(void)tell(x, text, site, epoch, proof);
+}
+
+/* About a person's word, and why it is refused. */
+void
+fsm_tell_why(struct fsm_ctx *x, enum fsm_text text, uint8_t site,
+    uint64_t epoch, enum fsm_why why, int64_t ago)
+{
+	unsigned k = x->o->n;
+
+	(void)tell(x, text, site, epoch, P_NONE);
+	for (; k < x->o->n; k++) {
+		x->o->act[k].why = (uint8_t)why;
+		x->o->act[k].ago_ms = ago;
+	}
 }
 
 void
@@ -287,6 +301,7 @@ fsm_step(const struct fsm_conf *c, struct fsm_state *s,
 	fsm_override_used(&x);
 	check_granted(&x);
 	fsm_decide(c, s, &x.d);
+	fsm_override(&x);
 	say_decision(&x);
 	fsm_fence(&x);
 	fsm_revoke(&x);

@@ -71,6 +71,8 @@
 #define FSM_DRAIN_MS             30000 /* then DrainTimeout is reported */
 #define FSM_SEEN_MS              30000 /* last-seen set into the record */
 #define FSM_ASSERT_QUIET_MS      60000 /* assert-dead: nobody saw it */
+#define FSM_APPLIER_MS           10000 /* it is started again meanwhile */
+#define FSM_OVERRIDE_MS          60000 /* a new leader finds out so long */
 #define FSM_KUBELET_MS           30000 /* kubelet spoke after the loss */
 #define FSM_BLOCKED_SAY_MS       3000  /* the kubelet's word takes a second */
 #define FSM_POD_GRACE_S          1
@@ -344,7 +346,7 @@ struct fsm_event {
 			uint64_t epoch; /* 0: malformed */
 			bool gone;      /* annotation was removed */
 		} assert_dead;
-		uint8_t override; /* site, FSM_NONE: removed */
+		uint8_t override; /* site, FSM_FOREIGN, FSM_NONE: removed */
 		const struct fsm_guard *guard; /* E_GUARD */
 		bool link_up;                  /* E_LINK */
 		struct {                       /* E_PROMISE */
@@ -408,6 +410,8 @@ struct fsm_act {
 	uint8_t text;    /* enum fsm_text */
 	uint8_t verdict; /* enum fsm_verdict */
 	uint8_t proof;   /* enum fsm_proof */
+	uint8_t why;     /* enum fsm_why, and how long ago that was */
+	int64_t ago_ms;
 	uint8_t site2;
 	/* A_ANNOTATION_DEL: FSM_ANN_ASSERT_DEAD or FSM_ANN_OVERRIDE */
 	const char *key;
@@ -611,8 +615,11 @@ struct fsm_state {
 	struct fsm_req foreign_req;
 	int64_t foreign_next_ms;
 	int64_t foreign_ms; /* a kubelet spoke of a writer among them */
-	uint8_t override;   /* site or FSM_NONE */
+	uint8_t override;   /* site or FSM_NONE: in force (fsm_override.c) */
 	bool override_sent; /* its last reset may drop what it received */
+	uint8_t asked;      /* a word not judged yet: site, FSM_FOREIGN, _NONE */
+	uint8_t applier;    /* whose ApplierError blocked last, and when */
+	int64_t applier_ms; /* 0: none in this term */
 	struct fsm_site site[SITES_MAX];
 	/* Most of it has no use: not between what is used. */
 	struct fsm_record rec;
@@ -714,6 +721,8 @@ bool fsm_quiet(const struct fsm_conf *, const struct fsm_state *);
 /* Message of an A_EVENT or A_LOG for people; cut at len. */
 void fsm_message(
     const struct fsm_conf *, const struct fsm_act *, char *, size_t len);
+/* Why a person's word was refused; "": it was not. */
+const char *fsm_why(const struct fsm_act *, char *, size_t len);
 /* Every input of the decision, as key and value, for its log record. */
 void fsm_inputs(const struct fsm_conf *, const struct fsm_state *,
     void (*)(void *, const char *, const char *), void *);

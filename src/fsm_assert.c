@@ -31,67 +31,78 @@ replaced(const struct fsm_state *s, const struct fsm_epoch *e)
 	    !fsm_same_process(&e->proc, &s->site[e->site].p);
 }
 
-/* Its guard says that it runs, or a voter renewed its lease. */
-static bool
-leased_since(
-    const struct fsm_state *s, const struct fsm_epoch *e, int64_t since)
+/* Its guard says that it runs, or a voter renewed its lease; at: when. */
+static enum fsm_why
+leased_since(const struct fsm_state *s, const struct fsm_epoch *e,
+    int64_t since, int64_t *at)
 {
 	const struct fsm_site *t;
 	uint8_t i;
 
 	if (e->terms.guard == 0)
-		return false;
+		return Y_NONE;
 	for (i = 0; i < SITES_MAX; i++) {
 		t = &s->site[i];
-		if (i == e->site && t->guard_ms > since && t->g.running &&
+		*at = t->guard_ms;
+		if (i == e->site && *at > since && t->g.running &&
 		    fsm_same_guard(&e->terms, &t->g))
-			return true;
+			return Y_GUARD;
+		*at = t->g_ms - t->g.yes_age_ms;
 		if (t->g_ms != 0 && t->g.yes_age_ms >= 0 &&
-		    t->g.yes_epoch == e->epoch &&
-		    t->g_ms - t->g.yes_age_ms > since)
-			return true;
+		    t->g.yes_epoch == e->epoch && *at > since)
+			return Y_VOTER;
 	}
-	return false;
+	return Y_NONE;
 }
 
-/* This operator or the kubelet saw it. */
-static bool
-seen_itself(const struct fsm_state *s, const struct fsm_epoch *e, int64_t since)
+/* This operator or the kubelet saw it; at: when. */
+static enum fsm_why
+seen_itself(const struct fsm_state *s, const struct fsm_epoch *e, int64_t since,
+    int64_t *at)
 {
 	const struct fsm_site *t;
 	const struct fsm_pod *pod;
 
+	*at = s->foreign_ms;
 	if (e->site >= SITES_MAX)
-		return s->foreign_ms > since;
+		return *at > since ? Y_KUBELET : Y_NONE;
 	t = &s->site[e->site];
-	if (t->heard_ms > since ||
-	    (t->ever && t->seen_ms > since &&
-		fsm_same_process(&e->proc, &t->p)))
-		return true;
+	*at = t->heard_ms;
+	if (*at > since)
+		return Y_PROBE;
+	*at = t->seen_ms;
+	if (t->ever && *at > since && fsm_same_process(&e->proc, &t->p))
+		return Y_PROBE;
 	pod = fsm_pod_of(s, e->site, e->proc.pod_uid);
-	return pod != NULL && pod->ctr_state == CTR_RUNNING &&
-	    pod->kubelet_ms > since;
+	if (pod == NULL || pod->ctr_state != CTR_RUNNING)
+		return Y_NONE;
+	*at = pod->kubelet_ms;
+	return *at > since ? Y_KUBELET : Y_NONE;
 }
 
-/* Somebody saw the process within the quiet time. */
-static bool
-seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e)
+/* Who saw the process within the quiet time, and when. */
+static enum fsm_why
+seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e, int64_t *at)
 {
 	const struct fsm_state *s = x->s;
 	int64_t since = x->now - FSM_ASSERT_QUIET_MS;
+	enum fsm_why why;
 	uint8_t i;
 
-	if (seen_itself(s, e, since) || leased_since(s, e, since))
-		return true;
+	if ((why = seen_itself(s, e, since, at)) != Y_NONE ||
+	    (why = leased_since(s, e, since, at)) != Y_NONE)
+		return why;
 	/* A replica names a host, not a process. */
 	if (replaced(s, e))
-		return false;
-	for (i = 0; i < x->c->nsites; i++)
-		if (i != e->site && s->site[i].ever &&
-		    s->site[i].seen_ms > since && s->site[i].p.has_repl &&
-		    s->site[i].p.source == e->site && s->site[i].p.io == IO_YES)
-			return true;
-	return false;
+		return Y_NONE;
+	for (i = 0; i < x->c->nsites; i++) {
+		*at = s->site[i].seen_ms;
+		if (i != e->site && s->site[i].ever && *at > since &&
+		    s->site[i].p.has_repl && s->site[i].p.source == e->site &&
+		    s->site[i].p.io == IO_YES)
+			return Y_REPLICA;
+	}
+	return Y_NONE;
 }
 
 /*
@@ -113,12 +124,25 @@ watched(const struct fsm_ctx *x, const struct fsm_epoch *e)
 	    t->counted_ms > since;
 }
 
+/* What of it is not current; e is what it may mean. */
+static enum fsm_why
+outdated(const struct fsm_state *s, const struct fsm_epoch *e)
+{
+	if (s->assert_site == FSM_NONE || s->assert_uid[0] == '\0' ||
+	    s->assert_epoch == 0)
+		return Y_MALFORMED;
+	if (e == NULL || e->epoch != s->assert_epoch)
+		return Y_EPOCH;
+	return fsm_streq(e->proc.pod_uid, s->assert_uid) ? Y_NONE : Y_POD;
+}
+
 static void
-assert_answer(struct fsm_ctx *x, enum fsm_text text)
+answer(struct fsm_ctx *x, enum fsm_text text, enum fsm_why why, int64_t at)
 {
 	struct fsm_act *a;
 
-	fsm_tell_epoch(x, text, x->s->assert_site, x->s->assert_epoch, P_NONE);
+	fsm_tell_why(
+	    x, text, x->s->assert_site, x->s->assert_epoch, why, x->now - at);
 	if ((a = fsm_emit(x, A_ANNOTATION_DEL, FSM_NONE)) != NULL)
 		a->key = FSM_ANN_ASSERT_DEAD;
 	x->s->assert_set = false;
@@ -179,17 +203,20 @@ fsm_proof_assert(struct fsm_ctx *x)
 	struct fsm_state *s = x->s;
 	const struct fsm_epoch *e;
 	struct fsm_epoch lost;
-	bool current;
+	enum fsm_why why;
+	int64_t at = x->now;
 
 	if (!s->assert_set || !fsm_can_act(x) || !s->rec_known)
 		return;
 	e = asserted(x, &lost);
-	current = e != NULL && e->epoch == s->assert_epoch &&
-	    s->assert_uid[0] != '\0' &&
-	    fsm_streq(e->proc.pod_uid, s->assert_uid);
-	if (e == NULL || !FSM_GUARD(G_ASSERT_CURRENT, current) ||
-	    !FSM_GUARD(G_ASSERT_QUIET, !seen_lately(x, e))) {
-		assert_answer(x, T_ASSERT_REFUSED);
+	why = outdated(s, e);
+	if (e == NULL || !FSM_GUARD(G_ASSERT_CURRENT, why == Y_NONE)) {
+		answer(x, T_ASSERT_REFUSED, why, at);
+		return;
+	}
+	why = seen_lately(x, e, &at);
+	if (!FSM_GUARD(G_ASSERT_QUIET, why == Y_NONE)) {
+		answer(x, T_ASSERT_REFUSED, why, at);
 		return;
 	}
 	if (!FSM_GUARD(G_ASSERT_QUIET, watched(x, e)))
@@ -200,5 +227,5 @@ fsm_proof_assert(struct fsm_ctx *x)
 	} else {
 		fsm_end_epoch(x, (unsigned)(e - s->rec.unended), P_ASSERTED);
 	}
-	assert_answer(x, T_ASSERT_OK);
+	answer(x, T_ASSERT_OK, Y_NONE, at);
 }

@@ -87,6 +87,7 @@ lease_event(struct fsm_ctx *x, const struct fsm_event *ev)
 	/* Another leader may have written meanwhile: what is read counts. */
 	s->put_refused = s->rec_behind = false;
 	fsm_lease_term(s);
+	fsm_override_term(s);
 	memset(&s->put, 0, sizeof(s->put));
 	memset(&s->foreign_req, 0, sizeof(s->foreign_req));
 	for (i = 0; i < x->c->nsites; i++) {
@@ -160,6 +161,7 @@ sql_effects(
 			t->receiver_off_ms = x->now;
 		break;
 	case SQL_RESET_REPLICA:
+		fsm_override_answer(x->s, i, end);
 		if (done) {
 			t->p.has_repl = false;
 			t->p.io = IO_NO;
@@ -293,11 +295,7 @@ fsm_take(struct fsm_ctx *x, const struct fsm_event *ev)
 		    sizeof(s->assert_uid));
 		break;
 	case E_OVERRIDE:
-		/* Told again by each list: that is no new word. */
-		if (ev->u.override != s->override)
-			s->override_sent = false;
-		s->override =
-		    ev->u.override < x->c->nsites ? ev->u.override : FSM_NONE;
+		fsm_override_told(s, ev->u.override);
 		break;
 	case E_GUARD:
 		if (site)

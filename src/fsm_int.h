@@ -61,6 +61,8 @@ struct fsm_act *fsm_sql(struct fsm_ctx *, uint8_t, enum sql_kind, int64_t);
 struct fsm_act *fsm_tell(struct fsm_ctx *, enum fsm_text, uint8_t);
 void fsm_tell_epoch(
     struct fsm_ctx *, enum fsm_text, uint8_t, uint64_t, enum fsm_proof);
+void fsm_tell_why(struct fsm_ctx *, enum fsm_text, uint8_t, uint64_t,
+    enum fsm_why, int64_t);
 void fsm_count(struct fsm_ctx *, enum fsm_metric, uint8_t);
 void fsm_probe_now(struct fsm_ctx *, uint8_t, int64_t);
 
@@ -222,9 +224,15 @@ void fsm_verdict(struct fsm_decision *, enum fsm_verdict, uint8_t);
 bool fsm_may_be_active(const struct fsm_conf *, uint8_t);
 bool fsm_empty_site(const struct fsm_conf *, const struct fsm_state *, uint8_t);
 
+/* fsm_override.c */
+void fsm_override_told(struct fsm_state *, uint8_t);
+void fsm_override_term(struct fsm_state *);
+void fsm_override_answer(struct fsm_state *, uint8_t, enum sql_end);
+void fsm_override_used(struct fsm_ctx *);
+void fsm_override(struct fsm_ctx *);
+
 /* fsm_promote.c */
 void fsm_promote(struct fsm_ctx *);
-void fsm_override_used(struct fsm_ctx *);
 void fsm_record_keep(struct fsm_ctx *);
 void fsm_granted(struct fsm_ctx *, uint8_t);
 void fsm_put_done(struct fsm_ctx *, bool, bool);

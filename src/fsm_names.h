@@ -209,6 +209,8 @@
 	X(T_ASSERT_REFUSED, "AssertDeadRefused", true, "assert-dead refused")  \
 	X(T_OVERRIDE, "ApplierErrorOverridden", true,                          \
 	    "received transactions dropped by request")                        \
+	X(T_OVERRIDE_NO, "ApplierErrorOverrideRefused", true,                  \
+	    "override-applier-error refused")                                  \
 	X(T_SPLIT_BRAIN, "SplitBrainDetected", true, "split brain")            \
 	X(T_NO_PRIMARY, "NoPrimaryDetected", true, "no primary")               \
 	X(T_TOTAL_LOSS, "TotalLossDetected", true, "total loss")               \
@@ -236,6 +238,24 @@
 	X(T_SITE_RECOVERED, "SiteRecovered", false,                            \
 	    "the group is no longer degraded")
 
+/* Why a person's word was refused; true: it says how long ago that was. */
+#define FSM_WHYS(X)                                                         \
+	X(Y_NONE, false, "")                                                \
+	X(Y_MALFORMED, false, "it is not SITE/POD_UID/EPOCH")               \
+	X(Y_EPOCH, false, "that site has no such unended epoch")            \
+	X(Y_POD, false, "that epoch is of another Pod UID")                 \
+	X(Y_PROBE, true, "it answered a probe")                             \
+	X(Y_KUBELET, true, "its kubelet said that it runs")                 \
+	X(Y_GUARD, true, "its guard said that it runs")                     \
+	X(Y_VOTER, true, "a voter renewed its lease")                       \
+	X(Y_REPLICA, true, "a replica was connected to it")                 \
+	X(Y_NO_SITE, false, "no site has that name")                        \
+	X(Y_ACTIVE, false, "it is the active site")                         \
+	X(Y_NOT_BLOCKED, false,                                             \
+	    "no promotion of it is blocked with ApplierError")              \
+	X(Y_OVER, false,                                                    \
+	    "ApplierError does not block it any more, nothing was dropped")
+
 /* Counters the core moves; label is the site. */
 #define FSM_METRICS(X)                                                    \
 	X(FM_FAILOVERS, "bloodraven_failovers_total")                     \
@@ -255,6 +275,7 @@ enum fsm_convergence { FSM_CONVERGENCES(X) CV_MAX };
 enum fsm_roll_step { FSM_ROLLS(X) RO_MAX };
 enum fsm_guard_id { FSM_GUARDS(X) G_MAX };
 enum fsm_text { FSM_TEXTS(X) T_MAX };
+enum fsm_why { FSM_WHYS(X) Y_MAX };
 enum fsm_metric { FSM_METRICS(X) FM_MAX };
 #undef X
 

@@ -358,31 +358,8 @@ reset_replica(struct fsm_ctx *x, uint8_t i)
 		return;
 	s->site[i].reset_epoch = s->rec.epoch;
 	a->drop_received = drop;
-	s->override_sent = s->override_sent || drop;
-}
-
-/*
- * The channel is gone, answered or seen: the word is used up, and a later
- * error needs a new one.
- */
-void
-fsm_override_used(struct fsm_ctx *x)
-{
-	struct fsm_state *s = x->s;
-	struct fsm_act *a;
-	uint8_t i = s->override;
-
-	if (i >= x->c->nsites || !fsm_can_act(x) || !fsm_answers(s, i) ||
-	    s->site[i].p.has_repl)
-		return;
-	/* Or a predecessor used it up: the site has become the active one. */
-	if (!s->override_sent && !(s->rec.active == i && fsm_is_newest(s, i)))
-		return;
-	s->override = FSM_NONE;
-	s->override_sent = false;
-	fsm_tell(x, T_OVERRIDE, i);
-	if ((a = fsm_emit(x, A_ANNOTATION_DEL, i)) != NULL)
-		a->key = FSM_ANN_OVERRIDE;
+	if (s->override == i)
+		s->override_sent = drop;
 }
 
 static void

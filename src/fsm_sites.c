@@ -144,6 +144,8 @@ fsm_sites(struct fsm_state *s, const uint8_t to[static SITES_MAX], int64_t now)
 	if (moved_or_none(to, s->override) == FSM_NONE)
 		s->override_sent = false;
 	s->override = moved_or_none(to, s->override);
+	s->asked = moved(to, s->asked);
+	s->applier = moved_or_none(to, s->applier);
 	/* A clone whose recipient is no more is no clone. */
 	s->clone_from = moved(to, s->clone_from);
 	s->clone_to = moved_or_none(to, s->clone_to);

@@ -49,6 +49,12 @@ static const struct {
 	const char *msg;
 } texts[] = { FSM_TEXTS(X) };
 #undef X
+#define X(id, timed, text) { timed, text },
+static const struct {
+	bool timed;
+	const char *text;
+} whys[] = { FSM_WHYS(X) };
+#undef X
 
 #define NAME_FN(fn, table, max)                       \
 	const char *fn(unsigned v)                    \
@@ -251,6 +257,34 @@ fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
 		    part, block_text(d->verdict), site_text(c, d->site));
 }
 
+const char *
+fsm_why(const struct fsm_act *a, char *buf, size_t len)
+{
+	unsigned v = a->why < Y_MAX ? a->why : Y_NONE;
+
+	(void)snprintf(buf, len, "%s", whys[v].text);
+	if (whys[v].timed)
+		(void)snprintf(buf, len, "%s %lld s ago", whys[v].text,
+		    (long long)a->ago_ms / 1000);
+	return buf;
+}
+
+/* A person's word was refused: of what, and why. */
+static void
+refused_message(
+    const struct fsm_conf *c, const struct fsm_act *a, char *buf, size_t len)
+{
+	char part[PART_LEN], epoch[40] = "", why[128];
+
+	if (a->text == T_ASSERT_REFUSED && a->epoch != 0)
+		(void)snprintf(epoch, sizeof(epoch), ": epoch %llu",
+		    (unsigned long long)a->epoch);
+	(void)site_part(
+	    c, a->site, epoch[0] != '\0' ? ", site " : ": site ", part);
+	snprintf(buf, len, "%s%s%s%s%s", texts[a->text].msg, epoch, part,
+	    a->why != Y_NONE ? ": " : "", fsm_why(a, why, sizeof(why)));
+}
+
 void
 fsm_message(
     const struct fsm_conf *c, const struct fsm_act *a, char *buf, size_t len)
@@ -279,8 +313,11 @@ fsm_message(
 		    site_part(c, a->site, " of site ", part),
 		    fsm_proof_name(a->proof));
 		break;
-	case T_ASSERT_OK:
 	case T_ASSERT_REFUSED:
+	case T_OVERRIDE_NO:
+		refused_message(c, a, buf, len);
+		break;
+	case T_ASSERT_OK:
 	case T_REVOKING:
 	case T_MINTED:
 	case T_LOST:

@@ -214,9 +214,10 @@ static void
 feed_override(struct group *g)
 {
 	struct fsm_event ev = { .type = E_OVERRIDE };
-	int i = group_site(g, g->override);
 
-	ev.u.override = i == -1 ? FSM_NONE : (uint8_t)i;
+	ev.u.override = g->override[0] == '\0' ?
+	    FSM_NONE :
+	    group_site_or_foreign(g, g->override);
 	group_step(g, &ev);
 }
 

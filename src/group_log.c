@@ -156,8 +156,9 @@ state_of(const struct group *g, uint8_t i, bool before)
 #define FIELDS_T_POD_DELETE     WHICH
 #define FIELDS_T_EVICT_LATE     SITE, KVMS("timeout", g->fc.drain_ms)
 #define FIELDS_T_ASSERT_OK      WHICH
-#define FIELDS_T_ASSERT_REFUSED WHICH
+#define FIELDS_T_ASSERT_REFUSED WHICH, KVS("reason", why)
 #define FIELDS_T_OVERRIDE       WHICH
+#define FIELDS_T_OVERRIDE_NO    SITE, KVS("reason", why)
 #define FIELDS_T_SPLIT_BRAIN    SITE
 #define FIELDS_T_NO_PRIMARY     SITE
 #define FIELDS_T_TOTAL_LOSS     SITE
@@ -197,7 +198,7 @@ void
 group_log(struct group *g, const struct fsm_act *a)
 {
 	static struct inputs in;
-	char message[MSGTEXT_LEN + 1];
+	char message[MSGTEXT_LEN + 1], why[128];
 
 	memset(&in, 0, sizeof(in));
 	if (a->text == T_DECISION || a->text == T_BLOCKED ||
@@ -207,6 +208,7 @@ group_log(struct group *g, const struct fsm_act *a)
 	if (a->text == T_DIVERGED && g->fs.rec.active < g->fc.nsites)
 		group_divergence(g, a->site, g->fs.rec.active);
 	fsm_message(&g->fc, a, message, sizeof(message));
+	(void)fsm_why(a, why, sizeof(why));
 	switch ((enum fsm_text)a->text) {
 		FSM_TEXTS(X)
 	case T_MAX:

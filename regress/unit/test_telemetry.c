@@ -178,6 +178,18 @@ tell(enum fsm_text text, uint8_t site, uint8_t site2, uint8_t verdict)
 	group_act(g, &out);
 }
 
+/* That a person's word was refused. */
+static void
+tell_why(enum fsm_text text, uint8_t site, enum fsm_why why, int64_t ago)
+{
+	struct fsm_act a = {
+		.text = (uint8_t)text, .site = site, .why = (uint8_t)why
+	};
+
+	a.ago_ms = ago;
+	group_log(g, &a);
+}
+
 static void
 answer(uint8_t site, enum sql_kind kind, enum sql_end end, uint32_t count)
 {
@@ -404,6 +416,8 @@ test_trail_of_a_return(void **state)
 	answer(0, SQL_SET_SOURCE, SE_FAILED, 0);
 	g->fc.drain_ms = 30000;
 	tell(T_EVICT_LATE, 0, FSM_NONE, V_HEALTHY);
+	tell_why(T_OVERRIDE_NO, 0, Y_NOT_BLOCKED, 0);
+	tell_why(T_ASSERT_REFUSED, 0, Y_KUBELET, 12345);
 	tell(T_RECOVERED, 0, FSM_NONE, V_HEALTHY);
 	/* from here on it is a follower as any other */
 	group_trail_sent(g, &sql);
@@ -421,6 +435,10 @@ test_trail_of_a_return(void **state)
 	    "\"level\":\"WARN\"");
 	SAID("post-fence application connection drain timed out",
 	    "\"site\":\"s0\",\"timeout\":\"30s\"");
+	SAID("override-applier-error refused",
+	    "\"site\":\"s0\",\"reason\":\"no promotion of it");
+	SAID("assert-dead refused",
+	    "\"reason\":\"its kubelet said that it runs 12 s ago\"");
 	SAID("initiating old primary recovery",
 	    "\"oldPrimary\":\"s0\",\"newPrimary\":\"s1\"");
 	SAID("old primary recovery failed", "\"error\":\"because\"");
