@@ -84,6 +84,8 @@ struct gaccess {
 	bool discarding;
 	char discard[MSGTEXT_LEN + 1]; /* annotation */
 	char problem[ERR_LEN + 1];
+	bool excess_known;
+	char excess[MSGTEXT_LEN + 1]; /* who else could pass the fence */
 	int64_t changed_ms;
 	SLIST_HEAD(, gaccess_site) sites; /* configured, one other */
 	uint64_t told;                    /* hash of the ACCESS, 0: none */
@@ -341,6 +343,8 @@ sum_up(struct group *g, struct m_access *m, int64_t now)
 	m->creds_applied = a->creds_gen != 0 && a->in_force;
 	m->tls_applied = a->tls_gen != 0;
 	(void)strlcpy(m->creds_problem, a->problem, sizeof(m->creds_problem));
+	m->excess_known = a->excess_known;
+	(void)strlcpy(m->excess, a->excess, sizeof(m->excess));
 	for (uint8_t i = 0; i < g->fc.nsites; i++) {
 		struct gaccess_site *s = site_of(g, g->fc.site[i].name);
 		const struct gpod *p = group_site_pod(g, s->name);
@@ -414,6 +418,27 @@ group_access_turn(struct group *g)
 
 /* --------------------------------------------------------------- answers --- */
 
+/* What can't be looked up now may be as it was. */
+static void
+excess_told(struct group *g, const struct m_sql_done *m)
+{
+	struct gaccess *a = g->access;
+
+	if (!m->excess_known) {
+		if (m->excess[0] != '\0')
+			log_ev(LL_WARN, "privileges not looked through",
+			    KVS("fg", g->fg), KVS("site", m->site),
+			    KVS("error", m->excess));
+		return;
+	}
+	if (m->excess[0] != '\0' && strcmp(m->excess, a->excess) != 0)
+		log_ev(LL_WARN, "accounts could pass the fence",
+		    KVS("fg", g->fg), KVS("site", m->site),
+		    KVS("accounts", m->excess));
+	a->excess_known = true;
+	(void)strlcpy(a->excess, m->excess, sizeof(a->excess));
+}
+
 static void
 accounts_done(struct group *g, const struct m_sql_done *m, int64_t now)
 {
@@ -427,6 +452,7 @@ accounts_done(struct group *g, const struct m_sql_done *m, int64_t now)
 		    sizeof(a->problem));
 	if (m->end == SE_DONE)
 		a->retained = m->retained;
+	excess_told(g, m);
 	if (m->end == SE_DONE && m->count > 0)
 		log_ev(LL_INFO, "accounts reconciled", KVS("fg", g->fg),
 		    KVS("site", m->site), KVU("statements", m->count),

@@ -607,6 +607,8 @@ void kaccess_event(struct kgroup *);
 /* Is there a certificate with which servers may be made? */
 bool kaccess_ready(const struct kgroup *);
 void kaccess_creds_cond(const struct kgroup *, struct kcond *);
+/* Who else could pass the fence. False: not known. */
+bool kaccess_excess_cond(const struct kgroup *, struct kcond *);
 /* False: the group has no TLS, or nothing is known of it. */
 bool kaccess_tls_cond(const struct kgroup *, struct kcond *);
 /* Of a group without TLS: what it says from before goes. */

@@ -64,6 +64,8 @@ kaccess_set(struct kgroup *g, const struct m_access *m)
 	    strcmp(m->creds_problem, a->m.creds_problem) != 0)
 		kevent_emit(
 		    g, true, "CredentialReconcileFailed", m->creds_problem);
+	if (m->excess[0] != '\0' && strcmp(m->excess, a->m.excess) != 0)
+		kevent_emit(g, true, "ExcessPrivileges", m->excess);
 	a->m = *m;
 	a->save = m->creds_applied;
 	a->save_tls = m->tls_applied;
@@ -139,6 +141,20 @@ kaccess_creds_cond(const struct kgroup *g, struct kcond *c)
 	else if (a->m.creds_pending[0] != '\0' && !a->settled)
 		*c = (struct kcond) { "CredentialsValid", "RotationPending",
 			a->m.creds_pending, true };
+}
+
+bool
+kaccess_excess_cond(const struct kgroup *g, struct kcond *c)
+{
+	const struct kaccess *a = g->access;
+
+	if (a == NULL || !a->m.excess_known)
+		return false;
+	*c = (struct kcond) { "ExcessPrivileges", "NoneFound", "", false };
+	if (a->m.excess[0] != '\0')
+		*c = (struct kcond) { "ExcessPrivileges", "CanPassFence",
+			a->m.excess, true };
+	return true;
 }
 
 bool

@@ -77,7 +77,7 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 		     unused = { "FieldsIgnored", "AllUsed", "", false },
 		     drift = { "DeploymentsDiffer", "AsSpecified", "", false },
 		     names = { "NamesTaken", "NoneTaken", "", false }, creds,
-		     tls, applied;
+		     tls, applied, excess;
 
 	if (!yyjson_mut_is_arr(arr)) {
 		yyjson_mut_obj_remove_key(status, "conditions");
@@ -105,6 +105,8 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 		condition(d, arr, &applied, g->generation);
 	if (g->creds_known || g->creds_unread[0] != '\0')
 		condition(d, arr, &creds, g->generation);
+	if (kaccess_excess_cond(g, &excess))
+		condition(d, arr, &excess, g->generation);
 	if (kaccess_tls_cond(g, &tls))
 		condition(d, arr, &tls, g->generation);
 	else if (!g->spec.tls)

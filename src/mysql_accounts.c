@@ -59,7 +59,7 @@ static const struct right {
 	[AC_BACKUP] = { .grant = { GRANT_BACKUP } },
 };
 
-enum stage { SG_LOOK, SG_LOGIN, SG_DO };
+enum stage { SG_LOOK, SG_LOGIN, SG_DO, SG_EXCESS };
 
 struct maccounts {
 	unsigned role;
@@ -74,6 +74,8 @@ struct maccounts {
 	bool plain; /* the old password can't be kept */
 	unsigned err;
 	char problem[ERR_LEN + 1];
+	bool excess_known;
+	char excess[MSGTEXT_LEN + 1];
 };
 
 static void next_role(struct maction *);
@@ -133,6 +135,13 @@ bool
 maccounts_retained(const struct maction *a)
 {
 	return a->acc != NULL && a->acc->any_retained;
+}
+
+bool
+maccounts_excess(const struct maction *a, char *out, size_t size)
+{
+	(void)strlcpy(out, a->acc != NULL ? a->acc->excess : "", size);
+	return a->acc != NULL && a->acc->excess_known;
 }
 
 /* The first one counts; the other roles are seen to all the same. */
@@ -373,6 +382,25 @@ end(struct maction *a)
 		maction_done(a);
 }
 
+/* All are as they should be; who is there beside them? */
+static void
+look_around(struct maction *a)
+{
+	struct maccounts *c = a->acc;
+	const char *user = a->site->group->creds.role[AC_OPERATOR].user;
+	char *sql;
+
+	c->stage = SG_EXCESS;
+	c->quoted = mconn_quote(a->conn, user != NULL ? user : "");
+	if (c->quoted == NULL) {
+		end(a);
+		return;
+	}
+	sql = mexcess_sql(c->quoted);
+	maction_read(a, sql);
+	free(sql);
+}
+
 static void
 begin_role(struct maction *a)
 {
@@ -381,7 +409,7 @@ begin_role(struct maction *a)
 	while (c->role < AC_MAX && account(a)->user == NULL)
 		c->role++;
 	if (c->role == AC_MAX) {
-		end(a);
+		look_around(a);
 		return;
 	}
 	c->quoted = mconn_quote(a->conn, account(a)->user);
@@ -417,6 +445,12 @@ maccounts_next(struct maction *a)
 		looked(a);
 		return;
 	}
+	if (c->stage == SG_EXCESS) {
+		c->excess_known =
+		    mexcess_text(a->conn, c->excess, sizeof(c->excess)) == 0;
+		end(a);
+		return;
+	}
 	a->count++;
 	wipe(&c->sql[c->i++]);
 	do_next(a);
@@ -431,6 +465,12 @@ maccounts_error(struct maction *a)
 	if (c == NULL || mconn_is_lost(a->conn))
 		return false;
 	a->in_flight = false;
+	if (c->stage == SG_EXCESS) {
+		(void)strlcpy(
+		    c->excess, mconn_error(a->conn), sizeof(c->excess));
+		end(a);
+		return true;
+	}
 	if (c->stage == SG_DO && !c->plain &&
 	    err == ER_SECOND_PASSWORD_CANNOT_BE_EMPTY) {
 		/* It has no password yet, so there is none to keep. */

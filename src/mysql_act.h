@@ -116,6 +116,15 @@ bool maccounts_error(struct maction *);
 void maccounts_free(struct maction *);
 /* Some account has an old password that still counts. */
 bool maccounts_retained(const struct maction *);
+/* Who else could pass the fence ("": nobody); false: why it is not known. */
+bool maccounts_excess(const struct maction *, char *, size_t);
+
+/* --------------------------------------------------------- mysql_excess.c --- */
+
+/* malloc'd. The name is that of the operator's own account. */
+char *mexcess_sql(const char *quoted_operator);
+/* The answer → text of at most size - 1 bytes, -1: it has another shape. */
+int mexcess_text(struct mconn *, char *, size_t);
 
 /* --------------------------------------------------------- mysql_source.c --- */
 

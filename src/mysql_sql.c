@@ -131,6 +131,8 @@ end(struct maction *a, enum sql_end how, unsigned err, const char *text,
 		d->super_read_only = a->super_read_only;
 		d->count = a->count;
 		d->retained = maccounts_retained(a);
+		d->excess_known =
+		    maccounts_excess(a, d->excess, sizeof(d->excess));
 		if (gtid != NULL &&
 		    mysql_copy_set(d->gtid, sizeof(d->gtid), gtid) == -1)
 			(void)strlcpy(d->error,

@@ -116,7 +116,8 @@ def test_in_force():
     def access(creds, tls, applied=True, problem="", pending=""):
         d.send("ACCESS", group=uid, creds_gen=creds, creds_applied=applied,
                creds_problem=problem, creds_pending=pending, tls_gen=tls,
-               tls_applied=applied, tls_pending="")
+               tls_applied=applied, tls_pending="", excess_known=False,
+               excess="")
 
     access(m["gen"], t["gen"], False, "app account: no", "")
     is_condition(name, "CredentialsValid", "False", "ReconcileFailed", "app")
@@ -168,7 +169,41 @@ def test_somebody_elses():
     assert m["prev_user"] == ""
     d.send("ACCESS", group=uid, creds_gen=m["gen"], creds_applied=True,
            creds_problem="", creds_pending="", tls_gen=0, tls_applied=False,
-           tls_pending="")
+           tls_pending="", excess_known=False, excess="")
     h.settle(d)
     assert h.c.get(own)["data"]["password"] == b64("evil")
+    h.stop(d)
+
+
+@h.test
+def test_excess():
+    """Who else could pass the fence: a condition that is only there once it
+    is known, one Event a change, and no write while nothing changes."""
+    d = h.leader()
+    name = h.fresh("t")
+    g = h.make(name)
+    uid = g["metadata"]["uid"]
+    m = d.expect("CREDS", group=uid, valid=True)
+
+    def access(known, excess):
+        d.send("ACCESS", group=uid, creds_gen=m["gen"], creds_applied=False,
+               creds_problem="", creds_pending="", tls_gen=0,
+               tls_applied=False, tls_pending="", excess_known=known,
+               excess=excess)
+
+    access(False, "")
+    is_condition(name, "CredentialsValid", "True", "Valid")
+    h.settle(d)
+    assert condition(name, "ExcessPrivileges") is None
+    access(True, "app@%: SUPER")
+    is_condition(name, "ExcessPrivileges", "True", "CanPassFence",
+                 "app@%: SUPER")
+    wait_for("Event", 5, lambda: "ExcessPrivileges" in reasons(g))
+    h.settle(d)
+    rv = h.c.get(f"{h.GROUPS}/{name}")["metadata"]["resourceVersion"]
+    access(True, "app@%: SUPER")
+    h.settle(d)
+    assert h.c.get(f"{h.GROUPS}/{name}")["metadata"]["resourceVersion"] == rv
+    access(True, "")
+    is_condition(name, "ExcessPrivileges", "False", "NoneFound")
     h.stop(d)

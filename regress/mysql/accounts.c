@@ -201,6 +201,73 @@ t_accounts_cut_short(void **state)
 	(void)h_ask(SRV_A, "SET GLOBAL super_read_only=ON");
 }
 
+/*
+ * Who could pass the fence is named with what it takes; the operator's own and
+ * root are not, nor who has an account's list. Nothing is taken from anybody.
+ */
+void
+t_accounts_excess(void **state)
+{
+	const struct m_sql_done *d;
+
+	(void)state;
+	old_state();
+	h_group(GROUP, 100, 100, false, NULL, port_a, 0);
+	(void)h_probe(port_a, true);
+	tell_new(2, true);
+	d = accounts(false);
+	assert_true(d->end == SE_DONE && d->excess_known);
+	/* The harness gave it that. */
+	assert_string_equal(d->excess, "repl@%: CLONE_ADMIN");
+	/* As on a server that is adopted, where app had all. */
+	(void)h_ask(SRV_A,
+	    "SET sql_log_bin=0; GRANT ALL ON *.* TO app@'%';"
+	    "CREATE ROLE r; GRANT BINLOG_ADMIN ON *.* TO r;"
+	    "CREATE USER 'o''l d'@localhost; GRANT UPDATE ON mysql.user TO "
+	    "'o''l d'@localhost; CREATE USER w@'%';"
+	    "GRANT SELECT, INSERT ON *.* TO w@'%';"
+	    "CREATE USER s@'%'; GRANT UPDATE ON shop.* TO s@'%'");
+	d = accounts(false);
+	/* That took the partial revokes away; only they are restored. */
+	assert_true(d->end == SE_DONE && d->count > 0 && d->excess_known);
+	printf("    %s\n", d->excess);
+	assert_non_null(
+	    strstr(d->excess, "app@%: SUPER, CREATE USER, RELOAD, FILE, SHUT"));
+	assert_non_null(strstr(d->excess, "SYSTEM_VARIABLES_ADMIN"));
+	assert_null(strstr(d->excess, "GRANT OPTION"));
+	assert_non_null(strstr(d->excess, "; o'l d@localhost: writing schema"));
+	assert_non_null(strstr(d->excess, "; r@%: BINLOG_ADMIN; repl@%: "));
+	assert_non_null(strstr(d->excess, "; w@%: writing schema mysql"));
+	assert_null(strstr(d->excess, "s@%"));
+	assert_null(strstr(d->excess, "br@"));
+	assert_null(strstr(d->excess, "root"));
+	(void)h_ask(SRV_A,
+	    "SET sql_log_bin=0; REVOKE INSERT ON mysql.* FROM w@'%';"
+	    "DROP ROLE r; DROP USER 'o''l d'@localhost, s@'%', app@'%';"
+	    "CREATE USER app@'%' IDENTIFIED BY '" APP_PW "'");
+	assert_string_equal(accounts(false)->excess, "repl@%: CLONE_ADMIN");
+	/* Many are counted; the text has an end. */
+	for (unsigned i = 0; i < 12; i++) {
+		char sql[128];
+
+		(void)snprintf(sql, sizeof(sql),
+		    "SET sql_log_bin=0; CREATE USER m%u@'%%';"
+		    "GRANT ALL ON *.* TO m%u@'%%'",
+		    i, i);
+		(void)h_ask(SRV_A, sql);
+	}
+	d = accounts(false);
+	assert_true(d->end == SE_DONE && d->excess_known);
+	assert_true(strlen(d->excess) > MSGTEXT_LEN - 4);
+	(void)h_ask(SRV_A,
+	    "SET sql_log_bin=0; DROP USER w@'%', m0@'%', m1@'%', m2@'%', "
+	    "m3@'%', m4@'%', m5@'%', m6@'%', m7@'%', m8@'%', m9@'%', "
+	    "m10@'%', m11@'%'");
+	h_group_gone(GROUP);
+	old_state();
+	(void)h_ask(SRV_A, "SET GLOBAL super_read_only=ON");
+}
+
 static bool
 is_following(const void *msg, void *arg)
 {

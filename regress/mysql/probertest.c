@@ -479,6 +479,7 @@ main(int argc, char **argv)
 		T(t_tls_source),
 		T(t_accounts),
 		T(t_accounts_cut_short),
+		T(t_accounts_excess),
 		T(t_refresh_source),
 	};
 

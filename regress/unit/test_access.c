@@ -300,6 +300,41 @@ again(void **state)
 	assert_int_equal(sql.kind, SQL_ACCOUNTS);
 }
 
+static void
+excess(bool known, const char *text)
+{
+	static struct m_sql_done m;
+
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.site, accounts.site, sizeof(m.site));
+	m.seq = accounts.seq;
+	m.kind = SQL_ACCOUNTS;
+	m.end = SE_DONE;
+	m.excess_known = known;
+	strlcpy(m.excess, text, sizeof(m.excess));
+	assert_true(group_access_done(&g, &m));
+}
+
+/* Who could pass the fence: as last seen, and nothing before it was. */
+static void
+others(void **state)
+{
+	creds(5);
+	assert_false(access_m.excess_known);
+	excess(true, "app@%: SUPER");
+	assert_true(access_m.excess_known);
+	assert_string_equal(access_m.excess, "app@%: SUPER");
+	/* A server that doesn't tell has not lost them. */
+	turn(AGAIN_MS + LOST_MS);
+	excess(false, "no such table");
+	assert_true(access_m.excess_known);
+	assert_string_equal(access_m.excess, "app@%: SUPER");
+	turn(AGAIN_MS + LOST_MS);
+	excess(true, "");
+	assert_true(access_m.excess_known);
+	assert_string_equal(access_m.excess, "");
+}
+
 /* Another primary has its own accounts; nobody else is asked. */
 static void
 failed_over(void **state)
@@ -467,6 +502,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(order),
 		T(again),
+		T(others),
 		T(failed_over),
 		T(busy),
 		T(discard),
