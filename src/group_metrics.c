@@ -306,7 +306,8 @@ static void
 zero_counters(struct group *g)
 {
 	static const enum metric of_sites[] = { M_DNS_FLIPS, M_FENCES,
-		M_SELF_FENCES, M_CLONES, M_PROMISES };
+		M_SELF_FENCES, M_CLONES, M_PROMISES, M_SITE_UPDATES,
+		M_SITE_UPDATE_FAILURES };
 	static const enum metric of_candidates[] = { M_FAILOVERS, M_SPLIT_BRAIN,
 		M_REASSERT };
 	struct metric_sink s = sink_of(g);

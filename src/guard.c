@@ -430,5 +430,8 @@ main(int argc, char *argv[])
 	    KVS("site", g->site), KVU("guard", g->lease.id),
 	    KVI("pid", getpid()), KVB("firstBoot", g->first),
 	    KVS("entrypoint", g->entrypoint));
+	/* Its death is mysqld's only as the init of the container. */
+	if (getpid() != 1)
+		log_ev(LL_WARN, "guardIsNotInit", KVI("pid", getpid()));
 	return run(g);
 }

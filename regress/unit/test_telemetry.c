@@ -219,6 +219,10 @@ test_counters_begin(void **state)
 	    told("bloodraven_failovers_total" GRP ",target_site=\"s2\""));
 	assert_true(
 	    told("\nbloodraven_self_fences_total" GRP ",site=\"s2\"} 0\n"));
+	assert_true(
+	    told("\nbloodraven_site_updates_total" GRP ",site=\"s2\"} 0\n"));
+	assert_true(told(
+	    "\nbloodraven_site_update_failures_total" GRP ",site=\"s0\"} 0\n"));
 }
 
 static void
@@ -465,8 +469,7 @@ test_trail_of_clones(void **state)
 	tell(T_CLONE, 1, FSM_NONE, V_HEALTHY);
 	(void)log_read();
 	SAID("starting bootstrap", "\"source\":\"fresh-deploy\"");
-	SAID("bootstrap completed successfully",
-	    "\"source\":\"fresh-deploy\"");
+	SAID("bootstrap completed successfully", "\"source\":\"fresh-deploy\"");
 	g->fs.boot = false;
 	g->fs.clone_phase = CL_CLONING;
 	tell(T_CLONE, 1, FSM_NONE, V_HEALTHY);
