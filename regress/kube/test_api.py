@@ -1459,7 +1459,7 @@ def test_dns_turns():
 
 # Each adds its own to TESTS. Not `import`: objects is a function here.
 for part in "inputs", "taints", "objects", "rolls", "access", "adopt", \
-        "truth", "hands":
+        "scope", "truth", "hands":
     importlib.import_module(part)
 
 
