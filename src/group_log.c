@@ -29,12 +29,14 @@
  * are: each kind is one value, which goes as digest and continuation records
  * when it is long. A pair for each would not fit a line for 16 sites.
  */
-#define KIND_LEN (SITES_MAX * 640)
+#define KIND_LEN (SITES_MAX * 1536)
 
 struct inputs {
 	char step[32], leader[8], lease_left[24], version[24], epoch[24];
 	char lost[24], active[NAME_LEN + 1], cooldown[8], witnesses[64];
+	char record[256], spec[256], leading[1024];
 	char sites[KIND_LEN], guards[KIND_LEN], unended[KIND_LEN];
+	char pods[KIND_LEN], updates[KIND_LEN];
 	char others[512]; /* what the core came to tell since */
 };
 
@@ -66,10 +68,15 @@ input(void *arg, const char *key, const char *value)
 		{ "recordActive", in->active, sizeof(in->active) },
 		{ "cooldown", in->cooldown, sizeof(in->cooldown) },
 		{ "witnesses", in->witnesses, sizeof(in->witnesses) },
+		{ "record", in->record, sizeof(in->record) },
+		{ "spec", in->spec, sizeof(in->spec) },
+		{ "leading", in->leading, sizeof(in->leading) },
 	}, kinds[] = {
 		{ "site.", in->sites, sizeof(in->sites) },
 		{ "guard.", in->guards, sizeof(in->guards) },
 		{ "unended.", in->unended, sizeof(in->unended) },
+		{ "pod.", in->pods, sizeof(in->pods) },
+		{ "update.", in->updates, sizeof(in->updates) },
 	};
 
 	for (size_t i = 0; i < PS_NITEMS(plain); i++)
@@ -131,8 +138,11 @@ state_of(const struct group *g, uint8_t i, bool before)
 	    KVS("recordVersion", in.version), KVS("recordEpoch", in.epoch),    \
 	    KVS("lostEpoch", in.lost), KVS("recordActive", in.active),         \
 	    KVS("cooldown", in.cooldown), KVS("witnesses", in.witnesses),      \
-	    KVS("unended", in.unended), KVS("sites", in.sites),                \
-	    KVS("guards", in.guards), KVS("others", in.others)
+	    KVS("record", in.record), KVS("spec", in.spec),                    \
+	    KVS("leading", in.leading), KVS("unended", in.unended),            \
+	    KVS("sites", in.sites), KVS("guards", in.guards),                  \
+	    KVS("pods", in.pods), KVS("updates", in.updates),                  \
+	    KVS("others", in.others)
 
 #define FIELDS_T_DECISION INPUTS
 #define FIELDS_T_SITE_STATE                            \
