@@ -140,6 +140,8 @@ struct gtrail {
 	uint8_t verdict; /* of the last decision that was told */
 	bool draining, dns_due, dns_failing;
 	char clone_error[ERR_LEN + 1];
+	/* what was said of the copies of the last failover */
+	char bad_annotations[LAST_BAD_LEN + 1], bad_status[LAST_BAD_LEN + 1];
 };
 
 /* What the last step came to, without its texts: see fsm_view. */
@@ -277,6 +279,7 @@ void group_trail_step(struct group *);
 void group_trail_probe(struct group *, uint8_t site, const struct m_probe *);
 void group_trail_dns(struct group *, const struct m_dns_state *);
 void group_trail_record(struct group *, const struct m_record *);
+void group_trail_copies(struct group *, const struct m_record *);
 
 /* group_sites.c: another list of sites, or other roles. */
 void gsite_clear(struct gsite *);

@@ -105,6 +105,7 @@ groups_record(struct groups *gs, const struct m_record *m)
 		return;
 	if (!g->have_rec)
 		group_trail_record(g, m);
+	group_trail_copies(g, m);
 	fill_record(g, m, &r);
 	switch (g->have_conf && g->have_rec ? fsm_reading_of(&g->fs, &r) :
 					      FSM_READ_TAKE) {

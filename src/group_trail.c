@@ -470,23 +470,49 @@ group_trail_dns(struct group *g, const struct m_dns_state *m)
 	t->dns_failing = true;
 }
 
+/* Copies of the last failover that can't be used: once each. */
+void
+group_trail_copies(struct group *g, const struct m_record *m)
+{
+	struct gtrail *t = &g->trail;
+
+	if (m->bad_annotations[0] != '\0' &&
+	    strcmp(m->bad_annotations, t->bad_annotations) != 0)
+		log_ev(LL_ERROR,
+		    "out-of-band anti-flap annotation unreadable; falling back "
+		    "to CR status",
+		    KVS("fg", g->fg), KVS("error", m->bad_annotations));
+	if (m->bad_status[0] != '\0' &&
+	    strcmp(m->bad_status, t->bad_status) != 0)
+		log_ev(LL_ERROR,
+		    "CR status anti-flap state unreadable; ignoring unsafe "
+		    "copy",
+		    KVS("fg", g->fg), KVS("error", m->bad_status));
+	(void)strlcpy(
+	    t->bad_annotations, m->bad_annotations, sizeof(t->bad_annotations));
+	(void)strlcpy(t->bad_status, m->bad_status, sizeof(t->bad_status));
+}
+
 /* The anti-flap state of an operator that was here before us. */
 void
 group_trail_record(struct group *g, const struct m_record *m)
 {
 	const char *target = m->last_failover_target;
-	char buf[WALLTIME_LEN];
+	char buf[WALLTIME_LEN], status[WALLTIME_LEN];
 
 	if (target[0] == '\0')
 		return;
 	(void)when(m->last_failover_s, buf);
+	(void)when(m->status_failover_s, status);
 	if (m->from_annotations) {
 		log_ev(LL_WARN,
 		    "restored lastFailoverTarget from out-of-band annotations",
-		    KVS("fg", g->fg), KVS("target", target));
+		    KVS("fg", g->fg), KVS("target", target),
+		    KVS("statusTarget", m->status_target));
 		log_ev(LL_WARN,
 		    "restored lastFailover from out-of-band annotations",
-		    KVS("fg", g->fg), KVS("lastFailover", buf));
+		    KVS("fg", g->fg), KVS("lastFailover", buf),
+		    KVS("statusLastFailover", status));
 		return;
 	}
 	log_ev(LL_INFO, "restored lastFailoverTarget from CR status",

@@ -235,41 +235,71 @@ read_authority(struct reader *r, yyjson_val *a, struct m_record *m)
 		complain(r, "status.authority: version is 0");
 }
 
-/* Unix seconds of a valid pair of time and target, else 0. */
+/*
+ * Unix seconds of a valid pair of time and target, 0 when there is none; why
+ * says what is wrong with one that cannot be used.
+ */
 static int64_t
-read_failover(
-    yyjson_val *o, const char *tkey, const char *skey, const char **target)
+read_failover(yyjson_val *o, const char *tkey, const char *skey,
+    const char **target, char *why)
 {
-	const char *t = yyjson_get_str(yyjson_obj_get(o, tkey));
-	int64_t us;
+	yyjson_val *tv = yyjson_obj_get(o, tkey), *sv = yyjson_obj_get(o, skey);
+	const char *t = yyjson_get_str(tv), *bad = NULL;
+	int64_t us = 0;
 
-	*target = yyjson_get_str(yyjson_obj_get(o, skey));
-	if (t == NULL || ktime_parse(t, &us) == -1 || us <= 0 ||
-	    *target == NULL || **target == '\0' || strlen(*target) > NAME_LEN)
+	*target = yyjson_get_str(sv);
+	why[0] = '\0';
+	if ((tv == NULL || yyjson_is_null(tv)) &&
+	    (sv == NULL || yyjson_is_null(sv)))
 		return 0;
-	return us / 1000000;
+	if (t == NULL || ktime_parse(t, &us) == -1 || us <= 0)
+		bad = "the time is missing or none";
+	else if (*target == NULL || **target == '\0' ||
+	    strlen(*target) > NAME_LEN)
+		bad = "the target is missing or no name";
+	if (bad == NULL)
+		return us / 1000000;
+	(void)strlcpy(why, bad, LAST_BAD_LEN + 1);
+	return 0;
+}
+
+static int64_t
+read_annotations(yyjson_val *cr, const struct kspec *k, int64_t now_ms,
+    const char **target, char *why)
+{
+	yyjson_val *ann =
+	    yyjson_obj_get(yyjson_obj_get(cr, "metadata"), "annotations");
+	int64_t a = read_failover(ann, ANN_TIME, ANN_TARGET, target, why);
+
+	if (a > now_ms / 1000 + FUTURE_MAX_S)
+		(void)strlcpy(
+		    why, "the time is in the future", LAST_BAD_LEN + 1);
+	else if (a != 0 && k != NULL && kspec_site(k, *target) == -1)
+		(void)strlcpy(why, "the target is no site of the group",
+		    LAST_BAD_LEN + 1);
+	return why[0] == '\0' ? a : 0;
 }
 
 static void
 read_last(yyjson_val *cr, yyjson_val *status, const struct kspec *k,
     int64_t now_ms, struct m_record *m)
 {
-	yyjson_val *ann;
 	const char *st, *at;
 	int64_t s, a;
 
-	ann = yyjson_obj_get(yyjson_obj_get(cr, "metadata"), "annotations");
-	s = read_failover(status, "lastFailover", "lastFailoverTarget", &st);
-	a = read_failover(ann, ANN_TIME, ANN_TARGET, &at);
-	if (a > now_ms / 1000 + FUTURE_MAX_S ||
-	    (a != 0 && k != NULL && kspec_site(k, at) == -1))
-		a = 0;
+	s = read_failover(
+	    status, "lastFailover", "lastFailoverTarget", &st, m->bad_status);
+	a = read_annotations(cr, k, now_ms, &at, m->bad_annotations);
 	if (s == 0 && a == 0)
 		return;
 	m->from_annotations = a > s;
 	m->last_failover_s = a > s ? a : s;
 	strlcpy(m->last_failover_target, a > s ? at : st,
 	    sizeof(m->last_failover_target));
+	if (s == 0)
+		return;
+	m->status_failover_s = s;
+	strlcpy(m->status_target, st, sizeof(m->status_target));
 }
 
 int

@@ -28,6 +28,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -501,6 +502,8 @@ sc_run(const struct sc_conf *c)
 	    KVS("namespace", ns), KVS("site", sc.conf.site),
 	    KVS("podUID", sc.conf.pod_uid), KVS("listenAddr", sc.conf.listen),
 	    KVS("linkAddr", sc.conf.link),
+	    KVS("peerAddresses", getenv("PEER_ADDRESSES")),
+	    KVS("bloodravenAddress", getenv("BLOODRAVEN_ADDRESS")),
 	    KVMS("leaseTimeout", sc.conf.lease_ms),
 	    KVMS("peerCheckInterval", sc.conf.check_ms));
 	sc_conf_log(&sc.conf);

@@ -567,7 +567,23 @@ record_last(void **state)
 		assert_int_equal(m->last_failover_s, cases[i].s);
 		assert_string_equal(m->last_failover_target, cases[i].target);
 		assert_int_equal(m->from_annotations, cases[i].annotations);
+		/* a copy that is none is told of, as which one */
+		assert_int_equal(
+		    m->bad_annotations[0] != '\0', cases[i].s == 0);
+		assert_string_equal(m->bad_status, "");
 	}
+	assert_int_equal(
+	    decode_record(OBJECT("", LAST("yesterday", "a")), m), 0);
+	assert_string_equal(m->bad_status, "the time is missing or none");
+	assert_string_equal(m->bad_annotations, "");
+	assert_int_equal(decode_record(OBJECT("", ""), m), 0);
+	assert_string_equal(m->bad_status, "");
+	assert_int_equal(decode_record(OBJECT(ANN("2026-11-03T11:00:01Z", "b"),
+					   LAST("2026-11-03T11:00:00Z", "a")),
+			     m),
+	    0);
+	assert_string_equal(m->status_target, "a");
+	assert_int_equal(m->status_failover_s, 1793703600);
 	free(m);
 }
 

@@ -4,8 +4,10 @@
 Every call of log_ev() and log_kv() in src/ and privsep/ is read from what the
 compiler's preprocessor makes of it, so that neither formatting nor macros hide
 one: message, levels and keys must be literals there. The page lists the same
-events, level for level and field for field. Then the check itself is checked:
-each kind of difference, put in on purpose, must be found.
+events, level for level and field for field. The reference's records are each
+written as they are, or are among those that the page says are not written.
+Then the check itself is checked: each kind of difference, put in on purpose,
+must be found.
 """
 import functools
 import glob
@@ -51,6 +53,104 @@ RAW = {
     "cont": ("all", LEVELS, "privsep/log.c"),
 }
 RAW_FIELDS = {"cont": ["digest", "part", "parts", "data"]}
+
+# The reference's records of the parts that are built (observability.md, 3.3 to
+# 3.8 and 3.12), which pipelines match on: who writes it, level, message, fields
+# beside pod. Ours may have more fields, and more levels.
+CONTRACT = """
+operator INFO "initiating failover" fg candidate oldPrimary
+operator INFO "failover complete" fg promotedSite promotionGtid
+operator INFO "promotion confirmed: site is writable" fg site
+operator ERROR "failover failed" fg error
+operator ERROR "promotion succeeded but writable confirmation failed; DNS not flipped" fg site error
+operator ERROR "DNS flip failed after successful promotion" fg site error
+operator WARN "DNS reconcile failed" fg site target error
+operator INFO "DNS reconciled to active site" fg site target
+operator INFO "fenced old primary with super_read_only=ON" fg
+operator WARN "failed to fence old primary (may be unreachable)" fg error
+operator INFO "killed app connections on old primary" fg count
+operator WARN "failed to kill app connections on old primary" fg error
+operator INFO "relay log drain complete" fg
+operator WARN "relay log drain did not complete cleanly, proceeding with promotion" fg error
+operator INFO "initiating old primary recovery" fg oldPrimary newPrimary
+operator INFO "no GTID divergence, auto-recovering old primary as replica" fg site
+operator WARN "divergence detected" fg site divergentTransactions divergentGtid oldPrimaryGtid newPrimaryGtid
+operator INFO "old primary recovery complete" fg site source
+operator ERROR "old primary recovery failed" fg site error
+operator INFO "recovery state cleared (site is now replicating)" fg site
+operator INFO "recovery state cleared (site is writable)" fg site
+operator INFO "replication source convergence started" fg site activeSite currentSource expectedSource
+operator INFO "replication source convergence complete" fg site source
+operator WARN "replication source convergence blocked" fg site activeSite stage followerGtid activeGtid
+operator ERROR "replication source convergence failed" fg site activeSite stage error
+operator INFO "starting bootstrap" fg source donor recipient donorHost
+operator INFO "cloning from primary" fg donor
+operator INFO "clone completed successfully" fg replica
+operator INFO "setting up replication" fg source
+operator INFO "replication started successfully" fg source
+operator INFO "bootstrap completed successfully" fg source
+operator ERROR "bootstrap failed" fg source error
+operator INFO "clone returned expected connection drop, waiting for restart" fg error
+operator INFO "replica already has primary data (prior clone detected), skipping clone phase" fg
+operator INFO "state transition" fg site from to
+operator WARN "ALERT" fg message
+operator WARN "split-brain auto-resolve: fencing non-preferred site per spec.splitBrainPolicy.sitePriorities" fg winner fencedSite
+operator INFO "fencing returning old primary (split brain after failover)" fg site
+operator ERROR "failed to fence returning old primary" fg site error
+operator INFO "post-fence application connections evicted" fg site count
+operator WARN "post-fence application connection drain retry failed" fg site error
+operator INFO "post-fence application connection drain complete" fg site
+operator WARN "post-fence application connection drain timed out" fg site timeout
+operator WARN "re-asserting fenced promoted primary: no site is writable and the last failover target is GTID-complete; restoring writability" fg site
+operator WARN "primary re-assert refused: peer has transactions the target lacks — divergence needs human review" fg site peerGtid targetGtid
+operator WARN "primary re-assert refused: target no longer contains the recorded promotion GTID set (wiped or restored since promotion?)" fg site promotionGtid targetGtid
+operator WARN "primary re-assert refused: recorded promotion GTID set failed to parse — status corrupted or manually edited?" fg site promotionGtid error
+operator INFO "failover blocked by anti-flap cooldown" fg lastFailover cooldown
+operator WARN "ignored out-of-order local failover record" fg target lastFailover currentTarget currentLastFailover
+operator ERROR "out-of-band anti-flap state write failed; retrying every poll" fg target lastFailover error
+operator INFO "cross-site action deferred: in-place restore in progress" fg
+operator INFO "cross-site action deferred: planned failover in progress" fg
+sidecar,guard ERROR "SELF-FENCING: topology mismatch — operator-authoritative active site disagrees with our site, setting super_read_only=ON" site authoritativeActiveSite observedAt
+sidecar,guard ERROR "SELF-FENCING: Bloodraven and every peer unreachable beyond lease timeout, setting super_read_only=ON" bloodravenLastOk latestPeerOk peers leaseTimeout
+sidecar,guard INFO "SELF-FENCING: killed app connections" count
+sidecar,guard WARN "SELF-FENCING: failed to kill connections after fencing" error count
+sidecar,guard WARN "SELF-FENCING: super_read_only write failed but the fence is in place; skipping connection eviction" error
+sidecar,guard ERROR "SELF-FENCING: super_read_only write outcome is unconfirmed; will probe again" error probeError
+sidecar,guard WARN "fencing: could not resolve pending super_read_only write" error
+sidecar,guard WARN "SELF-FENCING: previously unconfirmed super_read_only write is now confirmed"
+sidecar,guard ERROR "SELF-FENCING FAILED: could not set super_read_only" error
+sidecar,guard WARN "fencing: could not confirm whether the super_read_only write landed" error
+sidecar,guard ERROR "SELF-FENCED: super_read_only=ON has been set, only Bloodraven can restore"
+sidecar,guard INFO "fencing: MySQL is writable after prior self-fence; rearming monitor"
+sidecar,guard INFO "fencing: adopted active-site view from peer" peer activeSite observedAt
+sidecar,guard INFO "safety net: set super_read_only=ON as precaution on startup"
+sidecar,guard INFO "safety net: this is the active site, clearing super_read_only" site
+sidecar,guard INFO "safety net: confirmed standby site, staying fenced" site activeSite
+sidecar,guard INFO "safety net: no active site reported by operator, staying fenced"
+sidecar,guard WARN "safety net: could not query active site, staying fenced" error
+sidecar,guard ERROR "safety net: failed to clear super_read_only on active site" error
+operator INFO "starting bloodraven manager"
+operator INFO "starting auxiliary HTTP server" addr
+operator INFO "topology manager runner starting"
+operator INFO "starting topology manager" fg
+operator INFO "topology manager stopped" fg
+operator INFO "stopping topology manager" fg
+operator INFO "config changed, restarting topology manager" fg
+operator INFO "restored lastFailoverTarget from CR status" fg target
+operator INFO "restored lastFailover from CR status" fg lastFailover
+operator INFO "starting graceful shutdown" fg
+operator INFO "CR deleted — DNSEndpoint will be garbage-collected"
+operator INFO "sidecar image version differs from the operator" operatorImage sidecarImage operatorTag sidecarTag
+operator WARN "restored lastFailoverTarget from out-of-band annotations" fg target statusTarget
+operator WARN "restored lastFailover from out-of-band annotations" fg lastFailover statusLastFailover
+operator ERROR "out-of-band anti-flap annotation unreadable; falling back to CR status" fg error
+operator ERROR "CR status anti-flap state unreadable; ignoring unsafe copy" fg error
+operator INFO "aux http" method path handler status duration_ms remote
+sidecar INFO "sidecar starting" listenAddr peerAddresses bloodravenAddress leaseTimeout peerCheckInterval site namespace
+sidecar INFO "sidecar stopped"
+sidecar INFO "received signal, shutting down" signal
+"""
+NOT_WRITTEN = ".Sh RECORDS OF THE REFERENCE THAT ARE NOT WRITTEN"
 
 # Keys that are not camelCase, by observability.md section 3.2.
 SNAKE = {"duration_ms"}
@@ -410,6 +510,43 @@ def compare(code, page):
     return out
 
 
+# --- the contract --------------------------------------------------------------
+
+def not_written(page):
+    """How the messages begin that the page says are not written."""
+    part = page.partition(NOT_WRITTEN + "\n")[2].partition("\n.Sh ")[0]
+    return [unroff(t) for t in re.findall(r"^\.It Li (.*)$", part, re.M)]
+
+
+def contract(code, page):
+    bad, used, off = [], set(), not_written(page)
+    for line in CONTRACT.strip().split("\n"):
+        m = re.match(r'(\S+) (\w+) "(.*)" ?([\w ]*)$', line)
+        if m is None:
+            raise Bad("contract: %s" % line)
+        owners, level, msg, fields = m.groups()
+        ours = [code[(o, msg)] for o in owners.split(",") + ["all"]
+                if (o, msg) in code]
+        said = [t for t in off if msg.startswith(t)]
+        used.update(said)
+        if ours and said:
+            bad.append("the reference's \"%s\" is written, and the page says "
+                       "that it is not" % msg)
+        elif not ours and not said:
+            bad.append("the reference's \"%s\" is not written, and the page "
+                       "does not say so" % msg)
+        for e in ours:
+            if level not in e["levels"]:
+                bad.append("the reference's \"%s\" is %s (%s)" % (
+                    msg, level, e["at"][0]))
+            if not set(fields.split()) <= e["fields"] | {"pod"}:
+                bad.append("the reference's \"%s\" has %s (%s)" % (
+                    msg, fields, e["at"][0]))
+    for t in sorted(set(off) - used):
+        bad.append("the reference has no \"%s\"" % t)
+    return bad
+
+
 # --- is the check one? ---------------------------------------------------------
 
 def mutants(texts, page):
@@ -447,6 +584,14 @@ def mutants(texts, page):
         trail, '.key = ("error")', '.key = ("err")', 99), page
     yield "the page lacks an event", texts, paged(
         '.It Dq "relay log drain complete"', '.It Dq "state transition"')
+    yield "the page does not say what is not written", texts, paged(
+        ".It Li relay log drain did not", ".It Li relay log drain did")
+    yield "what is written is said not to be", texts, paged(
+        ".It Li relay log drain did not complete cleanly",
+        ".It Li relay log drain")
+    yield "a record of the reference goes from code and page", source(
+        trail, '"relay log drain complete"', '"drained"'), paged(
+            '.It Dq "relay log drain complete"', '.It Dq "drained"')
     yield "the page has an event too many", texts, paged(
         '.It Dq "relay log drain complete"\n',
         '.It Dq "relay log drain begins"\n.Sy INFO .\nText.\n'
@@ -465,7 +610,8 @@ def mutants(texts, page):
 def judge(texts, page):
     code, bad = read_code(texts)
     listed, more = read_page(page)
-    return bad + more + compare(code, listed), len(listed)
+    return bad + more + compare(code, listed) + contract(code, page), \
+        len(listed)
 
 
 def main():
