@@ -218,6 +218,10 @@ in_guard(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
 	if (g->yes_epoch != 0 || g->yes_age_ms > 0)
 		put(in, "yes=%llu/%lldms", (unsigned long long)g->yes_epoch,
 		    (long long)g->yes_age_ms);
+	put_str(in, "standbySees", g->sight.pod_uid);
+	put_str(in, "sightUuid", g->sight.server_uuid);
+	put_num(in, "sightStart", g->sight.start_ms);
+	put_num(in, "sightAge", g->sight.age_ms);
 	put_id(in, "guard", g->guard);
 	put_num(in, "run", g->incarnation);
 	put_num(in, "running", g->running);

@@ -323,6 +323,23 @@ unheard(void)
 	m.s.site[1].p.sent_ms = NOW - 100;
 }
 
+/* A standby's probe is younger than the first of ours that failed. */
+static void
+seen_by_standby(void)
+{
+	struct fsm_sight *w = &m.s.site[1].g.sight;
+
+	mk_silent(&m, 0);
+	memcpy(w->pod_uid, m.s.site[0].p.pod_uid, sizeof(w->pod_uid));
+	memcpy(
+	    w->server_uuid, m.s.site[0].p.server_uuid, sizeof(w->server_uuid));
+	w->start_ms = m.s.site[0].p.start_ms;
+	w->age_ms = 300;
+	m.s.site[1].p.io = IO_NO;
+	m.s.site[1].g.yes_epoch = 5;
+	m.s.site[1].g.yes_age_ms = 300;
+}
+
 static void
 restarted(void)
 {
@@ -335,7 +352,7 @@ restarted(void)
 
 static void (*const fates[])(void) = { nothing, word, stopped, applier_error,
 	overridden, cooling, apart, ahead, unread, preferred, filled, unheard,
-	restarted };
+	seen_by_standby, restarted };
 
 static void
 test_each_input(void **state)

@@ -587,8 +587,8 @@ def mutants(texts, page):
     yield "the page does not say what is not written", texts, paged(
         ".It Li relay log drain did not", ".It Li relay log drain did")
     yield "what is written is said not to be", texts, paged(
-        ".It Li relay log drain did not complete cleanly",
-        ".It Li relay log drain")
+        ".It Li relay log drain did not complete cleanly, proceeding with "
+        "promotion", ".It Li relay log drain")
     yield "a record of the reference goes from code and page", source(
         trail, '"relay log drain complete"', '"drained"'), paged(
             '.It Dq "relay log drain complete"', '.It Dq "drained"')
