@@ -65,6 +65,14 @@ move_rows(const uint8_t to[static SITES_MAX], uint16_t row[static SITES_MAX])
 			row[to[i]] = moved_bits(to, was[i]);
 }
 
+/* Two sets in one, as fsm_view.c keeps them. */
+static uint32_t
+moved_halves(const uint8_t to[static SITES_MAX], uint32_t bits)
+{
+	return (uint32_t)moved_bits(to, bits >> 16) << 16 |
+	    moved_bits(to, bits & 0xffff);
+}
+
 static void
 move_rel(const uint8_t to[static SITES_MAX], struct fsm_rel *r)
 {
@@ -140,7 +148,8 @@ fsm_sites(struct fsm_state *s, const uint8_t to[static SITES_MAX], int64_t now)
 	s->subject = moved_or_none(to, s->subject);
 	s->assert_site = moved(to, s->assert_site);
 	s->lost_dead = moved_bits(to, s->lost_dead);
-	s->degraded = s->degraded_said = 0; /* told again */
+	s->degraded = moved_halves(to, s->degraded);
+	s->degraded_said = moved_halves(to, s->degraded_said);
 	if (moved_or_none(to, s->override) == FSM_NONE)
 		s->override_sent = false;
 	s->override = moved_or_none(to, s->override);

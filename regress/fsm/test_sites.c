@@ -79,6 +79,8 @@ test_there_and_back(void **state)
 		m.s.override = 1;
 		m.s.override_sent = true;
 		m.s.lost_dead = 4;
+		m.s.degraded = 1U << 17 | 4;
+		m.s.degraded_said = 1U << 18 | 2;
 		/* what is answered says nothing, and moves all the same */
 		m.s.assert_set = round % 2 == 0;
 		m.s.assert_site = round % 4 == 3 ? FSM_NONE : 2;

@@ -226,9 +226,9 @@ def leader_cut(t, g, direction):
             raise Failure("%s leads, not %s" % (now, lead))
     # In this order: what the leader has seen there last was received.
     cuts.pod(op.NS, lead, direction, [ip], fence.MYSQL_PORT)
-    for s in g.sites:
-        if s != old:
-            cuts.site(g, s, "both", [ip], fence.MYSQL_PORT)
+    # At the primary: a replica's own packets go to a Service's address.
+    cuts.site(g, old, "both", [g.address(s) for s in g.sites if s != old],
+              fence.MYSQL_PORT)
     wait("ObserverIsolated", 20, isolated(g), g.short)
     fence.not_promoted(g, old, 2.5 * fence.LEASE, "the standby sees it")
     if not isolated(g)():
