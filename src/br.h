@@ -89,7 +89,7 @@
 /* What a container was last said to be by its kubelet. */
 enum ctr_state { CTR_NONE, CTR_WAITING, CTR_RUNNING, CTR_TERMINATED, CTR_MAX };
 
-/* shipstream.io/role of a MySQL Pod. */
+/* shipstream.io/role of a MySQL Pod; RL_KEEP: its labels stay as they are. */
 #define BR_ROLE_LABELS(X) \
 	X(RL_REPLICA, "replica") X(RL_PRIMARY, "primary") X(RL_FENCED, "fenced")
 
@@ -183,7 +183,7 @@ enum tls_step {
 enum br_role { BR_ROLES(X) ROLE_MAX };
 enum site_state { BR_SITE_STATES(X) SS_MAX };
 enum io_state { BR_IO_STATES(X) IO_MAX };
-enum role_label { BR_ROLE_LABELS(X) RL_MAX };
+enum role_label { BR_ROLE_LABELS(X) RL_KEEP, RL_MAX };
 enum taint_want { BR_TAINT_WANTS(X) TW_MAX };
 enum sql_kind { BR_SQL_KINDS(X) SQL_MAX };
 enum sql_end { BR_SQL_ENDS(X) SE_MAX };

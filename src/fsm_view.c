@@ -259,6 +259,21 @@ serves(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	    w.guard != WG_HUNG;
 }
 
+/*
+ * Moves when the record is written, not when polls confirm it. As long as
+ * nobody is recorded, or the record wasn't read, Pods keep their labels: those
+ * of a group that is about to be adopted steer clients to its primary.
+ */
+static uint8_t
+label(const struct fsm_conf *c, const struct fsm_state *s, bool lost, uint8_t i)
+{
+	if (!s->rec_known || s->rec.active == FSM_NONE)
+		return RL_KEEP;
+	return s->rec.active == i && !lost && fsm_promotable(c, i) ?
+	    RL_PRIMARY :
+	    RL_REPLICA;
+}
+
 static void
 view_site(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, struct fsm_view *v, uint8_t i)
@@ -268,9 +283,7 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
 	bool lost = active && !serves(c, s, i);
 
 	w->state = s->site[i].state;
-	/* Moves when the record is written, not when polls confirm it. */
-	w->label =
-	    active && !lost && fsm_promotable(c, i) ? RL_PRIMARY : RL_REPLICA;
+	w->label = label(c, s, lost, i);
 	w->healthy = !lost && healthy(c, s, v->active, i);
 	w->taint = (uint8_t)fsm_taint(c, s, (enum fsm_verdict)v->verdict, i);
 	w->replicating = replicating(s, i);

@@ -88,7 +88,8 @@ is_current(const struct kgroup *g, const struct kpod *p)
 	return true;
 }
 
-static void
+/* Not where its labels are left alone. */
+static bool
 wanted(const struct kgroup *g, const struct kpod *p, struct klabel *l)
 {
 	const struct m_site_view *v = view_of(g, p->site);
@@ -98,9 +99,10 @@ wanted(const struct kgroup *g, const struct kpod *p, struct klabel *l)
 	l->want_role = RL_REPLICA;
 	l->want_healthy = false;
 	if (v == NULL || !is_current(g, p))
-		return;
+		return true;
 	l->want_role = v->role_label;
 	l->want_healthy = v->healthy;
+	return v->role_label != RL_KEEP;
 }
 
 static void
@@ -148,8 +150,8 @@ on_label(int fd, short what, void *arg)
 	TAILQ_FOREACH (p, &g->pods, link) {
 		if (n == PS_NITEMS(pods))
 			break;
-		wanted(g, p, &l[n]);
-		pods[n++] = p;
+		if (wanted(g, p, &l[n]))
+			pods[n++] = p;
 	}
 	if ((i = klabel_next(l, n)) != -1)
 		label_send(g, pods[i], &l[i]);
@@ -232,7 +234,7 @@ live_labels(struct kpod *p, yyjson_val *obj)
 	const char *s = yyjson_get_str(yyjson_obj_get(labels, KLABEL_ROLE));
 
 	p->role = -1;
-	for (unsigned i = 0; s != NULL && i < RL_MAX; i++)
+	for (unsigned i = 0; s != NULL && i < RL_KEEP; i++)
 		if (strcmp(s, role_label_name(i)) == 0)
 			p->role = (int)i;
 	s = yyjson_get_str(yyjson_obj_get(labels, KLABEL_HEALTHY));

@@ -41,7 +41,7 @@ static const char *const accounts[] = { BR_ACCOUNTS(X) };
 NAME_FN(role_name, roles, ROLE_MAX)
 NAME_FN(site_state_name, site_states, SS_MAX)
 NAME_FN(io_state_name, io_states, IO_MAX)
-NAME_FN(role_label_name, role_labels, RL_MAX)
+NAME_FN(role_label_name, role_labels, RL_KEEP)
 NAME_FN(sql_kind_name, sql_kinds, SQL_MAX)
 NAME_FN(sql_end_name, sql_ends, SE_MAX)
 NAME_FN(account_name, accounts, AC_MAX)

@@ -249,6 +249,45 @@ test_record_back(void **state)
 	assert_int_equal(m.s.rec.n, 2);
 }
 
+/*
+ * A primary of somebody else's is adopted: from first to last clients are
+ * steered to it, by the labels that are there and then by ours.
+ */
+static void
+test_view_adopted(void **state)
+{
+	struct fsm_record put;
+	struct fsm_view v;
+	uint64_t seq;
+	uint8_t i;
+
+	(void)state;
+	mk_group(&m);
+	memset(&m.s.rec, 0, sizeof(m.s.rec));
+	m.s.rec.active = m.s.rec.last_target = FSM_NONE;
+	m.s.rec_known = false;
+	fsm_view(&m.c, &m.s, &v);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(v.site[i].label, RL_KEEP);
+	m.s.rec_known = true;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_ADOPT);
+	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+	put = m.o.put;
+	seq = mk_act(&m, A_RECORD_PUT, -1)->seq;
+	fsm_view(&m.c, &m.s, &v);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(v.site[i].label, RL_KEEP);
+	mk_ack(&m, seq, true);
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_not_equal(v.site[0].label, RL_REPLICA);
+	mk_written(&m, &put);
+	fsm_view(&m.c, &m.s, &v);
+	assert_int_equal(v.site[0].label, RL_PRIMARY);
+	assert_int_equal(v.site[1].label, RL_REPLICA);
+	assert_int_equal(v.site[2].label, RL_REPLICA);
+}
+
 /* Answers that nobody waits for change nothing. */
 static void
 test_stale_answers(void **state)
@@ -536,6 +575,7 @@ main(void)
 		cmocka_unit_test(test_fence),
 		cmocka_unit_test(test_override),
 		cmocka_unit_test(test_view_no_proof),
+		cmocka_unit_test(test_view_adopted),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_unborn),
 		cmocka_unit_test(test_stop_hangs),

@@ -326,6 +326,51 @@ def test_switch_refused():
 
 
 @h.test
+def test_labels_before_adoption():
+    """Nobody is recorded yet: labels steer as the reference left them, also
+    on a Pod that has none of them; afterwards they are ours."""
+    c = h.c
+    d = h.leader()
+    name = h.fresh("ref")
+    g = h.make(name)
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid)
+    pods = {s: f"{h.PODS}/{name}-{s}" for s in ("iad", "pdx")}
+    c.create(h.PODS, h.pod(g, f"{name}-iad", "iad", "primary", "yes"))
+    c.create(h.PODS, h.pod(g, f"{name}-pdx", "pdx"))
+    c.merge(pods["pdx"], {"metadata": {"labels": {
+        "shipstream.io/role": None, "shipstream.io/healthy": None}}})
+    for s in pods:
+        d.expect("POD", group=uid, site=s)
+
+    def labels():
+        return {s: {k: v for k, v in c.get(p)["metadata"]["labels"].items()
+                    if k in ("shipstream.io/role", "shipstream.io/healthy")}
+                for s, p in pods.items()}
+    was = labels()
+    assert was["pdx"] == {}, was
+    sites, gs = h.status(g, "iad")
+    for view in gs["sites"]:
+        view.update(role_label=h.ROLE_KEEP)
+    for s in sites:
+        d.send("SITE_STATUS", **s)
+    d.send("GROUP_STATUS", **gs)
+    # What is told after the labels is seen.
+    wait_for("status", 10, lambda: c.get(f"{h.GROUPS}/{name}").get(
+        "status", {}).get("activeSite") == "iad")
+    h.settle(d)
+    assert labels() == was, labels()
+    h.tell_status(d, g, "iad", rev=2)
+    wait_for("labels", 10, lambda: labels() == {
+        "iad": was["iad"], "pdx": {"shipstream.io/role": "replica",
+                                   "shipstream.io/healthy": "yes"}})
+    h.stop(d)
+    with open(d.log) as f:
+        mine = [x for x in f if "pod labels set" in x and name in x]
+    assert len(mine) == 1 and "pdx" in mine[0], mine
+
+
+@h.test
 def test_fresh_takes_nothing():
     """A new group has nothing to take over, volumes neither."""
     d, name, _ = rolls.begun()

@@ -124,6 +124,9 @@ def pod(g, name, st, role="replica", healthy="no", finalizer=True):
 PODS = f"/api/v1/namespaces/{NS}/pods"
 
 
+ROLE_KEEP = 3		# see RL_KEEP
+
+
 def status(g, active, rev=1, lag=0, primary=None):
     uid = g["metadata"]["uid"]
     common = dict(group=uid, rev=rev, role=0, last_seen_ms=1764158400000,

@@ -323,6 +323,9 @@ test_bootstrap(void **state)
 	assert_int_equal(put.unended[0].voters[1].id, 0xb);
 	assert_string_equal(put.unended[0].voters[1].site, "pdx");
 	assert_int_equal(nsent[MSG_SQL], 0);
+	/* Until then Pods keep the labels that they were made with. */
+	assert_int_equal(status.sites[0].role_label, RL_KEEP);
+	assert_int_equal(status.sites[1].role_label, RL_KEEP);
 
 	tell_ack(put.seq);
 	tell_record(1);
