@@ -111,6 +111,19 @@ newest_pod(const struct fsm_state *s, uint8_t i)
 	    t->have != 0 && pod->hash == t->have;
 }
 
+/*
+ * Of a template that had no guard, the reference's: it can't be given a lease,
+ * and will have a guard only when it has been updated.
+ */
+static bool
+bare(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+
+	return drifted(t) &&
+	    (t->g.guard == 0 || !fsm_streq(t->g.pod_uid, t->p.pod_uid));
+}
+
 /* Nothing is wrong at site i now. */
 static bool
 fit(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
@@ -121,7 +134,7 @@ fit(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	if (a == FSM_NONE || !fsm_answers(s, i) || !newest_pod(s, i) ||
 	    fsm_leaving(s, i) || fsm_recipient(s, i))
 		return false;
-	if (fsm_promotable(c, i) && fsm_guarded(c, s, i) &&
+	if (fsm_promotable(c, i) && fsm_guarded(c, s, i) && !bare(s, i) &&
 	    !fsm_guard_lately(c, s, i))
 		return false;
 	return i == a ||
@@ -138,13 +151,27 @@ well(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	    s->now_ms - s->site[i].fit_ms >= FSM_UPDATE_FIT_MS && fit(c, s, i);
 }
 
+/*
+ * Site j must be well, and is not. One without a guard keeps the data while i
+ * is away; it can't take i's place, were i one that could be promoted.
+ */
+static bool
+missed(
+    const struct fsm_conf *c, const struct fsm_state *s, uint8_t i, uint8_t j)
+{
+	if (j == i || j == s->rec.active)
+		return false;
+	return !well(c, s, j) ||
+	    (bare(s, j) && fsm_promotable(c, j) && fsm_guard_lately(c, s, i));
+}
+
 static bool
 others_well(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 {
 	uint8_t j;
 
 	for (j = 0; j < c->nsites; j++)
-		if (j != i && j != s->rec.active && !well(c, s, j))
+		if (missed(c, s, i, j))
 			return false;
 	return true;
 }
@@ -159,7 +186,7 @@ fsm_update_others(const struct fsm_conf *c, const struct fsm_state *s,
 
 	for (j = 0; j < c->nsites; j++) {
 		n = strlen(buf);
-		if (j != i && j != s->rec.active && !well(c, s, j))
+		if (missed(c, s, i, j))
 			snprintf(
 			    buf + n, len - n, ", now not %s", c->site[j].name);
 	}

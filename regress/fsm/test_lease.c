@@ -848,10 +848,93 @@ test_first_minute(void **state)
 	assert_non_null(mk_act(&m, A_ROLL, -1));
 }
 
+/* The reference's three: nobody has a guard, and what is seen is good. */
+static void
+bare_group(void)
+{
+	uint8_t i;
+
+	mk_group(&m);
+	mk_update(&m);
+	m.c.require_guard = true;
+	memset(&m.s.rec.unended[0].terms, 0, sizeof(struct lease_terms));
+	for (i = 0; i < 3; i++) {
+		memset(&m.s.site[i].g, 0, sizeof(m.s.site[i].g));
+		m.s.site[i].link_up = false;
+		m.s.site[i].guard_ms = m.s.site[i].g_ms = 0;
+		m.s.site[i].want = 7;
+	}
+}
+
+static int
+rolled_site(void)
+{
+	mk_step(&m, NULL);
+	assert_true(mk_acts(&m, A_ROLL, -1) <= 1);
+	return mk_acts(&m, A_ROLL, -1) == 0 ? -1 : mk_act(&m, A_ROLL, -1)->site;
+}
+
+/* Site i has the new template; mute: its guard isn't heard. */
+static void
+renewed(uint8_t i, bool mute)
+{
+	struct fsm_site *t = &m.s.site[i];
+
+	t->have = t->pod[0].hash = 7;
+	if (!mute)
+		mk_guard(&m, i);
+}
+
+/*
+ * A switch: followers without a guard don't wait for each other's; the data is
+ * kept all the same, and so is the only one that could be promoted.
+ */
+static void
+test_update_bare(void **state)
+{
+	(void)state;
+	bare_group();
+	assert_int_equal(rolled_site(), 1);
+	/* Then the next one, when that one has its guard. */
+	bare_group();
+	renewed(1, true);
+	assert_int_equal(rolled_site(), -1);
+	bare_group();
+	renewed(1, false);
+	assert_int_equal(rolled_site(), 2);
+	/* The spec changes meanwhile: not b, which alone may be promoted. */
+	bare_group();
+	renewed(1, false);
+	m.s.site[1].want = 8;
+	m.s.site[2].want = 8;
+	assert_int_equal(rolled_site(), 2);
+	/* Whoever has no guard must be a copy none the less. */
+	bare_group();
+	m.s.site[2].p.lag_s = FSM_UPDATE_LAG_S;
+	m.s.site[1].repl_streak = 2;
+	assert_int_equal(rolled_site(), 2);
+	bare_group();
+	m.s.site[1].p.lag_s = m.s.site[2].p.lag_s = FSM_UPDATE_LAG_S;
+	assert_int_equal(rolled_site(), -1);
+	/* A guard that was heard of and is silent is no missing one. */
+	mk_group(&m);
+	mk_update(&m);
+	m.c.require_guard = true;
+	mk_silent(&m, 1);
+	m.s.site[1].want = m.s.site[2].want = 7;
+	m.s.site[1].guard_ms = m.s.site[1].g_ms = m.now - 60000;
+	assert_int_equal(rolled_site(), 1);
+	m.s.site[1].want = 6;
+	memset(&m.s.site[1].roll, 0, sizeof(m.s.site[1].roll));
+	m.s.site[1].roll_hash = 0;
+	assert_int_equal(rolled_site(), -1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_update_bare),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_ask),
 		cmocka_unit_test(test_own_yes),
