@@ -24,6 +24,10 @@
  * runs it. A password is changed so that the one before it still counts:
  * clients, replicas, guards and sidecars go over in their own time, and then
  * it is ended (discard).
+ *
+ * A server of the reference, or of anybody's, has no partial_revokes: it would
+ * refuse a partial REVOKE, and a replica stop at one. So it is set, which is
+ * not replicated, at every site that answers before such a one is given.
  */
 
 #include <stdarg.h>
@@ -36,7 +40,7 @@
 #include "accounts.h"
 #include "mysql_act.h"
 
-#define STATEMENTS_MAX 8
+#define STATEMENTS_MAX 9
 #define GRANTS_MAX     4
 #define PRIVS_LEN      1024
 
@@ -59,12 +63,15 @@ static const struct right {
 	[AC_BACKUP] = { .grant = { GRANT_BACKUP } },
 };
 
-enum stage { SG_LOOK, SG_LOGIN, SG_DO, SG_EXCESS };
+enum stage { SG_LOOK, SG_LOGIN, SG_REVOKES, SG_DO, SG_EXCESS };
 
 struct maccounts {
 	unsigned role;
 	enum stage stage;
-	struct mconn *login; /* as the role */
+	struct mconn *login; /* as the role, or to another site */
+	unsigned other;      /* which one */
+	bool revokes;        /* all were seen to */
+	bool no_revokes;     /* here */
 	bool exists, denied, lacks, retained;
 	bool any_retained;
 	char *quoted; /* name, and */
@@ -186,6 +193,7 @@ enum {
 	LK_ALL,
 	LK_PRIVS,
 	LK_MONITOR,
+	LK_REVOKES,
 	LK_MAX
 };
 
@@ -212,7 +220,8 @@ look(struct maction *a)
 		" WHERE " GRANTEE " AND PRIVILEGE_TYPE IN(%s)),"
 		"(SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES"
 		" WHERE " GRANTEE " AND TABLE_SCHEMA='performance_schema'"
-		" AND PRIVILEGE_TYPE='SELECT')"
+		" AND PRIVILEGE_TYPE='SELECT'),"
+		"@@global.partial_revokes"
 		" FROM mysql.user WHERE User=%s AND Host='%%'",
 		c->quoted, privs, c->quoted, c->quoted) == -1)
 		fatal("asprintf");
@@ -268,12 +277,65 @@ looked(struct maction *a)
 	c->exists = mysql_num(row[LK_EXISTS]) > 0;
 	c->retained = mysql_num(row[LK_RETAINED]) > 0;
 	c->lacks = lacks(&rights[c->role], row);
+	c->no_revokes = mysql_num(row[LK_REVOKES]) == 0;
 	if (!c->exists) {
 		plan(a);
 		return;
 	}
 	c->stage = SG_LOGIN;
 	c->login = mysql_connect_as(a->site, account(a), on_login, a);
+}
+
+/* ------------------------------------------------------ partial_revokes --- */
+
+#define SET_REVOKES "SET GLOBAL partial_revokes=ON"
+
+static void next_other(struct maction *);
+
+static void
+on_other_set(struct mconn *conn, void *arg)
+{
+	struct maction *a = arg;
+	unsigned err = mconn_errno(conn);
+
+	if (err == 0 || mconn_is_lost(conn)) {
+		next_other(a);
+		return;
+	}
+	/* It would stop at what this one is about to do. */
+	complain(a, err, mconn_error(conn));
+	next_role(a);
+}
+
+static void
+on_other(struct mconn *conn, void *arg)
+{
+	if (mconn_errno(conn) != 0)
+		next_other(arg);
+	else
+		mconn_query(conn, SET_REVOKES, on_other_set);
+}
+
+/* Whoever is away comes with a template that has it, or is updated to it. */
+static void
+next_other(struct maction *a)
+{
+	struct maccounts *c = a->acc;
+	struct msite *s;
+	unsigned i = 0;
+
+	mconn_close(c->login);
+	c->login = NULL;
+	TAILQ_FOREACH (s, &a->site->group->sites, entry)
+		if (i++ >= c->other && s != a->site && mysql_unfit(s) == NULL &&
+		    s->probe.conn != NULL && s->probe.phase != MP_CONNECT)
+			break;
+	c->other = i;
+	if (s == NULL) {
+		c->revokes = true;
+		plan(a);
+	} else
+		c->login = mysql_connect(s, on_other, a);
 }
 
 /* ------------------------------------------------------------------- do --- */
@@ -358,6 +420,14 @@ plan(struct maction *a)
 		next_role(a);
 		return;
 	}
+	if (c->lacks && r->restrictions > 0 && !root && !c->revokes) {
+		c->stage = SG_REVOKES;
+		c->other = 0;
+		next_other(a);
+		return;
+	}
+	if (c->lacks && r->restrictions > 0 && !root && c->no_revokes)
+		add(a, SET_REVOKES);
 	if (c->denied || !c->exists || (c->lacks && !root))
 		add_password(a);
 	for (unsigned i = 0; c->lacks && !root && i < GRANTS_MAX; i++)

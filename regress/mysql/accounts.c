@@ -156,6 +156,50 @@ t_accounts(void **state)
 	h_group_gone(GROUP);
 }
 
+static bool
+is_following(const void *msg, void *arg)
+{
+	const struct m_probe *p = msg;
+
+	return strcmp(p->site, arg) == 0 && p->ok && p->has_repl &&
+	    p->io == IO_YES && p->sql;
+}
+
+/* As servers of the reference are: no replica stops at a partial REVOKE. */
+void
+t_accounts_revokes(void **state)
+{
+	char site[16];
+	const char *off = "SET GLOBAL partial_revokes=OFF";
+
+	(void)state;
+	old_state();
+	(void)h_ask(SRV_A, off);
+	(void)h_ask(SRV_B, off);
+	h_group(GROUP, 100, 100, false, NULL, port_a, port_b, 0);
+	(void)strlcpy(site, h_site(port_b), sizeof(site));
+	(void)h_probe(port_a, true);
+	h_set_source(port_b, port_a, SE_DONE);
+	(void)h_wait(MSG_PROBE, is_following, site);
+	h_expect(port_a, SQL_GRANT, SE_DONE);
+	tell_new(2, false);
+	assert_int_equal(accounts(false)->end, SE_DONE);
+	assert_string_equal(grants("app"), "19,3");
+	assert_string_equal(h_ask(SRV_B, "SELECT @@partial_revokes"), "1");
+	h_until(SRV_B,
+	    "SELECT COUNT(*) FROM mysql.user WHERE User='app' AND "
+	    "JSON_LENGTH(User_attributes,'\\$.Restrictions')=3",
+	    "1");
+	h_clear();
+	(void)h_wait(MSG_PROBE, is_following, site);
+	assert_int_equal(accounts(true)->end, SE_DONE);
+	h_expect(port_b, SQL_STOP_REPLICA, SE_DONE);
+	(void)h_ask(SRV_B, "RESET REPLICA ALL");
+	old_state();
+	h_expect(port_a, SQL_FENCE, SE_DONE);
+	h_group_gone(GROUP);
+}
+
 /*
  * After k statements no other one is let through, as if the operator had died
  * there; the next one knows only the new Secret, and what was last in force.
@@ -266,15 +310,6 @@ t_accounts_excess(void **state)
 	h_group_gone(GROUP);
 	old_state();
 	(void)h_ask(SRV_A, "SET GLOBAL super_read_only=ON");
-}
-
-static bool
-is_following(const void *msg, void *arg)
-{
-	const struct m_probe *p = msg;
-
-	return strcmp(p->site, arg) == 0 && p->ok && p->has_repl &&
-	    p->io == IO_YES && p->sql;
 }
 
 static const struct m_sql_done *
