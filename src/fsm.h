@@ -617,8 +617,8 @@ struct fsm_state {
 	int64_t foreign_ms; /* a kubelet spoke of a writer among them */
 	uint8_t override;   /* site or FSM_NONE: in force (fsm_override.c) */
 	bool override_sent; /* its last reset may drop what it received */
-	uint8_t asked;      /* a word not judged yet: site, FSM_FOREIGN, _NONE */
-	uint8_t applier;    /* whose ApplierError blocked last, and when */
+	uint8_t asked;   /* a word not judged yet: site, FSM_FOREIGN, _NONE */
+	uint8_t applier; /* whose ApplierError blocked last, and when */
 	int64_t applier_ms; /* 0: none in this term */
 	struct fsm_site site[SITES_MAX];
 	/* Most of it has no use: not between what is used. */
