@@ -64,7 +64,7 @@
 #define ERR_LEN                511  /* an error text of a server or the API */
 #define MSGTEXT_LEN            1023 /* an Event's message (Kubernetes' limit) */
 #define UNENDED_MAX            16   /* epochs that are not proven ended */
-#define LAST_BAD_LEN           63   /* why a copy of the last failover is none */
+#define LAST_BAD_LEN           63 /* why a copy of the last failover is none */
 #define CONDS_MAX              12
 #define ORIGINS_LEN            1023 /* BLOODRAVEN_WS_ALLOWED_ORIGINS */
 #define WS_CLIENTS_MAX         512 /* status-server has a descriptor for each */
