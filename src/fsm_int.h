@@ -61,8 +61,8 @@ struct fsm_act *fsm_sql(struct fsm_ctx *, uint8_t, enum sql_kind, int64_t);
 struct fsm_act *fsm_tell(struct fsm_ctx *, enum fsm_text, uint8_t);
 void fsm_tell_epoch(
     struct fsm_ctx *, enum fsm_text, uint8_t, uint64_t, enum fsm_proof);
-void fsm_tell_why(struct fsm_ctx *, enum fsm_text, uint8_t, uint64_t,
-    enum fsm_why, int64_t);
+void fsm_tell_why(
+    struct fsm_ctx *, enum fsm_text, uint8_t, uint64_t, enum fsm_why, int64_t);
 void fsm_count(struct fsm_ctx *, enum fsm_metric, uint8_t);
 void fsm_probe_now(struct fsm_ctx *, uint8_t, int64_t);
 

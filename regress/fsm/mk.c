@@ -300,6 +300,15 @@ mk_fenced(struct mk *m, uint8_t i)
 	m->s.site[i].p.read_only = m->s.site[i].p.super_read_only = true;
 }
 
+int
+mk_verdict(const struct mk *m)
+{
+	struct fsm_decision d;
+
+	fsm_decide(&m->c, &m->s, &d);
+	return d.verdict;
+}
+
 void
 mk_step(struct mk *m, struct fsm_event *ev)
 {

@@ -49,6 +49,8 @@ void mk_sets(struct mk *, uint8_t, int);
 void mk_word(struct mk *, uint8_t);
 void mk_fenced(struct mk *, uint8_t);
 void mk_pod(struct mk *, uint8_t, struct fsm_pod *);
+/* What would be decided now. */
+int mk_verdict(const struct mk *);
 /* Steps at now; answers how many actions of that type and kind came. */
 void mk_step(struct mk *, struct fsm_event *);
 unsigned mk_acts(const struct mk *, enum fsm_act_type, int kind);

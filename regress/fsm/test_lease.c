@@ -29,15 +29,6 @@
 
 static struct mk m;
 
-static int
-verdict(void)
-{
-	struct fsm_decision d;
-
-	fsm_decide(&m.c, &m.s, &d);
-	return d.verdict;
-}
-
 /* a is silent for everybody. */
 static void
 silent(void)
@@ -84,7 +75,7 @@ test_silence(void **state)
 
 	(void)state;
 	silent();
-	assert_int_equal(verdict(), V_NO_PROOF);
+	assert_int_equal(mk_verdict(&m), V_NO_PROOF);
 	mk_step(&m, NULL);
 	assert_non_null(mk_act(&m, A_LOG, T_REVOKING));
 	assert_int_equal(mk_acts(&m, A_PROMISE_ASK, -1), 2);
@@ -97,7 +88,7 @@ test_silence(void **state)
 	mk_pass(&m, 800);
 	assert_null(mk_act(&m, A_PROMISE_ASK, -1));
 	mk_pass(&m, over - m.now - 400);
-	assert_int_equal(verdict(), V_NO_PROOF);
+	assert_int_equal(mk_verdict(&m), V_NO_PROOF);
 	m.now = over;
 	m.s.lease_deadline_ms = over + 10000;
 	mk_guard(&m, 1);
@@ -106,7 +97,7 @@ test_silence(void **state)
 	a = mk_act(&m, A_LOG, T_EPOCH_ENDED);
 	assert_non_null(a);
 	assert_int_equal(a->proof, P_LEASE);
-	assert_int_equal(verdict(), V_PROMOTE);
+	assert_int_equal(mk_verdict(&m), V_PROMOTE);
 	assert_int_equal(m.s.step, ST_STOP_RECEIVER);
 }
 
@@ -184,7 +175,7 @@ test_hung(void **state)
 	g = m.s.site[0].g;
 	g.hung = true;
 	mk_says(&m, 0, &g);
-	assert_int_equal(verdict(), V_NO_PROOF);
+	assert_int_equal(mk_verdict(&m), V_NO_PROOF);
 	a = mk_act(&m, A_REVOKE, -1);
 	assert_non_null(a);
 	assert_int_equal(a->site, 0);
@@ -201,7 +192,7 @@ test_hung(void **state)
 	a = mk_act(&m, A_LOG, T_EPOCH_ENDED);
 	assert_non_null(a);
 	assert_int_equal(a->proof, P_GUARD);
-	assert_int_equal(verdict(), V_PROMOTE);
+	assert_int_equal(mk_verdict(&m), V_PROMOTE);
 }
 
 /*
@@ -282,7 +273,7 @@ test_guard_fenced(void **state)
 	mk_guard(&m, 2);
 	mk_says(&m, 0, &g);
 	assert_int_equal(m.s.ended[0], P_GUARD_FENCED);
-	assert_int_equal(verdict(), V_PROMOTE);
+	assert_int_equal(mk_verdict(&m), V_PROMOTE);
 }
 
 /* A grant under way when the lease is over: its limit is waited for. */
@@ -320,187 +311,6 @@ test_grant_in_flight(void **state)
 	assert_int_equal(fsm_lease_proof(&m.s, 0), P_NONE);
 }
 
-static void
-test_isolated(void **state)
-{
-	struct fsm_view v;
-	uint8_t i;
-
-	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	mk_state(&m, 0, SS_UNREACHABLE);
-	mk_step(&m, NULL);
-	assert_int_equal(m.s.verdict, V_OBSERVER_ISOLATED);
-	assert_null(mk_act(&m, A_PROMISE_ASK, -1));
-	assert_false(m.s.auth[0].revoked);
-	fsm_view(&m.c, &m.s, &v);
-	assert_string_equal(fsm_verdict_block(v.verdict), "ObserverIsolated");
-	/* the link is down as well, but b has renewed it just now */
-	mk_silent(&m, 0);
-	assert_int_equal(verdict(), V_NO_PROOF);
-	m.s.site[1].g.yes_epoch = 5;
-	m.s.site[1].g.yes_age_ms = 10400;
-	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
-	m.s.site[1].g.yes_age_ms++;
-	assert_int_equal(verdict(), V_NO_PROOF);
-	/* a voter that is not heard has not said no */
-	for (i = 1; i < m.c.nsites; i++)
-		mk_silent(&m, i);
-	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
-	/* what the replicas say is older than the loss */
-	mk_guarded(&m);
-	m.s.site[0].fail_since_ms = NOW - 500;
-	assert_int_equal(verdict(), V_NO_PROOF);
-}
-
-/* What another operator saw of that process, told at site i just now. */
-static void
-told_at(uint8_t i, int64_t age)
-{
-	const struct fsm_proc *p = &m.s.rec.unended[0].proc;
-	struct fsm_sight *w = &m.s.site[i].g.sight;
-
-	m.s.site[i].g_ms = NOW;
-	memcpy(w->pod_uid, p->pod_uid, sizeof(w->pod_uid));
-	memcpy(w->server_uuid, p->server_uuid, sizeof(w->server_uuid));
-	w->start_ms = p->start_ms;
-	w->age_ms = age;
-}
-
-static void
-blind_group(void)
-{
-	uint8_t i;
-
-	mk_group(&m);
-	mk_guarded(&m);
-	mk_state(&m, 0, SS_UNREACHABLE);
-	for (i = 1; i < m.c.nsites; i++)
-		m.s.site[i].p.io = IO_CONNECTING;
-}
-
-/* No replica receives, and another operator reaches the active site. */
-static void
-test_standby_sees(void **state)
-{
-	struct fsm_sight *w = &m.s.site[1].g.sight;
-	int64_t life;
-
-	(void)state;
-	blind_group();
-	assert_int_equal(verdict(), V_NO_PROOF);
-	blind_group();
-	life = 2 * (m.c.poll_ms + BR_LINK_BEAT_MS(m.c.check_ms)) + 500;
-	m.s.site[0].fail_since_ms = NOW - 2 * life;
-	told_at(1, life - 1);
-	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
-	assert_false(m.s.auth[0].revoked);
-	/* its age */
-	w->age_ms = life;
-	assert_int_equal(verdict(), V_NO_PROOF);
-	blind_group();
-	told_at(1, 300);
-	m.s.site[0].fail_since_ms = NOW - 300;
-	assert_int_equal(verdict(), V_NO_PROOF);
-	/* another process, by each of its parts */
-	blind_group();
-	m.s.site[0].fail_since_ms = NOW - life;
-	told_at(1, 300);
-	w->start_ms += FSM_START_TOL_MS;
-	assert_int_equal(verdict(), V_NO_PROOF);
-	blind_group();
-	m.s.site[0].fail_since_ms = NOW - life;
-	told_at(1, 300);
-	w->server_uuid[0] ^= 1;
-	assert_int_equal(verdict(), V_NO_PROOF);
-	blind_group();
-	m.s.site[0].fail_since_ms = NOW - life;
-	told_at(1, 300);
-	w->pod_uid[0] ^= 1;
-	assert_int_equal(verdict(), V_NO_PROOF);
-	/* the active site's own sidecar carries it as well */
-	blind_group();
-	m.s.site[0].fail_since_ms = NOW - life;
-	told_at(0, 300);
-	assert_int_equal(verdict(), V_OBSERVER_ISOLATED);
-	/* not against the guard's word, nor the kubelet's */
-	m.s.site[0].g.held = 0;
-	assert_int_equal(verdict(), V_NO_PROOF);
-	blind_group();
-	m.s.site[0].fail_since_ms = NOW - life;
-	told_at(1, 300);
-	m.s.ended[0] = P_TERMINATED;
-	assert_int_not_equal(verdict(), V_OBSERVER_ISOLATED);
-}
-
-/* What a standby tells: a writable active site that has answered lately. */
-static void
-test_sight(void **state)
-{
-	struct fsm_sight w;
-	int64_t life;
-
-	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	m.s.site[0].p.sent_ms = NOW - 700;
-	m.s.lease_held = false;
-	life = 2 * (m.c.poll_ms + BR_LINK_BEAT_MS(m.c.check_ms)) + 500;
-	assert_true(fsm_sight(&m.c, &m.s, NOW, &w));
-	assert_string_equal(w.pod_uid, m.s.site[0].p.pod_uid);
-	assert_string_equal(w.server_uuid, m.s.site[0].p.server_uuid);
-	assert_int_equal(w.start_ms, m.s.site[0].p.start_ms);
-	assert_int_equal(w.age_ms, 700);
-	assert_true(fsm_sight(&m.c, &m.s, NOW - 701 + life, &w));
-	assert_false(fsm_sight(&m.c, &m.s, NOW - 700 + life, &w));
-	assert_int_equal(w.pod_uid[0], 0);
-	m.s.site[0].suspect = true;
-	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
-	m.s.site[0].suspect = false;
-	m.s.site[0].p.read_only = true;
-	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
-	m.s.site[0].p.read_only = false;
-	m.s.lease_held = true;
-	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
-	m.s.lease_held = false;
-	m.s.rec.active = FSM_NONE;
-	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
-}
-
-/* A guard's word is a failed probe that nobody had to wait for. */
-static void
-test_push(void **state)
-{
-	struct fsm_guard g;
-	unsigned k;
-
-	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	m.s.site[0].counted_ms = NOW - 2000;
-	g = m.s.site[0].g;
-	g.hung = true;
-	mk_says(&m, 0, &g);
-	assert_int_equal(m.s.site[0].fails, 1);
-	assert_non_null(mk_act(&m, A_PROBE_NOW, -1));
-	assert_non_null(mk_act(&m, A_LOG, T_GUARD_HUNG));
-	assert_int_equal(m.s.verdict, V_WAIT_THRESHOLD);
-	for (k = 0; k < 10; k++) {
-		m.now += 400;
-		mk_says(&m, 0, &g);
-	}
-	assert_int_equal(m.s.site[0].state, SS_UNREACHABLE);
-	/* the disk is full: said, no more */
-	mk_group(&m);
-	mk_guarded(&m);
-	g = m.s.site[0].g;
-	g.disk_full = true;
-	mk_says(&m, 0, &g);
-	assert_non_null(mk_act(&m, A_EVENT, T_DISK_FULL));
-	assert_int_equal(m.s.verdict, V_HEALTHY);
-}
-
 /* A writer that nobody guards is left alone; one that is fenced is not. */
 static void
 test_unguarded(void **state)
@@ -511,7 +321,7 @@ test_unguarded(void **state)
 	mk_step(&m, NULL);
 	assert_int_equal(m.s.verdict, V_HEALTHY);
 	mk_state(&m, 0, SS_READ_ONLY);
-	assert_int_equal(verdict(), V_NO_LEASE);
+	assert_int_equal(mk_verdict(&m), V_NO_LEASE);
 	/* no lease, so silence proves nothing */
 	mk_group(&m);
 	mk_state(&m, 0, SS_UNREACHABLE);
@@ -564,118 +374,6 @@ test_assert(void **state)
 		assert_non_null(mk_act(
 		    &m, A_EVENT, k < 2 ? T_ASSERT_REFUSED : T_ASSERT_OK));
 	}
-}
-
-/* A probe of site i, sent now, is answered or missed. */
-static void
-looked(uint8_t i, bool ok)
-{
-	struct fsm_probe p = m.s.site[i].p;
-	struct fsm_event ev = { .type = E_PROBE, .site = i, .u.probe = &p };
-
-	p.ok = ok;
-	p.err = ok ? PE_NONE : PE_TIMEOUT;
-	p.sent_ms = m.now;
-	mk_step(&m, &ev);
-}
-
-static void
-look(bool a, bool b, bool c)
-{
-	m.now += 2000;
-	m.s.lease_deadline_ms = m.now + 10000;
-	looked(1, b);
-	looked(2, c);
-	looked(0, a);
-}
-
-/* Nobody sees anything of a, or of what it does, but by probes. */
-static void
-blind(void)
-{
-	mk_group(&m);
-	mk_guarded(&m);
-	mk_silent(&m, 0);
-	m.s.site[1].p.io = m.s.site[2].p.io = IO_CONNECTING;
-}
-
-/* What was missed while nobody answered is not held against the primary. */
-static void
-test_blind(void **state)
-{
-	unsigned k;
-
-	(void)state;
-	blind();
-	for (k = 0; k < 8; k++)
-		look(false, false, false);
-	assert_int_equal(verdict(), V_TOTAL_LOSS);
-	for (k = 0; k < 2; k++) {
-		look(false, true, true);
-		assert_int_equal(verdict(), V_WAIT_THRESHOLD);
-		assert_null(mk_act(&m, A_REVOKE, -1));
-	}
-	look(false, true, true);
-	assert_int_equal(verdict(), V_NO_PROOF);
-
-	/* Shorter than a threshold: one was missed with the others there. */
-	blind();
-	look(false, true, true);
-	look(false, false, false);
-	look(false, false, false);
-	assert_int_equal(m.s.site[0].state, SS_UNREACHABLE);
-	look(false, true, true);
-	assert_int_equal(verdict(), V_WAIT_THRESHOLD);
-	look(false, true, true);
-	assert_int_equal(verdict(), V_NO_PROOF);
-	look(true, true, true);
-	assert_int_equal(m.s.site[0].owed, 0);
-
-	/* One of the others is enough. */
-	blind();
-	for (k = 0; k < 3; k++)
-		look(false, false, true);
-	assert_int_equal(verdict(), V_NO_PROOF);
-}
-
-/* Its sidecar is heard first after a silence: no voter is left out for that. */
-static void
-test_hears_again(void **state)
-{
-	struct fsm_guard g[3];
-	uint8_t i;
-
-	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	for (i = 0; i < 3; i++) {
-		g[i] = m.s.site[i].g;
-		mk_silent(&m, i);
-	}
-	m.now += 40000;
-	for (i = 0; i < 3; i++)
-		looked(i, true);
-	m.s.lease_deadline_ms = m.now + 10000;
-	m.s.site[0].link_up = true;
-	mk_says(&m, 0, &g[0]);
-	assert_int_equal(verdict(), V_HEALTHY);
-	assert_null(mk_act(&m, A_RECORD_PUT, -1));
-	m.s.site[1].link_up = m.s.site[2].link_up = true;
-	m.now += 4000;
-	mk_says(&m, 1, &g[1]);
-	mk_says(&m, 0, &g[0]);
-	assert_null(mk_act(&m, A_RECORD_PUT, -1));
-	mk_says(&m, 2, &g[2]);
-	m.now += 4000;
-	for (i = 0; i < 3; i++)
-		mk_says(&m, i, &g[i]);
-	assert_null(mk_act(&m, A_RECORD_PUT, -1));
-	/* One of them stays away: now it is. */
-	m.s.site[2].link_up = false;
-	m.now += 400;
-	mk_says(&m, 0, &g[0]);
-	assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
-	assert_int_equal(m.o.put.unended[1].terms.n, 2);
 }
 
 /* A term begins; nobody has acted since then. */
@@ -753,11 +451,11 @@ test_stop_early(void **state)
 		mk_guard(&m, 1);
 		mk_guard(&m, 2);
 		mk_step(&m, NULL);
-		assert_int_equal(verdict(), V_NO_PROOF);
+		assert_int_equal(mk_verdict(&m), V_NO_PROOF);
 		assert_null(mk_act(&m, A_SQL, SQL_STOP_RECEIVER));
 		m.now++;
 		mk_step(&m, NULL);
-		assert_int_equal(verdict(), V_NO_PROOF);
+		assert_int_equal(mk_verdict(&m), V_NO_PROOF);
 		assert_int_equal(
 		    mk_acts(&m, A_SQL, SQL_STOP_RECEIVER), io == IO_CONNECTING);
 		assert_int_equal(mk_acts(&m, A_SQL, -1), io == IO_CONNECTING);
@@ -794,7 +492,7 @@ test_no_early_stop(void **state)
 		mk_guard(&m, 1);
 		mk_guard(&m, 2);
 		mk_step(&m, NULL);
-		assert_int_equal(verdict(), V_NO_PROOF);
+		assert_int_equal(mk_verdict(&m), V_NO_PROOF);
 		assert_int_equal(
 		    mk_acts(&m, A_SQL, SQL_STOP_RECEIVER), how == 0);
 	}
@@ -943,15 +641,9 @@ main(void)
 		cmocka_unit_test(test_leaves_service),
 		cmocka_unit_test(test_guard_fenced),
 		cmocka_unit_test(test_grant_in_flight),
-		cmocka_unit_test(test_isolated),
-		cmocka_unit_test(test_standby_sees),
-		cmocka_unit_test(test_sight),
-		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_unguarded),
 		cmocka_unit_test(test_restart_at_once),
 		cmocka_unit_test(test_assert),
-		cmocka_unit_test(test_blind),
-		cmocka_unit_test(test_hears_again),
 		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_stop_early),
 		cmocka_unit_test(test_no_early_stop),

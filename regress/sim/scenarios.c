@@ -102,7 +102,8 @@ static const struct scenario scenarios[] = {
 	/* a word for a block that is not there yet is none for the one to come */
 	{ "applier-error-overridden-early", 2, { C, C }, 120,
 	    { { 2, 100, F_BAD, 1, NULL }, { 6, 0, F_OVERRIDE, 1, NULL },
-		{ 12, 100, F_HOLD, S_ACTIVE, NULL }, BLOCK(60, "ApplierError") },
+		{ 12, 100, F_HOLD, S_ACTIVE, NULL },
+		BLOCK(60, "ApplierError") },
 	    NULL, 0 },
 	{ "api-away-during-failover", 2, { C, C }, 90,
 	    { { 8, 25, F_API_DOWN, 0, NULL }, { 5, 80, F_HOLD, S_ACTIVE, NULL },
