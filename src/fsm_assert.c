@@ -80,6 +80,19 @@ seen_itself(const struct fsm_state *s, const struct fsm_epoch *e, int64_t since,
 	return *at > since ? Y_KUBELET : Y_NONE;
 }
 
+/* Another operator's probe of it was answered; at: when. */
+static enum fsm_why
+standby_saw(const struct fsm_state *s, const struct fsm_epoch *e, int64_t since,
+    int64_t *at)
+{
+	uint8_t i;
+
+	for (i = 0; i < SITES_MAX; i++)
+		if (fsm_sight_of(s, i, e, at) && *at > since)
+			return Y_PROBE;
+	return Y_NONE;
+}
+
 /* Who saw the process within the quiet time, and when. */
 static enum fsm_why
 seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e, int64_t *at)
@@ -90,7 +103,8 @@ seen_lately(const struct fsm_ctx *x, const struct fsm_epoch *e, int64_t *at)
 	uint8_t i;
 
 	if ((why = seen_itself(s, e, since, at)) != Y_NONE ||
-	    (why = leased_since(s, e, since, at)) != Y_NONE)
+	    (why = leased_since(s, e, since, at)) != Y_NONE ||
+	    (why = standby_saw(s, e, since, at)) != Y_NONE)
 		return why;
 	/* A replica names a host, not a process. */
 	if (replaced(s, e))

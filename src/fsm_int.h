@@ -202,6 +202,8 @@ struct fsm_witness {
 	bool renewed; /* by a voter, within two check intervals */
 };
 bool fsm_isolated(const struct fsm_witness *);
+bool fsm_sight_of(
+    const struct fsm_state *, uint8_t j, const struct fsm_epoch *, int64_t *at);
 void fsm_witnesses(const struct fsm_conf *, const struct fsm_state *, uint8_t,
     struct fsm_witness *);
 const char *fsm_witness_name(const struct fsm_witness *, char *, size_t);

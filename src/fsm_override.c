@@ -139,7 +139,10 @@ fsm_override(struct fsm_ctx *x)
 		fsm_decide(x->c, s, &d);
 		s->override = i;
 	}
-	if (d.verdict == V_APPLIER_ERROR) {
+	/* Started again, it may fail late: what it drains is the same still. */
+	if (d.verdict == V_APPLIER_ERROR ||
+	    (d.step == ST_DRAIN && d.site == s->applier &&
+		s->applier_ms != 0)) {
 		s->applier = d.site;
 		s->applier_ms = x->now;
 	}

@@ -214,31 +214,39 @@ fsm_sight(const struct fsm_conf *c, const struct fsm_state *s, int64_t now,
 }
 
 /*
- * Another operator's probe of that process was answered, since ours fail. An
- * age has lost what it was under way: that makes it younger than it is, so it
- * holds up a failover, by no more than its life.
+ * The word that was told at site j is about that process; at: when it was seen.
+ * An age has lost what it was under way: that makes it younger than it is, so
+ * it holds up a failover, by no more than its life.
  */
+bool
+fsm_sight_of(const struct fsm_state *s, uint8_t j, const struct fsm_epoch *e,
+    int64_t *at)
+{
+	const struct fsm_sight *w = &s->site[j].g.sight;
+	struct fsm_probe p;
+
+	*at = s->site[j].g_ms - w->age_ms;
+	if (w->pod_uid[0] == '\0')
+		return false;
+	memcpy(p.pod_uid, w->pod_uid, sizeof(p.pod_uid));
+	memcpy(p.server_uuid, w->server_uuid, sizeof(p.server_uuid));
+	p.start_ms = w->start_ms;
+	return fsm_same_process(&e->proc, &p);
+}
+
+/* Another operator's probe of that process was answered, since ours fail. */
 static bool
 standby_sees(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
     const struct fsm_epoch *e)
 {
-	const struct fsm_sight *w;
-	struct fsm_probe p;
 	int64_t seen;
 	uint8_t j;
 
-	for (j = 0; j < c->nsites; j++) {
-		w = &s->site[j].g.sight;
-		seen = s->site[j].g_ms - w->age_ms;
-		if (w->pod_uid[0] == '\0' || seen <= s->site[a].fail_since_ms ||
-		    s->now_ms - seen >= sight_life(c))
-			continue;
-		memcpy(p.pod_uid, w->pod_uid, sizeof(p.pod_uid));
-		memcpy(p.server_uuid, w->server_uuid, sizeof(p.server_uuid));
-		p.start_ms = w->start_ms;
-		if (fsm_same_process(&e->proc, &p))
+	for (j = 0; j < c->nsites; j++)
+		if (fsm_sight_of(s, j, e, &seen) &&
+		    seen > s->site[a].fail_since_ms &&
+		    s->now_ms - seen < sight_life(c))
 			return true;
-	}
 	return false;
 }
 

@@ -132,9 +132,12 @@ group_notes_dns(struct group *g, const struct m_dns_state *m)
 		g->dns_error = NULL;
 		return;
 	}
+	/* "write: 500": what follows may have a port or a number of its own. */
+	size_t n = strcspn(m->error, ":") + strlen(": 500");
+
 	/* What passes by itself is no news of this record. */
 	if (m->error[0] == '\0' || !m->lasts ||
-	    (g->dns_error != NULL && strcmp(g->dns_error, m->error) == 0))
+	    (g->dns_error != NULL && strncmp(g->dns_error, m->error, n) == 0))
 		return;
 	g->dns_known = true;
 	g->dns_said = false;

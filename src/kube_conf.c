@@ -197,9 +197,10 @@ same_value(const char *ours, const char *value)
 		return is_off(value);
 	for (const char *p = ours; p != NULL; p = strchr(p, '|')) {
 		p += *p == '|';
-		if (strncasecmp(p, value, n) == 0 &&
-		    (p[n] == '\0' || p[n] == '|'))
-			return n > 0;
+		if (n == strcspn(p, "|") &&
+		    (*p == '/' ? strncmp(p, value, n) :
+				 strncasecmp(p, value, n)) == 0)
+			return true;
 	}
 	return false;
 }

@@ -72,6 +72,7 @@ struct maccounts {
 	unsigned other;      /* which one */
 	bool revokes;        /* all were seen to */
 	bool no_revokes;     /* here */
+	bool patterns;       /* grants that it would end */
 	bool exists, denied, lacks, retained;
 	bool any_retained;
 	char *quoted; /* name, and */
@@ -194,6 +195,7 @@ enum {
 	LK_PRIVS,
 	LK_MONITOR,
 	LK_REVOKES,
+	LK_PATTERNS,
 	LK_MAX
 };
 
@@ -221,7 +223,9 @@ look(struct maction *a)
 		"(SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES"
 		" WHERE " GRANTEE " AND TABLE_SCHEMA='performance_schema'"
 		" AND PRIVILEGE_TYPE='SELECT'),"
-		"@@global.partial_revokes"
+		"@@global.partial_revokes,"
+		"(SELECT COUNT(*) FROM mysql.db WHERE User<>''"
+		" AND INSTR(Db,'%%')+INSTR(Db,CHAR(92))>0)"
 		" FROM mysql.user WHERE User=%s AND Host='%%'",
 		c->quoted, privs, c->quoted, c->quoted) == -1)
 		fatal("asprintf");
@@ -278,7 +282,8 @@ looked(struct maction *a)
 	c->retained = mysql_num(row[LK_RETAINED]) > 0;
 	c->lacks = lacks(&rights[c->role], row);
 	c->no_revokes = mysql_num(row[LK_REVOKES]) == 0;
-	if (!c->exists) {
+	c->patterns = mysql_num(row[LK_PATTERNS]) > 0;
+	if (!c->exists || account(a)->user == NULL) {
 		plan(a);
 		return;
 	}
@@ -413,12 +418,29 @@ plan(struct maction *a)
 {
 	struct maccounts *c = a->acc;
 	const struct right *r = &rights[c->role];
-	bool root = is_root(a);
+	bool root;
 
+	/* Its Secret was taken out of the spec meanwhile. */
+	if (account(a)->user == NULL) {
+		next_role(a);
+		return;
+	}
+	root = is_root(a);
 	/* Nobody reaches root from elsewhere: the user wants it so. */
 	if (root && !c->exists) {
 		next_role(a);
 		return;
+	}
+	/*
+	 * With it names of schemas are no patterns any more, and those with an
+	 * escaped character match nothing: clients would be out at once.
+	 */
+	if (c->lacks && r->restrictions > 0 && !root && c->no_revokes &&
+	    c->patterns) {
+		complain(a, 0,
+		    "partial_revokes is OFF, and ON ends what "
+		    "mysql.db grants with % or \\ in Db: grant it by name");
+		c->lacks = false;
 	}
 	if (c->lacks && r->restrictions > 0 && !root && !c->revokes) {
 		c->stage = SG_REVOKES;

@@ -32,12 +32,13 @@
 
 #define ACCOUNTS_MAX 8 /* more are "and others" */
 
-#define DYNAMIC                                                        \
-	"'SYSTEM_VARIABLES_ADMIN','SESSION_VARIABLES_ADMIN',"          \
-	"'PERSIST_RO_VARIABLES_ADMIN','CONNECTION_ADMIN',"             \
-	"'SYSTEM_USER','SET_ANY_DEFINER','ALLOW_NONEXISTENT_DEFINER'," \
-	"'SET_USER_ID','ROLE_ADMIN','REPLICATION_SLAVE_ADMIN',"        \
-	"'GROUP_REPLICATION_ADMIN','CLONE_ADMIN','BINLOG_ADMIN'"
+#define DYNAMIC                                                          \
+	"'SYSTEM_VARIABLES_ADMIN','SESSION_VARIABLES_ADMIN',"            \
+	"'PERSIST_RO_VARIABLES_ADMIN','CONNECTION_ADMIN',"               \
+	"'SYSTEM_USER','SET_ANY_DEFINER','ALLOW_NONEXISTENT_DEFINER',"   \
+	"'SET_USER_ID','ROLE_ADMIN','REPLICATION_SLAVE_ADMIN',"          \
+	"'REPLICATION_APPLIER','GROUP_REPLICATION_ADMIN','CLONE_ADMIN'," \
+	"'BINLOG_ADMIN'"
 
 /* Of the tables of accounts: globally unless revoked for them, or there. */
 #define WRITES                                                          \

@@ -152,6 +152,10 @@ test_override_over(void **state)
 	m.s.site[1].p.sql = true;
 	pass(100);
 	word(1);
+	/* It may fail again later: what it drains is the same still. */
+	pass(FSM_APPLIER_MS);
+	assert_int_equal(m.s.override, 1);
+	mk_state(&m, 1, SS_UNREACHABLE);
 	pass(FSM_APPLIER_MS);
 	no_drop("refused: site b: ApplierError does not block it any more");
 	/* It has applied all: the reset drops nothing, and nothing is said. */
@@ -272,6 +276,16 @@ test_assert_why(void **state)
 	b->p.io = IO_YES;
 	b->seen_ms = m.now - 1000;
 	says(0, "pod-a", 5, REFUSED "a replica was connected to it 1 s ago");
+	b->p.io = IO_CONNECTING;
+	/* another operator's probe, told at b's sidecar */
+	memcpy(b->g.sight.pod_uid, m.s.rec.unended[0].proc.pod_uid,
+	    sizeof(b->g.sight.pod_uid));
+	memcpy(b->g.sight.server_uuid, m.s.rec.unended[0].proc.server_uuid,
+	    sizeof(b->g.sight.server_uuid));
+	b->g.sight.start_ms = m.s.rec.unended[0].proc.start_ms;
+	b->g.sight.age_ms = 300;
+	b->g_ms = m.now;
+	says(0, "pod-a", 5, REFUSED "it answered a probe 0 s ago");
 }
 
 int

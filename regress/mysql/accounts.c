@@ -171,6 +171,7 @@ t_accounts_revokes(void **state)
 {
 	char site[16];
 	const char *off = "SET GLOBAL partial_revokes=OFF";
+	const struct m_sql_done *d;
 
 	(void)state;
 	old_state();
@@ -182,7 +183,16 @@ t_accounts_revokes(void **state)
 	h_set_source(port_b, port_a, SE_DONE);
 	(void)h_wait(MSG_PROBE, is_following, site);
 	h_expect(port_a, SQL_GRANT, SE_DONE);
+	/* Clients that have a pattern of schemas would be out at once. */
+	(void)h_ask(SRV_A,
+	    "CREATE USER pat@'%'; GRANT SELECT ON \\`tenant\\_%\\`.* TO pat@'%'");
 	tell_new(2, false);
+	d = accounts(false);
+	assert_int_equal(d->end, SE_FAILED);
+	assert_non_null(strstr(d->error, "grant it by name"));
+	assert_string_equal(h_ask(SRV_A, "SELECT @@partial_revokes"), "0");
+	assert_string_equal(h_ask(SRV_B, "SELECT @@partial_revokes"), "0");
+	(void)h_ask(SRV_A, "DROP USER pat@'%'");
 	assert_int_equal(accounts(false)->end, SE_DONE);
 	assert_string_equal(grants("app"), "19,3");
 	assert_string_equal(h_ask(SRV_B, "SELECT @@partial_revokes"), "1");

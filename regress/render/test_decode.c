@@ -287,6 +287,8 @@ conf_keys(void **state)
 		{ "binlog_format", "1", ROLE_CANDIDATE, true },
 		{ "binlog_format", "row", ROLE_CANDIDATE, false },
 		{ "binlog-format", "MIXED", ROLE_CANDIDATE, false },
+		{ "binlog-format", "ROW|MIXED", ROLE_CANDIDATE, true },
+		{ "datadir", "/var/lib/MYSQL", ROLE_CANDIDATE, true },
 		{ "replicate_do_db", "a", ROLE_READER, true },
 		{ "replicate-do-table", "a.b", ROLE_READER, true },
 		{ "replicate_ignore_db", "a", ROLE_READER, true },
