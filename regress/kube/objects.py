@@ -11,7 +11,7 @@ MANAGED = "shipstream.io/managed-service-annotations"
 
 
 def ready(name, n=14):
-    return wait_for(f"{n} objects of {name}", 15, lambda: len(
+    return wait_for(f"{n} objects of {name}", 60, lambda: len(
         o := h.objects(name)) == n and o)
 
 

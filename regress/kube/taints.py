@@ -366,5 +366,6 @@ def test_taints_memory():
     eprint(f"    2 nodes: anonymous {few['anonKiB']} KiB, heap "
            f"{few['heapBytes'] // 1024} KiB; with 400 more: "
            f"{many['anonKiB']} KiB, heap {many['heapBytes'] // 1024} KiB")
-    assert many["heapBytes"] < few["heapBytes"] + 40000, (few, many)
+    # Half a kilobyte a node; what else is held just then differs by 130 KB.
+    assert many["heapBytes"] < few["heapBytes"] + 200000, (few, many)
     clean()
