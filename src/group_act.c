@@ -207,17 +207,28 @@ act_probe_now(struct group *g, const struct fsm_act *a)
 
 /* ---------------------------------------------------------------- Events --- */
 
-static void
-act_event(struct group *g, const struct fsm_act *a)
+void
+group_event(
+    struct group *g, bool warning, const char *reason, const char *message)
 {
 	struct m_event m;
 
 	memset(&m, 0, sizeof(m));
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
-	m.warning = fsm_text_warning(a->text);
-	(void)strlcpy(m.reason, fsm_text_reason(a->text), sizeof(m.reason));
-	fsm_message(&g->fc, a, m.message, sizeof(m.message));
+	m.warning = warning;
+	(void)strlcpy(m.reason, reason, sizeof(m.reason));
+	(void)strlcpy(m.message, message, sizeof(m.message));
 	parent_send(g->parent, PROC_KUBE, MSG_EVENT, &m);
+}
+
+static void
+act_event(struct group *g, const struct fsm_act *a)
+{
+	char text[MSGTEXT_LEN + 1];
+
+	fsm_message(&g->fc, a, text, sizeof(text));
+	group_event(
+	    g, fsm_text_warning(a->text), fsm_text_reason(a->text), text);
 }
 
 static void

@@ -236,17 +236,13 @@ static void
 refuse(struct group *g, const struct m_annotation *m, const char *reason)
 {
 	struct m_annotation_del d;
-	struct m_event e;
+	char text[MSGTEXT_LEN + 1];
 
 	if (m->value[0] == '\0' || !g->all->lease.held)
 		return;
-	memset(&e, 0, sizeof(e));
-	(void)strlcpy(e.group, g->uid, sizeof(e.group));
-	e.warning = true;
-	(void)strlcpy(e.reason, reason, sizeof(e.reason));
-	(void)snprintf(e.message, sizeof(e.message),
+	(void)snprintf(text, sizeof(text),
 	    "annotation %s: this release does not act on it", m->key);
-	parent_send(g->parent, PROC_KUBE, MSG_EVENT, &e);
+	group_event(g, true, reason, text);
 	memset(&d, 0, sizeof(d));
 	(void)strlcpy(d.group, g->uid, sizeof(d.group));
 	(void)strlcpy(d.key, m->key, sizeof(d.key));

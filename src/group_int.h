@@ -320,6 +320,10 @@ void group_notes(struct group *, struct m_group_status *);
 void group_condition(struct m_group_status *, const char *type, bool status,
     const char *reason, const char *message);
 
+/* group_act.c: an Event of the group's. */
+void
+group_event(struct group *, bool warning, const char *reason, const char *text);
+
 /* A hash for "the same as last time". */
 uint64_t group_hash(const void *, size_t);
 

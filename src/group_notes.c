@@ -126,15 +126,15 @@ group_notes_probe(struct gsite *s, const struct m_probe *m)
 void
 group_notes_dns(struct group *g, const struct m_dns_state *m)
 {
+	/* "write: 500": what follows may have a port or a number of its own. */
+	size_t n = strcspn(m->error, ":") + strlen(": 500");
+
 	if (m->ok) {
 		g->dns_known = true;
 		free(g->dns_error);
 		g->dns_error = NULL;
 		return;
 	}
-	/* "write: 500": what follows may have a port or a number of its own. */
-	size_t n = strcspn(m->error, ":") + strlen(": 500");
-
 	/* What passes by itself is no news of this record. */
 	if (m->error[0] == '\0' || !m->lasts ||
 	    (g->dns_error != NULL && strncmp(g->dns_error, m->error, n) == 0))
@@ -149,7 +149,6 @@ group_notes_dns(struct group *g, const struct m_dns_state *m)
 static void
 dns_condition(struct group *g, struct m_group_status *m)
 {
-	struct m_event e;
 	char text[MSGTEXT_LEN + 1];
 
 	if (!g->dns_known)
@@ -169,12 +168,7 @@ dns_condition(struct group *g, struct m_group_status *m)
 	if (g->dns_said || !groups_leading(g->all))
 		return;
 	g->dns_said = true;
-	memset(&e, 0, sizeof(e));
-	(void)strlcpy(e.group, g->uid, sizeof(e.group));
-	e.warning = true;
-	(void)strlcpy(e.reason, "DNSUpdateFailed", sizeof(e.reason));
-	(void)strlcpy(e.message, text, sizeof(e.message));
-	parent_send(g->parent, PROC_KUBE, MSG_EVENT, &e);
+	group_event(g, true, "DNSUpdateFailed", text);
 }
 
 /* ------------------------------------------------------------------ status */

@@ -251,7 +251,7 @@ static void
 say_divergence(struct group *g, unsigned i, uint8_t active)
 {
 	struct gsite *s = &g->site[i];
-	struct m_event e;
+	char text[MSGTEXT_LEN + 1];
 
 	if (s->divergent_said == s->divergent_n + 1 ||
 	    (s->divergent_said != 0 &&
@@ -260,15 +260,11 @@ say_divergence(struct group *g, unsigned i, uint8_t active)
 		return;
 	s->divergent_said = s->divergent_n + 1;
 	s->divergent_ms = mono_ms();
-	memset(&e, 0, sizeof(e));
-	(void)strlcpy(e.group, g->uid, sizeof(e.group));
-	e.warning = true;
-	(void)strlcpy(e.reason, "DataLossDetected", sizeof(e.reason));
-	(void)snprintf(e.message, sizeof(e.message),
+	(void)snprintf(text, sizeof(text),
 	    "site %s has %lld transactions that %s lacks: %.700s",
 	    g->fc.site[i].name, (long long)s->divergent_n,
 	    g->fc.site[active].name, s->divergent != NULL ? s->divergent : "-");
-	parent_send(g->parent, PROC_KUBE, MSG_EVENT, &e);
+	group_event(g, true, "DataLossDetected", text);
 }
 
 static void

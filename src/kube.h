@@ -553,6 +553,8 @@ void kpods_init(struct kgroup *);
 void kpods_free(struct kgroup *);
 void kpods_start(struct kube *);
 void kpods_kick(struct kgroup *);
+/* NULL: there is none. */
+struct kpod *kpod_find(struct kgroup *, const char *uid);
 void kpod_delete(struct kube *, const struct m_pod_delete *);
 void kpod_release(struct kube *, const struct m_pod_release *);
 

@@ -54,12 +54,8 @@ fixed(void *arg, const struct kh_resp *p)
 {
 	struct podfix *f = arg;
 	struct kgroup *g = kgroup_by_uid(f->k, f->group);
-	struct kpod *pod = NULL;
+	struct kpod *pod = g == NULL ? NULL : kpod_find(g, f->pod);
 
-	if (g != NULL)
-		TAILQ_FOREACH (pod, &g->pods, link)
-			if (strcmp(pod->uid, f->pod) == 0)
-				break;
 	if (pod != NULL) {
 		pod->fixing = false;
 		if (p->status == 200) {

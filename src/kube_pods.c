@@ -191,8 +191,8 @@ kpods_kick(struct kgroup *g)
 
 /* ------------------------------------------------------------------- facts */
 
-static struct kpod *
-pod_find(struct kgroup *g, const char *uid)
+struct kpod *
+kpod_find(struct kgroup *g, const char *uid)
 {
 	struct kpod *p;
 
@@ -247,7 +247,7 @@ live_labels(struct kpod *p, yyjson_val *obj)
 static void
 pod_update(struct kgroup *g, yyjson_val *obj, struct m_pod *m)
 {
-	struct kpod *p = pod_find(g, m->pod_uid);
+	struct kpod *p = kpod_find(g, m->pod_uid);
 
 	if (p == NULL) {
 		if ((p = calloc(1, sizeof(*p))) == NULL)
@@ -314,7 +314,7 @@ is_orphan(struct kube *k, const char *uid)
 	struct kgroup *g;
 
 	RB_FOREACH (g, kgroups, &k->groups)
-		if (pod_find(g, uid) != NULL)
+		if (kpod_find(g, uid) != NULL)
 			return false;
 	return true;
 }
@@ -372,7 +372,7 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 	/* Its last state may hold the word that a container ended. */
 	m.gone = true;
 	pod_tell(g, NULL, &m);
-	if ((p = pod_find(g, m.pod_uid)) != NULL)
+	if ((p = kpod_find(g, m.pod_uid)) != NULL)
 		pod_remove(g, p);
 	kpods_kick(g);
 }

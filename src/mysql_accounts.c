@@ -418,7 +418,7 @@ plan(struct maction *a)
 {
 	struct maccounts *c = a->acc;
 	const struct right *r = &rights[c->role];
-	bool root;
+	bool root, partial;
 
 	/* Its Secret was taken out of the spec meanwhile. */
 	if (account(a)->user == NULL) {
@@ -435,20 +435,20 @@ plan(struct maction *a)
 	 * With it names of schemas are no patterns any more, and those with an
 	 * escaped character match nothing: clients would be out at once.
 	 */
-	if (c->lacks && r->restrictions > 0 && !root && c->no_revokes &&
-	    c->patterns) {
+	partial = c->lacks && r->restrictions > 0 && !root;
+	if (partial && c->no_revokes && c->patterns) {
 		complain(a, 0,
 		    "partial_revokes is OFF, and ON ends what "
 		    "mysql.db grants with % or \\ in Db: grant it by name");
-		c->lacks = false;
+		c->lacks = partial = false;
 	}
-	if (c->lacks && r->restrictions > 0 && !root && !c->revokes) {
+	if (partial && !c->revokes) {
 		c->stage = SG_REVOKES;
 		c->other = 0;
 		next_other(a);
 		return;
 	}
-	if (c->lacks && r->restrictions > 0 && !root && c->no_revokes)
+	if (partial && c->no_revokes)
 		add(a, SET_REVOKES);
 	if (c->denied || !c->exists || (c->lacks && !root))
 		add_password(a);

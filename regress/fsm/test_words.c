@@ -111,6 +111,17 @@ test_override_early(void **state)
 	assert_null(mk_act(&m, A_EVENT, T_OVERRIDE_NO));
 }
 
+/* Site b's applier stopped with an error, and was started again. */
+static void
+started_again(void)
+{
+	applier_error();
+	mk_step(&m, NULL);
+	m.s.site[1].p.sql_errno = 0;
+	m.s.site[1].p.sql = true;
+	pass(100);
+}
+
 /* While the applier is started again, and fails again, it is the same block. */
 static void
 test_override_retry(void **state)
@@ -118,11 +129,7 @@ test_override_retry(void **state)
 	const struct fsm_act *a;
 
 	(void)state;
-	applier_error();
-	mk_step(&m, NULL);
-	m.s.site[1].p.sql_errno = 0;
-	m.s.site[1].p.sql = true;
-	pass(100);
+	started_again();
 	assert_int_equal(m.s.verdict, V_PROMOTE);
 	word(1);
 	assert_int_equal(m.s.override, 1);
@@ -146,11 +153,7 @@ test_override_over(void **state)
 	const struct fsm_act *a;
 
 	(void)state;
-	applier_error();
-	mk_step(&m, NULL);
-	m.s.site[1].p.sql_errno = 0;
-	m.s.site[1].p.sql = true;
-	pass(100);
+	started_again();
 	word(1);
 	/* It may fail again later: what it drains is the same still. */
 	pass(FSM_APPLIER_MS);

@@ -288,7 +288,7 @@ def test_taints_refused():
     """Nodes may not be patched: told in an Event, tried again, and a group's
     end waits for it no longer than half a minute."""
     clean()
-    role, token = t.dns_token([
+    role, token = t.service_account([
         dict(RULES[0], apiGroups=["shipstream.io", "coordination.k8s.io",
                                   "apps", "policy"]),
         dict(RULES[0], apiGroups=[""], resources=[

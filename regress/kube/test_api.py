@@ -1298,10 +1298,10 @@ def test_foreign_objects():
 
 # ---------------------------------------------------------------------- DNS
 
-def dns_token(rules):
+def service_account(rules):
     """A ServiceAccount that may do just this."""
     rbac = "/apis/rbac.authorization.k8s.io/v1"
-    n = fresh("dnssa")
+    n = fresh("sa")
     c.create("/api/v1/namespaces/br/serviceaccounts", {"metadata": {
         "name": n}})
     c.create(f"{rbac}/clusterroles", {"metadata": {"name": n},
@@ -1320,7 +1320,7 @@ def test_dns():
     rules = [{"apiGroups": ["externaldns.k8s.io"],
               "resources": ["dnsendpoints"],
               "verbs": ["get", "list", "watch", "create", "patch"]}]
-    role, token = dns_token([])
+    role, token = service_account([])
     d = drive("dns", token=token)
     name = fresh("g")
     g = make(name)
@@ -1423,7 +1423,7 @@ def connections(pid):
 def test_dns_turns():
     """Many at once take few connections, and each gets its turn; what is to be
     written does not wait behind looks for drift."""
-    _, token = dns_token([{"apiGroups": ["externaldns.k8s.io"],
+    _, token = service_account([{"apiGroups": ["externaldns.k8s.io"],
                            "resources": ["dnsendpoints"],
                            "verbs": ["get", "create", "patch"]}])
     d = drive("dns", token=token)

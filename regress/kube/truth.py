@@ -130,8 +130,7 @@ def test_objects_applied():
 def without_secrets():
     """A ServiceAccount that may do all but read Secrets of one namespace; and
     the way to let it."""
-    c, rbac = h.c, "/apis/rbac.authorization.k8s.io/v1"
-    n = h.fresh("nosecret")
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
     every = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
     core = ["configmaps", "services", "persistentvolumeclaims", "pods",
             "events", "nodes", "serviceaccounts", "serviceaccounts/token"]
@@ -140,16 +139,8 @@ def without_secrets():
              dict(every, apiGroups=[""], resources=core),
              dict(every, apiGroups=[""], resources=["secrets"],
                   verbs=["create", "list", "watch", "patch"])]
-    c.create("/api/v1/namespaces/br/serviceaccounts", {
-        "metadata": {"name": n}})
-    c.create(f"{rbac}/clusterroles", {"metadata": {"name": n},
-                                      "rules": rules})
-    c.create(f"{rbac}/clusterrolebindings", {
-        "metadata": {"name": n}, "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
-            "name": n}, "subjects": [{"kind": "ServiceAccount", "name": n,
-                                      "namespace": "br"}]})
-    return c.token("br", n), lambda: c.merge(
+    n, token = h.service_account(rules)
+    return token, lambda: h.c.merge(
         f"{rbac}/clusterroles/{n}", {"rules": [every]})
 
 
