@@ -11,6 +11,7 @@ import lab  # noqa: E402
 import runner  # noqa: E402
 import t_blips  # noqa: E402,F401
 import t_bootstrap  # noqa: E402,F401
+import t_clients  # noqa: E402,F401
 import t_crash  # noqa: E402,F401
 import t_fence  # noqa: E402,F401
 import t_keys  # noqa: E402,F401

@@ -245,14 +245,17 @@ class Group:
 
     # --- SQL, as root at one site's Pod, from that Pod's own node
 
-    def mysql(self, host, node, user, password, text, timeout=15):
+    def client(self, host, user):
         argv = lab.in_tree(lab.MYSQL_TREE, lab.MYSQL_TREE + "/usr/bin/mysql")
         argv += ["--no-defaults", "--protocol=tcp", "-h", host, "-P", "3306",
                  "-u", user, "--connect-timeout=%d" % (5 * api.SLOW), "-NB"]
-        argv += ["--ssl-mode=REQUIRED"] if self.tls else [
-            "--ssl-mode=DISABLED", "--get-server-public-key"]
-        env = dict(os.environ, MYSQL_PWD=password)
-        p = subprocess.run(lab.on_node(node, argv), input=text, env=env,
+        return argv + (["--ssl-mode=REQUIRED"] if self.tls else [
+            "--ssl-mode=DISABLED", "--get-server-public-key"])
+
+    def mysql(self, host, node, user, password, text, timeout=15):
+        p = subprocess.run(lab.on_node(node, self.client(host, user)),
+                           input=text, env=dict(os.environ,
+                                                MYSQL_PWD=password),
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            universal_newlines=True,
                            timeout=timeout * api.SLOW)
