@@ -366,15 +366,14 @@ def fails_over(t, g):
     return fence.judged(t, g, o, old, new)
 
 
-@test("switch-from-reference", alone=True, full=True, order=81)
-def switch_from_reference(t):
-    """Two sites that the reference left, written to all the time: taken over
-    without a write stopped, the follower replaced, the active site left alone
-    until a human says so; then all is ours, and fails over."""
-    active = "a"
+def switch(t, sites):
+    """What the reference left, written to all the time: taken over without a
+    write stopped, the followers replaced, the active site left alone until a
+    human says so; then all is ours, and fails over."""
+    active = sites[0]
     no_operator(t)
     its_lease()
-    g = of_reference(t, ("a", "b"), active)
+    g = of_reference(t, sites, active)
     pods, kept = uids(g), Before(g, active)
     o = t.oracle(g, timeout=PATIENT)
     since, old = lab.boot_ns(), OldSidecar(t, g, active)
@@ -387,8 +386,8 @@ def switch_from_reference(t):
     if uids(g) != pods:
         raise Failure("restarted when it was taken over")
     t.ok("taken over, longest gap %.2f s" % o.calm(since))
-    watched(g, active, "the follower is replaced", FIRST + 2 * SITE,
-            lambda: waits(g))
+    watched(g, active, "the followers are replaced",
+            FIRST + len(sites) * SITE, lambda: waits(g))
     wait("the group is whole but for its lease", SITE, lambda: g.is_true(
         "Ready"), g.short)
     followers_ours(g, active, pods)
@@ -399,7 +398,7 @@ def switch_from_reference(t):
     if steered_away(tail, active):
         raise Failure("new connections did not come to the active site while "
                       "it was taken over: %s" % steered_away(tail, active))
-    t.ok("the follower is ours, longest gap %.2f s" % gap)
+    t.ok("the followers are ours, longest gap %.2f s" % gap)
     o = t.oracle(g)
     new = restart_active(t, g, active, pods)
     o.wait_acked(30, "writes at the new site")
@@ -417,3 +416,13 @@ def switch_from_reference(t):
     if g.events("UpdateFailed"):
         raise Failure("Event UpdateFailed")
     t.fact("and fails over: " + fence.described(f))
+
+
+@test("switch-from-reference", alone=True, full=True, order=81)
+def switch_from_reference(t):
+    switch(t, ("a", "b"))
+
+
+@test("switch-three-sites", alone=True, full=True, order=81)
+def switch_three_sites(t):
+    switch(t, ("a", "b", "c"))
