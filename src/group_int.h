@@ -187,6 +187,8 @@ struct group {
 	uint64_t said_revoke; /* for the log: epoch and whether it went */
 	int64_t refused_ms;
 	uint64_t rev;
+	bool looked;      /* all sites were looked at: the status may be ours */
+	int64_t begun_ms; /* monotonic: the first that could be said */
 	int64_t published_ms;
 	int64_t polled_ms; /* Unix: the last probe, whatever its end; 0: none */
 	uint64_t published_hash;

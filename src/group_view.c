@@ -25,8 +25,12 @@
 
 #include "group_int.h"
 
-#define FNV_BASIS 0xcbf29ce484222325ULL
-#define FNV_PRIME 0x100000001b3ULL
+/* How long sidecars may take to be heard of; and all that together. */
+#define LOOK_MS     5000
+#define LOOK_MAX_MS 30000
+
+#define FNV_BASIS   0xcbf29ce484222325ULL
+#define FNV_PRIME   0x100000001b3ULL
 
 static uint64_t
 mix(uint64_t h, const void *p, size_t n)
@@ -203,6 +207,61 @@ send_dns(struct group *g)
 	parent_send(g->parent, PROC_DNS, MSG_DNS_WANT, &m);
 }
 
+/* ----------------------------------------------------- an operator begins - */
+
+/* Its first answers are in: what is written of it now will last. */
+static bool
+looked_at(const struct group *g, const struct fsm_view *v, uint8_t i)
+{
+	const struct fsm_site *s = &g->fs.site[i];
+
+	switch ((enum site_state)v->site[i].state) {
+	case SS_UNKNOWN:
+		return false;
+	case SS_READ_ONLY:
+		/* Replication is believed when it was seen twice. */
+		return s->g_ms != 0 && s->repl_streak != 1;
+	case SS_WRITABLE:
+		return s->g_ms != 0;
+	case SS_UNREACHABLE:
+	case SS_MAX:
+		break;
+	}
+	return true;
+}
+
+/*
+ * What an earlier operator wrote of a group is nearer to the truth than what
+ * one knows that has just begun: labels and status stay as they are until all
+ * sites and their sidecars were looked at, and no longer than it takes to find
+ * out that one of them is not there. What is done to a group is told at once.
+ */
+static bool
+looked(struct group *g, const struct fsm_view *v)
+{
+	int64_t most =
+	    (int64_t)(g->fc.failure_threshold + g->fc.recovery_threshold) *
+		g->conf.poll_ms +
+	    LOOK_MS;
+	uint8_t i;
+
+	if (g->begun_ms == 0)
+		g->begun_ms = mono_ms();
+	if (most > LOOK_MAX_MS)
+		most = LOOK_MAX_MS;
+	if (mono_ms() - g->begun_ms >= most || g->deleting ||
+	    (v->verdict != V_STARTING && v->verdict != V_HEALTHY))
+		return true;
+	if (!g->fs.rec_known)
+		return false;
+	if (g->fs.rec.active == FSM_NONE)
+		return true;
+	for (i = 0; i < g->fc.nsites; i++)
+		if (!looked_at(g, v, i))
+			return false;
+	return true;
+}
+
 static void
 send_status(struct group *g, const struct fsm_view *v)
 {
@@ -212,11 +271,13 @@ send_status(struct group *g, const struct fsm_view *v)
 	g->rev++;
 	for (unsigned i = 0; i < g->fc.nsites; i++) {
 		fill_site(g, i, &s);
-		parent_send(g->parent, PROC_KUBE, MSG_SITE_STATUS, &s);
+		if (g->looked)
+			parent_send(g->parent, PROC_KUBE, MSG_SITE_STATUS, &s);
 		parent_send(g->parent, PROC_HTTP, MSG_SITE_STATUS, &s);
 	}
 	fill_group(g, v, &m);
-	parent_send(g->parent, PROC_KUBE, MSG_GROUP_STATUS, &m);
+	if (g->looked)
+		parent_send(g->parent, PROC_KUBE, MSG_GROUP_STATUS, &m);
 	parent_send(g->parent, PROC_HTTP, MSG_GROUP_STATUS, &m);
 }
 
@@ -303,6 +364,8 @@ group_publish(struct group *g, const struct fsm_view *v, bool force)
 		fsm_view(&g->fc, &g->fs, &now);
 		v = &now;
 	}
+	if (!g->looked && looked(g, v))
+		force = g->looked = true;
 	h = view_hash(g, v);
 	if (!force && h == g->published_hash &&
 	    mono_ms() - g->published_ms < g->conf.poll_ms)

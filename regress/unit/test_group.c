@@ -59,6 +59,7 @@ static struct m_group_status status;
 static struct m_roll roll;
 static struct m_event event; /* the last one about DNS */
 static unsigned no_primary;  /* statuses in which no site is labelled so */
+static unsigned unwell;      /* those in which the active one isn't healthy */
 
 void
 parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
@@ -79,9 +80,12 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 		roll = *(const struct m_roll *)msg;
 	else if (type == MSG_GROUP_STATUS && proc == PROC_KUBE) {
 		status = *(const struct m_group_status *)msg;
+		unwell += status.active_site[0] == '\0';
 		for (unsigned i = 0; i < status.n_sites; i++)
-			if (status.sites[i].role_label == RL_PRIMARY)
+			if (status.sites[i].role_label == RL_PRIMARY) {
+				unwell += !status.sites[i].healthy;
 				return;
+			}
 		no_primary++;
 	}
 }
@@ -246,14 +250,13 @@ tell_sql_done(bool writable)
 	groups_sql_done(gs, &m);
 }
 
-static int
-setup(void **state)
+/* An operator that leads, and what it finds written of the group. */
+static void
+begin(uint64_t version)
 {
 	struct m_lease lease = { .held = true };
 	static struct m_creds creds;
 
-	log_init("test_group", LL_ERROR, STDERR_FILENO);
-	base = event_base_new();
 	gs = groups_new(NULL);
 	groups_keys_start(gs, 0);
 	tell_conf();
@@ -261,10 +264,18 @@ setup(void **state)
 	creds.valid = true;
 	strlcpy(creds.repl_user, "repl", sizeof(creds.repl_user));
 	groups_creds(gs, &creds);
-	tell_record(0);
+	tell_record(version);
 	groups_synced(gs, true);
 	lease.deadline_ns = monotime_now().ns + 3600LL * 1000000000;
 	groups_lease(gs, &lease);
+}
+
+static int
+setup(void **state)
+{
+	log_init("test_group", LL_ERROR, STDERR_FILENO);
+	base = event_base_new();
+	begin(0);
 	return 0;
 }
 
@@ -701,6 +712,47 @@ test_lease_lost(void **state)
 	assert_false(dns.write);
 }
 
+/*
+ * The next operator writes nothing of a group before it has looked at all of
+ * it, and not that the active site were not healthy.
+ */
+static void
+test_cold(void **state)
+{
+	begin(4);
+	unwell = no_primary = 0;
+	memset(&status, 0, sizeof(status));
+	tell_pod("iad", POD_A, "10.0.0.1");
+	tell_pod("pdx", POD_B, "10.0.0.2");
+	for (int i = 0; i < 3; i++)
+		tell_probe("iad", true);
+	assert_int_equal(status.n_sites, 0);
+	tell_probe("pdx", false);
+	tell_guard("pdx", 0);
+	assert_int_equal(status.n_sites, 0);
+	tell_guard("iad", 1);
+	tell_probe("iad", true);
+	assert_int_equal(status.n_sites, 2);
+	assert_string_equal(status.active_site, "iad");
+	assert_int_equal(unwell + no_primary, 0);
+}
+
+/* One that hears nothing says so after a while. */
+static void
+test_cold_and_silent(void **state)
+{
+	struct fsm_event ev = { .type = E_TICK };
+
+	begin(4);
+	memset(&status, 0, sizeof(status));
+	tell_pod("iad", POD_A, "10.0.0.1");
+	assert_int_equal(status.n_sites, 0);
+	groups_find(gs, UID_G)->begun_ms -= 30000;
+	group_step(groups_find(gs, UID_G), &ev);
+	assert_int_equal(status.n_sites, 2);
+	assert_string_equal(status.active_site, "");
+}
+
 int
 main(void)
 {
@@ -718,6 +770,8 @@ main(void)
 		cmocka_unit_test(test_repl_error),
 		cmocka_unit_test(test_dns_state),
 		cmocka_unit_test(test_lease_lost),
+		cmocka_unit_test(test_cold),
+		cmocka_unit_test(test_cold_and_silent),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
