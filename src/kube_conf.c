@@ -145,7 +145,6 @@ static const struct {
 	{ "skip-networking", "OFF", BREAKS, ALWAYS },
 	{ "skip-grant-tables", "OFF", BREAKS, ALWAYS },
 	{ "bind-address", "*|0.0.0.0|::", BREAKS, ALWAYS },
-	{ "default-password-lifetime", "0", BREAKS, ALWAYS },
 	{ "innodb-read-only", "OFF", BREAKS, ALWAYS },
 	{ "require-secure-transport", "OFF",
 	    "needs spec.tls: operator and replicas would be kept out of the "
@@ -170,6 +169,11 @@ static const struct {
 	{ "replica-exec-mode", "STRICT", APART, ALWAYS },
 	{ "slave-exec-mode", "STRICT", APART, ALWAYS },
 	{ "binlog-format", "ROW|MIXED", APART, ALWAYS },
+	/* Lossy ones change values without a word. */
+	{ "replica-type-conversions", "ALL_NON_LOSSY", APART, ALWAYS },
+	{ "slave-type-conversions", "ALL_NON_LOSSY", APART, ALWAYS },
+	/* Of other engines a clone has the tables, but no row. */
+	{ "default-storage-engine", "InnoDB", APART, ALWAYS },
 };
 
 static bool

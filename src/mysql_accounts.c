@@ -73,7 +73,7 @@ struct maccounts {
 	bool revokes;        /* all were seen to */
 	bool no_revokes;     /* here */
 	bool patterns;       /* grants that it would end */
-	bool exists, denied, lacks, retained;
+	bool exists, denied, lacks, retained, ages;
 	bool any_retained;
 	char *quoted; /* name, and */
 	char *password;
@@ -127,6 +127,7 @@ forget(struct maccounts *c)
 	mconn_close(c->login);
 	c->login = NULL;
 	c->exists = c->denied = c->lacks = c->retained = c->plain = false;
+	c->ages = false;
 }
 
 void
@@ -192,6 +193,7 @@ enum {
 	LK_RETAINED,
 	LK_RESTRICTIONS,
 	LK_ALL,
+	LK_AGES,
 	LK_PRIVS,
 	LK_MONITOR,
 	LK_REVOKES,
@@ -218,6 +220,7 @@ look(struct maction *a)
 		"SUM(JSON_LENGTH(User_attributes,'$.Restrictions')),"
 		"SUM(Super_priv='Y' AND Grant_priv='Y' AND"
 		" Create_user_priv='Y' AND Reload_priv='Y'),"
+		"SUM(IFNULL(password_lifetime,1)<>0),"
 		"(SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES"
 		" WHERE " GRANTEE " AND PRIVILEGE_TYPE IN(%s)),"
 		"(SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES"
@@ -241,6 +244,9 @@ on_login(struct mconn *conn, void *arg)
 	struct maccounts *c = a->acc;
 	unsigned err = mconn_errno(conn);
 
+	/* Too old is what it is about to be no more. */
+	if (err == ER_MUST_CHANGE_PASSWORD_LOGIN && c->ages)
+		err = 0;
 	if (err != 0 && err != ER_ACCESS_DENIED_ERROR) {
 		complain(a, err, mconn_error(conn));
 		next_role(a);
@@ -280,6 +286,7 @@ looked(struct maction *a)
 	}
 	c->exists = mysql_num(row[LK_EXISTS]) > 0;
 	c->retained = mysql_num(row[LK_RETAINED]) > 0;
+	c->ages = mysql_num(row[LK_AGES]) > 0;
 	c->lacks = lacks(&rights[c->role], row);
 	c->no_revokes = mysql_num(row[LK_REVOKES]) == 0;
 	c->patterns = mysql_num(row[LK_PATTERNS]) > 0;
@@ -345,6 +352,8 @@ next_other(struct maction *a)
 
 /* ------------------------------------------------------------------- do --- */
 
+#define NEVER " PASSWORD EXPIRE NEVER"
+
 static void add(struct maction *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -379,11 +388,28 @@ add_password(struct maction *a)
 		    c->quoted, c->password, keep, c->quoted, c->password, keep);
 		return;
 	}
-	add(a, "CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", c->quoted,
-	    c->password);
+	add(a, "CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s" NEVER,
+	    c->quoted, c->password);
 	if (c->exists && c->denied)
 		add(a, "ALTER USER %s@'%%' IDENTIFIED BY %s%s", c->quoted,
 		    c->password, keep);
+}
+
+/*
+ * What a Secret has changes when that does. Of a password that is too old by
+ * default_password_lifetime nobody could make a newer one: the operator itself
+ * would be out.
+ */
+static void
+add_never(struct maction *a)
+{
+	struct maccounts *c = a->acc;
+
+	if (is_root(a))
+		add(a, "ALTER USER IF EXISTS %s@'%%',%s@'localhost'" NEVER,
+		    c->quoted, c->quoted);
+	else
+		add(a, "ALTER USER IF EXISTS %s@'%%'" NEVER, c->quoted);
 }
 
 static void
@@ -452,6 +478,8 @@ plan(struct maction *a)
 		add(a, SET_REVOKES);
 	if (c->denied || !c->exists || (c->lacks && !root))
 		add_password(a);
+	if (c->exists && c->ages)
+		add_never(a);
 	for (unsigned i = 0; c->lacks && !root && i < GRANTS_MAX; i++)
 		if (r->grant[i] != NULL)
 			add(a, "%s%s@'%%'%s", r->grant[i], c->quoted,

@@ -264,6 +264,62 @@ t_accounts_cut_short(void **state)
 	(void)h_ask(SRV_A, "SET GLOBAL super_read_only=ON");
 }
 
+/* Days later, on a server where passwords become too old by themselves. */
+#define OLD                                                            \
+	"SET sql_log_bin=0; SET GLOBAL super_read_only=OFF;"           \
+	"ALTER USER root@localhost PASSWORD EXPIRE NEVER;"             \
+	"SET GLOBAL default_password_lifetime=1;"                      \
+	"UPDATE mysql.user SET "                                       \
+	"password_last_changed=NOW() - INTERVAL 9 DAY WHERE Host='%' " \
+	"AND User<>'root';"                                            \
+	"FLUSH PRIVILEGES; SET GLOBAL read_only=OFF"
+
+/*
+ * Accounts of the Secrets become no older, whatever the server's default is:
+ * not those that are there when the operator comes, nor those that it makes.
+ */
+void
+t_accounts_ages(void **state)
+{
+	const char *ages = "SELECT GROUP_CONCAT(User ORDER BY User) FROM "
+			   "mysql.user WHERE Host='%' AND User<>'root' "
+			   "AND IFNULL(password_lifetime,1)<>0";
+
+	(void)state;
+	old_state();
+	(void)h_ask(SRV_A,
+	    "SET sql_log_bin=0; CREATE USER other@'%' IDENTIFIED BY 'x';"
+	    "ALTER USER br@'%', repl@'%', app@'%' PASSWORD EXPIRE DEFAULT");
+	assert_string_equal(h_ask(SRV_A, ages), "app,br,other,repl");
+	h_group(GROUP, 100, 100, false, NULL, port_a, 0);
+	(void)h_probe(port_a, true);
+	tell_new(2, true);
+	(void)h_probe(port_a, true);
+	assert_int_equal(accounts(false)->end, SE_DONE);
+	assert_string_equal(h_ask(SRV_A, ages), "other");
+	assert_int_equal(accounts(false)->count, 0);
+	(void)h_ask(SRV_A, OLD);
+	assert_false(h_login(SRV_A, "other", "x"));
+	check_new(true);
+	/* One of them was too old already: it is let in again. */
+	(void)h_ask(SRV_A,
+	    "SET sql_log_bin=0; ALTER USER app@'%' PASSWORD EXPIRE DEFAULT");
+	(void)h_ask(SRV_A, OLD);
+	assert_false(h_login(SRV_A, "app", APP_NEW));
+	h_group_gone(GROUP);
+	h_group(GROUP, 100, 100, false, NULL, port_a, 0);
+	tell_new(2, true);
+	(void)h_probe(port_a, true);
+	assert_int_equal(accounts(false)->end, SE_DONE);
+	assert_true(h_login(SRV_A, "app", APP_NEW));
+	(void)h_ask(SRV_A,
+	    "SET sql_log_bin=0; DROP USER other@'%';"
+	    "SET GLOBAL default_password_lifetime=0");
+	h_group_gone(GROUP);
+	old_state();
+	(void)h_ask(SRV_A, "SET GLOBAL super_read_only=ON");
+}
+
 /*
  * Who could pass the fence is named with what it takes; the operator's own and
  * root are not, nor who has an account's list. Nothing is taken from anybody.

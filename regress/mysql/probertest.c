@@ -480,6 +480,7 @@ main(int argc, char **argv)
 		/* First of them: no partial REVOKE is in a binary log yet. */
 		T(t_accounts_revokes),
 		T(t_accounts),
+		T(t_accounts_ages),
 		T(t_accounts_cut_short),
 		T(t_accounts_excess),
 		T(t_refresh_source),

@@ -41,6 +41,7 @@ void t_tls_reload(void **);
 void t_tls_source(void **);
 void t_accounts(void **);
 void t_accounts_revokes(void **);
+void t_accounts_ages(void **);
 void t_accounts_cut_short(void **);
 void t_accounts_excess(void **);
 void t_refresh_source(void **);
