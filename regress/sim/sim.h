@@ -363,7 +363,7 @@ struct world {
 	int64_t sc_lease[3]; /* the Lease's three times */
 	int steady;          /* site whose writes must go on, -1: none */
 	unsigned steady_proc;
-	bool wiped, overridden, rogued;
+	bool wiped;
 	bool unknown_word;       /* a kubelet could not tell */
 	unsigned spec, bad_spec; /* of templates; 0: none is bad */
 	unsigned rolls;
@@ -482,12 +482,20 @@ void op_restart_core(int);
 void op_conf(void);
 
 /* faults.c */
+int api_active(void);
+const char *fault_name(unsigned);
+void fault_acts(const struct script *, int site, bool on);
+
+/* faults_api.c; false: it is of another kind */
+bool fault_kubernetes(const struct script *, int site, bool on);
+bool fault_people(const struct script *, int site, bool on);
+void assert_dead(int);
+
+/* plan.c */
 void plan_random(void);
 void strike(int);
 void heal_all(void);
 void human(void);
-int api_active(void);
-const char *fault_name(unsigned);
 
 /* check.c */
 void check_sites(int op);
