@@ -15,17 +15,24 @@
  */
 
 /*
- * sim_mutants [--seeds A-B] [--scenario-seeds N] [--guard NAME]...
+ * sim_mutants [--seeds A-B] [--scenario-seeds N] [--guard NAME]... [--jobs N]
  *
  * The simulator with guards of the core switched off, first some that stand
  * behind each other together, then each alone. One that nothing here notices
  * must be among those below, which say what else is in the way; test_guards
- * holds each guard by itself.
+ * holds each guard by itself. As many at once as there are processors.
  */
 
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <err.h>
 #include <getopt.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim.h"
 
@@ -92,103 +99,104 @@ why_alive(unsigned g)
 }
 
 static bool
-killed(uint64_t from, uint64_t to)
+killed(const struct args *a)
 {
-	return campaign(from, to, NULL, false, true) > 0;
+	return campaign(a->from, a->to, NULL, false, true) > 0;
 }
 
 /* Those that stand behind each other: alone each may stay alive. */
-static int
-together(uint64_t from, uint64_t to)
+static const struct {
+	const char *name;
+	enum fsm_guard_id guard[3];
+} sets[] = {
+	{ "old words count", { G_WORD_CONTAINER, G_WORD_START, G_WORD_SEEN } },
+	{ "grant before the record",
+	    { G_MINT_FIRST, G_GRANT_PROCESS, G_GRANT_PROCESS } },
+	{ "lost volume", { G_REGRANT_SELF, G_REGRANT_DATA, G_REGRANT_DATA } },
+	{ "any fence proves",
+	    { G_FENCE_PROCESS, G_FENCE_OWN_GRANTS, G_FENCE_OLD_GRANTS } },
+};
+#define NSETS (sizeof(sets) / sizeof(sets[0]))
+
+static bool
+together(unsigned i, const struct args *a)
 {
-	static const struct {
-		const char *name;
-		enum fsm_guard_id guard[3];
-	} both[] = {
-		{ "old words count",
-		    { G_WORD_CONTAINER, G_WORD_START, G_WORD_SEEN } },
-		{ "grant before the record",
-		    { G_MINT_FIRST, G_GRANT_PROCESS, G_GRANT_PROCESS } },
-		{ "lost volume",
-		    { G_REGRANT_SELF, G_REGRANT_DATA, G_REGRANT_DATA } },
-		{ "any fence proves",
-		    { G_FENCE_PROCESS, G_FENCE_OWN_GRANTS,
-			G_FENCE_OLD_GRANTS } },
-	};
-	unsigned i, k;
-	int alive = 0;
+	unsigned k;
 	bool dead;
 
-	for (i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
-		memset(fsm_mutants, 0, sizeof(fsm_mutants));
-		for (k = 0; k < 3; k++)
-			fsm_mutants[both[i].guard[k] / 64] |= 1ULL
-			    << both[i].guard[k] % 64;
-		dead = killed(from, to);
-		printf("%s - sim: mutants together, %s: %s\n",
-		    dead ? "ok" : "not ok", both[i].name,
-		    dead ? "killed" : "ALIVE");
-		fflush(stdout);
-		alive += !dead;
-	}
-	return alive;
+	memset(fsm_mutants, 0, sizeof(fsm_mutants));
+	for (k = 0; k < 3; k++)
+		fsm_mutants[sets[i].guard[k] / 64] |= 1ULL
+		    << sets[i].guard[k] % 64;
+	dead = killed(a);
+	printf("%s - sim: mutants together, %s: %s\n", dead ? "ok" : "not ok",
+	    sets[i].name, dead ? "killed" : "ALIVE");
+	return dead;
 }
 
 static bool
-one(unsigned g, uint64_t from, uint64_t to)
+alone(unsigned g, const struct args *a)
 {
 	const char *why = why_alive(g);
 	bool dead;
 
 	memset(fsm_mutants, 0, sizeof(fsm_mutants));
 	fsm_mutants[g / 64] = 1ULL << g % 64;
-	dead = killed(from, to);
+	dead = killed(a);
 	printf("%s - sim: mutant %s: %s%s%s\n",
 	    dead || why != NULL ? "ok" : "not ok", fsm_guard_name(g),
 	    dead ? "killed" : "ALIVE", why != NULL ? ", behind it: " : "",
 	    why != NULL ? why : "");
-	fflush(stdout);
 	return dead || why != NULL;
 }
 
+/* One job: the next that is left, until none is. What each says is whole. */
+static int
+work(const struct args *a, atomic_uint *next)
+{
+	unsigned i;
+	int bad = 0;
+
+	while ((i = atomic_fetch_add(next, 1)) < NSETS + G_MAX) {
+		if (i < NSETS)
+			bad += !a->some && !together(i, a);
+		else if (!a->some || a->guard[i - NSETS])
+			bad += !alone(i - NSETS, a);
+		fflush(stdout);
+	}
+	return bad > 0;
+}
+
 static const struct option opts[] = { { "seeds", required_argument, NULL, 's' },
-	{ "scenario-seeds", required_argument, NULL, 'n' },
-	{ "guard", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 } };
+	{ "scenario-seeds", required_argument, NULL, 'k' },
+	{ "guard", required_argument, NULL, 'g' },
+	{ "jobs", required_argument, NULL, 'j' }, { NULL, 0, NULL, 0 } };
 
 int
 main(int argc, char **argv)
 {
-	unsigned long long from = 1, to = 300;
-	bool chosen[G_MAX] = { false }, some = false;
-	unsigned g;
-	int ch, bad = 0;
+	atomic_uint *next;
+	struct args a;
+	unsigned i;
+	int status, bad = 0;
 
-	while ((ch = getopt_long(argc, argv, "", opts, NULL)) != -1)
-		switch (ch) {
-		case 's':
-			if (sscanf(optarg, "%llu-%llu", &from, &to) != 2)
-				return 2;
-			break;
-		case 'n':
-			if (sscanf(optarg, "%u", &scenario_seeds) != 1)
-				return 2;
-			break;
-		case 'g':
-			for (g = 0;
-			    g < G_MAX && strcmp(fsm_guard_name(g), optarg) != 0;
-			    g++)
-				;
-			if (g == G_MAX)
-				return 2;
-			chosen[g] = some = true;
-			break;
+	if (!args_parse(argc, argv, opts, &a))
+		return 2;
+	next = mmap(NULL, sizeof(*next), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (next == MAP_FAILED)
+		err(1, "mmap");
+	atomic_init(next, 0);
+	for (i = 0; i < a.jobs; i++)
+		switch (fork()) {
+		case -1:
+			err(1, "fork");
+		case 0:
+			exit(work(&a, next));
 		default:
-			return 2;
+			break;
 		}
-	if (!some)
-		bad += together(from, to);
-	for (g = 0; g < G_MAX; g++)
-		if (!some || chosen[g])
-			bad += !one(g, from, to);
-	return bad > 0;
+	while (wait(&status) != -1)
+		bad |= status != 0;
+	return bad;
 }

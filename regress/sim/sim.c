@@ -14,15 +14,8 @@
  * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 
-/*
- * sim [--seeds A-B] [--seed N] [--scenario NAME] [--trace] [--list]
- *
- * Without arguments: every named scenario under a few seeds, then random
- * plans. A failure prints the command that shows it again.
- */
+/* Chance, sets, the queue of what happens, and one run after the other. */
 
-#include <bsd/stdlib.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,10 +32,10 @@
 struct world *w;
 
 unsigned scenario_seeds = 4;
+bool want_trace;
 
 static struct ev pool[QUEUE];
 static int heap[QUEUE], nheap, spare[QUEUE], nspare;
-static bool want_trace;
 
 /* --------------------------------------------------------------- chance -- */
 
@@ -465,51 +458,3 @@ campaign(uint64_t from, uint64_t to, const struct scenario *only,
 	    ended[P_TERMINATED]);
 	return failed;
 }
-
-#ifndef FSM_MUTANTS
-static const struct option opts[] = { { "seeds", required_argument, NULL, 's' },
-	{ "seed", required_argument, NULL, 'n' },
-	{ "scenario", required_argument, NULL, 'c' },
-	{ "trace", no_argument, NULL, 't' }, { "list", no_argument, NULL, 'l' },
-	{ NULL, 0, NULL, 0 } };
-
-int
-main(int argc, char **argv)
-{
-	const struct scenario *only = NULL, *sc;
-	unsigned long long from = 1, to = 300;
-	bool random_only = false;
-	int ch, i;
-
-	while ((ch = getopt_long(argc, argv, "", opts, NULL)) != -1)
-		switch (ch) {
-		case 's':
-			if (sscanf(optarg, "%llu-%llu", &from, &to) != 2)
-				return 2;
-			break;
-		case 'n':
-			if (sscanf(optarg, "%llu", &from) != 1)
-				return 2;
-			to = from;
-			random_only = true;
-			break;
-		case 'c':
-			for (i = 0; (sc = scenario_at(i)) != NULL; i++)
-				if (strcmp(sc->name, optarg) == 0)
-					only = sc;
-			if (only == NULL)
-				return 2;
-			break;
-		case 't':
-			want_trace = true;
-			break;
-		case 'l':
-			for (i = 0; (sc = scenario_at(i)) != NULL; i++)
-				puts(sc->name);
-			return 0;
-		default:
-			return 2;
-		}
-	return campaign(from, to, only, random_only && only == NULL, false) > 0;
-}
-#endif

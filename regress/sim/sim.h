@@ -505,15 +505,28 @@ void check_quiet(int op);
 void check_yes(int op);
 void check_end(void);
 
-/* scenarios.c */
+/* sim.c */
+extern bool want_trace;
 /*
- * sim.c: scenarios (only: that one), each under so many seeds, then random
+ * Scenarios (only: that one), each under so many seeds, then random
  * plans; stop: at the first failure. Returns how many failed.
  */
 extern unsigned scenario_seeds;
 int campaign(uint64_t from, uint64_t to, const struct scenario *only,
     bool random_only, bool stop);
 
+/* args.c */
+struct args {
+	uint64_t from, to; /* seeds */
+	const struct scenario *only;
+	bool random_only, list;
+	bool guard[G_MAX], some; /* guards that are named, any */
+	unsigned jobs;
+};
+struct option;
+bool args_parse(int, char **, const struct option *, struct args *);
+
+/* scenarios.c */
 const struct scenario *scenario_at(int); /* NULL: there are no more */
 
 /* scenarios_lease.c */
