@@ -21,21 +21,21 @@
  */
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <link.h>
 #include <malloc.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "internal.h"
 
-#define AGAIN_S  30 /* first connections and lists are done by then */
-#define EACH_S   30
-/* Processor time between two looks that is more than the usual. */
-#define BURST_MS 5
+#define AGAIN_S 30 /* first connections and lists are done by then */
+#define EACH_S  30
+/* Page faults beyond those at rest; each maps up to 64 KB of text. */
+#define BURST   24
 
 /*
  * Where programs and libraries lie. Their headers are read once: to read them
@@ -50,6 +50,8 @@ struct range {
 
 static struct range texts[OBJS_MAX], zeros[OBJS_MAX];
 static size_t ntexts, nzeros;
+static int64_t looked; /* page faults of looking here */
+static int64_t total;  /* others, when it was last looked */
 
 /*
  * Pages of programs and libraries come back from the page cache when they
@@ -103,10 +105,22 @@ add_object(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+/* So far; each may have brought more than one page. */
+static int64_t
+faults(void)
+{
+	struct rusage ru;
+
+	if (getrusage(RUSAGE_SELF, &ru) == -1)
+		return 0;
+	return (int64_t)ru.ru_minflt + ru.ru_majflt;
+}
+
 /* A page is looked at, then given back: nothing may write in between. */
 static void
 trim(void)
 {
+	int64_t before = faults();
 	sigset_t all, old;
 
 	(void)malloc_trim(0);
@@ -120,6 +134,7 @@ trim(void)
 		sparse_trim(
 		    (void *)zeros[i].start, zeros[i].end - zeros[i].start);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	looked += faults() - before;
 }
 
 void
@@ -131,17 +146,6 @@ memory_settle(void)
 	for (size_t i = 0; i < ntexts; i++)
 		(void)madvise((void *)texts[i].start,
 		    texts[i].end - texts[i].start, MADV_DONTNEED);
-}
-
-/* Processor time so far. */
-static int64_t
-cpu_ms(void)
-{
-	struct timespec ts;
-
-	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts) == -1)
-		return 0;
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 static void each_cb(evutil_socket_t, short, void *);
@@ -156,23 +160,43 @@ each_in(struct event_base *base)
 }
 
 /*
+ * What comes back when all was given back is what the process does all the
+ * time; the least of it ever, what it does at rest. A TLS handshake maps 2 MB of
+ * text in a millisecond or two, so pages are counted and not time.
+ */
+bool
+memory_over(struct memory_rule *r, int64_t n)
+{
+	bool over;
+
+	r->since += n;
+	if (r->given && n < r->rest)
+		r->rest = n;
+	over = !r->given && r->since > r->rest + BURST && n <= r->last;
+	if (over)
+		r->since = 0;
+	/* What just came back says nothing about a burst. */
+	r->last = r->given ? 0 : n;
+	r->given = over;
+	return over;
+}
+
+/*
  * The heap grows with each burst of work. Of text, what a burst needed goes
  * when it is over, and not before.
  */
 static void
 each_cb(evutil_socket_t fd, short what, void *arg)
 {
-	static int64_t total, last;
-	int64_t now = cpu_ms(), used = now - total;
+	static struct memory_rule rule = MEMORY_RULE;
 
 	(void)fd;
 	(void)what;
-	if (last > used + used / 4 + BURST_MS)
+	if (memory_over(&rule, faults() - looked - total))
 		memory_settle();
 	else
 		trim();
-	total = now;
-	last = used;
+	total = faults() - looked;
 	each_in(arg);
 }
 
@@ -182,6 +206,7 @@ again_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	memory_settle();
+	total = faults() - looked;
 	each_in(arg);
 }
 
