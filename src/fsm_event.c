@@ -82,7 +82,7 @@ lease_event(struct fsm_ctx *x, const struct fsm_event *ev)
 	 */
 	s->my_epoch = 0;
 	s->my_granted = false;
-	s->put_ok = false;
+	s->put_ok = s->put_term = false;
 	s->put_epoch = 0; /* put_maybe stays until the record was put or read */
 	/* Another leader may have written meanwhile: what is read counts. */
 	s->put_refused = s->rec_behind = false;

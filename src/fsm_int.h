@@ -236,6 +236,7 @@ void fsm_override(struct fsm_ctx *);
 /* fsm_promote.c */
 void fsm_promote(struct fsm_ctx *);
 void fsm_record_keep(struct fsm_ctx *);
+bool fsm_term_written(const struct fsm_state *);
 void fsm_granted(struct fsm_ctx *, uint8_t);
 void fsm_put_done(struct fsm_ctx *, bool, bool);
 void fsm_put_read(struct fsm_ctx *);

@@ -170,6 +170,9 @@
 	X(G_KEEP_UNENDED, "epochs of the same process stay until proven")      \
 	X(G_YES_ACTIVE, "yes to epochs of the active process only")            \
 	X(G_YES_ENDED, "yes to no epoch that has ended")                       \
+	X(G_TERM_WRITTEN, "each leader writes the record before it says yes")  \
+	X(G_TERM_PROOF, "a lost lease is proven anew by each leader")          \
+	X(G_NEWEST_KEPT, "the newest epoch goes when its process has no other") \
 	X(G_QUIET_OWN, "its own earlier terms are not quiet before they end")  \
 	X(G_PROMISE_SITE, "a promise counts for the site's own voter")         \
 	X(G_REVOKE_NEEDED, "nothing is revoked before a proof is missing")     \

@@ -222,12 +222,25 @@ fsm_lease_look(struct fsm_ctx *x)
 		if (!fsm_fresh(x->c, s, i))
 			s->site[i].voter_ms = 0;
 	for (k = 0; k < s->rec.n; k++)
-		if (s->ended[k] == P_NONE &&
-		    (p = fsm_lease_proof(s, k)) != P_NONE)
+		if ((p = fsm_lease_proof(s, k)) != P_NONE)
 			fsm_end_epoch(x, k, p);
 }
 
 /* ----------------------------------------------------- what was said ----- */
+
+/*
+ * It was proven by what this leader said yes to, and would say no more: others
+ * who lead meanwhile are not bound by that.
+ */
+static void
+forget_proof(struct fsm_state *s, unsigned k)
+{
+	const struct fsm_epoch *e = &s->rec.unended[k];
+
+	s->ended[k] = P_NONE;
+	if (e->site < SITES_MAX)
+		s->site[e->site].quelled = false;
+}
 
 /* A new term: what the leader itself said is another's from here on. */
 void
@@ -237,6 +250,9 @@ fsm_lease_term(struct fsm_state *s)
 
 	for (k = 0; k < UNENDED_MAX; k++)
 		lease_auth_init(&s->auth[k]);
+	for (k = 0; k < s->rec.n; k++)
+		if (!FSM_GUARD(G_TERM_PROOF, s->ended[k] != P_LEASE))
+			forget_proof(s, k);
 	s->offered = 0;
 	s->lease_wait_ms = 0;
 }
@@ -253,7 +269,8 @@ fsm_lease_ask(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 	for (k = 0; k < s->rec.n; k++)
 		if (s->rec.unended[k].epoch == ev->u.ask.epoch)
 			break;
-	if (k == s->rec.n || !s->rec_known || !s->lease_held)
+	if (k == s->rec.n || !s->rec_known || !s->lease_held ||
+	    !fsm_term_written(s))
 		return;
 	e = &s->rec.unended[k];
 	if (!FSM_GUARD(G_YES_ACTIVE,

@@ -57,6 +57,40 @@ put(struct fsm_ctx *x, uint64_t epoch, enum fsm_verdict why)
 	return true;
 }
 
+/*
+ * Another epoch of that process may be in force. A record without the newest
+ * one would not list what its guard is to hold, and the next leader would
+ * fence a primary that is well.
+ */
+static bool
+has_other(const struct fsm_state *s, unsigned k)
+{
+	const struct lease_terms *u, *t = &s->rec.unended[k].terms;
+	unsigned m;
+
+	for (m = 0; m < s->rec.n; m++) {
+		u = &s->rec.unended[m].terms;
+		if (m != k && t->guard != 0 && u->guard == t->guard &&
+		    u->incarnation == t->incarnation &&
+		    fsm_proof_of(s, m) == P_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* It has ended, and the record may say so. */
+static bool
+may_go(const struct fsm_state *s, unsigned k, bool keep_newest)
+{
+	if (fsm_proof_of(s, k) == P_NONE)
+		return false;
+	if (!keep_newest || s->rec.unended[k].epoch != s->rec.epoch)
+		return true;
+	/* The active process is fenced: it will get a new epoch. */
+	return s->ended[k] != P_NONE &&
+	    FSM_GUARD(G_NEWEST_KEPT, !has_other(s, k));
+}
+
 /* A copy of the record without the epochs that have ended. */
 static void
 put_open(struct fsm_ctx *x, bool keep_newest)
@@ -69,9 +103,7 @@ put_open(struct fsm_ctx *x, bool keep_newest)
 	r->n = 0;
 	memset(r->unended, 0, sizeof(r->unended));
 	for (k = 0; k < s->rec.n; k++)
-		if (fsm_proof_of(s, k) == P_NONE ||
-		    (keep_newest && s->rec.unended[k].epoch == s->rec.epoch &&
-			s->ended[k] == P_NONE))
+		if (!may_go(s, k, keep_newest))
 			r->unended[r->n++] = s->rec.unended[k];
 }
 
@@ -194,6 +226,7 @@ fsm_put_done(struct fsm_ctx *x, bool ok, bool unknown)
 	s->put_maybe = !ok && unknown;
 	s->put_refused = s->put_refused || (!ok && !unknown);
 	s->put_ok = ok;
+	s->put_term = s->put_term || ok;
 	s->rec_behind = s->rec_behind && !ok;
 	s->put_next_ms = x->now + (ok ? FSM_RECORD_TIMEOUT_MS : FSM_RETRY_MS);
 	if (!ok || s->put_epoch == 0)
@@ -226,42 +259,58 @@ ended_recorded(const struct fsm_state *s)
 {
 	unsigned k;
 
-	for (k = 0; k < s->rec.n; k++) {
-		if (fsm_proof_of(s, k) == P_NONE)
-			continue;
-		/* The active process is fenced: it will get a new epoch. */
-		if (s->rec.unended[k].epoch == s->rec.epoch &&
-		    s->ended[k] == P_NONE)
-			continue;
-		return false;
-	}
+	for (k = 0; k < s->rec.n; k++)
+		if (may_go(s, k, true))
+			return false;
 	return true;
+}
+
+/*
+ * What an earlier leader sent to the API server can't land any more, whatever
+ * delayed it: each put names the version that it replaces. Nobody is told
+ * anything before; where there is no record, there is nothing to tell.
+ */
+bool
+fsm_term_written(const struct fsm_state *s)
+{
+	return FSM_GUARD(
+	    G_TERM_WRITTEN, s->put_term || s->rec.active == FSM_NONE);
+}
+
+/* What the active site has is recorded now and then. */
+static bool
+seen_due(const struct fsm_ctx *x)
+{
+	const struct fsm_state *s = x->s;
+	uint8_t a = s->rec.active;
+
+	return x->d.verdict == V_HEALTHY && a < x->c->nsites &&
+	    fsm_answers(s, a) && s->rel.seen_stale && fsm_known(s, a) &&
+	    (s->seen_put_ms == 0 || x->now - s->seen_put_ms >= FSM_SEEN_MS);
 }
 
 void
 fsm_record_keep(struct fsm_ctx *x)
 {
 	struct fsm_state *s = x->s;
-	uint8_t a = s->rec.active;
+	bool seen;
 
-	if (x->c->deleting || s->rec.active == FSM_NONE)
+	if (s->rec.active == FSM_NONE ||
+	    (x->c->deleting && fsm_term_written(s)))
 		return;
-	mint_successor(x);
+	if (!x->c->deleting)
+		mint_successor(x);
 	if (!put_ready(x) || !fsm_can_act(x))
 		return;
+	seen = seen_due(x);
 	/* One that may be written yet is settled by the next. */
-	if (!ended_recorded(s) || s->rec_behind || s->put_maybe) {
-		put_open(x, true);
-		(void)put(x, 0, V_STARTING);
-		return;
-	}
-	if (x->d.verdict != V_HEALTHY || a >= x->c->nsites ||
-	    !fsm_answers(s, a) || !s->rel.seen_stale || !fsm_known(s, a) ||
-	    (s->seen_put_ms != 0 && x->now - s->seen_put_ms < FSM_SEEN_MS))
+	if (fsm_term_written(s) && ended_recorded(s) && !s->rec_behind &&
+	    !s->put_maybe && !seen)
 		return;
 	put_open(x, true);
-	x->o->put_seen = a;
-	if (put(x, 0, V_STARTING))
+	if (seen)
+		x->o->put_seen = s->rec.active;
+	if (put(x, 0, V_STARTING) && seen)
 		s->seen_put_ms = x->now;
 }
 

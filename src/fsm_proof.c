@@ -182,13 +182,17 @@ fsm_unproven(const struct fsm_state *s, uint8_t i)
 	return -1;
 }
 
-/* Proven for good, whatever becomes of the witness. */
+/*
+ * Proven for good, whatever becomes of the witness; a lease that has run out,
+ * for this term, so another proof is better.
+ */
 void
 fsm_end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
 {
 	const struct fsm_epoch *e = &x->s->rec.unended[k];
+	bool better = x->s->ended[k] == P_LEASE && proof != P_LEASE;
 
-	if (x->s->ended[k] != P_NONE)
+	if (x->s->ended[k] != P_NONE && !better)
 		return;
 	x->s->ended[k] = (uint8_t)proof;
 	/* A superseded one leaves its process writable. */
@@ -201,6 +205,8 @@ fsm_end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
 	    x->now - x->s->site[e->site].fail_since_ms >=
 		2 * x->c->poll_ms * x->c->failure_threshold)
 		x->s->site[e->site].word_ms = x->now;
+	if (better)
+		return;
 	fsm_tell_epoch(x, T_EPOCH_ENDED, e->site, e->epoch, proof);
 }
 

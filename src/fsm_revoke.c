@@ -180,7 +180,8 @@ fsm_revoke(struct fsm_ctx *x)
 		s->lease_wait_ms = 0;
 	else if (s->lease_wait_ms == 0)
 		s->lease_wait_ms = x->now;
-	if (x->c->deleting || !s->rec_known || !s->synced || !fsm_can_act(x))
+	if (x->c->deleting || !s->rec_known || !s->synced || !fsm_can_act(x) ||
+	    !fsm_term_written(s))
 		return;
 	revoke_all(x);
 	offer(x);

@@ -423,7 +423,47 @@ g_quiet_own(struct mk *m)
 	return m->s.quiet_ms == m->now - 1000;
 }
 
+/* Another leader may have said yes to it since it was proven. */
+static int
+g_term_proof(struct mk *m)
+{
+	lost(m);
+	m->s.ended[0] = P_LEASE;
+	m->s.site[0].quelled = true;
+	mk_lease(m, false);
+	mk_lease(m, true);
+	return verdict(m);
+}
+
+/* What an earlier leader has written may land yet. */
+static int
+g_term_written(struct mk *m)
+{
+	mk_guarded(m);
+	mk_lease(m, false);
+	mk_lease(m, true);
+	return ask(m, 0, 5);
+}
+
+/* Nobody said yes to the successor, and to what it succeeds all do. */
+static int
+g_newest_kept(struct mk *m)
+{
+	struct fsm_epoch *e = &m->s.rec.unended[1];
+
+	lost(m);
+	*e = m->s.rec.unended[0];
+	m->s.rec.epoch = e->epoch = e->terms.epoch = 6;
+	m->s.rec.n = 2;
+	m->s.ended[1] = P_LEASE;
+	mk_step(m, NULL);
+	return mk_acts(m, A_RECORD_PUT, -1) > 0;
+}
+
 const struct guard_case lease_cases[] = {
+	{ G_TERM_PROOF, g_term_proof, V_NO_PROOF },
+	{ G_TERM_WRITTEN, g_term_written, 0 },
+	{ G_NEWEST_KEPT, g_newest_kept, 0 },
 	{ G_UPDATE_ACTIVE, g_update_active, 0 },
 	{ G_UPDATE_ONE, g_update_one, 0 },
 	{ G_UPDATE_VOTERS, g_update_voters, 0 },

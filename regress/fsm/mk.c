@@ -79,7 +79,7 @@ mk_group(struct mk *m)
 	m->s.lease_deadline_ms = NOW + 10000;
 	m->s.lease_since_ms = NOW - 400000;
 	m->s.seen_put_ms = NOW;
-	m->s.synced = m->s.rec_known = true;
+	m->s.synced = m->s.rec_known = m->s.put_term = true;
 	for (i = 0; i < m->c.nsites; i++)
 		mk_site(m, i);
 	m->s.site[0].state = SS_WRITABLE;

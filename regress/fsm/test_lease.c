@@ -387,6 +387,7 @@ term(int64_t quiet, bool first)
 	ev.u.lease.quiet_ms = quiet;
 	ev.u.lease.first = first;
 	mk_step(&m, &ev);
+	mk_ack(&m, m.s.put.seq, true);
 }
 
 /*
@@ -628,6 +629,81 @@ test_update_bare(void **state)
 	assert_int_equal(rolled_site(), -1);
 }
 
+/*
+ * What a leader proved by its own silence to an epoch binds nobody who leads
+ * after it: the other one may have renewed that epoch meanwhile. A word about
+ * the process stays.
+ */
+static void
+test_proof_of_a_term(void **state)
+{
+	unsigned k;
+
+	(void)state;
+	for (k = 0; k < 2; k++) {
+		silent();
+		mk_step(&m, NULL);
+		mk_promise(&m, 1, 101, 5, 60000);
+		assert_int_equal(m.s.ended[0], P_LEASE);
+		assert_true(m.s.site[0].quelled);
+		if (k == 1)
+			mk_word(&m, 0);
+		mk_lease(&m, false);
+		m.now += 30000;
+		mk_lease(&m, true);
+		assert_int_equal(m.s.ended[0], k == 1 ? P_TERMINATED : P_NONE);
+		assert_int_equal(m.s.site[0].quelled, k == 1);
+	}
+}
+
+/*
+ * A leader's first act is a write of the record: before it nobody gets a yes,
+ * a revocation, a question or an offer. A put that is refused is none.
+ */
+static void
+test_term_is_written(void **state)
+{
+	struct fsm_event ask = { .type = E_ASK, .site = 0 };
+	unsigned k;
+
+	(void)state;
+	ask.u.ask.epoch = 5;
+	ask.u.ask.guard = 1000;
+	ask.u.ask.incarnation = 1;
+	for (k = 0; k < 2; k++) {
+		if (k == 0) {
+			mk_group(&m);
+			mk_guarded(&m);
+		} else {
+			silent();
+		}
+		mk_lease(&m, false);
+		mk_lease(&m, true);
+		assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+		assert_int_equal(m.s.put_epoch, 0);
+		assert_int_equal(m.o.put.n, 1);
+		assert_null(mk_act(&m, A_REVOKE, -1));
+		assert_null(mk_act(&m, A_PROMISE_ASK, -1));
+		assert_null(mk_act(&m, A_OFFER, -1));
+		assert_false(m.s.auth[0].revoked);
+		mk_step(&m, &ask);
+		assert_null(mk_act(&m, A_RENEW, -1));
+		mk_ack(&m, m.s.put.seq, false);
+		mk_step(&m, &ask);
+		assert_null(mk_act(&m, A_RENEW, -1));
+		m.now += FSM_RETRY_MS;
+		mk_step(&m, NULL);
+		assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+		mk_ack(&m, m.s.put.seq, true);
+		assert_int_equal(m.s.auth[0].revoked, k == 1);
+		mk_step(&m, &ask);
+		if (k == 0)
+			assert_non_null(mk_act(&m, A_RENEW, -1));
+		else
+			assert_null(mk_act(&m, A_RENEW, -1));
+	}
+}
+
 int
 main(void)
 {
@@ -645,6 +721,8 @@ main(void)
 		cmocka_unit_test(test_restart_at_once),
 		cmocka_unit_test(test_assert),
 		cmocka_unit_test(test_quiet),
+		cmocka_unit_test(test_proof_of_a_term),
+		cmocka_unit_test(test_term_is_written),
 		cmocka_unit_test(test_stop_early),
 		cmocka_unit_test(test_no_early_stop),
 		cmocka_unit_test(test_other_interval),

@@ -60,13 +60,20 @@ void
 put_at(const struct ev *q)
 {
 	struct op *o = &w->op[q->op];
+	struct ev late;
 
-	if (w->api.down || o->cut_api) {
+	/* Sent before its Lease ran out, it may land long after that. */
+	if (!q->extra && (w->api.down || o->cut_api)) {
+		late = *q;
+		late.extra = true;
+		push(&late, rnd(chance(50) ? 9000 : FSM_PUT_LIFE_MS));
 		ack(q, false, true);
 		return;
 	}
+	if (q->extra && w->api.down)
+		return;
 	if (w->api.deny || q->rec.version != w->api.rec.version ||
-	    w->now >= q->act.valid_until_ms) {
+	    (!q->extra && w->now >= q->act.valid_until_ms)) {
 		ack(q, false, false);
 		tell_record();
 		return;

@@ -32,6 +32,40 @@
 #define OP_CLOCK(t, o, by) { t, 0, F_OP_CLOCK, o, by }
 
 const struct scenario lease_scenarios[] = {
+	/*
+	 * A successor epoch did not reach its guard. A leader that can't see
+	 * the site proves that one ended, since nobody said yes to it; leads no
+	 * more before its record was written, while another one renews it; and
+	 * leads again: nothing is proven then, whether it sees the site again
+	 * or not.
+	 */
+	{ "lease-proof-of-another-term", 2, { C, C }, 140,
+	    { { 5, 120, F_CUT_STANDBY, S_OTHER, NULL },
+		{ 19, 110, F_CUT_PEERS, S_ACTIVE, NULL },
+		{ 20, 21, F_CAR_DEAD, S_OTHER, NULL },
+		{ 39, 90, F_CUT_LEADER, S_ACTIVE, NULL },
+		{ 39, 90, F_LEASE_MS, 0, NULL },
+		{ 44, 10, F_OP_CUT_API, S_LEADER, NULL },
+		{ 70, 20, F_OP_CUT_API, S_LEADER, NULL } },
+	    NULL, 0 },
+	{ "lease-proof-of-another-term-seen", 2, { C, C }, 140,
+	    { { 5, 120, F_CUT_STANDBY, S_OTHER, NULL },
+		{ 19, 110, F_CUT_PEERS, S_ACTIVE, NULL },
+		{ 20, 21, F_CAR_DEAD, S_OTHER, NULL },
+		{ 39, 20, F_CUT_LEADER, S_ACTIVE, NULL },
+		{ 39, 90, F_LEASE_MS, 0, NULL },
+		{ 44, 10, F_OP_CUT_API, S_LEADER, NULL },
+		{ 70, 20, F_OP_CUT_API, S_LEADER, NULL } },
+	    NULL, H_STEADY },
+	/* written, and another leader reads a record without the successor */
+	{ "lease-newest-is-kept", 2, { C, C }, 140,
+	    { { 5, 120, F_CUT_STANDBY, S_OTHER, NULL },
+		{ 19, 110, F_CUT_PEERS, S_ACTIVE, NULL },
+		{ 20, 21, F_CAR_DEAD, S_OTHER, NULL },
+		{ 39, 100, F_CUT_LEADER, S_ACTIVE, NULL },
+		{ 39, 90, F_LEASE_MS, 0, NULL },
+		{ 47, 60, F_OP_CUT_API, S_LEADER, NULL } },
+	    NULL, H_STEADY },
 	/* silence ends by itself: L + F + margin, and no human */
 	{ "lease-node-power-cut", 2, { C, C }, 70,
 	    { { 5, 60, F_POWER, S_ACTIVE, NULL }, BLOCK(20, "NoProof"),
