@@ -24,6 +24,7 @@
  * traced (PR_SET_DUMPABLE), and as PID 1 it can't be killed from inside.
  */
 
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -412,6 +413,9 @@ main(int argc, char *argv[])
 		return 2;
 	}
 	(void)umask(022);
+	/* Where another process is the init: who is daemonised is still ours. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
+		fatal("subreaper");
 	if (wire_init() == -1)
 		fatalx("libsodium can't work here");
 	if (guard_setup_signals(g) == -1)

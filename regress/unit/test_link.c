@@ -181,6 +181,9 @@ tell_lease(bool held)
 
 	m.deadline_ns = held ? monotime_now().ns + 3600LL * 1000000000 : 0;
 	groups_lease(gs, &m);
+	/* The term's first write: nobody answers it here. */
+	if (held && group() != NULL)
+		group()->fs.put_term = true;
 }
 
 struct group *
