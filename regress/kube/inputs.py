@@ -12,12 +12,12 @@ import sys
 import time
 
 import __main__ as t
-import specs
 from cluster import Answer, b64, eprint, wait_for
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 sys.path.append(os.path.join(TOP, "regress/manifests"))
 import cases  # noqa: E402
+import specs  # noqa: E402
 
 API = "/apis/shipstream.io/v1alpha1/namespaces/%s/mysqlfailovergroups"
 APPS = "/apis/apps/v1/namespaces/%s/deployments"
@@ -112,145 +112,11 @@ def test_bad_manifests():
     t.stop(d)
 
 
-# ------------------------------------------------------------------ Secrets
+# -------------------------------------------------------------- random specs
 
 OP = {"username": "op", "password": "pw", "MYSQL_ROOT_PASSWORD": "root"}
 APP = {"username": "app", "password": "app-pw"}
-CERTS = {"ca.crt": "x", "tls.crt": "x", "tls.key": "x"}
-TLS = {"issuerRef": {"name": "x", "kind": "Issuer"}, "secretName": "certs"}
 
-
-def without(d, *keys):
-    return {k: v for k, v in d.items() if k not in keys}
-
-
-def roles():
-    """Each role's Secret is checked likewise."""
-    for field in ("appSecret", "readOnlySecret", "monitorSecret",
-                  "backupSecret"):
-        cred = {"operatorSecret": "op", field: "role"}
-        yield field + "-none", {"op": OP}, {"credentials": cred}, \
-            rf"SecretNotFound: Secret role \(spec\.credentials\.{field}\)"
-        for key in APP:
-            yield f"{field}-no-{key}", {"op": OP, "role": without(
-                APP, key)}, {"credentials": cred}, \
-                f"SecretMissingKey: Secret role has no key {key}"
-        yield field + "-operator", {"op": OP, "role": dict(
-            APP, username="op")}, {"credentials": cred}, \
-            "SecretInvalid: Secret role .*, key username: 'op' is the operator"
-
-
-# name, Secrets by name, what the spec has besides, what is told
-SECRETS = [
-    ("none", {}, {}, r"SecretNotFound: Secret op \(spec\.credentials\."
-     r"operatorSecret\)"),
-    ("empty", {"op": {}}, {}, "SecretMissingKey: Secret op is empty"),
-    *[("no-" + k.lower().replace("_", "-"), {"op": without(OP, k)}, {},
-       f"SecretMissingKey: Secret op has no key {k}") for k in OP],
-    *[("blank-" + k.lower().replace("_", "-"), {"op": dict(OP, **{k: ""})}, {},
-       f"SecretMissingKey: .*{k}") for k in OP],
-    *[("newline-only-" + k.lower().replace("_", "-"),
-       {"op": dict(OP, **{k: "\n"})}, {}, f"SecretMissingKey: .*{k}")
-      for k in OP],
-    *[("control-" + k.lower().replace("_", "-"),
-       {"op": dict(OP, **{k: "a\x01b"})}, {},
-       f"SecretInvalid: Secret op, key {k}: holds control") for k in OP],
-    *[("nul-" + k.lower().replace("_", "-"),
-       {"op": dict(OP, **{k: "a\0b"})}, {},
-       f"SecretInvalid: Secret op, key {k}: holds control") for k in OP],
-    *[("huge-" + k.lower().replace("_", "-"),
-       {"op": dict(OP, **{k: "x" * 9000})}, {},
-       f"SecretInvalid: Secret op, key {k}: longer than") for k in OP],
-    ("user-33", {"op": dict(OP, username="u" * 33)}, {},
-     "SecretInvalid: Secret op, key username: an account name has at most 32"),
-    ("user-33-wide", {"op": dict(OP, username="ü" * 33)}, {},
-     "SecretInvalid: Secret op, key username: an account name has at most 32"),
-    ("root-quote", {"op": dict(OP, MYSQL_ROOT_PASSWORD="a'b")}, {},
-     "SecretInvalid: Secret op, key MYSQL_ROOT_PASSWORD: must not contain"),
-    ("root-backslash", {"op": dict(OP, MYSQL_ROOT_PASSWORD="a\\b")}, {},
-     "SecretInvalid: Secret op, key MYSQL_ROOT_PASSWORD: must not contain"),
-    ("replication-long", {"op": dict(OP, password="p" * 33)}, {},
-     "SecretInvalid: Secret op: the replication password .*more than 32"),
-    ("replication-no-password", {"op": dict(OP, MYSQL_REPLICATION_USER="r")},
-     {}, "SecretMissingKey: Secret op has no key MYSQL_REPLICATION_PASSWORD"),
-    ("replication-user-33", {"op": dict(
-        OP, MYSQL_REPLICATION_USER="r" * 33, MYSQL_REPLICATION_PASSWORD="x")},
-     {}, "SecretInvalid: Secret op, key MYSQL_REPLICATION_USER: an account"),
-    ("replication-is-operator", {"op": dict(
-        OP, MYSQL_REPLICATION_USER="op", MYSQL_REPLICATION_PASSWORD="x")}, {},
-     "SecretInvalid: Secret op: MYSQL_REPLICATION_USER is the operator's"),
-    *roles(),
-    ("app-root", {"op": OP, "role": dict(APP, username="root")},
-     {"credentials": {"operatorSecret": "op", "appSecret": "role"}},
-     "SecretInvalid: Secret role .*, key username: 'root'"),
-    ("app-user-33", {"op": OP, "role": dict(APP, username="u" * 33)},
-     {"credentials": {"operatorSecret": "op", "appSecret": "role"}},
-     "SecretInvalid: Secret role, key username: an account name"),
-    ("legacy-none", {}, {"credentials": None, "secretName": "op"},
-     r"SecretNotFound: Secret op \(spec\.secretName\)"),
-    ("legacy-no-dsn", {"op": OP}, {"credentials": None, "secretName": "op"},
-     "SecretMissingKey: Secret op has no key dsn"),
-    *[("legacy-dsn-%d" % i, {"op": {"dsn": dsn}},
-       {"credentials": None, "secretName": "op"},
-       "SecretInvalid: Secret op, key dsn: is not")
-      for i, dsn in enumerate((
-          "nothing", "user@tcp(h:1)/", ":pw@tcp(h:1)/", "@/", "/",
-          "user:@tcp(h:1)/", "user:pw@tcp(h:1)"))],
-    ("tls-none", {"op": OP}, {"tls": TLS},
-     r"SecretNotFound: Secret certs \(spec\.tls\.secretName\)"),
-    ("tls-empty", {"op": OP, "certs": {}}, {"tls": TLS},
-     "SecretMissingKey: Secret certs has no key ca.crt"),
-    *[("tls-no-" + k.replace(".", "-"), {"op": OP, "certs": without(CERTS, k)},
-       {"tls": TLS}, f"SecretMissingKey: Secret certs has no key {k}")
-      for k in CERTS],
-    *[("tls-blank-" + k.replace(".", "-"), {"op": OP, "certs": dict(
-        CERTS, **{k: ""})}, {"tls": TLS},
-       f"SecretInvalid: Secret certs, key {k}: empty") for k in CERTS],
-    *[("tls-huge-" + k.replace(".", "-"), {"op": OP, "certs": dict(
-        CERTS, **{k: "x" * 70000})}, {"tls": TLS},
-       f"SecretInvalid: Secret certs, key {k}: empty, longer") for k in CERTS],
-]
-
-
-def one_secret(name, secrets, more, want, d):
-    ns = "sec-" + name.lower()
-    namespace(ns)
-    for s, data in secrets.items():
-        t.c.create((CORE % ns) + "secrets", {
-            "metadata": {"name": s},
-            "data": {k: b64(v) for k, v in data.items()}})
-    o = t.group("g", **dict({"credentials": {"operatorSecret": "op"}}, **more))
-    o["metadata"]["namespace"] = ns
-    o["spec"] = {k: v for k, v in o["spec"].items() if v is not None}
-    uid = t.c.create(API % ns, o)["metadata"]["uid"]
-    if want.startswith(("SecretNotFound: Secret certs", "SecretMissingKey: "
-                        "Secret certs", "SecretInvalid: Secret certs")):
-        # The parent says what is wrong with them, after it was told.
-        m = d.expect("TLS", 30, group=uid, wanted=True)
-        assert re.search(want, m["problem"]), f"{name}: {m['problem']}"
-        return "told to the parent"
-    try:
-        wait_for(f"{name}: told {want!r}", 30,
-                 lambda: is_told(ns, "g", uid, want))
-    except AssertionError as e:
-        raise AssertionError(f"{e}: {told(ns, 'g', uid)}") from None
-    assert not t.c.get(APPS % ns)["items"], f"{name}: acted on all the same"
-    away(ns, "g")
-    return "reported"
-
-
-@t.test
-def test_bad_secrets():
-    """Secrets that are missing or broken, each told by Secret and key in a
-    condition and an Event, and nothing is made meanwhile."""
-    d = t.leader()
-    count = several([(one_secret, *s, d) for s in SECRETS])
-    no_crash(d)
-    eprint(f"    {len(SECRETS)} cases: {count}")
-    t.stop(d)
-
-
-# -------------------------------------------------------------- random specs
 
 def crd():
     import yaml

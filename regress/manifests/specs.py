@@ -236,3 +236,72 @@ class Specs:
                     "NodePort", "LoadBalancer"):
                 spec.pop("serviceTemplate", None)
         return spec
+
+    # ------------------------------------------------------------------ edits
+
+    def edit(self, spec, wild, tls=None):
+        """The same group, changed by somebody: another spec. tls: of a Secret
+        that is whole."""
+        self.wild = wild
+        self.often = 0.2
+        spec = copy.deepcopy(spec)
+        ways = [self.join, self.leave, self.rename, self.shuffle, self.role,
+                self.credentials, self.field, self.field]
+        for _ in range(self.r.randrange(1, 4)):
+            self.r.choice(ways)(spec)
+        if tls and self.r.random() < 0.3:
+            if "tls" in spec:
+                del spec["tls"]
+                spec.pop("encryptionAtRest", None)
+            else:
+                spec["tls"] = copy.deepcopy(tls)
+        return spec
+
+    def fresh_name(self, spec):
+        have = {s["name"] for s in spec["sites"]}
+        return self.r.choice(sorted(
+            {"s%d" % i for i in range(20)} | {"iad", "pdx"} - have))
+
+    def join(self, spec):
+        if len(spec["sites"]) < 16:
+            new = copy.deepcopy(self.r.choice(spec["sites"]))
+            new["name"] = self.fresh_name(spec)
+            spec["sites"].insert(self.r.randrange(len(spec["sites"]) + 1), new)
+
+    def leave(self, spec):
+        """Also one that is needed, now and then."""
+        if len(spec["sites"]) > (1 if self.bad() else 2):
+            spec["sites"].pop(self.r.randrange(len(spec["sites"])))
+
+    def rename(self, spec):
+        self.r.choice(spec["sites"])["name"] = self.fresh_name(spec)
+
+    def shuffle(self, spec):
+        self.r.shuffle(spec["sites"])
+
+    def role(self, spec):
+        site = self.r.choice(spec["sites"])
+        site["role"] = self.r.choice(["primary-candidate", "dr-only",
+                                      "read-only"])
+
+    def credentials(self, spec):
+        for k in ("secretName", "credentials"):
+            spec.pop(k, None)
+        if self.r.random() < 0.25:
+            spec["secretName"] = "op"
+            return
+        spec["credentials"] = {"operatorSecret": "op"}
+        for role, name in (("appSecret", "some-secret"),
+                           ("readOnlySecret", "other.secret")):
+            if self.r.random() < 0.5:
+                spec["credentials"][role] = name
+
+    def field(self, spec):
+        """One of the others anew, or gone."""
+        props = self.spec["properties"]
+        name = self.r.choice(sorted(set(props) - {
+            "sites", "credentials", "secretName", "tls", "encryptionAtRest"}))
+        if self.r.random() < 0.3 and name != "dns":
+            spec.pop(name, None)
+        else:
+            spec[name] = self.value(props[name], ["spec", name])
