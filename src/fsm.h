@@ -73,6 +73,8 @@
 #define FSM_ASSERT_QUIET_MS      60000 /* assert-dead: nobody saw it */
 #define FSM_APPLIER_MS           10000 /* it is started again meanwhile */
 #define FSM_OVERRIDE_MS          60000 /* a new leader finds out so long */
+/* And looks back for so long. */
+#define FSM_OVERRIDE_PAST_MS     600000
 #define FSM_KUBELET_MS           30000 /* kubelet spoke after the loss */
 #define FSM_BLOCKED_SAY_MS       3000  /* the kubelet's word takes a second */
 #define FSM_POD_GRACE_S          1
@@ -498,6 +500,7 @@ struct fsm_site {
 	bool settled;     /* none is left from when it could be written */
 	/* rejoin */
 	uint8_t conv;       /* enum fsm_convergence */
+	int64_t ro_ms;    /* read-only without a break since; 0: not */
 	bool diverged;      /* reported, kept until contained */
 	int64_t repair_ms;  /* no repair before that */
 	int64_t stopped_ms; /* STOP_REPLICA was answered */
@@ -558,6 +561,7 @@ struct fsm_state {
 	/* record */
 	bool rec_known; /* read since the Lease was got; the record is rec */
 	uint8_t ended[UNENDED_MAX]; /* enum fsm_proof, latched */
+	int64_t rec_ms; /* when a newer one was read last */
 	struct lease_auth auth[UNENDED_MAX];
 	struct fsm_req put;
 	uint64_t put_base; /* version it was based on */
@@ -618,8 +622,9 @@ struct fsm_state {
 	int64_t foreign_ms; /* a kubelet spoke of a writer among them */
 	uint8_t override;   /* site or FSM_NONE: in force (fsm_override.c) */
 	bool override_sent; /* its last reset may drop what it received */
-	uint8_t asked;   /* a word not judged yet: site, FSM_FOREIGN, _NONE */
-	uint8_t applier; /* whose ApplierError blocked last, and when */
+	uint8_t asked;    /* a word not judged yet: site, FSM_FOREIGN, _NONE */
+	int64_t asked_ms; /* when it was told first */
+	uint8_t applier;  /* whose ApplierError blocked last, and when */
 	int64_t applier_ms; /* 0: none in this term */
 	struct fsm_site site[SITES_MAX];
 	/* Most of it has no use: not between what is used. */

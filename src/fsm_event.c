@@ -95,7 +95,7 @@ lease_event(struct fsm_ctx *x, const struct fsm_event *ev)
 		memset(&s->site[i].fence, 0, sizeof(s->site[i].fence));
 		memset(&s->site[i].pod_req, 0, sizeof(s->site[i].pod_req));
 		memset(&s->site[i].roll, 0, sizeof(s->site[i].roll));
-		fsm_evict_forget(&s->site[i]);
+		fsm_evict_term(x, i);
 		s->site[i].lead_clock_ms = 0;
 	}
 }

@@ -22,12 +22,32 @@
 
 #include "fsm_int.h"
 
-/* Another process, or another leader meanwhile: to be found out anew. */
+/* Another process, or it could be written to: to be found out anew. */
 void
 fsm_evict_forget(struct fsm_site *t)
 {
 	t->evict_ms = 0;
 	t->settled = false;
+	t->ro_ms = 0;
+}
+
+/*
+ * Another term. What this operator has ended is ended, unless the site could
+ * be written to since. And where a leader wrote the record after the site had
+ * been read-only for long enough, that one has done it.
+ */
+void
+fsm_evict_term(struct fsm_ctx *x, uint8_t i)
+{
+	struct fsm_site *t = &x->s->site[i];
+	int64_t enough = x->c->drain_ms + 2 * x->c->poll_ms;
+
+	if (t->evict_ms != 0)
+		t->settled = false;
+	t->evict_ms = 0;
+	if (t->ro_ms != 0 && x->s->rec.active != i &&
+	    x->s->rec_ms - t->ro_ms >= enough)
+		t->settled = true;
 }
 
 /* The record still lists an epoch of the process that runs there. */

@@ -209,8 +209,11 @@ fsm_health_probe(struct fsm_ctx *x, uint8_t i, const struct fsm_probe *p)
 	t->seen_ms = x->now;
 	fsm_grant_probe(x, i);
 	if (!p->read_only) {
+		fsm_evict_forget(t);
 		ev = writable_event(x, i);
 	} else {
+		if (t->ro_ms == 0)
+			t->ro_ms = x->now;
 		t->wstreak = 0;
 		counts(x, t, p);
 	}

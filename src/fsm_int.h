@@ -245,6 +245,7 @@ void fsm_put_read(struct fsm_ctx *);
 void fsm_evict(struct fsm_ctx *, uint8_t);
 void fsm_evict_answer(struct fsm_ctx *, uint8_t, bool none);
 void fsm_evict_forget(struct fsm_site *);
+void fsm_evict_term(struct fsm_ctx *, uint8_t);
 
 /* fsm_fence.c */
 void fsm_fence(struct fsm_ctx *);

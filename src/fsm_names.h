@@ -212,6 +212,9 @@
 	X(T_ASSERT_REFUSED, "AssertDeadRefused", true, "assert-dead refused")  \
 	X(T_OVERRIDE, "ApplierErrorOverridden", true,                          \
 	    "received transactions dropped by request")                        \
+	X(T_OVERRIDE_MAYBE, "ApplierErrorOverridden", true,                    \
+	    "received transactions may have been dropped by request, "         \
+	    "before this operator led")                                        \
 	X(T_OVERRIDE_NO, "ApplierErrorOverrideRefused", true,                  \
 	    "override-applier-error refused")                                  \
 	X(T_SPLIT_BRAIN, "SplitBrainDetected", true, "split brain")            \

@@ -31,6 +31,7 @@ fsm_override_told(struct fsm_state *s, uint8_t site)
 	if (site != FSM_NONE && (site == s->asked || site == s->override))
 		return;
 	s->asked = site;
+	s->asked_ms = s->now_ms;
 	s->override = FSM_NONE;
 	s->override_sent = false;
 }
@@ -124,6 +125,25 @@ finding_out(const struct fsm_ctx *x, uint8_t i)
 	    x->now - s->lease_since_ms < FSM_OVERRIDE_MS;
 }
 
+/*
+ * The word is older than this term, and its site has no channel any more: a
+ * leader before may have taken it, dropped what was received, and died before
+ * it said so. That site may have been promoted since. Nobody knows.
+ */
+static bool
+used_before(const struct fsm_ctx *x, uint8_t i)
+{
+	const struct fsm_state *s = x->s;
+
+	if (i >= x->c->nsites || s->asked_ms > s->lease_since_ms ||
+	    !fsm_answers(s, i) || s->site[i].p.has_repl)
+		return false;
+	return s->rec.active != i ||
+	    (s->rec.last_target == i &&
+		s->wall_ms - s->rec.last_failover_s * 1000 <
+		    FSM_OVERRIDE_PAST_MS);
+}
+
 /* After the decision; one that is taken makes another of it. */
 void
 fsm_override(struct fsm_ctx *x)
@@ -153,7 +173,10 @@ fsm_override(struct fsm_ctx *x)
 	}
 	if ((i = s->asked) == FSM_NONE)
 		return;
-	if (blocks(x, i)) {
+	if (used_before(x, i)) {
+		fsm_tell(x, T_OVERRIDE_MAYBE, i);
+		end_word(x, i);
+	} else if (blocks(x, i)) {
 		s->override = i;
 		s->asked = FSM_NONE;
 		fsm_decide(x->c, s, &x->d);

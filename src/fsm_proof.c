@@ -352,6 +352,13 @@ take_record(struct fsm_state *s, const struct fsm_record *r)
 	memcpy(auth, s->auth, sizeof(auth));
 	for (k = 0; k < UNENDED_MAX; k++)
 		lease_auth_init(&s->auth[k]);
+	if (r->version > was.version)
+		s->rec_ms = s->now_ms;
+	/* The one could be written to until now, and the other can be. */
+	if (r->active != was.active && was.active < SITES_MAX)
+		fsm_evict_forget(&s->site[was.active]);
+	if (r->active != was.active && r->active < SITES_MAX)
+		fsm_evict_forget(&s->site[r->active]);
 	s->rec = *r;
 	for (m = 0; m < was.n; m++) {
 		for (k = 0; k < r->n; k++)

@@ -340,6 +340,7 @@ fsm_message(
 	case T_POD_DELETE:
 	case T_EVICT_LATE:
 	case T_OVERRIDE:
+	case T_OVERRIDE_MAYBE:
 	case T_SPLIT_BRAIN:
 	case T_NO_PRIMARY:
 	case T_TOTAL_LOSS:

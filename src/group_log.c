@@ -168,6 +168,7 @@ state_of(const struct group *g, uint8_t i, bool before)
 #define FIELDS_T_ASSERT_OK      WHICH
 #define FIELDS_T_ASSERT_REFUSED WHICH, KVS("reason", why)
 #define FIELDS_T_OVERRIDE       WHICH
+#define FIELDS_T_OVERRIDE_MAYBE WHICH
 #define FIELDS_T_OVERRIDE_NO    SITE, KVS("reason", why)
 #define FIELDS_T_SPLIT_BRAIN    SITE
 #define FIELDS_T_NO_PRIMARY     SITE

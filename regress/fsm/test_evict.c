@@ -202,6 +202,87 @@ test_evict_readers(void **state)
 		assert_false(evicted(i, 1));
 }
 
+/* a is back with a history of its own, and no channel. */
+static void
+diverged(void)
+{
+	moved_to_b();
+	m.c.creds = false;
+	m.s.site[0].p.has_repl = m.s.site[0].p.sql = false;
+	m.s.site[0].p.io = IO_NO;
+	m.s.site[0].p.source = FSM_NONE;
+	m.s.site[0].diverged = true;
+}
+
+static void
+other_term(int64_t ms)
+{
+	mk_lease(&m, false);
+	m.now += ms;
+	mk_lease(&m, true);
+	m.s.rec_known = true;
+}
+
+/* Once for each time that it was fenced, not once for each leader. */
+static void
+test_evict_terms(void **state)
+{
+	struct fsm_record r;
+	int64_t enough;
+
+	(void)state;
+	diverged();
+	assert_true(evicted(0, 0));
+	other_term(5000);
+	assert_false(evicted(0, 1));
+	/* not done when the term ended */
+	diverged();
+	assert_true(evicted(0, 1));
+	other_term(5000);
+	assert_true(evicted(0, 1));
+	/* a standby that saw a leader have the time for it */
+	enough = m.c.drain_ms + 2 * m.c.poll_ms;
+	diverged();
+	mk_lease(&m, false);
+	m.s.site[0].ro_ms = m.now;
+	m.s.rec_ms = m.now + enough;
+	m.now += enough;
+	other_term(FSM_RETRY_MS);
+	assert_false(evicted(0, 1));
+	/* or did not */
+	diverged();
+	mk_lease(&m, false);
+	m.s.site[0].ro_ms = m.now;
+	m.s.rec_ms = m.now + enough - 1;
+	m.now += enough;
+	other_term(FSM_RETRY_MS);
+	assert_true(evicted(0, 1));
+	/* it could be written to meanwhile, as the record has it, or a probe */
+	diverged();
+	assert_true(evicted(0, 0));
+	mk_lease(&m, false);
+	r = m.s.rec;
+	r.version++;
+	r.active = 0;
+	mk_read(&m, &r);
+	r.version++;
+	r.active = 1;
+	mk_read(&m, &r);
+	other_term(FSM_RETRY_MS);
+	assert_true(evicted(0, 1));
+	diverged();
+	assert_true(evicted(0, 0));
+	mk_lease(&m, false);
+	m.s.site[0].p.read_only = false;
+	mk_probe(&m, 0);
+	m.s.site[0].p.read_only = true;
+	mk_probe(&m, 0);
+	assert_int_equal(m.s.site[0].ro_ms, m.now);
+	mk_state(&m, 0, SS_READ_ONLY);
+	other_term(FSM_RETRY_MS);
+	assert_true(evicted(0, 1));
+}
+
 /* A persisted flag is told to be removed when it is. */
 static void
 test_persisted(void **state)
@@ -234,6 +315,7 @@ main(void)
 		cmocka_unit_test(test_evict_restart),
 		cmocka_unit_test(test_evict_former),
 		cmocka_unit_test(test_evict_readers),
+		cmocka_unit_test(test_evict_terms),
 		cmocka_unit_test(test_persisted),
 	};
 

@@ -214,6 +214,46 @@ test_override_leader(void **state)
 	no_drop("no promotion of it is blocked");
 }
 
+/* The operator that took the word died before it could say what it did. */
+static void
+test_override_before(void **state)
+{
+	const struct fsm_act *a;
+	char buf[MSGTEXT_LEN + 1];
+
+	(void)state;
+	for (int how = 0; how < 5; how++) {
+		applier_error();
+		mk_lease(&m, false);
+		word(1);
+		m.s.site[1].p.has_repl = how == 1;
+		m.s.site[1].p.sql_errno = 0;
+		m.now += 1000;
+		if (how == 2 || how == 3) {
+			m.s.rec.active = m.s.rec.last_target = 1;
+			m.s.rec.last_failover_s =
+			    (WALL + m.now - NOW) / 1000 - (how == 2 ? 5 : 3600);
+		}
+		mk_lease(&m, true);
+		m.s.rec_known = true;
+		if (how == 4) { /* a word of this term is no older one */
+			m.s.asked = FSM_NONE;
+			pass(100);
+			word(1);
+		}
+		a = mk_act(&m, A_EVENT, T_OVERRIDE_MAYBE);
+		assert_int_equal(a != NULL, how == 0 || how == 2);
+		if (a == NULL)
+			continue;
+		assert_null(mk_act(&m, A_EVENT, T_OVERRIDE_NO));
+		fsm_message(&m.c, a, buf, sizeof(buf));
+		assert_non_null(strstr(buf, "may have been dropped"));
+		assert_non_null(strstr(buf, "site b"));
+		assert_non_null(mk_act(&m, A_ANNOTATION_DEL, -1));
+		assert_int_equal(m.s.asked, FSM_NONE);
+	}
+}
+
 static void
 says(uint8_t site, const char *uid, uint64_t epoch, const char *why)
 {
@@ -299,6 +339,7 @@ main(void)
 		cmocka_unit_test(test_override_retry),
 		cmocka_unit_test(test_override_over),
 		cmocka_unit_test(test_override_leader),
+		cmocka_unit_test(test_override_before),
 		cmocka_unit_test(test_assert_why),
 	};
 
