@@ -16,8 +16,9 @@
 
 /*
  * explore [--sites N] [--faults N] [--lease TICKS] [--no-stalls] [--all-vote]
- *     [--live] [--weakness NAME] [--trace | --states]
- * explore --all-weaknesses | --list
+ *     [--live] [--weakness NAME] [--trace | --states] [--threads N]
+ *     [--progress]
+ * explore --all-weaknesses [--threads N] | --list
  *
  * Visits every state within a bound. Without a weakness two sites must never
  * write at once (with --live: and each group must get a primary when its
@@ -67,7 +68,7 @@ show_path(const struct options *o, const struct x_found *f)
 	n = find_path(f->last, path, PATH_MAX_LEN);
 	text_path(path, n, o->limits.nsites, o->limits.faults, o->states);
 	if (f->end == E_BLOCKED)
-		printf("no primary although %s\n", live_why());
+		printf("no primary although %s\n", f->why);
 }
 
 static void
@@ -189,6 +190,8 @@ enum {
 	O_KINDS,
 	O_TRACE,
 	O_STATES,
+	O_THREADS,
+	O_PROGRESS,
 	O_ALL,
 	O_LIST
 };
@@ -205,6 +208,8 @@ static const struct option longs[] = {
 	{ "kinds", no_argument, NULL, O_KINDS },
 	{ "trace", no_argument, NULL, O_TRACE },
 	{ "states", no_argument, NULL, O_STATES },
+	{ "threads", required_argument, NULL, O_THREADS },
+	{ "progress", no_argument, NULL, O_PROGRESS },
 	{ "all-weaknesses", no_argument, NULL, O_ALL },
 	{ "list", no_argument, NULL, O_LIST },
 	{ NULL, 0, NULL, 0 },
@@ -262,6 +267,12 @@ option(struct options *o, int c)
 		break;
 	case O_STATES:
 		o->states = true;
+		break;
+	case O_THREADS:
+		o->limits.threads = number(optarg, 1, 1024);
+		break;
+	case O_PROGRESS:
+		o->limits.progress = true;
 		break;
 	case O_ALL:
 		o->all = true;

@@ -47,7 +47,7 @@
 
 #define X_SITES   3
 #define X_OPS     2
-#define X_EPOCHS  6 /* that anybody may still act upon */
+#define X_EPOCHS  8 /* that anybody may still act upon */
 #define X_UNENDED 2 /* model's UNENDED_MAX */
 #define X_GRANTS  2
 #define X_ACTIONS 256
@@ -374,13 +374,14 @@ struct x_found {
 	uint64_t states, steps;
 	uint64_t kinds[K_MAX];
 	unsigned depth;
-	uint32_t last; /* the state that was found */
-	size_t width;  /* most states of one depth */
-	bool full;     /* X_EPOCHS cut something off */
+	uint32_t last;   /* the state that was found */
+	size_t width;    /* most states of one depth */
+	bool full;       /* X_EPOCHS cut something off */
+	const char *why; /* it is blocked */
 };
 struct x_limits {
-	unsigned nsites, faults;
-	bool live;
+	unsigned nsites, faults, threads;
+	bool live, progress;
 	uint64_t states; /* give up */
 };
 struct x_found find(const struct x_limits *);
@@ -398,11 +399,10 @@ void text_path(const struct action *, unsigned n, unsigned nsites,
     unsigned faults, bool states);
 
 /*
- * explore_live.c: false: the group stays blocked for ever. What was found is
- * kept until live_free().
+ * explore_live.c: although what does that group stay blocked for ever? NULL:
+ * it does not. What was found is kept until live_free().
  */
-bool world_heals(const struct world *);
-const char *live_why(void);
+const char *live_blocked(const struct world *);
 void live_free(void);
 
 /* A set of hashes that grows. */

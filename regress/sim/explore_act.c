@@ -340,6 +340,8 @@ world_actions(const struct world *w, struct action *a)
 			add(&l, K_LAND, w->grant[i].site, i, 0);
 	if (w->late.on)
 		add(&l, K_DELIVER, w->late.site, 0, 0);
+	if (w->put.on && w->ne == X_EPOCHS)
+		find_table_full();
 	if (w->put.on && w->ne < X_EPOCHS)
 		add(&l, K_LAND_PUT, 0, 0, 0);
 	add(&l, K_TICK, 0, 0, 0);

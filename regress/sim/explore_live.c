@@ -28,8 +28,11 @@
  *    that may be cut off, and does nothing (ObserverIsolated).
  */
 
+#include <pthread.h>
+
 #include "explore.h"
 
+#define PARTS      64
 #define LIVE_TICKS 40
 #define ALL_WELL   X_SITES
 
@@ -40,8 +43,11 @@ struct run {
 	unsigned target;
 };
 
-static struct x_set good;
-static const char *why;
+/* By parts, so that threads seldom wait for each other. */
+static struct {
+	pthread_mutex_t lock;
+	struct x_set set;
+} good[PARTS] = { [0 ... PARTS - 1] = { .lock = PTHREAD_MUTEX_INITIALIZER } };
 
 static void
 act(struct run *r, enum x_kind kind, unsigned a, unsigned b, unsigned c)
@@ -321,6 +327,28 @@ key(struct run *r)
 	return x_hash(buf, n);
 }
 
+static bool
+is_good(uint64_t h)
+{
+	unsigned i = h >> 58;
+	bool b;
+
+	(void)pthread_mutex_lock(&good[i].lock);
+	b = set_has(&good[i].set, h);
+	(void)pthread_mutex_unlock(&good[i].lock);
+	return b;
+}
+
+static void
+add_good(uint64_t h)
+{
+	unsigned i = h >> 58;
+
+	(void)pthread_mutex_lock(&good[i].lock);
+	(void)set_add(&good[i].set, h);
+	(void)pthread_mutex_unlock(&good[i].lock);
+}
+
 /* Names of sites and operators are none here: one state, one result. */
 static bool
 tried(struct run *r)
@@ -333,7 +361,7 @@ tried(struct run *r)
 		return true;
 	for (t = 0; t < LIVE_TICKS; t++) {
 		was[t] = key(r);
-		if (set_has(&good, was[t]))
+		if (is_good(was[t]))
 			break;
 		step(r);
 		if (done(r))
@@ -343,12 +371,12 @@ tried(struct run *r)
 	if (t == LIVE_TICKS)
 		return false;
 	for (i = 0; i <= t; i++)
-		(void)set_add(&good, was[i]);
+		add_good(was[i]);
 	return true;
 }
 
-bool
-world_heals(const struct world *w)
+const char *
+live_blocked(const struct world *w)
 {
 	struct run r;
 	unsigned m;
@@ -359,22 +387,18 @@ world_heals(const struct world *w)
 		r.hangs = m > 0 && m % 2 == 0;
 		if (tried(&r))
 			continue;
-		why = m == 0 ? "every fault ends" :
-		    r.hangs  ? "all is well but one mysqld, which hangs" :
-			       "all is well but one site, which is silent";
-		return false;
+		return m == 0 ? "every fault ends" :
+		    r.hangs   ? "all is well but one mysqld, which hangs" :
+				"all is well but one site, which is silent";
 	}
-	return true;
-}
-
-const char *
-live_why(void)
-{
-	return why;
+	return NULL;
 }
 
 void
 live_free(void)
 {
-	set_free(&good);
+	unsigned i;
+
+	for (i = 0; i < PARTS; i++)
+		set_free(&good[i].set);
 }
