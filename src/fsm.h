@@ -90,6 +90,8 @@
 #define FSM_SUCC_GAP_MS          3000  /* successors are so far apart */
 #define FSM_SEEN_YES_MS          500   /* beside two check intervals */
 #define FSM_MUTE_MS              60000 /* a voter the guard can't reach */
+/* Without a leader between two of a guard's questions, at a hand-over. */
+#define FSM_LEADERLESS_MS        8000
 /* Updates (fsm_update.c; resources.md section 4). */
 #define FSM_UPDATE_LAG_S         5      /* less than that is caught up */
 #define FSM_UPDATE_WAIT_MS       600000 /* rollout 5 m, replication 5 m */
@@ -498,9 +500,9 @@ struct fsm_site {
 	/* clients (fsm_evict.c) */
 	int64_t evict_ms; /* since when their sessions are ended; 0: not */
 	bool settled;     /* none is left from when it could be written */
+	int64_t ro_ms;    /* read-only without a break since; 0: not */
 	/* rejoin */
 	uint8_t conv;       /* enum fsm_convergence */
-	int64_t ro_ms;    /* read-only without a break since; 0: not */
 	bool diverged;      /* reported, kept until contained */
 	int64_t repair_ms;  /* no repair before that */
 	int64_t stopped_ms; /* STOP_REPLICA was answered */
@@ -559,9 +561,9 @@ struct fsm_state {
 	int64_t now_ms;
 	int64_t wall_ms;
 	/* record */
+	int64_t rec_ms; /* when a newer one was read last */
 	bool rec_known; /* read since the Lease was got; the record is rec */
 	uint8_t ended[UNENDED_MAX]; /* enum fsm_proof, latched */
-	int64_t rec_ms; /* when a newer one was read last */
 	struct lease_auth auth[UNENDED_MAX];
 	struct fsm_req put;
 	uint64_t put_base; /* version it was based on */
@@ -722,6 +724,15 @@ fsm_view(const struct fsm_conf *, const struct fsm_state *, struct fsm_view *);
 /* What a standby tells of the active site; false: nothing. */
 bool fsm_sight(const struct fsm_conf *, const struct fsm_state *, int64_t now,
     struct fsm_sight *);
+/* Who sees the active site, as the leader knows it (handover.h). */
+enum fsm_sees {
+	FSM_SEES_BOTH,
+	FSM_SEES_NONE,  /* or nobody knows */
+	FSM_SEES_MINE,  /* the leader, and no other one says that it does */
+	FSM_SEES_OTHER, /* another one, whose word holds up a failover here */
+	FSM_SEES_BUSY   /* no time for a change of the leader */
+};
+enum fsm_sees fsm_sees(const struct fsm_conf *, const struct fsm_state *);
 /* True when no grant of ours may still take effect: the Lease may go. */
 bool fsm_quiet(const struct fsm_conf *, const struct fsm_state *);
 /* Message of an A_EVENT or A_LOG for people; cut at len. */

@@ -318,3 +318,106 @@ fsm_witnesses(const struct fsm_conf *c, const struct fsm_state *s, uint8_t a,
 		if (j != a && fsm_lease_renewed(c, s, j, e, lately))
 			w->renewed = true;
 }
+
+/* ------------------------------------------------------- a hand-over ----- */
+
+/* Something was asked for that is not answered yet, or is about to be. */
+static bool
+under_way(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	const struct fsm_site *t;
+	uint8_t i;
+
+	if (!fsm_quiet(c, s) || s->put.seq != 0 || s->foreign_req.seq != 0 ||
+	    s->clone_phase == CL_CLONING || s->clone_phase == CL_RESTART ||
+	    s->clone_phase == CL_SETUP)
+		return true;
+	for (i = 0; i < c->nsites; i++) {
+		t = &s->site[i];
+		if (t->sql.seq != 0 || t->fence.seq != 0 ||
+		    t->pod_req.seq != 0 || t->roll.seq != 0)
+			return true;
+	}
+	switch ((enum fsm_verdict)s->verdict) {
+	case V_WAIT_RECORD:
+	case V_BOOTSTRAP:
+	case V_ADOPT:
+	case V_ADOPT_GRANT:
+	case V_REGRANT:
+	case V_PROMOTE:
+		return true;
+	case V_STARTING:
+	case V_DELETING:
+	case V_HEALTHY:
+	case V_SPLIT_BRAIN:
+	case V_TOTAL_LOSS:
+	case V_WAIT_SITES:
+	case V_WAIT_THRESHOLD:
+	case V_NO_CANDIDATE:
+	case V_COOLDOWN:
+	case V_NO_PROOF:
+	case V_DIVERGENCE:
+	case V_GTID_UNKNOWN:
+	case V_DATA_MISSING:
+	case V_APPLIER_ERROR:
+	case V_DRAIN_TIMEOUT:
+	case V_FENCING:
+	case V_RECORD_FULL:
+	case V_OBSERVER_ISOLATED:
+	case V_NO_LEASE:
+	case V_STOP_TIMEOUT:
+	case V_MAX:
+		break;
+	}
+	return false;
+}
+
+/*
+ * Does the active site's lease last while nobody leads for a moment? Voters on
+ * other sites renew it just now, or it is long.
+ */
+static bool
+lease_lasts(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_epoch *e)
+{
+	unsigned m, yes = 0;
+	uint8_t j;
+
+	if (e->terms.guard == 0 ||
+	    (int64_t)e->terms.lease_ms - 2 * (int64_t)c->check_ms >=
+		FSM_LEADERLESS_MS)
+		return true;
+	for (m = 0; m < e->terms.n; m++) {
+		j = e->voter_site[m];
+		if (j < c->nsites &&
+		    fsm_lease_renewed(
+			c, s, j, e, 2 * (int64_t)c->check_ms + FSM_SEEN_YES_MS))
+			yes++;
+	}
+	return yes >= e->terms.r;
+}
+
+enum fsm_sees
+fsm_sees(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	const struct fsm_epoch *e;
+	uint8_t a = s->rec.active;
+	int k = fsm_newest(s);
+	bool mine, other;
+
+	if (under_way(c, s))
+		return FSM_SEES_BUSY;
+	if (a >= c->nsites)
+		return FSM_SEES_NONE;
+	mine = fsm_answers(s, a);
+	if (k == -1 || s->rec.unended[k].site != a)
+		return mine ? FSM_SEES_MINE : FSM_SEES_NONE;
+	e = &s->rec.unended[k];
+	if (!lease_lasts(c, s, e))
+		return FSM_SEES_BUSY;
+	other = standby_sees(c, s, a, e);
+	if (mine)
+		return other ? FSM_SEES_BOTH : FSM_SEES_MINE;
+	return other && s->verdict == V_OBSERVER_ISOLATED ? FSM_SEES_OTHER :
+							    FSM_SEES_NONE;
+}

@@ -77,5 +77,11 @@ void groups_resend(struct groups *, unsigned proc);
  * outstanding any more, so that the Lease may be given up.
  */
 bool groups_quiesce(struct groups *);
+/*
+ * To be called every so often; may: the operator could hand over. Not 0: it
+ * shall, now, for nothing is under way, and leave the Lease to others first
+ * for so many ms.
+ */
+int64_t groups_hand_over(struct groups *, bool may);
 
 #endif /* GROUP_H */

@@ -28,6 +28,7 @@
 
 #include "fsm.h"
 #include "group.h"
+#include "handover.h"
 #include "parent.h"
 #include "wire.h"
 
@@ -227,6 +228,7 @@ struct groups {
 	struct glink_tree links;
 	struct event *link_timer;
 	int64_t tick_ms;
+	struct handover handover;
 	int room;       /* frames that guard-link can take until its timer */
 	bool hurry;     /* that timer is set to the next portion */
 	bool resending; /* group_all.c: a portion is to come */
@@ -379,6 +381,12 @@ struct gvoice *gvoice_find(struct group *, const char *site);
 bool gvoice_frame(struct glink *, uint32_t type, const union wire_any *);
 void gvoices_feed(struct group *);
 
+/* group_sight.c */
+/* What a standby sees of the active site, for the leader. */
+void group_sight_tell(const struct group *, struct w_operator *);
+/* What another operator sees, by the word of a sidecar. */
+void group_sight_hear(struct fsm_sight *, const struct w_report *);
+
 /* group_offer.c */
 /* Leading now, and not giving it up. */
 bool groups_leading(const struct groups *);
@@ -410,6 +418,7 @@ void groups_key_age(
 void group_count_renewal(struct group *, const char *site, bool yes);
 void group_gauges(struct group *, bool force);
 void group_gauges_del(struct group *);
+void group_count_handover(struct groups *);
 /* It is no site any more; its role is another one. */
 void group_site_gauges_del(struct group *, const char *site);
 void group_role_gauges_del(struct group *, unsigned i);

@@ -153,23 +153,6 @@ certificate(const struct glink *l)
 	return group_access_tls(l->group);
 }
 
-/* What a standby sees of the active site, for the leader. */
-static void
-fill_sight(const struct group *g, struct w_operator *o)
-{
-	struct w_sight *w = &o->sight[0];
-	struct fsm_sight f;
-
-	if (o->leader || !g->have_conf ||
-	    !fsm_sight(&g->fc, &g->fs, mono_ms(), &f))
-		return;
-	o->n_sight = 1;
-	(void)strlcpy(w->pod_uid, f.pod_uid, sizeof(w->pod_uid));
-	(void)strlcpy(w->server_uuid, f.server_uuid, sizeof(w->server_uuid));
-	w->start_ms = f.start_ms;
-	w->age_ms = f.age_ms;
-}
-
 static void
 fill_operator(const struct glink *l, struct w_operator *o)
 {
@@ -185,7 +168,7 @@ fill_operator(const struct glink *l, struct w_operator *o)
 	if (g->view.effective < g->fc.nsites)
 		(void)strlcpy(o->active, g->fc.site[g->view.effective].name,
 		    sizeof(o->active));
-	fill_sight(g, o);
+	group_sight_tell(g, o);
 }
 
 /* Whether it says something else; that time goes on is no news. */

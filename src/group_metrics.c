@@ -171,6 +171,14 @@ groups_key_age(
 		site));
 }
 
+void
+group_count_handover(struct groups *gs)
+{
+	struct metric_sink s = { parent_sink_send, gs };
+
+	(void)metric_add(&s, M_HANDOVERS, 1, ML());
+}
+
 /* A gauge, when it is not what was last sent; -2: never sent. */
 static void
 gauge(struct group *g, enum metric m, int64_t value, int64_t *last,

@@ -223,21 +223,6 @@ gvoices_feed(struct group *g)
 	}
 }
 
-/* What another operator sees, by the word of this sidecar. */
-static void
-fill_sight(struct fsm_sight *f, const struct w_report *r)
-{
-	const struct w_sight *w = &r->sight[0];
-
-	memset(f, 0, sizeof(*f));
-	if (r->n_sight != 1 || !wire_sight_ok(w))
-		return;
-	(void)strlcpy(f->pod_uid, w->pod_uid, sizeof(f->pod_uid));
-	(void)strlcpy(f->server_uuid, w->server_uuid, sizeof(f->server_uuid));
-	f->start_ms = w->start_ms;
-	f->age_ms = w->age_ms;
-}
-
 static void
 on_report(struct glink *l, struct gvoice *v, const struct w_report *r)
 {
@@ -252,7 +237,7 @@ on_report(struct glink *l, struct gvoice *v, const struct w_report *r)
 	v->keys = r->keys;
 	guard = take_guard(l, v, r);
 	f->heard = r->heard > v->heard ? r->heard : v->heard;
-	fill_sight(&f->sight, r);
+	group_sight_hear(&f->sight, r);
 	feed(l->group, v, guard);
 	/* Of now; a core that is begun anew waits for the next one. */
 	memset(&f->sight, 0, sizeof(f->sight));

@@ -300,7 +300,8 @@ kube_message(struct kube *k, uint32_t type, const void *msg)
 		return;
 	}
 	if (type == MSG_LEASE_RELEASE) {
-		kleader_release(k);
+		kleader_release(
+		    k, ((const struct m_lease_release *)msg)->leave_ms);
 		return;
 	}
 	if (type == MSG_KEY_PUT) {

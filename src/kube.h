@@ -317,6 +317,7 @@ struct kube {
 	struct event *lease_timer, *deadline_timer;
 	struct kh_req *lease_req;
 	bool leader; /* told the parent so */
+	bool handing; /* the Lease, to whoever takes it */
 	unsigned release_waits;
 	bool api_ok, api_told, synced, synced_told;
 
@@ -398,7 +399,8 @@ void kube_memory(void);
 void kleader_start(struct kube *);
 void kleader_free(struct kube *);
 /* Write nothing any more, wait for answers, empty the Lease, tell. */
-void kleader_release(struct kube *);
+/* leave_ms as in LEASE_RELEASE. */
+void kleader_release(struct kube *, int64_t leave_ms);
 /* Are we the leader, and not past the deadline, right now? */
 bool kube_may_write(const struct kube *);
 /* Groups were listed by a quorum read. */

@@ -143,6 +143,11 @@ lease_changed(struct kube *k)
 	bool relist = lease_begin(&k->lease, now);
 	bool valid = lease_valid(&k->lease, now);
 
+	if (k->handing && !k->lease.handing) {
+		k->handing = false;
+		tell_lease(k);
+		return;
+	}
 	if (k->lease.releasing) {
 		if (!k->lease.held)
 			tell_lease(k);
@@ -327,13 +332,27 @@ on_deadline(int fd, short what, void *arg)
 
 /*
  * Nothing is written from now on. The parent hears of it when the Lease is
- * free: it ends us then.
+ * free: it ends us then, or we stand by.
  */
 void
-kleader_release(struct kube *k)
+kleader_release(struct kube *k, int64_t leave_ms)
 {
-	lease_release(&k->lease);
+	int64_t now = monotime_now().ns;
+
+	/* What is over is told as ever, if it was not. */
+	if (leave_ms > 0 && !kube_may_write(k)) {
+		tell_lease(k);
+		return;
+	}
+	if (leave_ms > 0)
+		lease_hand_over(&k->lease, now + leave_ms * 1000000);
+	else
+		lease_release(&k->lease);
+	k->handing = leave_ms > 0;
+	k->release_waits = 0;
 	k->leader = false;
+	if (k->handing)
+		(void)lease_begin(&k->lease, now);
 	log_ev(
 	    LL_INFO, "giving the Lease up", KVS("identity", k->conf.identity));
 	if (!k->lease.held)

@@ -82,10 +82,22 @@ expiry(const struct lease *l)
 	return l->absent && made < t ? made : t;
 }
 
+/* Handed over, and somebody else may be on the way to take it. */
+static bool
+left_to_others(const struct lease *l, int64_t now)
+{
+	int64_t since = l->absent ? l->absent_ns : l->seen_ns;
+
+	return now < l->leave_ns && (l->absent || l->holder[0] == '\0') &&
+	    now < since + LEASE_LEFT_MS * NS_PER_MS;
+}
+
 /* May we take it? Never while its holder may still believe to hold it. */
 static bool
 takeable(const struct lease *l, int64_t now)
 {
+	if (left_to_others(l, now))
+		return false;
 	return ours(l) || l->holder[0] == '\0' || now >= expiry(l);
 }
 
@@ -142,6 +154,14 @@ adopt(struct lease *l, const struct klease *o)
 	return moved;
 }
 
+/* What was to be handed over is not ours any more. */
+static void
+handed(struct lease *l)
+{
+	if (l->handing && !l->held)
+		l->handing = l->releasing = false;
+}
+
 void
 lease_seen(struct lease *l, int64_t now, const struct klease *o)
 {
@@ -151,6 +171,7 @@ lease_seen(struct lease *l, int64_t now, const struct klease *o)
 			l->absent_ns = now;
 		l->known = l->absent = true;
 		l->held = leads(l, now);
+		handed(l);
 		return;
 	}
 	l->made |= l->absent && !leads(l, now);
@@ -158,6 +179,7 @@ lease_seen(struct lease *l, int64_t now, const struct klease *o)
 		l->seen_ns = now;
 	if (!ours(l))
 		l->held = l->made = false;
+	handed(l);
 }
 
 /*
@@ -194,6 +216,9 @@ lease_written(struct lease *l, int64_t sent, const struct klease *o)
 	l->held = ours(l);
 	if (l->held)
 		l->sent_ns = sent;
+	if (l->held && !l->releasing)
+		l->leave_ns = 0;
+	handed(l);
 }
 
 void
@@ -206,9 +231,19 @@ void
 lease_release(struct lease *l)
 {
 	l->releasing = true;
+	l->handing = false;
 	/* Left as it is: its duration is a successor's guard. */
 	if (guarded(l))
 		l->held = false;
+}
+
+void
+lease_hand_over(struct lease *l, int64_t until)
+{
+	lease_release(l);
+	l->handing = l->held;
+	l->releasing = l->held;
+	l->leave_ns = until;
 }
 
 bool

@@ -37,6 +37,10 @@
  * no holder of the one that was deleted can have any time left. Until then
  * the holder it writes is marked, so that another process of the same
  * identity, begun after a crash, does not take the Lease for its own.
+ *
+ * Who hands it over gives it up and stands by. For a while it leaves a Lease
+ * that nobody has to others, but not for good: a leader that sees little is
+ * better than none. One that a later holder lets run out it takes like any.
  */
 
 #ifndef KUBE_LEASE_H
@@ -47,7 +51,9 @@
 
 #include "kube_spec.h"
 
-#define LEASE_RV_LEN 127
+#define LEASE_RV_LEN  127
+/* So long is one that was handed over left to others, when nobody has it. */
+#define LEASE_LEFT_MS 5000
 
 enum lease_do { LD_GET, LD_CREATE, LD_UPDATE };
 
@@ -56,7 +62,9 @@ struct lease {
 	char identity[NAME_LEN + 1], marked[NAME_LEN + 1];
 	/* Ours. */
 	bool held, releasing;
-	int64_t sent_ns; /* of the last good renewal */
+	bool handing;     /* releasing, to go on as a standby */
+	int64_t leave_ns; /* until then one that nobody has is left to others */
+	int64_t sent_ns;  /* of the last good renewal */
 	int64_t acquire_us;
 	int64_t quiet_ns; /* no holder before us acts after that; 0: unknown */
 	/* On the way to leading: what lease_begin() and so on keep. */
@@ -89,6 +97,8 @@ void lease_written(struct lease *, int64_t sent_ns, const struct klease *);
 void lease_unsure(struct lease *);
 /* Give up: the next write empties the holder. */
 void lease_release(struct lease *);
+/* The same, and stand by then; until that time others are let go first. */
+void lease_hand_over(struct lease *, int64_t until_ns);
 /* Held and not past its deadline? */
 bool lease_valid(const struct lease *, int64_t now_ns);
 int64_t lease_deadline(const struct lease *);

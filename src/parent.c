@@ -35,10 +35,11 @@
 #include "procs.h"
 
 /* Bound tokens rotate at 80 % of an hour; a minute is soon enough. */
-#define TOKEN_REREAD_S 60
+#define TOKEN_REREAD_S   60
 /* Between the end signal and the end: grants end in 2 s, then the Lease. */
-#define QUIESCE_MS     4000
-#define SHUTDOWN_MS    2000
+#define QUIESCE_MS       4000
+#define SHUTDOWN_MS      2000
+#define HANDOVER_LOOK_MS 500
 
 struct parent {
 	struct conf conf;
@@ -47,11 +48,13 @@ struct parent {
 	struct groups *groups;
 	struct event *token_ev;
 	struct event *stop_ev;
+	struct event *handover_ev;
 	struct event *sigs[3];
 	struct monotime stop_at;
 	bool stopping;
 	bool releasing;
 	bool held;
+	bool handing; /* the Lease: LEASE says when it is free */
 	bool synced;
 	bool api_ok;
 	struct m_http_state http_state;
@@ -210,6 +213,8 @@ parent_on_ready(struct ps *ps, unsigned id, void *arg)
 	struct m_creds_ask ask;
 
 	p->ps = ps;
+	if (id == PROC_KUBE)
+		p->handing = false; /* whoever was asked is no more */
 	log_ev(LL_INFO, "worker ready", KVS("worker", procs[id - 1].title));
 	if (id == PROC_HTTP) {
 		(void)metric_set(&sink, M_BUILD_INFO, 1, ML(PACKAGE_VERSION));
@@ -257,6 +262,10 @@ parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 static void
 on_lease(struct parent *p, const struct m_lease *m)
 {
+	/* Said before it was asked to give it up: this one acts no more. */
+	if (p->handing && m->held)
+		return;
+	p->handing = false;
 	if (m->held != p->held)
 		log_ev(LL_INFO,
 		    m->held ? "leadership acquired" : "leadership lost",
@@ -457,7 +466,7 @@ stop_step(struct parent *p)
 	}
 	if (!p->releasing && groups_quiesce(p->groups)) {
 		p->releasing = true;
-		if (!p->held) {
+		if (!p->held && !p->handing) {
 			event_base_loopbreak(p->base);
 			return;
 		}
@@ -493,9 +502,37 @@ token_cb(evutil_socket_t fd, short what, void *arg)
 	send_token(p, p->ps);
 }
 
+/*
+ * As if the Lease was lost, at a moment when nothing is under way; only then
+ * it is given to who takes it.
+ */
+static void
+hand_over(struct parent *p, int64_t leave_ms)
+{
+	struct m_lease_release m = { .seq = 1, .leave_ms = leave_ms };
+	struct m_lease lost = { .held = false };
+
+	on_lease(p, &lost);
+	p->handing = true;
+	parent_send(p, PROC_KUBE, MSG_LEASE_RELEASE, &m);
+}
+
+static void
+handover_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *p = arg;
+	int64_t leave = groups_hand_over(p->groups,
+	    p->conf.leader_elect && p->held && p->synced && !p->handing &&
+		!p->stopping);
+
+	if (leave > 0)
+		hand_over(p, leave);
+}
+
 static void
 register_events(struct parent *p)
 {
+	struct timeval look = { 0, HANDOVER_LOOK_MS * 1000 };
 	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP };
 	struct timeval tv = { TOKEN_REREAD_S, 0 };
 
@@ -506,7 +543,9 @@ register_events(struct parent *p)
 	}
 	p->stop_ev = evtimer_new(p->base, stop_cb, p);
 	p->token_ev = event_new(p->base, -1, EV_PERSIST, token_cb, p);
-	if (p->stop_ev == NULL || p->token_ev == NULL ||
+	p->handover_ev = event_new(p->base, -1, EV_PERSIST, handover_cb, p);
+	if (p->handover_ev == NULL || event_add(p->handover_ev, &look) == -1 ||
+	    p->stop_ev == NULL || p->token_ev == NULL ||
 	    event_add(p->token_ev, &tv) == -1)
 		fatal("timers");
 }

@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handover.h"
 #include "mk.h"
 
 static struct mk m;
@@ -175,6 +176,156 @@ test_sight(void **state)
 	m.s.lease_held = false;
 	m.s.rec.active = FSM_NONE;
 	assert_false(fsm_sight(&m.c, &m.s, NOW, &w));
+}
+
+/* Who sees the active site, and when is no time to change the leader. */
+static void
+test_sees(void **state)
+{
+	struct fsm_req *const reqs[] = { &m.s.put, &m.s.foreign_req,
+		&m.s.site[2].sql, &m.s.site[2].fence, &m.s.site[2].pod_req,
+		&m.s.site[2].roll };
+	size_t k;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_HEALTHY);
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_MINE);
+	told_at(1, 300);
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BOTH);
+	m.s.site[1].g.sight.start_ms += FSM_START_TOL_MS;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_MINE);
+	/* no epoch, so no word about it can be known */
+	m.s.rec.n = 0;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_MINE);
+	m.s.rec.active = FSM_NONE;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_NONE);
+	/* alone in not seeing it: only while that holds up a failover */
+	blind_group();
+	m.s.site[0].fail_since_ms = NOW - 1000;
+	told_at(1, 300);
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_OBSERVER_ISOLATED);
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_OTHER);
+	for (k = 0; k < sizeof(reqs) / sizeof(reqs[0]); k++) {
+		reqs[k]->seq = 77;
+		assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
+		reqs[k]->seq = 0;
+	}
+	m.s.site[2].grant_open = true;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
+	m.s.site[2].grant_open = false;
+	m.s.clone_phase = CL_RESTART;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
+	m.s.clone_phase = CL_IDLE;
+	m.s.verdict = V_PROMOTE;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
+	m.s.verdict = V_WAIT_THRESHOLD;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_NONE);
+	m.s.verdict = V_OBSERVER_ISOLATED;
+	/* a replica sees it, the other operator does not */
+	m.s.site[1].g.sight.pod_uid[0] = '\0';
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_NONE);
+	/* a short lease that hangs on this leader's yes */
+	told_at(1, 300);
+	m.s.rec.unended[0].terms.lease_ms = 3000;
+	m.c.check_ms = 1000;
+	m.s.site[0].fail_since_ms = NOW - 1000;
+	for (k = 1; k < m.c.nsites; k++)
+		m.s.site[k].g.yes_age_ms = -1;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
+	for (k = 1; k < m.c.nsites; k++) {
+		m.s.site[k].g.yes_epoch = m.s.rec.unended[0].epoch;
+		m.s.site[k].g.yes_age_ms = 300;
+	}
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_OTHER);
+}
+
+/* How many looks, two a second, until it goes; up to so many. */
+static int
+goes_after(
+    struct handover *h, const struct handover_sees *n, int64_t *now, int looks)
+{
+	bool said = false;
+	int i;
+
+	for (i = 1; i <= looks; i++, *now += 500)
+		switch (handover_look(h, n, true, *now)) {
+		case HANDOVER_STAY:
+			break;
+		case HANDOVER_SAY:
+			assert_false(said);
+			said = true;
+			break;
+		case HANDOVER_GO:
+			assert_true(said);
+			return i;
+		}
+	return 0;
+}
+
+/* The rule itself: what is seen, for how long, and how often before. */
+static void
+test_handover(void **state)
+{
+	static const struct {
+		struct handover_sees n;
+		int64_t led_ms;
+		unsigned before;
+		int after_ms; /* 0: never */
+	} rows[] = {
+		{ { 1, 0, 0, 6000 }, 3600000, 0, 18500 },
+		{ { 1, 0, 0, 1500 }, 3600000, 0, 15500 },
+		{ { 3, 0, 0, 1500 }, 3600000, 0, 15500 },
+		/* it sees something that the other one may not */
+		{ { 1, 1, 0, 1500 }, 3600000, 0, 0 },
+		{ { 0, 0, 0, 0 }, 3600000, 0, 0 },
+		{ { 0, 2, 0, 0 }, 3600000, 0, 0 },
+		/* something is under way */
+		{ { 1, 0, 1, 1500 }, 3600000, 0, 0 },
+		/* it leads since now, or did so before */
+		{ { 1, 0, 0, 1500 }, 0, 0, 60500 },
+		{ { 1, 0, 0, 1500 }, 50000, 0, 15500 },
+		{ { 1, 0, 0, 1500 }, 0, 1, 120500 },
+		{ { 1, 0, 0, 1500 }, 0, 3, 480500 },
+		{ { 1, 0, 0, 1500 }, 0, 4, 960500 },
+		{ { 1, 0, 0, 1500 }, 0, 9, 960500 },
+	};
+	const struct handover_sees none = { 0 }, blind = { 1, 0, 0, 1500 };
+	struct handover h;
+	int64_t now, t;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		memset(&h, 0, sizeof(h));
+		now = 5000000;
+		h.n = rows[i].before;
+		h.last_ms = h.n != 0 ? now - 1000 : 0;
+		h.led_ms = now - rows[i].led_ms;
+		assert_int_equal(
+		    500 * (goes_after(&h, &rows[i].n, &now, 4000) - 1),
+		    rows[i].after_ms != 0 ? rows[i].after_ms : -500);
+	}
+	/* an interruption, or another one's term, begins it anew */
+	memset(&h, 0, sizeof(h));
+	now = 5000000;
+	h.led_ms = 1;
+	assert_int_equal(goes_after(&h, &blind, &now, 30), 0);
+	assert_int_equal(handover_look(&h, &none, true, now), HANDOVER_STAY);
+	assert_int_equal(goes_after(&h, &blind, &now, 30), 0);
+	assert_int_equal(handover_look(&h, &blind, false, now), HANDOVER_STAY);
+	t = now;
+	assert_true(goes_after(&h, &blind, &now, 400) > 0);
+	assert_int_equal(now - t, 60500);
+	/* what was long ago does not count */
+	now += HANDOVER_FORGET_MS;
+	assert_int_equal(h.n, 1);
+	assert_int_equal(handover_term(&h, now), 60000);
+	assert_true(goes_after(&h, &blind, &now, 400) > 0);
+	assert_int_equal(h.n, 1);
+	assert_int_equal(handover_term(&h, now), 120000);
 }
 
 /* A guard's word is a failed probe that nobody had to wait for. */
@@ -329,6 +480,8 @@ main(void)
 		cmocka_unit_test(test_isolated),
 		cmocka_unit_test(test_standby_sees),
 		cmocka_unit_test(test_sight),
+		cmocka_unit_test(test_sees),
+		cmocka_unit_test(test_handover),
 		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_blind),
 		cmocka_unit_test(test_hears_again),

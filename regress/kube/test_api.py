@@ -970,6 +970,46 @@ def test_lease():
 
 
 @test
+def test_hand_over():
+    """Given to a standby, which leads at once; who gave it stands by, and takes
+    it again when nobody does."""
+    env = {"LEASE_MS": 5000, "RENEW_MS": 3500, "RETRY_MS": 500}
+    a = leader(**env)
+    b = drive(IDENTITY=fresh("op"), **env)
+    b.expect("SYNCED", synced=True)
+    g = make(fresh("g"))
+    uid = g["metadata"]["uid"]
+    b.expect("GROUP_CONF", group=uid)
+    at, since, t0 = b.mark(), a.mark(), time.monotonic()
+    a.send("LEASE_RELEASE", seq=1, leave_ms=60000)
+    b.expect("LEASE", 5, since=at, held=True)
+    took = time.monotonic() - t0
+    eprint(f"    handed over after {took:.3f} s")
+    assert took < 2, took
+    a.expect("LEASE", 5, since=since, held=False)
+    # It has stopped acting, and goes on as a standby: it sees what changes.
+    a.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 1))
+    assert not a.expect("ACK", seq=1)["ok"]
+    b.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 2))
+    assert b.expect("ACK", seq=2)["ok"]
+    a.expect("RECORD", since=since, group=uid, version=1)
+    assert a.find("LEASE", since=since, held=True) is None
+    # The other one ends in order: it comes back, after a while.
+    since, t0 = a.mark(), time.monotonic()
+    stop(b)
+    a.expect("LEASE", 15, since=since, held=True)
+    took = time.monotonic() - t0
+    eprint(f"    taken again after {took:.3f} s")
+    assert 4.5 < took < 8, took
+    # Nobody is there to take it.
+    since = a.mark()
+    a.send("LEASE_RELEASE", seq=2, leave_ms=60000)
+    a.expect("LEASE", 5, since=since, held=False)
+    a.expect("LEASE", 15, since=since, held=True)
+    stop(a)
+
+
+@test
 def test_takeover():
     """With the defaults: 2 s after a clean release, 6 s after a crash. The
     standby sees all meanwhile, the record too, and writes nothing."""

@@ -525,9 +525,123 @@ test_lease_relists(void **state)
 	assert_false(lease_lead(&a, now + 5 * S));
 }
 
+/* How long until somebody rules, when a hands over; others: is b there? */
+static int64_t
+handed_ms(int64_t offset, bool others, int *who)
+{
+	struct server s = { 0 };
+	struct lease l[2];
+	int64_t now = 100 * S, at[2] = { now, now + offset };
+	int64_t since = now + 3 * S + 1;
+	int i;
+
+	lease_init(&l[0], "a", 5000, 3500, 500);
+	lease_init(&l[1], "b", 5000, 3500, 500);
+	for (;;) {
+		i = at[0] <= at[1] || !others ? 0 : 1;
+		now = at[i];
+		if (i == 0 && now > since && !l[0].handing &&
+		    l[0].leave_ns == 0) {
+			since = now;
+			lease_hand_over(&l[0], now + 60 * S);
+			(void)lease_begin(&l[0], now);
+			assert_false(rules(&l[0], now));
+		}
+		turn(&l[i], &s, now, now / 1000);
+		at[i] = now + lease_wait(&l[i], now, 0) * MS;
+		assert_false(rules(&l[0], now) && rules(&l[1], now));
+		if (now >= since && since > 103 * S + 1)
+			for (*who = 0; *who < 2; (*who)++)
+				if (rules(&l[*who], now))
+					return (now - since) / MS;
+	}
+}
+
+/* To whoever is there, at once; to nobody it comes back, and it is no ping-pong. */
+static void
+test_lease_hand_over(void **state)
+{
+	int who;
+
+	(void)state;
+	for (int64_t o = 1; o < 600; o += 7) {
+		assert_in_range(handed_ms(o * MS, true, &who), 0, 300);
+		assert_int_equal(who, 1);
+	}
+	assert_in_range(handed_ms(1, false, &who), LEASE_LEFT_MS, 5600);
+	assert_int_equal(who, 0);
+}
+
+/* What was handed over and what is left to others, step by step. */
+static void
+test_lease_left(void **state)
+{
+	struct server s = { 0 };
+	struct klease body;
+	struct lease a, b;
+	int64_t now = 100 * S;
+
+	(void)state;
+	lease_init(&a, "a", 5000, 3500, 500);
+	lease_init(&b, "b", 5000, 3500, 500);
+	turn(&a, &s, now, 1);
+	turn(&b, &s, now, 1);
+	/* The answer to a renewal that was under way is no hand-over. */
+	assert_int_equal(lease_next(&a, now, 2, &body), LD_UPDATE);
+	assert_true(write_lease(&s, LD_UPDATE, &body));
+	lease_hand_over(&a, now + 60 * S);
+	assert_false(lease_begin(&a, now));
+	lease_written(&a, now, &s.lease);
+	assert_true(a.handing);
+	assert_false(lease_valid(&a, now));
+	turn(&a, &s, now + S, 3);
+	assert_false(a.handing || a.releasing || a.held);
+	assert_string_equal(s.holder, "");
+	turn(&b, &s, now + S, 4);
+	assert_true(rules(&b, now + S));
+	assert_int_equal(b.quiet_ns, 0);
+	/* b ends in order: a waits for a third one, and then takes it. */
+	lease_release(&b);
+	turn(&b, &s, now + 2 * S, 5);
+	turn(&a, &s, now + 3 * S, 6);
+	turn(&a, &s, now + 7 * S, 6);
+	assert_false(a.held);
+	turn(&a, &s, now + 8 * S, 6);
+	assert_true(rules(&a, now + 8 * S));
+	/* It leads again: made anew at once when somebody deletes it. */
+	s.exists = false;
+	turn(&a, &s, now + 9 * S, 7);
+	turn(&a, &s, now + 9 * S, 7);
+	assert_true(s.exists && rules(&a, now + 9 * S));
+	/* One that falls silent is followed as ever. */
+	lease_init(&b, "b2", 5000, 3500, 500);
+	turn(&b, &s, now + 9 * S, 8);
+	lease_hand_over(&a, now + 69 * S);
+	(void)lease_begin(&a, now + 9 * S);
+	turn(&a, &s, now + 9 * S, 9);
+	turn(&b, &s, now + 10 * S, 9);
+	assert_true(rules(&b, now + 10 * S));
+	turn(&a, &s, now + 10 * S, 9);
+	turn(&a, &s, now + 14 * S, 9);
+	assert_false(a.held);
+	turn(&a, &s, now + 15 * S, 9);
+	assert_true(rules(&a, now + 15 * S));
+	/* Deleted while it was being given up. */
+	lease_hand_over(&a, now + 75 * S);
+	(void)lease_begin(&a, now + 15 * S);
+	s.exists = false;
+	lease_unsure(&a);
+	turn(&a, &s, now + 15 * S, 10);
+	assert_false(a.handing || a.held || s.exists);
+	turn(&a, &s, now + 19 * S, 10);
+	assert_false(s.exists);
+	turn(&a, &s, now + 20 * S, 10);
+	assert_true(s.exists);
+}
+
 /*
- * Two candidates, random delays, loss of answers, restarts and deletions of
- * the Lease: never do both rule at one moment.
+ * Two candidates, random delays, loss of answers, restarts, hand-overs and
+ * deletions of the Lease: never do both rule at one moment.
  */
 static void
 test_lease_random(void **state)
@@ -560,6 +674,10 @@ test_lease_random(void **state)
 				(void)snprintf(id, sizeof(id), "%d-%lld", i,
 				    seed % 4 == 0 ? (long long)now : 0);
 				lease_init(&l[i], id, 3000, 2000, 400);
+			}
+			if (random() % 60 == 0 && rules(&l[i], now)) {
+				lease_hand_over(&l[i], now + 6 * S);
+				(void)lease_begin(&l[i], now);
 			}
 			/* Unreachable for a while, now and then. */
 			if ((now / (5 * S)) % 3 == i && random() % 10 != 0)
@@ -604,6 +722,8 @@ main(void)
 		cmocka_unit_test(test_lease_deleted_healthy),
 		cmocka_unit_test(test_lease_fresh),
 		cmocka_unit_test(test_lease_relists),
+		cmocka_unit_test(test_lease_hand_over),
+		cmocka_unit_test(test_lease_left),
 		cmocka_unit_test(test_lease_random),
 	};
 

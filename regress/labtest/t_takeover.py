@@ -76,6 +76,63 @@ def leader_cut_oneway(t):
     o.blame(o.judge(active))
 
 
+def led_by_other(lead):
+    """The leader's name when it is another one, else nothing."""
+    name = (op.leader() or {}).get("metadata", {}).get("name")
+    return name if name not in (None, lead) else None
+
+
+@test("leader-hands-over", alone=True, full=True, order=78)
+def hands_over(t):
+    """The leader's Pod alone does not reach the primary's mysqld, and no replica
+    receives from it: the leader hands over to the operator that does, by
+    itself and once, and no write stops. That one acts when the primary dies."""
+    g = t.ready()
+    op.wait_settled(90)
+    old = g.active()
+    ip = g.address(old)
+    lead = op.wait_leader()["metadata"]["name"]
+    o = t.oracle(g, timeout=PATIENT)
+    leader, replica = fence.Cuts(t), fence.Cuts(t)
+    watch, log = takeover.Watch(), op.log().skip()
+    since = lab.boot_ns()
+    # In this order: what the leader has seen there last was received.
+    leader.pod(op.NS, lead, "both", [ip], fence.MYSQL_PORT)
+    replica.site(g, old, "both", [g.address(s) for s in g.sites if s != old],
+                 fence.MYSQL_PORT)
+    wait("ObserverIsolated", 20, lambda: g.blocked("ObserverIsolated"),
+         g.short)
+    # It has to have led for a minute, too.
+    took = wait("the other operator leads", 120, watch.first, op.state)
+    said = [r for r in log.new_records() if r.get("msg") in (
+        "handing over", "giving the Lease up", "leadership lost",
+        "leadership acquired")]
+    for r in said:
+        t.fact("%s %s: %s" % (r["time"], r.get("fg", ""), r["msg"]))
+    new_lead = wait("its Lease", 10, lambda: led_by_other(lead), op.state)
+    wait("no block any more", 20,
+         lambda: not g.blocked("ObserverIsolated"), g.short)
+    fence.not_promoted(g, old, 2 * fence.LEASE)
+    if not g.events("LeaderHandsOver"):
+        raise Failure("no Event tells of it: %s" % [
+            e["reason"] for e in g.events()])
+    holds("the other operator goes on leading", 20,
+          lambda: led_by_other(lead) == new_lead)
+    t.ok("handed over %.1f s after the cut, longest gap %.2f s"
+         % ((took - since) / 1e9, o.calm(since, 2.0)))
+    replica.heal()
+    fence.whole(g)
+    t.hold(g, old)
+    g.kill9(old)
+    new = fence.promoted(g, old)
+    o.wait_acked(30, "writes at the new site")
+    leader.heal()
+    up_again(g, old)
+    f = fence.judged(t, g, o, old, new)
+    op.wait_settled(120)
+    t.ok("and failed over by that one: " + fence.described(f))
+
+
 @test("takeover-with-primary", alone=True, full=True, order=78)
 def with_primary(t):
     """The leader and the primary die at one moment; the kubelet's word is

@@ -26,7 +26,8 @@
 
 #include "sim.h"
 
-#define NS INT64_C(1000000)
+#define NS      INT64_C(1000000)
+#define LOOK_MS 500
 
 /* Of a K_LEASE event, in `script`. */
 enum { AT_TIMER, AT_API, AT_ANSWER, AT_LOST, AT_LIST, AT_DEADLINE };
@@ -133,6 +134,41 @@ listed(int k)
 	lease_listed(&o->lease, w->now * NS, w->api.rec.active != FSM_NONE);
 	if (lease_lead(&o->lease, w->now * NS))
 		lead(k);
+}
+
+/* As src/group_sight.c and src/parent.c; there is one group. */
+void
+elect_look(int k)
+{
+	struct op *o = &w->op[k];
+	struct handover_sees n = { 0 };
+
+	if (w->now < o->look_at)
+		return;
+	o->look_at = w->now + LOOK_MS;
+	switch (fsm_sees(&o->c, &o->s)) {
+	case FSM_SEES_OTHER:
+		n.other = 1;
+		n.lost_ms = o->c.failure_threshold * o->c.poll_ms;
+		break;
+	case FSM_SEES_MINE:
+		n.mine = 1;
+		break;
+	case FSM_SEES_BUSY:
+		n.busy = 1;
+		break;
+	case FSM_SEES_BOTH:
+	case FSM_SEES_NONE:
+		break;
+	}
+	if (handover_look(&o->handover, &n, o->holds, w->now) != HANDOVER_GO)
+		return;
+	trace("op%d hands over", k);
+	o->holds = false;
+	lease_hand_over(
+	    &o->lease, (w->now + handover_term(&o->handover, w->now)) * NS);
+	(void)lease_begin(&o->lease, w->now * NS);
+	tell(k);
 }
 
 /* --------------------------------------------------- requests and answers - */
@@ -257,6 +293,7 @@ elect_start(int k)
 	    &o->lease, id, w->sc_lease[0], w->sc_lease[1], w->sc_lease[2]);
 	o->lease_version = 0;
 	o->lease_until = 0;
+	memset(&o->handover, 0, sizeof(o->handover));
 	plain(k, AT_TIMER, k * 50);
 }
 

@@ -507,6 +507,8 @@ op_links(int k)
 		else if (w->now >= o->link_down_at[i])
 			set_link(k, i, false);
 	}
-	if (o->up && !w->bare)
+	if (o->up && !w->bare) {
 		tell_sight(k);
+		elect_look(k);
+	}
 }

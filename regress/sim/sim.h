@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "fsm.h"
+#include "handover.h"
 #include "kube_lease.h"
 
 #define OPS       2  /* operator replicas */
@@ -148,6 +149,8 @@ struct op {
 	struct lease lease;
 	uint64_t lease_version; /* of the object that it has in mind */
 	int64_t lease_until;
+	struct handover handover;
+	int64_t look_at;  /* whether it hands over, next */
 	int64_t yes_at;   /* it said yes last */
 	int64_t grant_at; /* its last grant was sent */
 	int64_t wake;
@@ -468,6 +471,7 @@ void msg_car(const struct ev *);
 /* elect.c */
 void elect_start(int);
 void elect_at(const struct ev *);
+void elect_look(int);
 void elect_event(const struct op *, struct fsm_event *);
 
 /* operator.c */

@@ -20,6 +20,7 @@
  * an offer, a revocation and a yes look like at the other end.
  */
 
+#include "metrics.h"
 #include "test_link.h"
 #include "orders.h"
 
@@ -63,6 +64,9 @@ side_rx(struct side *s, const struct m_link_tx *m)
 	s->n[s->type]++;
 }
 
+static struct m_event event;
+static unsigned counted; /* hand-overs */
+
 void
 parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 {
@@ -71,6 +75,11 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 
 	if (type == MSG_LINK_SITES)
 		sites = *(const struct m_link_sites *)msg;
+	else if (type == MSG_EVENT)
+		event = *(const struct m_event *)msg;
+	else if (type == MSG_METRIC)
+		counted += ((const struct m_metric *)msg)->family ==
+		    M_HANDOVERS;
 	else if (type == MSG_LINK_TRUST)
 		trusted = ((const struct m_link_trust *)msg)->conn;
 	else if (type == MSG_LINK_CLOSE) {
@@ -662,6 +671,64 @@ test_sight_heard(void **state)
 	assert_int_equal(f->pod_uid[0], 0);
 }
 
+/* What hand_over() below changes in the core. */
+static struct fsm_state *
+blind(void)
+{
+	struct fsm_state *s = &group()->fs;
+	static struct w_report r;
+	struct w_sight *w = &r.sight[0];
+
+	link_site(PDX);
+	fill_report(PDX, &r);
+	r.n_sight = 1;
+	strlcpy(w->pod_uid, pods[IAD], sizeof(w->pod_uid));
+	strlcpy(w->server_uuid, UUID, sizeof(w->server_uuid));
+	w->start_ms = 1000000;
+	w->age_ms = 100;
+	say(PDX, W_REPORT, &r);
+	memset(&s->put, 0, sizeof(s->put));
+	s->verdict = V_OBSERVER_ISOLATED;
+	s->old_grants_ms = 0;
+	s->site[IAD].fail_since_ms = 1;
+	return s;
+}
+
+/* A leader that alone is blind says it and hands over, when it may. */
+static void
+test_hand_over(void **state)
+{
+	struct handover *h = &gs->handover;
+	struct fsm_state *s = blind();
+
+	assert_int_equal(fsm_sees(&group()->fc, s), FSM_SEES_OTHER);
+	assert_int_equal(groups_hand_over(gs, false), 0);
+	assert_int_equal(h->since_ms, 0);
+	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_true(h->since_ms != 0 && h->led_ms != 0);
+	h->since_ms -= 4 * HANDOVER_BLIND_MS;
+	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_false(h->said);
+	h->led_ms -= HANDOVER_TERM_MS;
+	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_string_equal(event.reason, "LeaderHandsOver");
+	assert_non_null(strstr(event.message, "site iad"));
+	assert_int_equal(counted, 0);
+	assert_int_equal(groups_hand_over(gs, true), 2 * HANDOVER_TERM_MS);
+	assert_int_equal(counted, 1);
+	/* not what it sees itself, nor for one that does not lead */
+	s->verdict = V_HEALTHY;
+	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_int_equal(h->since_ms, 0);
+	s->verdict = V_OBSERVER_ISOLATED;
+	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_true(h->since_ms != 0);
+	tell_lease(false);
+	s->verdict = V_OBSERVER_ISOLATED;
+	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_true(h->since_ms == 0 && h->led_ms == 0);
+}
+
 static void
 tell_tls(bool wanted, uint64_t gen, bool ok)
 {
@@ -789,6 +856,7 @@ main(void)
 		T(test_beat),
 		T(test_sight_told),
 		T(test_sight_heard),
+		T(test_hand_over),
 		T(test_certificate),
 		T(test_promise),
 		T(test_terms),
