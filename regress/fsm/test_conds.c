@@ -371,6 +371,43 @@ test_golden(void **state)
 	free(text);
 }
 
+static unsigned
+counted(const struct mk *m, enum fsm_metric metric, uint8_t site)
+{
+	unsigned k, n = 0;
+
+	for (k = 0; k < m->o.n; k++)
+		n += m->o.act[k].type == A_METRIC &&
+		    m->o.act[k].metric == metric && m->o.act[k].site == site;
+	return n;
+}
+
+/* Each request for a newer template is counted, and each stop, once. */
+static void
+test_counted(void **state)
+{
+	static struct mk m;
+
+	(void)state;
+	mk_group(&m);
+	mk_update(&m);
+	drifted(&m);
+	mk_step(&m, NULL);
+	assert_int_equal(mk_acts(&m, A_ROLL, -1), 1);
+	assert_int_equal(counted(&m, FM_ROLLS, 1), 1);
+	assert_int_equal(counted(&m, FM_ROLL_FAILS, 1), 0);
+	mk_step(&m, NULL);
+	assert_int_equal(counted(&m, FM_ROLLS, 1), 0);
+	mk_group(&m);
+	mk_update(&m);
+	late(&m);
+	mk_step(&m, NULL);
+	assert_int_equal(counted(&m, FM_ROLL_FAILS, 1), 1);
+	assert_int_equal(counted(&m, FM_ROLLS, 1), 0);
+	mk_step(&m, NULL);
+	assert_int_equal(counted(&m, FM_ROLL_FAILS, 1), 0);
+}
+
 /* Probes and reports go on, times and lags move: nobody is told anything. */
 static void
 test_steady(void **state)
@@ -417,6 +454,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_counted),
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_steady),
 	};

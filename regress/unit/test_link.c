@@ -65,22 +65,23 @@ side_rx(struct side *s, const struct m_link_tx *m)
 }
 
 static struct m_event event;
-static unsigned counted; /* hand-overs */
+static unsigned handovers, promises; /* counted */
 
 void
 parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 {
 	const struct m_link_tx *tx = msg;
 	const struct m_link_close *c = msg;
+	const struct m_metric *k = msg;
 
 	if (type == MSG_LINK_SITES)
 		sites = *(const struct m_link_sites *)msg;
 	else if (type == MSG_EVENT)
 		event = *(const struct m_event *)msg;
-	else if (type == MSG_METRIC)
-		counted += ((const struct m_metric *)msg)->family ==
-		    M_HANDOVERS;
-	else if (type == MSG_LINK_TRUST)
+	else if (type == MSG_METRIC) {
+		handovers += k->family == M_HANDOVERS;
+		promises += k->family == M_PROMISES && k->value > 0;
+	} else if (type == MSG_LINK_TRUST)
 		trusted = ((const struct m_link_trust *)msg)->conn;
 	else if (type == MSG_LINK_CLOSE) {
 		closed = c->conn;
@@ -713,9 +714,9 @@ test_hand_over(void **state)
 	assert_int_equal(groups_hand_over(gs, true), 0);
 	assert_string_equal(event.reason, "LeaderHandsOver");
 	assert_non_null(strstr(event.message, "site iad"));
-	assert_int_equal(counted, 0);
+	assert_int_equal(handovers, 0);
 	assert_int_equal(groups_hand_over(gs, true), 2 * HANDOVER_TERM_MS);
-	assert_int_equal(counted, 1);
+	assert_int_equal(handovers, 1);
 	/* not what it sees itself, nor for one that does not lead */
 	s->verdict = V_HEALTHY;
 	assert_int_equal(groups_hand_over(gs, true), 0);
@@ -814,8 +815,10 @@ test_promise(void **state)
 	promise(IAD, MEM_B, 100);
 	promise(PDX, MEM_B, -1);
 	assert_int_equal(g->fs.auth[0].promised, 0);
+	assert_int_equal(promises, 0);
 	promise(PDX, MEM_B, 100);
 	assert_int_equal(g->fs.auth[0].promised, 1 << 1);
+	assert_int_equal(promises, 1);
 }
 
 /* Terms go through the core and back as they are. */

@@ -244,6 +244,9 @@ test_counters_of_the_core(void **state)
 	assert_true(told("_clones_total" GRP ",site=\"s1\"} 1\n"));
 	assert_true(told(
 	    "_split_brain_auto_resolve_total" GRP ",prefer_site=\"s1\"} 1\n"));
+	assert_true(told("_site_updates_total" GRP ",site=\"s1\"} 1\n"));
+	assert_true(
+	    told("_site_update_failures_total" GRP ",site=\"s1\"} 1\n"));
 }
 
 static void
