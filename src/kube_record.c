@@ -439,9 +439,32 @@ last_failover(const struct m_record_put *p, char out[static KTIME_LEN])
 	    out);
 }
 
+/*
+ * The site that may write becomes another one: with the record, so that it
+ * can't be counted twice or not at all. What the reference counted goes on,
+ * and the site that was active under it is no change.
+ */
+static bool
+raise_generation(yyjson_mut_doc *doc, yyjson_mut_val *status,
+    const struct m_record_put *p, yyjson_val *prev)
+{
+	yyjson_val *a = yyjson_obj_get(prev, "authority");
+	yyjson_val *n = yyjson_obj_get(prev, "topologyGeneration");
+	int64_t was = yyjson_is_int(n) ? yyjson_get_sint(n) : 0;
+	const char *site =
+	    yyjson_get_str(yyjson_obj_get(a == NULL ? prev : a, "activeSite"));
+
+	if (p->active[0] == '\0' ||
+	    (site != NULL && strcmp(site, p->active) == 0))
+		return true;
+	if (was < 0 || was == INT64_MAX)
+		was = 0;
+	return put_u64(doc, status, "topologyGeneration", (uint64_t)was + 1);
+}
+
 yyjson_mut_val *
 krecord_patch(yyjson_mut_doc *doc, const struct m_record_put *p,
-    const char *resource_version)
+    const char *resource_version, yyjson_val *prev)
 {
 	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *status;
 	char t[KTIME_LEN];
@@ -451,7 +474,8 @@ krecord_patch(yyjson_mut_doc *doc, const struct m_record_put *p,
 	    (meta = yyjson_mut_obj_add_obj(doc, o, "metadata")) == NULL ||
 	    !kput_str(doc, meta, "resourceVersion", resource_version) ||
 	    (status = yyjson_mut_obj_add_obj(doc, o, "status")) == NULL ||
-	    !add_authority(doc, status, p))
+	    !add_authority(doc, status, p) ||
+	    !raise_generation(doc, status, p, prev))
 		return NULL;
 	if (p->last_failover_s > 0 &&
 	    (!kput_str(doc, status, "lastFailover", t) ||

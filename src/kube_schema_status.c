@@ -207,7 +207,7 @@ static const struct kfield status_fields[] = {
 	S("promotionGtidExecuted", "Its gtid_executed before it was opened"),
 	S("updatePhase", "Phase of the ordered update, empty when idle"),
 	OBJ("plannedFailover", 0, planned, "The latest planned failover"),
-	I("topologyGeneration", 0, "Raised with each change of activeSite"),
+	I("topologyGeneration", 0, "Raised when another site may write"),
 	OBJ("restore", 0, restore, "initFromBackup"),
 	OBJ("restoreInPlace", 0, in_place, "restoreInPlace"),
 	LIST("backupSchedules", schedule, "By schedule"),

@@ -243,8 +243,8 @@ put_step(struct kgroup *g, yyjson_val *obj)
 	kgroup_path(g, "/status", path);
 	c.deadline_ms = put_left_ms(g);
 	c.doc = kj_new();
-	c.root =
-	    krecord_patch(c.doc, &g->put->msg, kj_meta(obj, "resourceVersion"));
+	c.root = krecord_patch(c.doc, &g->put->msg,
+	    kj_meta(obj, "resourceVersion"), yyjson_obj_get(obj, "status"));
 	kj_no_empty(c.doc, c.root);
 	g->status.req = kube_call(&c);
 	return true;

@@ -369,7 +369,7 @@ record_back(const struct m_record_put *p)
 {
 	struct m_record *m = calloc(1, sizeof(*m));
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-	yyjson_mut_val *v = krecord_patch(doc, p, "1");
+	yyjson_mut_val *v = krecord_patch(doc, p, "1", NULL);
 	char why[ERR_LEN + 1];
 	yyjson_doc *live;
 
@@ -397,14 +397,69 @@ record_refused(struct m_record_put *p)
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 
 	p->unended[1].quorum = 3;
-	assert_null(krecord_patch(doc, p, "1"));
+	assert_null(krecord_patch(doc, p, "1", NULL));
 	p->unended[1].quorum = 1;
 	p->unended[1].voters[0].id = 0;
-	assert_null(krecord_patch(doc, p, "1"));
+	assert_null(krecord_patch(doc, p, "1", NULL));
 	p->unended[1].voters[0].id = 1;
 	p->unended[1].lease_ms = 0;
-	assert_null(krecord_patch(doc, p, "1"));
+	assert_null(krecord_patch(doc, p, "1", NULL));
 	yyjson_mut_doc_free(doc);
+}
+
+/* What becomes of the generation; 0: it is left as it is. */
+static uint64_t
+generation(const struct m_record_put *p, const char *status)
+{
+	yyjson_doc *prev = yyjson_read(status, strlen(status), 0);
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *v;
+	uint64_t n;
+
+	v = krecord_patch(doc, p, "1", yyjson_doc_get_root(prev));
+	assert_non_null(v);
+	v = yyjson_mut_obj_get(
+	    yyjson_mut_obj_get(v, "status"), "topologyGeneration");
+	assert_true(v == NULL || yyjson_mut_is_uint(v));
+	n = yyjson_mut_get_uint(v);
+	yyjson_mut_doc_free(doc);
+	yyjson_doc_free(prev);
+	return n;
+}
+
+/* It counts the changes of the site of the newest epoch, across everything. */
+static void
+topology_generation(void **state)
+{
+	struct m_record_put *p = calloc(1, sizeof(*p));
+
+	fill_record(p); /* "b" */
+	assert_int_equal(generation(p, "{}"), 1);
+	assert_int_equal(generation(p,
+			     "{\"activeSite\":\"b\",\"topologyGeneration\":4,"
+			     "\"authority\":{\"activeSite\":\"a\"}}"),
+	    5);
+	/* For a moment nobody was confirmed writable: no change. */
+	assert_int_equal(generation(p,
+			     "{\"activeSite\":\"\",\"topologyGeneration\":4,"
+			     "\"authority\":{\"activeSite\":\"b\"}}"),
+	    0);
+	/* The reference's goes on. */
+	assert_int_equal(
+	    generation(p, "{\"activeSite\":\"b\",\"topologyGeneration\":7}"),
+	    0);
+	assert_int_equal(
+	    generation(p, "{\"activeSite\":\"a\",\"topologyGeneration\":7}"),
+	    8);
+	assert_int_equal(generation(p, "{\"topologyGeneration\":7}"), 8);
+	/* What nobody can have counted. */
+	assert_int_equal(generation(p, "{\"topologyGeneration\":-2}"), 1);
+	p->active[0] = '\0';
+	assert_int_equal(
+	    generation(p,
+		"{\"topologyGeneration\":7,\"authority\":{\"activeSite\":\"b\"}}"),
+	    0);
+	free(p);
 }
 
 static void
@@ -414,7 +469,7 @@ record(void **state)
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 
 	fill_record(p);
-	check(doc, krecord_patch(doc, p, "4711"), "record.json");
+	check(doc, krecord_patch(doc, p, "4711", NULL), "record.json");
 	doc = yyjson_mut_doc_new(NULL);
 	check(doc, krecord_annotations(doc, p), "record-annotations.json");
 	record_back(p);
@@ -423,11 +478,11 @@ record(void **state)
 	p->n_unended = 0;
 	p->last_failover_s = 0;
 	p->base_version = 0;
-	check(doc, krecord_patch(doc, p, "1"), "record-first.json");
+	check(doc, krecord_patch(doc, p, "1", NULL), "record-first.json");
 	/* More than the API server's integers hold is not cut. */
 	doc = yyjson_mut_doc_new(NULL);
 	p->epoch = UINT64_MAX;
-	assert_null(krecord_patch(doc, p, "1"));
+	assert_null(krecord_patch(doc, p, "1", NULL));
 	yyjson_mut_doc_free(doc);
 	free(p);
 }
@@ -560,6 +615,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(hash),
 		cmocka_unit_test(status),
 		cmocka_unit_test(record),
+		cmocka_unit_test(topology_generation),
 		cmocka_unit_test(dns),
 		cmocka_unit_test(bodies),
 	};
