@@ -460,6 +460,8 @@ bool kobject_step(struct kgroup *, const struct kobj *);
 
 /* -------------------------------------------------------- kube_refused.c - */
 
+/* The Event, at most once a minute of what said_ms belongs to. */
+void krefused_say(struct kgroup *, const char *text, int64_t *said_ms);
 void krefused_begin(struct kgroup *);
 /* name may be ""; an Event is made, if none was lately. */
 void krefused_add(struct kgroup *, const char *plural, const char *name,

@@ -27,6 +27,18 @@
 
 #define SAY_MS 60000
 
+/* So that the same object's refusals do not fill the namespace. */
+void
+krefused_say(struct kgroup *g, const char *text, int64_t *said_ms)
+{
+	int64_t now = monotime_now().ns / 1000000;
+
+	if (*said_ms != 0 && now - *said_ms < SAY_MS)
+		return;
+	*said_ms = now;
+	kevent_emit(g, true, "ApplyFailed", text);
+}
+
 void
 krefused_begin(struct kgroup *g)
 {
@@ -39,7 +51,6 @@ void
 krefused_add(struct kgroup *g, const char *plural, const char *name,
     const char *why, int64_t *said_ms)
 {
-	int64_t now = monotime_now().ns / 1000000;
 	char text[MSGTEXT_LEN + 1];
 
 	(void)snprintf(text, sizeof(text), "%s%s%s: %.600s", plural,
@@ -47,10 +58,7 @@ krefused_add(struct kgroup *g, const char *plural, const char *name,
 	if (g->refused_now[0] != '\0')
 		(void)strlcat(g->refused_now, "; ", sizeof(g->refused_now));
 	(void)strlcat(g->refused_now, text, sizeof(g->refused_now));
-	if (*said_ms != 0 && now - *said_ms < SAY_MS)
-		return;
-	*said_ms = now;
-	kevent_emit(g, true, "ApplyFailed", text);
+	krefused_say(g, text, said_ms);
 }
 
 /* The same but for numbers: an attempt, a port, a time. */

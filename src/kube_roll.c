@@ -206,14 +206,19 @@ static void
 say_refused(struct kgroup *g, const struct kroll *r, const struct kh_resp *p,
     char why[static ERR_LEN + 1])
 {
-	char msg[MSGTEXT_LEN + 1];
+	char msg[MSGTEXT_LEN + 1], name[NAME_LEN + 1] = "";
+	int64_t never = 0;
+	struct kown *own;
 
 	kh_why(p, why);
 	if (why[0] == '\0')
 		(void)strlcpy(why, "refused", ERR_LEN + 1);
 	(void)snprintf(msg, sizeof(msg), "site %s: %s: %.600s", r->msg.site,
 	    r->config ? "Deployment" : "ConfigMap", why);
-	kevent_emit(g, true, "ApplyFailed", msg);
+	(void)kobj_site_name(g->name, r->msg.site,
+	    r->config ? KO_DEPLOYMENT : KO_SITE_CONFIG, name);
+	own = kown_find(g, r->config ? "deployments" : "configmaps", name);
+	krefused_say(g, msg, own == NULL ? &never : &own->refused_ms);
 }
 
 static void

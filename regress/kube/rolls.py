@@ -213,3 +213,26 @@ def test_version_skew():
         h.settle(d)
     wait_for("told again", 10, lambda: len(said()) == 2)
     h.stop(d)
+
+
+@h.test
+def test_roll_refused():
+    """What is refused is answered each time, and its Event comes at most once a
+    minute for each object, whoever was refused."""
+    d, name, uid = begun()
+    h.c.merge(f"{h.GROUPS}/{name}", {"spec": {"extraContainers": [{
+        "name": "more", "image": "more:1",
+        "ports": [{"containerPort": 99999}]}]}})
+    now = differ(d, uid, "iad", "pdx")
+    for i, s in enumerate(("iad", "iad", "pdx", "iad", "pdx")):
+        a = roll(d, uid, 50 + i, s, now[s]["want"])
+        assert not a["ok"] and a["code"] == 422, a
+    h.settle(d)
+    found = {}
+    for e in h.c.get(CORE + "/events")["items"]:
+        if e["involvedObject"]["uid"] == uid and e["reason"] == "ApplyFailed":
+            s = e["message"].split(":")[0]
+            found[s] = found.get(s, 0) + e["count"]
+    assert found == {"site iad": 1, "site pdx": 1}, found
+    assert image(name, "iad") == "mysql:9.7"
+    h.stop(d)
