@@ -62,21 +62,33 @@ groups_lease(struct groups *gs, const struct m_lease *m)
 	glinks_beat(gs);
 }
 
-/* What a new kube-watcher did not tell although it has listed all is gone. */
+/*
+ * A group that a new kube-watcher did not tell although it has listed all is
+ * gone. A Pod may lack the label by which it is listed: it looks.
+ */
 static void
 sweep(struct groups *gs)
 {
 	struct group *g, *gnext;
-	struct gpod *p, *pnext;
+	struct m_pod_check m;
+	struct gpod *p;
 
 	TAILQ_FOREACH_SAFE (g, &gs->list, entry, gnext) {
 		if (!g->told) {
 			groups_gone(gs, g->uid);
 			continue;
 		}
-		TAILQ_FOREACH_SAFE (p, &g->pods, entry, pnext)
-			if (!p->told)
-				group_pod_gone(g, p);
+		TAILQ_FOREACH (p, &g->pods, entry) {
+			if (p->told)
+				continue;
+			memset(&m, 0, sizeof(m));
+			(void)strlcpy(m.group, g->uid, sizeof(m.group));
+			(void)strlcpy(m.site, p->site, sizeof(m.site));
+			(void)strlcpy(
+			    m.pod_uid, p->f.pod_uid, sizeof(m.pod_uid));
+			(void)strlcpy(m.pod_name, p->name, sizeof(m.pod_name));
+			parent_send(gs->parent, PROC_KUBE, MSG_POD_CHECK, &m);
+		}
 	}
 }
 

@@ -81,7 +81,6 @@ fill_pod(struct fsm_pod *f, const struct m_pod *m)
 	memset(f, 0, sizeof(*f));
 	f->kubelet_ms = old.kubelet_ms;
 	(void)strlcpy(f->pod_uid, m->pod_uid, sizeof(f->pod_uid));
-	f->gone = m->gone;
 	f->deleting = m->deleting;
 	f->finalizer = m->finalizer;
 	f->ready = m->ready;
@@ -108,9 +107,9 @@ fill_pod(struct fsm_pod *f, const struct m_pod *m)
 		memcmp(old.word, f->word, sizeof(f->word)) != 0);
 }
 
-/* Its last state goes to the core first: it may hold a word. */
-void
-group_pod_gone(struct group *g, struct gpod *p)
+/* Its last state goes to the core once more: it may hold a word. */
+static void
+pod_gone(struct group *g, struct gpod *p)
 {
 	p->f.gone = true;
 	if (g->have_conf)
@@ -129,9 +128,13 @@ groups_pod(struct groups *gs, const struct m_pod *m)
 
 	if (g == NULL)
 		return;
-	if ((p = find_pod(g, m->pod_uid)) == NULL) {
-		if (m->gone)
-			return;
+	p = find_pod(g, m->pod_uid);
+	if (m->gone) {
+		if (p != NULL)
+			pod_gone(g, p);
+		return;
+	}
+	if (p == NULL) {
 		if ((p = calloc(1, sizeof(*p))) == NULL)
 			fatal("pod");
 		TAILQ_INSERT_TAIL(&g->pods, p, entry);
@@ -146,12 +149,10 @@ groups_pod(struct groups *gs, const struct m_pod *m)
 	group_notes_pod(p, m);
 	if (fill_pod(&p->f, m))
 		p->f.kubelet_ms = mono_ms();
-	if (!m->gone && g->have_conf)
-		group_feed_pod(g, p);
-	if (m->gone)
-		group_pod_gone(g, p);
-	else if (g->have_conf)
-		group_send_pods(g, false);
+	if (!g->have_conf)
+		return;
+	group_feed_pod(g, p);
+	group_send_pods(g, false);
 }
 
 /* ------------------------------------------------------------ the others --- */

@@ -260,7 +260,6 @@ act_record_put(struct group *, const struct fsm_act *, const struct fsm_out *);
 void group_feed_requests(struct group *);
 /* Pods of sites that are configured no more; whether there are any. */
 bool group_feed_foreign(struct group *);
-void group_pod_gone(struct group *, struct gpod *);
 void group_feed_pod(struct group *, const struct gpod *);
 /* The site's index by name, -1 when it is not configured. */
 int group_site(const struct group *, const char *name);

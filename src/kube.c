@@ -262,6 +262,9 @@ group_message(struct kube *k, struct kgroup *g, uint32_t type, const void *msg)
 	case MSG_POD_RELEASE:
 		kpod_release(k, msg);
 		break;
+	case MSG_POD_CHECK:
+		kpod_check(g, msg);
+		break;
 	case MSG_ROLL:
 		kroll_put(g, msg);
 		break;

@@ -111,6 +111,8 @@ struct kpod {
 	int asked_role; /* by the patch in flight */
 	bool asked_healthy, deleting;
 	bool lacks, fixing; /* our finalizer, which it should have */
+	bool lost;          /* no watch tells of it; is it gone? */
+	bool stripped;      /* not all the labels that say whose it is */
 };
 TAILQ_HEAD(kpods, kpod);
 
@@ -234,6 +236,8 @@ struct kgroup {
 	struct kpods pods;
 	struct klane label;
 	struct kpod *labelled; /* in flight */
+	struct klane lost;
+	struct kpod *asked; /* in flight, of lane lost */
 
 	/* kube_secrets.c */
 	struct klane creds;
@@ -559,6 +563,12 @@ void kpods_start(struct kube *);
 void kpods_kick(struct kgroup *);
 /* NULL: there is none. */
 struct kpod *kpod_find(struct kgroup *, const char *uid);
+/* Of this UID, name and site, otherwise unknown. */
+struct kpod *kpod_new(struct kgroup *, const struct m_pod *);
+/* As the API server has it. */
+void kpod_update(struct kgroup *, struct kpod *, yyjson_val *, struct m_pod *);
+/* The API server has no such Pod any more; p is freed. */
+void kpod_gone(struct kgroup *, struct kpod *p);
 void kpod_delete(struct kube *, const struct m_pod_delete *);
 void kpod_release(struct kube *, const struct m_pod_release *);
 
@@ -569,6 +579,25 @@ void kpodfix_seen(
     struct kgroup *, struct kpod *, yyjson_val *pod, const struct m_pod *);
 /* We lead now. */
 void kpodfix_kick(struct kgroup *);
+
+/* -------------------------------------------------------- kube_podlost.c - */
+
+/*
+ * Whose Pod that is: the group, NULL: none, or a Pod of somebody else's; *p is
+ * what is known of it, or NULL. *m is filled, m->pod_uid is empty when it is
+ * no Pod of ours at all.
+ */
+struct kgroup *
+kpod_whose(struct kube *, yyjson_val *pod, struct m_pod *m, struct kpod **p);
+/* A list or a watch does not have it any more. */
+void kpod_lost(struct kgroup *, struct kpod *);
+/* Its labels as the API server has them. */
+void kpod_labelled(struct kgroup *, struct kpod *, yyjson_val *pod);
+void kpod_check(struct kgroup *, const struct m_pod_check *);
+void kpodlost_init(struct kgroup *);
+void kpodlost_free(struct kgroup *);
+/* We lead now. */
+void kpodlost_kick(struct kgroup *);
 
 /* One Pod's labels for the choice of the next patch. */
 struct klabel {

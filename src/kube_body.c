@@ -71,7 +71,7 @@ kdns_render(yyjson_mut_doc *doc, const struct m_dns_want *w)
 	    !kput_str(doc, meta, "name", name) ||
 	    !kput_str(doc, meta, "namespace", w->ns) ||
 	    (labels = yyjson_mut_obj_add_obj(doc, meta, "labels")) == NULL ||
-	    !krender_labels(doc, labels, &k, NULL) ||
+	    !krender_labels(doc, labels, k.name, NULL) ||
 	    !krender_owner(doc, meta, w->name, w->group, false) ||
 	    (spec = yyjson_mut_obj_add_obj(doc, o, "spec")) == NULL ||
 	    (list = yyjson_mut_obj_add_arr(doc, spec, "endpoints")) == NULL ||

@@ -212,21 +212,44 @@ has_finalizer(yyjson_val *meta)
 	return false;
 }
 
+const char *
+kpod_keys(yyjson_val *pod)
+{
+	yyjson_val *v = named(
+	    yyjson_obj_get(yyjson_obj_get(pod, "spec"), "volumes"), "keys");
+
+	return yyjson_get_str(
+	    yyjson_obj_get(yyjson_obj_get(v, "secret"), "secretName"));
+}
+
 int
 kpod_decode(yyjson_val *pod, struct m_pod *m, const char **group_name)
 {
+	yyjson_val *labels =
+	    yyjson_obj_get(yyjson_obj_get(pod, "metadata"), "labels");
+
+	*group_name = text(labels, KLABEL_GROUP);
+	if (kpod_facts(pod, m) == -1)
+		return -1;
+	if (take(m->site, sizeof(m->site), text(labels, KLABEL_SITE)) == -1 ||
+	    m->site[0] == '\0' || **group_name == '\0' ||
+	    strcmp(text(labels, "app.kubernetes.io/name"), "mysql") != 0) {
+		errno = EBADMSG;
+		return -1;
+	}
+	return 0;
+}
+
+int
+kpod_facts(yyjson_val *pod, struct m_pod *m)
+{
 	yyjson_val *meta = yyjson_obj_get(pod, "metadata");
-	yyjson_val *labels = yyjson_obj_get(meta, "labels");
 	yyjson_val *status = yyjson_obj_get(pod, "status"), *c;
 
 	memset(m, 0, sizeof(*m));
-	*group_name = text(labels, KLABEL_GROUP);
 	if (take(m->pod_uid, sizeof(m->pod_uid), text(meta, "uid")) == -1 ||
 	    take(m->pod_name, sizeof(m->pod_name), text(meta, "name")) == -1 ||
-	    take(m->site, sizeof(m->site), text(labels, KLABEL_SITE)) == -1 ||
-	    m->pod_uid[0] == '\0' || m->pod_name[0] == '\0' ||
-	    m->site[0] == '\0' || **group_name == '\0' ||
-	    strcmp(text(labels, "app.kubernetes.io/name"), "mysql") != 0) {
+	    m->pod_uid[0] == '\0' || m->pod_name[0] == '\0') {
 		errno = EBADMSG;
 		return -1;
 	}

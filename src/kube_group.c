@@ -374,6 +374,7 @@ kgroup_kick(struct kgroup *g)
 		ksweep_kick(g);
 	kpods_kick(g);
 	kpodfix_kick(g);
+	kpodlost_kick(g);
 	knodes_kick(g);
 }
 
@@ -381,7 +382,7 @@ void
 kgroup_revive(struct kgroup *g)
 {
 	struct klane *lanes[] = { &g->apply, &g->status, &g->label, &g->creds,
-		&g->fin, &g->anndel };
+		&g->fin, &g->anndel, &g->lost };
 
 	for (size_t i = 0; i < PS_NITEMS(lanes); i++) {
 		if (lanes[i]->backoff.cur_ms == 0)

@@ -33,22 +33,6 @@ struct podfix {
 	char pod[UID_LEN + 1];
 };
 
-/* Made from a template of ours: the reference's mounts no keys. */
-static bool
-is_ours(yyjson_val *pod)
-{
-	yyjson_val *v;
-	size_t i, n;
-
-	yyjson_arr_foreach(kj_at(pod, "spec", "volumes"), i, n, v)
-	{
-		if (yyjson_equals_str(yyjson_obj_get(v, "name"), "keys") &&
-		    yyjson_obj_get(v, "secret") != NULL)
-			return true;
-	}
-	return false;
-}
-
 static void
 fixed(void *arg, const struct kh_resp *p)
 {
@@ -107,7 +91,8 @@ void
 kpodfix_seen(
     struct kgroup *g, struct kpod *p, yyjson_val *pod, const struct m_pod *m)
 {
-	p->lacks = !m->finalizer && !m->deleting && is_ours(pod);
+	/* The reference's mounts no keys. */
+	p->lacks = !m->finalizer && !m->deleting && kpod_keys(pod) != NULL;
 	fix(g, p);
 }
 

@@ -73,7 +73,7 @@ is_current(const struct kgroup *g, const struct kpod *p)
 	const struct kpod *q;
 
 	TAILQ_FOREACH (q, &g->pods, link) {
-		if (q == p || strcmp(q->site, p->site) != 0)
+		if (q == p || q->lost || strcmp(q->site, p->site) != 0)
 			continue;
 		if (p->deleting != q->deleting) {
 			if (p->deleting)
@@ -150,7 +150,7 @@ on_label(int fd, short what, void *arg)
 	TAILQ_FOREACH (p, &g->pods, link) {
 		if (n == PS_NITEMS(pods))
 			break;
-		if (wanted(g, p, &l[n]))
+		if (!p->lost && wanted(g, p, &l[n]))
 			pods[n++] = p;
 	}
 	if ((i = klabel_next(l, n)) != -1)
@@ -207,6 +207,8 @@ pod_remove(struct kgroup *g, struct kpod *p)
 {
 	if (g->labelled == p)
 		g->labelled = NULL;
+	if (g->asked == p)
+		g->asked = NULL;
 	TAILQ_REMOVE(&g->pods, p, link);
 	free(p);
 	if (g->left)
@@ -244,30 +246,35 @@ live_labels(struct kpod *p, yyjson_val *obj)
 				    -1;
 }
 
-static void
-pod_update(struct kgroup *g, yyjson_val *obj, struct m_pod *m)
+struct kpod *
+kpod_new(struct kgroup *g, const struct m_pod *m)
 {
-	struct kpod *p = kpod_find(g, m->pod_uid);
+	struct kpod *p;
 
-	if (p == NULL) {
-		if ((p = calloc(1, sizeof(*p))) == NULL)
-			fatal("calloc");
-		(void)strlcpy(p->uid, m->pod_uid, sizeof(p->uid));
-		(void)strlcpy(p->name, m->pod_name, sizeof(p->name));
-		(void)strlcpy(p->site, m->site, sizeof(p->site));
-		p->created_ms = m->created_ms;
-		TAILQ_INSERT_TAIL(&g->pods, p, link);
-	}
-	p->mark = g->k->pod_mark;
+	if ((p = calloc(1, sizeof(*p))) == NULL)
+		fatal("calloc");
+	(void)strlcpy(p->uid, m->pod_uid, sizeof(p->uid));
+	(void)strlcpy(p->name, m->pod_name, sizeof(p->name));
+	(void)strlcpy(p->site, m->site, sizeof(p->site));
+	p->role = p->healthy = -1;
+	TAILQ_INSERT_TAIL(&g->pods, p, link);
+	return p;
+}
+
+void
+kpod_update(struct kgroup *g, struct kpod *p, yyjson_val *obj, struct m_pod *m)
+{
+	p->created_ms = m->created_ms;
 	p->deleting = m->deleting;
 	live_labels(p, obj);
 	pod_tell(g, p, m);
 	kpodfix_seen(g, p, obj, m);
+	kpod_labelled(g, p, obj);
 	kpods_kick(g);
 }
 
-static void
-pod_swept(struct kgroup *g, struct kpod *p)
+void
+kpod_gone(struct kgroup *g, struct kpod *p)
 {
 	static struct m_pod m;
 
@@ -307,18 +314,6 @@ on_orphans(int fd, short what, void *arg)
 		kwatch_relist(k->w_pods);
 }
 
-/* Also one whose label somebody changed belongs to its group. */
-static bool
-is_orphan(struct kube *k, const char *uid)
-{
-	struct kgroup *g;
-
-	RB_FOREACH (g, kgroups, &k->groups)
-		if (kpod_find(g, uid) != NULL)
-			return false;
-	return true;
-}
-
 /*
  * A Pod that is going away, whose group is no more: no epoch is recorded
  * that it could hold, and nobody else would let it go. All groups were listed
@@ -335,8 +330,7 @@ orphan_release(struct kube *k, yyjson_val *obj, const struct m_pod *m)
 		.arg = k,
 	};
 
-	if (!kube_may_write(k) || k->ngroups >= GROUPS_MAX ||
-	    !is_orphan(k, m->pod_uid))
+	if (!kube_may_write(k) || k->ngroups >= GROUPS_MAX)
 		return;
 	(void)snprintf(f.path, sizeof(f.path), "/api/v1/namespaces/%s/pods/%s",
 	    kj_meta(obj, "namespace"), m->pod_name);
@@ -352,29 +346,25 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 {
 	static struct m_pod m;
 	struct kube *k = arg;
-	const char *group;
 	struct kgroup *g;
 	struct kpod *p;
 
-	memset(&m, 0, sizeof(m));
-	if (kpod_decode(obj, &m, &group) == -1)
-		return;
-	g = kgroup_by_name(k, kj_meta(obj, "namespace"), group);
+	g = kpod_whose(k, obj, &m, &p);
 	if (g == NULL) {
 		if (!deleted && m.deleting && m.finalizer)
 			orphan_release(k, obj, &m);
 		return;
 	}
-	if (!deleted) {
-		pod_update(g, obj, &m);
+	if (p == NULL && deleted)
 		return;
-	}
+	if (p == NULL)
+		p = kpod_new(g, &m);
+	p->mark = k->pod_mark;
 	/* Its last state may hold the word that a container ended. */
-	m.gone = true;
-	pod_tell(g, NULL, &m);
-	if ((p = kpod_find(g, m.pod_uid)) != NULL)
-		pod_remove(g, p);
-	kpods_kick(g);
+	kpod_update(g, p, obj, &m);
+	/* Gone, or without the labels by which it is watched. */
+	if (deleted)
+		kpod_lost(g, p);
 }
 
 static void
@@ -387,13 +377,13 @@ static void
 on_listed(void *arg)
 {
 	struct kube *k = arg;
-	struct kpod *p, *next;
 	struct kgroup *g;
+	struct kpod *p;
 
 	RB_FOREACH (g, kgroups, &k->groups)
-		TAILQ_FOREACH_SAFE (p, &g->pods, link, next)
+		TAILQ_FOREACH (p, &g->pods, link)
 			if (p->mark != k->pod_mark)
-				pod_swept(g, p);
+				kpod_lost(g, p);
 	kube_check_synced(k);
 }
 
@@ -423,6 +413,7 @@ kpods_init(struct kgroup *g)
 {
 	TAILQ_INIT(&g->pods);
 	klane_init(&g->label, g->k, on_label, g, LABEL_MIN_MS, LABEL_MAX_MS);
+	kpodlost_init(g);
 }
 
 void
@@ -431,6 +422,7 @@ kpods_free(struct kgroup *g)
 	struct kpod *p;
 
 	klane_free(&g->label);
+	kpodlost_free(g);
 	while ((p = TAILQ_FIRST(&g->pods)) != NULL)
 		pod_remove(g, p);
 }

@@ -163,15 +163,15 @@ kset_str(
 }
 
 bool
-krender_labels(yyjson_mut_doc *doc, yyjson_mut_val *labels,
-    const struct kspec *k, const struct ksite *s)
+krender_labels(yyjson_mut_doc *doc, yyjson_mut_val *labels, const char *group,
+    const char *site)
 {
 	return kset_str(doc, labels, "app.kubernetes.io/name", "mysql") &&
-	    kset_str(doc, labels, "app.kubernetes.io/instance", k->name) &&
+	    kset_str(doc, labels, "app.kubernetes.io/instance", group) &&
 	    kset_str(
 		doc, labels, "app.kubernetes.io/managed-by", "bloodraven") &&
-	    kset_str(doc, labels, KLABEL_GROUP, k->name) &&
-	    (s == NULL || kset_str(doc, labels, KLABEL_SITE, s->name));
+	    kset_str(doc, labels, KLABEL_GROUP, group) &&
+	    (site == NULL || kset_str(doc, labels, KLABEL_SITE, site));
 }
 
 bool
@@ -204,7 +204,7 @@ krender_object(yyjson_mut_doc *doc, const struct kspec *k, const char *api,
 	    !kput_str(doc, meta, "name", name) ||
 	    !kput_str(doc, meta, "namespace", k->ns) ||
 	    (labels = yyjson_mut_obj_add_obj(doc, meta, "labels")) == NULL ||
-	    !krender_labels(doc, labels, k, s) ||
+	    !krender_labels(doc, labels, k->name, s == NULL ? NULL : s->name) ||
 	    !krender_owner(doc, meta, k->name, k->uid, true))
 		return NULL;
 	return obj;

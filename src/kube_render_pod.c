@@ -42,7 +42,7 @@ add_labels(const struct kbuild *b, yyjson_mut_val *meta)
 	 * The last two never depend on the status: each change of it would
 	 * roll the Pod. They are moved on the Pod itself.
 	 */
-	return krender_labels(b->doc, labels, b->k, b->s) &&
+	return krender_labels(b->doc, labels, b->k->name, b->s->name) &&
 	    kset_str(
 		b->doc, labels, KLABEL_ROLE, role_label_name(RL_REPLICA)) &&
 	    kset_str(b->doc, labels, KLABEL_HEALTHY, "no");

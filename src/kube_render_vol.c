@@ -77,7 +77,8 @@ add_wanted(yyjson_mut_doc *doc, yyjson_mut_val *meta, const struct kvol *v,
 	yyjson_mut_val *labels;
 
 	labels = yyjson_mut_obj_add_obj(doc, meta, "labels");
-	return labels != NULL && krender_labels(doc, labels, v->spec, s) &&
+	return labels != NULL &&
+	    krender_labels(doc, labels, v->spec->name, s->name) &&
 	    add_id(doc, meta, s);
 }
 

@@ -349,6 +349,10 @@ krecord_annotations(yyjson_mut_doc *, const struct m_record_put *);
  * with EBADMSG when it has no UID, name, or our labels.
  */
 int kpod_decode(yyjson_val *pod, struct m_pod *, const char **group_name);
+/* The same without its labels: neither group nor site. */
+int kpod_facts(yyjson_val *pod, struct m_pod *);
+/* Of the volume of keys, NULL: not made from a template of ours. Borrowed. */
+const char *kpod_keys(yyjson_val *pod);
 
 /* Merge patch of a Pod's labels. */
 yyjson_mut_val *

@@ -410,6 +410,7 @@ parent_dispatch(
 	case MSG_GROUP_STATUS:
 	case MSG_RECORD_PUT:
 	case MSG_POD_DELETE:
+	case MSG_POD_CHECK:
 	case MSG_POD_RELEASE:
 	case MSG_ROLL:
 	case MSG_EVENT:

@@ -89,6 +89,33 @@ test_granted_unseen(void **state)
 }
 
 /*
+ * A Pod that is gone proves nothing: somebody may have forced its object away,
+ * or taken its labels. Its words prove what they say, gone or not.
+ */
+static void
+test_gone_is_no_word(void **state)
+{
+	struct fsm_pod pod;
+	struct fsm_event ev = { .type = E_POD, .site = 0, .u.pod = &pod };
+	const struct fsm_word word = { .guard = 77, .finished_ms = INT64_MAX };
+
+	(void)state;
+	mk_group(&m);
+	m.s.rec.unended[0].terms.guard = 77;
+	mk_silent(&m, 0);
+	m.s.site[0].state = SS_UNREACHABLE;
+	pod = *fsm_pod_of(&m.s, 0, m.s.rec.unended[0].proc.pod_uid);
+	pod.gone = true;
+	mk_step(&m, &ev);
+	assert_null(fsm_pod_of(&m.s, 0, pod.pod_uid));
+	assert_int_equal(fsm_proof_of(&m.s, 0), P_NONE);
+	assert_int_equal(mk_verdict(&m), V_NO_PROOF);
+	pod.word[pod.nwords++] = word;
+	mk_step(&m, &ev);
+	assert_int_equal(fsm_proof_of(&m.s, 0), P_TERMINATED);
+}
+
+/*
  * The Lease is lost and got again at once: a grant that is under way may
  * still be carried out, whatever its site shows meanwhile.
  */
@@ -456,6 +483,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_granted_unseen),
+		cmocka_unit_test(test_gone_is_no_word),
 		cmocka_unit_test(test_lease_flap),
 		cmocka_unit_test(test_grant_forgotten),
 		cmocka_unit_test(test_endless_lease),

@@ -120,3 +120,124 @@ def test_hands():
             "finalizers": None}})
         h.c.call("DELETE", f"{h.PODS}/{name}-{st}", {
             "gracePeriodSeconds": 0})
+
+
+OURS = {"app.kubernetes.io/name": "mysql",
+        "app.kubernetes.io/managed-by": "bloodraven"}
+GROUP = "shipstream.io/failover-group"
+SITE = "shipstream.io/site"
+
+
+def running(path, cid, **last):
+    h.c.merge(path + "/status", {"status": {"containerStatuses": [dict(
+        name="mysql", image="x", imageID="", ready=True, restartCount=0,
+        containerID=f"containerd://{cid}",
+        state={"running": {"startedAt": "2026-11-26T12:00:00Z"}}, **last)]}})
+
+
+@h.test
+def test_labels_are_no_death():
+    """A label that says whose a running Pod is, taken off or changed, never
+    makes it gone: what the kubelet says of it is still told, as its site's and
+    its group's, and the label is put back. Gone is what no read finds."""
+    d = h.leader()
+    name, other = h.fresh("h"), h.fresh("h")
+    g = h.make(name)
+    h.make(other)
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid)
+    path = f"{h.PODS}/{name}-iad"
+    pod = h.pod(g, f"{name}-iad", "iad")
+    pod["spec"]["volumes"] = [{"name": "keys", "secret": {
+        "secretName": f"mysql-{name}-iad-lease"}}]
+    me = h.c.create(h.PODS, pod)["metadata"]
+    want = dict(OURS, **{GROUP: name, SITE: "iad",
+                         "app.kubernetes.io/instance": name})
+
+    def told(p):
+        return {k: h.c.get(p)["metadata"]["labels"].get(k) for k in want}
+
+    def restored():
+        return told(path) == want
+    d.expect("POD", group=uid, site="iad", pod_uid=me["uid"])
+    at = d.mark()
+    changes = [{k: v} for k in want for v in (None, "spoiled")]
+    changes += [{SITE: "pdx"}, {GROUP: other}, dict.fromkeys(want)]
+    for i, change in enumerate(changes):
+        h.c.merge(path, {"metadata": {"labels": change}})
+        wait_for(f"labels after {change}", 20, restored)
+        running(path, f"c{i}")
+        d.expect("POD", group=uid, site="iad", container_id=f"containerd://c{i}",
+                 since=at)
+
+    def never_gone(d, at=0):
+        with d.lock:
+            bad = [m for m in d.msgs[at:] if m["type"] == "POD" and
+                   m["pod_uid"] == me["uid"] and
+                   (m["gone"] or m["group"] != uid or m["site"] != "iad")]
+        assert not bad, bad[0]
+    never_gone(d, at)
+    # Nobody may put it back for a while: it is there all the same.
+    standby = h.drive(IDENTITY=h.fresh("op"))
+    standby.expect("POD", group=uid, site="iad")
+    standby.expect("SYNCED", synced=True)
+    d.kill()
+    h.c.merge(path, {"metadata": {"labels": {GROUP: None}}})
+    running(path, "standby")
+    standby.expect("POD", 20, group=uid, site="iad",
+                   container_id="containerd://standby")
+    standby.expect("LEASE", 60, held=True)
+    wait_for("labels", 20, restored)
+    never_gone(standby)
+    # A new process doesn't list it; it is asked, and looks.
+    standby.kill()
+    h.c.merge(path, {"metadata": {"labels": {GROUP: None}}})
+    d = h.drive(IDENTITY=h.fresh("op"))
+    d.expect("SYNCED", synced=True)
+    assert d.last("POD", pod_uid=me["uid"]) is None
+    ask = dict(group=uid, site="iad", pod_name=f"{name}-iad")
+    d.send("POD_CHECK", pod_uid=me["uid"], **ask)
+    d.expect("POD", group=uid, site="iad", pod_uid=me["uid"], gone=False,
+             container_id="containerd://standby")
+    # That one is not: another has its name; no Pod has it at all.
+    d.send("POD_CHECK", pod_uid="0" * 36, **ask)
+    d.expect("POD", group=uid, pod_uid="0" * 36, gone=True)
+    d.send("POD_CHECK", pod_uid="1" * 36, **dict(ask, pod_name="nobody"))
+    d.expect("POD", group=uid, pod_uid="1" * 36, gone=True)
+    d.expect("LEASE", 60, held=True)
+    wait_for("labels", 20, restored)
+    never_gone(d)
+    h.settle(d)
+    rv = h.c.get(path)["metadata"]["resourceVersion"]
+    h.settle(d)
+    assert h.c.get(path)["metadata"]["resourceVersion"] == rv
+    # And when it goes, that is told.
+    h.c.delete(path)
+    d.expect("POD", group=uid, pod_uid=me["uid"], deleting=True)
+    h.c.merge(path, {"metadata": {"finalizers": None}})
+    h.c.call("DELETE", path, {"gracePeriodSeconds": 0})
+    d.expect("POD", group=uid, pod_uid=me["uid"], gone=True)
+    h.stop(d)
+
+
+@h.test
+def test_labels_changed_unseen():
+    """What was changed while no operator looked: the key that a Pod mounts says
+    whose it is, whatever its labels say."""
+    name = h.fresh("h")
+    g = h.make(name)
+    uid = g["metadata"]["uid"]
+    path = f"{h.PODS}/{name}-iad"
+    pod = h.pod(g, f"{name}-iad", "pdx")
+    pod["spec"]["volumes"] = [{"name": "keys", "secret": {
+        "secretName": f"mysql-{name}-iad-lease"}}]
+    h.c.create(h.PODS, pod)
+    d = h.leader()
+    d.expect("POD", group=uid, site="iad")
+    wait_for("label", 20, lambda: h.c.get(path)["metadata"]["labels"][
+        SITE] == "iad")
+    assert d.count("POD", group=uid, site="pdx") == 0
+    h.c.merge(path, {"metadata": {"finalizers": None}})
+    h.stop(d)
+    h.c.merge(path, {"metadata": {"finalizers": None}})
+    h.c.call("DELETE", path, {"gracePeriodSeconds": 0})

@@ -57,6 +57,7 @@ static struct m_dns_want dns;
 static struct m_probe_group probe_group;
 static struct m_group_status status;
 static struct m_roll roll;
+static struct m_pod_check check;
 static struct m_event event; /* the last one about DNS */
 static unsigned no_primary;  /* statuses in which no site is labelled so */
 static unsigned unwell;      /* those in which the active one isn't healthy */
@@ -76,6 +77,8 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 	else if (type == MSG_EVENT &&
 	    strncmp(((const struct m_event *)msg)->reason, "DNS", 3) == 0)
 		event = *(const struct m_event *)msg;
+	else if (type == MSG_POD_CHECK)
+		check = *(const struct m_pod_check *)msg;
 	else if (type == MSG_ROLL)
 		roll = *(const struct m_roll *)msg;
 	else if (type == MSG_GROUP_STATUS && proc == PROC_KUBE) {
@@ -431,17 +434,36 @@ test_resend(void **state)
 	}
 }
 
-/* What a new kube-watcher does not tell is gone. */
+/*
+ * A Pod that a new kube-watcher does not tell is looked for: it may lack a
+ * label. It is gone when that is told, and not before.
+ */
 static void
 test_sweep(void **state)
 {
 	struct group *g = groups_find(gs, UID_G);
+	unsigned checks = nsent[MSG_POD_CHECK];
+	static struct m_pod m;
 
 	groups_synced(gs, false);
 	groups_kube_died(gs);
 	tell_conf();
 	tell_pod("iad", POD_A, "10.0.0.1");
 	groups_synced(gs, true);
+	assert_int_equal(nsent[MSG_POD_CHECK], checks + 1);
+	assert_string_equal(check.group, UID_G);
+	assert_string_equal(check.site, "pdx");
+	assert_string_equal(check.pod_uid, POD_B);
+	assert_string_equal(check.pod_name, "mysql-orders-pdx-x");
+	assert_non_null(group_site_pod(g, "pdx"));
+	/* It is there, it is not. */
+	tell_pod("pdx", POD_B, "10.0.0.2");
+	assert_non_null(group_site_pod(g, "pdx"));
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	strlcpy(m.pod_uid, POD_B, sizeof(m.pod_uid));
+	m.gone = true;
+	groups_pod(gs, &m);
 	assert_string_equal(probe_group.sites[0].ip, "10.0.0.1");
 	assert_string_equal(probe_group.sites[1].ip, "");
 	assert_string_equal(TAILQ_FIRST(&g->pods)->f.pod_uid, POD_A);
