@@ -510,6 +510,8 @@ def test_record():
     st = c.get(f"{GROUPS}/{name}")["status"]
     assert st["authority"]["version"] == 13, st["authority"]
     assert st["activeSite"] == "iad" and len(st["sites"]) == 2
+    # The epoch's site changed twice, whatever the status said meanwhile.
+    assert st["topologyGeneration"] == 2, st
     # Somebody else writes the status all the time: conflicts are retried.
     for i in range(5):
         c.merge(f"{GROUPS}/{name}/status", {"status": {"foreign": i}})
@@ -522,7 +524,20 @@ def test_record():
     d.send("RECORD_PUT", **record_put(g, 18, 30, "iad", 50, valid_for_ms=-1))
     a = d.expect("ACK", seq=50)
     assert not a["ok"] and not a["unknown"], a
-    assert c.get(f"{GROUPS}/{name}")["status"]["authority"]["version"] == 18
+    st = c.get(f"{GROUPS}/{name}")["status"]
+    assert st["authority"]["version"] == 18, st["authority"]
+    assert st["topologyGeneration"] == 3, st
+    stop(d)
+    # A successor goes on counting; so does what was counted elsewhere.
+    c.merge(f"{GROUPS}/{name}/status", {"status": {"topologyGeneration": 40}})
+    d = leader()
+    d.expect("RECORD", group=g["metadata"]["uid"], version=18)
+    d.send("RECORD_PUT", **record_put(g, 18, 31, "pdx", 51))
+    assert d.expect("ACK", seq=51)["ok"]
+    tell_status(d, g, "pdx", rev=90)
+    wait_for("status", 10, lambda: c.get(f"{GROUPS}/{name}")["status"][
+        "activeSite"] == "pdx")
+    assert c.get(f"{GROUPS}/{name}")["status"]["topologyGeneration"] == 41
     stop(d)
 
 
