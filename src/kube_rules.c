@@ -501,9 +501,28 @@ check_secret(const char *name, const char *path, struct kproblems *p)
 		kproblem(p, "%s: '%.80s' is not an object name", path, name);
 }
 
-/* The name that a passed-through container must not have. */
+/* One of the first n of the list has that name. */
+static bool
+named_before(yyjson_val *list, size_t n, const char *name)
+{
+	yyjson_val *c;
+	size_t i, max;
+
+	yyjson_arr_foreach(list, i, max, c)
+	{
+		if (i < n && strcmp(str(c, "name"), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The name that a passed-through container must not have: one of ours, nor one
+ * twice in a Pod, whose other list is before.
+ */
 static void
-check_containers(yyjson_val *list, const char *path, struct kproblems *p)
+check_containers(yyjson_val *list, yyjson_val *before, const char *path,
+    struct kproblems *p)
 {
 	static const char *const ours[] = { "mysql", "sidecar", "init", "guard",
 		"keyring-init" };
@@ -520,6 +539,11 @@ check_containers(yyjson_val *list, const char *path, struct kproblems *p)
 			if (strcmp(name, ours[o]) == 0)
 				kproblem(p, "%s[%u].name: '%s' is taken", path,
 				    i, name);
+		if (*name != '\0' &&
+		    (named_before(list, i, name) ||
+			named_before(before, yyjson_arr_size(before), name)))
+			kproblem(p, "%s[%u].name: '%.64s' is there twice", path,
+			    i, name);
 	}
 }
 
@@ -583,8 +607,9 @@ krules_render(const struct kspec *k, struct kproblems *p)
 	check_labels(
 	    k->svc.annotations, "spec.serviceTemplate.annotations", false, p);
 	check_resources(k->sidecar_resources, "spec.sidecarResources", p);
-	check_containers(k->extra_containers, "spec.extraContainers", p);
-	check_containers(k->extra_init, "spec.extraInitContainers", p);
+	check_containers(k->extra_containers, NULL, "spec.extraContainers", p);
+	check_containers(
+	    k->extra_init, k->extra_containers, "spec.extraInitContainers", p);
 	for (unsigned i = 0; i < k->nsites; i++)
 		check_site(k, i, p);
 }

@@ -45,16 +45,24 @@ class Group:
             return self.gen.make(self.wild)
         return self.gen.edit(base, self.wild, TLS)
 
+    def put(self, spec):
+        path = t.API % NS
+        if self.spec is None:
+            return t.c.create(path, t.group(NS, self.name, spec))
+        while True:
+            o = t.c.get(f"{path}/{self.name}")
+            o["spec"] = spec
+            try:
+                return t.c.call("PUT", f"{path}/{self.name}", o)
+            except Answer as e:
+                # The operator wrote the status in between.
+                if e.status != 409:
+                    raise
+
     def give(self, spec):
         """To the API server; False when it refuses it, for a field."""
-        path = t.API % NS
         try:
-            if self.spec is None:
-                o = t.c.create(path, t.group(NS, self.name, spec))
-            else:
-                o = t.c.get(f"{path}/{self.name}")
-                o["spec"] = spec
-                o = t.c.call("PUT", f"{path}/{self.name}", o)
+            o = self.put(spec)
         except Answer as e:
             assert e.status in (400, 422) and "spec." in e.message, \
                 f"{self.name}: {e.message}\n{json.dumps(spec)}"
