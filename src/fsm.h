@@ -129,6 +129,7 @@ struct fsm_conf {
 	uint8_t pri[SITES_MAX]; /* indexes, best first */
 	bool creds;             /* replication account is known */
 	bool deleting;          /* no grants, no repairs any more */
+	bool strangers; /* Pods of sites that are no more: servers may run */
 	uint32_t failure_threshold;
 	uint32_t recovery_threshold;
 	int64_t poll_ms;
@@ -569,6 +570,7 @@ struct fsm_state {
 	uint64_t put_base; /* version it was based on */
 	bool put_ok;       /* acknowledged, not read back yet */
 	bool put_term;     /* one was in this term */
+	int64_t yes_ms;    /* newest yes to whatever epoch, in this term */
 	bool put_maybe;    /* the last one may be written yet */
 	bool put_refused;  /* since the record was last read */
 	bool rec_behind;   /* an older one was put back: write it again */
@@ -579,6 +581,7 @@ struct fsm_state {
 	int64_t seen_put_ms;
 	uint64_t my_epoch;   /* minted by this leader */
 	uint8_t my_why;      /* enum fsm_verdict that minted it */
+	bool my_later;       /* a later mint was sent: it gets no grant */
 	bool my_granted;     /* confirmed writable once */
 	int64_t promoted_ms; /* last promotion here; 0: none */
 	struct fsm_rel rel;

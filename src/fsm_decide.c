@@ -58,7 +58,8 @@ fsm_prepare(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 		return ST_RESET;
 	}
 	minted = s->my_epoch != 0 && s->rec.epoch == s->my_epoch &&
-	    s->rec.active == i && !s->my_granted;
+	    s->rec.active == i && !s->my_granted &&
+	    FSM_GUARD(G_MINT_LAST, !s->my_later);
 	if (!FSM_GUARD(G_MINT_FIRST, minted) ||
 	    !FSM_GUARD(G_GRANT_PROCESS, fsm_is_newest(s, i)))
 		return ST_MINT;

@@ -81,8 +81,9 @@ lease_event(struct fsm_ctx *x, const struct fsm_event *ev)
 	 * of it that is open stays so until its limit has passed.
 	 */
 	s->my_epoch = 0;
-	s->my_granted = false;
+	s->my_granted = s->my_later = false;
 	s->put_ok = s->put_term = false;
+	s->yes_ms = 0;
 	s->put_epoch = 0; /* put_maybe stays until the record was put or read */
 	/* Another leader may have written meanwhile: what is read counts. */
 	s->put_refused = s->rec_behind = false;
@@ -115,6 +116,9 @@ sql_flags(
 	proc.start_ms = ev->u.sql.start_ms;
 	if (!ev->u.sql.flags_read || !t->ever ||
 	    !fsm_same_process(&proc, &t->p))
+		return;
+	/* A grant may have come between this reading and a probe's. */
+	if (sent < t->read_ms && !t->p.read_only)
 		return;
 	t->p.read_only = ev->u.sql.read_only;
 	t->p.super_read_only = ev->u.sql.super_read_only;

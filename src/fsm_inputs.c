@@ -371,6 +371,7 @@ in_conf(struct in *in, const struct fsm_conf *c)
 	put_num(in, "guards", c->require_guard);
 	put_num(in, "recreate", c->recreate);
 	put_num(in, "deleting", c->deleting);
+	put_num(in, "strangers", c->strangers);
 	end(in, "spec");
 }
 
@@ -385,6 +386,8 @@ in_leader(struct in *in, const struct fsm_conf *c, const struct fsm_state *s)
 	put_ago(in, "oldUpdates", s->old_rolls_ms);
 	put_num(in, "ownEpoch", (int64_t)s->my_epoch);
 	put_num(in, "ownGranted", s->my_granted);
+	put_num(in, "ownLater", s->my_later);
+	put_ago(in, "newestYes", s->yes_ms);
 	put_ago(in, "leaseAwaited", s->lease_wait_ms);
 	put_ago(in, "promoted", s->promoted_ms);
 	if (s->put_ok)

@@ -118,7 +118,8 @@ lost_fenced(const struct fsm_state *s, uint8_t h)
 		return false;
 	if (!g->running && g->ended >= g->incarnation)
 		return true;
-	return g->read_only && !g->hung && fsm_read_since_grants(s, h);
+	return g->read_only && !g->hung && fsm_read_since_grants(s, h) &&
+	    fsm_no_grant_ahead(s, h);
 }
 
 /* The container of that guard has ended, by the kubelet's word. */
@@ -163,12 +164,17 @@ lost_ended(const struct fsm_conf *c, const struct fsm_state *s, uint8_t h)
 static bool
 lost_over(const struct fsm_conf *c, const struct fsm_state *s, uint8_t h)
 {
-	int64_t newest = s->lease_since_ms; /* ours goes to recorded ones */
+	/* Ours goes to recorded ones, which it may have been until now. */
+	int64_t newest =
+	    s->yes_ms > s->lease_since_ms ? s->yes_ms : s->lease_since_ms;
 	uint32_t lease, fence;
 	uint8_t j;
 
 	if (lost_fenced(s, h) || lost_ended(c, s, h))
 		return true;
+	/* Nobody asks those for a promise. */
+	if (!FSM_GUARD(G_LOST_STRANGERS, !c->strangers))
+		return false;
 	for (j = 0; j < c->nsites; j++) {
 		if (j == h || !fsm_core(c, j))
 			continue;
@@ -199,9 +205,15 @@ fsm_lost_in_way(
 
 	if (s->lost == 0)
 		return false;
+	/*
+	 * A backup of the group has its old spec, too: a site that holds it may
+	 * be a reader now, or be configured no more.
+	 */
 	holder = lost_holder(c, s);
-	if (holder == FSM_NONE ? h == to || !fsm_core(c, h) : h != holder)
+	if (holder == FSM_NONE ? h == to : h != holder)
 		return false;
+	if (holder == FSM_NONE && !FSM_GUARD(G_LOST_STRANGERS, !c->strangers))
+		return true;
 	/* Its own process goes on with a successor. */
 	if (h == to && fsm_streq(t->g.pod_uid, t->p.pod_uid))
 		return false;

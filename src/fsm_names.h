@@ -170,6 +170,7 @@
 	X(G_KEEP_UNENDED, "epochs of the same process stay until proven")      \
 	X(G_YES_ACTIVE, "yes to epochs of the active process only")            \
 	X(G_YES_ENDED, "yes to no epoch that has ended")                       \
+	X(G_MINT_LAST, "no older epoch is granted once a mint was sent")       \
 	X(G_TERM_WRITTEN, "each leader writes the record before it says yes")  \
 	X(G_TERM_PROOF, "a lost lease is proven anew by each leader")          \
 	X(G_NEWEST_KEPT, "the newest epoch goes when its process has no other") \
@@ -179,6 +180,7 @@
 	X(G_NO_STRAY_LEASE, "no grant while a guard may hold a lost epoch")    \
 	X(G_SUPERSEDED_LISTED, "superseded by an epoch that is recorded")      \
 	X(G_PROMISE_LOST, "a promise covers the lost epochs, too")             \
+	X(G_LOST_STRANGERS, "nor may a Pod of a removed site hold a lost epoch") \
 	X(G_LOST_VOTERS, "every possible voter of a lost epoch promised")      \
 	X(G_GATED_OPEN, "the proof gate speaks of epochs not ended")           \
 	X(G_GUARD_READ, "a guard read the flags after the last grant")         \

@@ -51,9 +51,14 @@ quiet(
 	int64_t last = s->lease_since_ms + s->lease_len_ms;
 	uint8_t i;
 
+	if (!FSM_GUARD(G_ADOPT_LEASES, !c->strangers)) {
+		fsm_verdict(d, V_WAIT_SITES, FSM_NONE);
+		return false;
+	}
 	for (i = 0; i < c->nsites; i++)
 		if (!FSM_GUARD(G_ADOPT_LEASES,
-			!fsm_core(c, i) || !fsm_guarded(c, s, i) ||
+			(!fsm_core(c, i) && s->site[i].g.held == 0) ||
+			    !fsm_guarded(c, s, i) ||
 			    (fsm_guard_fresh(c, s, i) &&
 				s->site[i].g.held == 0))) {
 			fsm_verdict(d, V_WAIT_SITES, i);

@@ -60,7 +60,8 @@ fsm_no_grant_ahead(const struct fsm_state *s, uint8_t i)
 
 /*
  * Site i's guard read the flags after the last grant that can have changed
- * them: what it says of them holds for good.
+ * them: what it says of them holds for good. What it said may have been under
+ * way for longer than it knows, so no grant may be ahead, either.
  */
 bool
 fsm_read_since_grants(const struct fsm_state *s, uint8_t i)
@@ -102,7 +103,8 @@ guard_word(const struct fsm_state *s, const struct fsm_epoch *e)
 			return P_GUARD;
 		if (g->incarnation == t->incarnation &&
 		    g->revoked >= e->epoch && g->read_only && !g->hung &&
-		    fsm_read_since_grants(s, e->site))
+		    fsm_read_since_grants(s, e->site) &&
+		    fsm_no_grant_ahead(s, e->site))
 			return P_GUARD_FENCED;
 	}
 	return superseded(s, e) ? P_SUPERSEDED : P_NONE;
@@ -284,6 +286,7 @@ fsm_lease_ask(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 		ev->u.ask.incarnation, s->lease_deadline_ms, x->now) ||
 	    (a = fsm_emit(x, A_RENEW, i)) == NULL)
 		return;
+	s->yes_ms = x->now;
 	a->epoch = e->epoch;
 	a->nonce = ev->u.ask.nonce;
 }

@@ -52,6 +52,8 @@ put(struct fsm_ctx *x, uint64_t epoch, enum fsm_verdict why)
 	s->put_maybe = true;
 	s->put_refused = false;
 	s->put_epoch = epoch;
+	/* It may land and end the one before, whatever becomes of us. */
+	s->my_later = s->my_later || epoch != 0;
 	s->put_why = (uint8_t)why;
 	s->put_promotion = x->o->put_promotion;
 	return true;
@@ -232,6 +234,7 @@ fsm_put_done(struct fsm_ctx *x, bool ok, bool unknown)
 	if (!ok || s->put_epoch == 0)
 		return;
 	s->my_epoch = s->put_epoch;
+	s->my_later = false;
 	s->my_why = s->put_why;
 	s->my_granted = false;
 	if (s->put_promotion)

@@ -340,7 +340,16 @@ ended_elsewhere(struct fsm_state *s, const struct fsm_epoch *e)
 	t->quelled = true;
 }
 
-/* The record as it was read; what was proven stays proven by its number. */
+/* A restored record may give a number to another process. */
+static bool
+same_epoch(const struct fsm_epoch *a, const struct fsm_epoch *b)
+{
+	return fsm_streq(a->proc.pod_uid, b->proc.pod_uid) &&
+	    a->terms.guard == b->terms.guard &&
+	    a->terms.incarnation == b->terms.incarnation;
+}
+
+/* The record as it was read; what was proven stays proven. */
 static void
 take_record(struct fsm_state *s, const struct fsm_record *r)
 {
@@ -373,6 +382,8 @@ take_record(struct fsm_state *s, const struct fsm_record *r)
 			/* put back, not ended */
 			k = s->rec.n++;
 			s->rec.unended[k] = was.unended[m];
+		} else if (!same_epoch(&r->unended[k], &was.unended[m])) {
+			continue;
 		}
 		ended[k] = s->ended[m];
 		s->auth[k] = auth[m];

@@ -108,6 +108,29 @@ keep_view(struct group *g, const struct fsm_view *v)
 	memcpy(g->view.site, v->site, sizeof(g->view.site));
 }
 
+/* Known to have ended with its Pod, by its kubelet. */
+static bool
+has_ended(const struct fsm_pod *f)
+{
+	if (!f->deleting || f->ctr_state != CTR_TERMINATED || f->nwords == 0)
+		return false;
+	for (unsigned i = 0; i < f->nwords; i++)
+		if (f->word[i].unknown)
+			return false;
+	return true;
+}
+
+static bool
+strangers(const struct group *g)
+{
+	const struct gpod *p;
+
+	TAILQ_FOREACH (p, &g->pods, entry)
+		if (group_site(g, p->site) == -1 && !has_ended(&p->f))
+			return true;
+	return false;
+}
+
 void
 group_step(struct group *g, const struct fsm_event *ev)
 {
@@ -121,6 +144,7 @@ group_step(struct group *g, const struct fsm_event *ev)
 	for (unsigned i = 0; i < g->fc.nsites; i++)
 		was[i] = g->fs.site[i].state;
 	g->was = was;
+	g->fc.strangers = strangers(g);
 	for (int n = 0; n < STEPS_MAX; n++) {
 		fsm_step(&g->fc, &g->fs, ev, mono_ms(), wall_ms(), &out);
 		group_act(g, &out);

@@ -460,7 +460,37 @@ g_newest_kept(struct mk *m)
 	return mk_acts(m, A_RECORD_PUT, -1) > 0;
 }
 
+/* Its next mint is under way, and may end what this one would grant. */
+static int
+g_mint_last(struct mk *m)
+{
+	read_only(m);
+	m->s.my_epoch = 5;
+	m->s.my_later = true;
+	return step(m);
+}
+
+/* All voters promised, but those of a site that was removed. */
+static int
+g_lost_strangers(struct mk *m)
+{
+	uint8_t i;
+
+	lost_and_proven(m);
+	m->s.site[1].g.heard = 6;
+	mk_step(m, NULL);
+	for (i = 1; i < 3; i++) {
+		m->s.site[i].prom_epoch = 6;
+		m->s.site[i].prom_memory = 100U + i;
+		m->s.site[i].prom_ms = NOW - 60000;
+	}
+	m->c.strangers = true;
+	return verdict(m);
+}
+
 const struct guard_case lease_cases[] = {
+	{ G_MINT_LAST, g_mint_last, ST_MINT },
+	{ G_LOST_STRANGERS, g_lost_strangers, V_NO_PROOF },
 	{ G_TERM_PROOF, g_term_proof, V_NO_PROOF },
 	{ G_TERM_WRITTEN, g_term_written, 0 },
 	{ G_NEWEST_KEPT, g_newest_kept, 0 },

@@ -475,10 +475,64 @@ test_grant_dies(void **state)
 	assert_non_null(mk_act(&m, A_SQL, SQL_GRANT));
 }
 
+/*
+ * The spec was put back with the record. Whoever holds the lost epoch, or
+ * renews it, may be at a site that it doesn't have.
+ */
+static void
+test_strangers(void **state)
+{
+	(void)state;
+	silent();
+	m.c.strangers = true;
+	mk_promise(&m, 1, 101, 6, 0);
+	mk_promise(&m, 2, 102, 6, 0);
+	mk_pass(&m, 60000);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	m.c.strangers = false;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+}
+
+/* Or at one that is a reader in it, and is silent: then it is waited for. */
+static void
+test_now_reader(void **state)
+{
+	struct fsm_epoch *e = &m.s.rec.unended[0];
+
+	(void)state;
+	silent();
+	m.c.site[0].role = ROLE_READER;
+	m.s.site[0].ever = false;
+	m.s.rec.active = e->site = 1;
+	snprintf(m.s.rec.server_uuid, UID_LEN + 1, "uuid-b");
+	snprintf(e->proc.server_uuid, UID_LEN + 1, "uuid-b");
+	snprintf(e->proc.pod_uid, UID_LEN + 1, "pod-b");
+	e->terms.guard = 1001;
+	e->terms.n = 2;
+	e->terms.r = 1;
+	e->terms.voter[1] = 102;
+	e->voter_site[1] = 2;
+	lease_auth_init(&m.s.auth[0]);
+	m.now += FSM_LINK_RETRY_MS;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	assert_int_equal(m.s.subject, 0);
+	assert_int_equal(mk_acts(&m, A_PROMISE_ASK, -1), 2);
+	mk_promise(&m, 1, 101, 6, 0);
+	mk_promise(&m, 2, 102, 6, 0);
+	mk_pass(&m, 10000);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	mk_pass(&m, 20000);
+	assert_int_not_equal(m.s.verdict, V_NO_PROOF);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_now_reader),
 		cmocka_unit_test(test_repaired),
 		cmocka_unit_test(test_guard_told),
 		cmocka_unit_test(test_promised),

@@ -76,6 +76,8 @@ static const struct {
 	{ G_KEEP_UNENDED, "the explorer: successor-drops-old" },
 	{ G_YES_ACTIVE, UNIT },
 	{ G_YES_ENDED, "what is revoked is not renewed (lease_auth.c)" },
+	{ G_MINT_LAST, "the explorer: grants-while-minting" },
+	{ G_LOST_STRANGERS, UNIT },
 	{ G_TERM_WRITTEN, "the explorer: renews-before-writing" },
 	{ G_QUIET_OWN, UNIT },
 	{ G_PROMISE_SITE, "no sidecar speaks for another one's memory here" },
