@@ -470,6 +470,42 @@ test_sweep(void **state)
 	assert_null(TAILQ_NEXT(TAILQ_FIRST(&g->pods), entry));
 }
 
+/* A Pod of no configured site counts until its kubelet told its end. */
+static void
+test_strangers(void **state)
+{
+	static const char uid[] = "00000000-0000-4000-8000-0000000000fa";
+	struct group *g = groups_find(gs, UID_G);
+	struct m_word *w;
+	static struct m_pod m;
+	unsigned k;
+
+	assert_false(g->fc.strangers);
+	tell_pod("fra", uid, "10.0.0.3");
+	assert_true(g->fc.strangers);
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	strlcpy(m.site, "fra", sizeof(m.site));
+	strlcpy(m.pod_uid, uid, sizeof(m.pod_uid));
+	strlcpy(m.pod_name, "mysql-orders-fra-x", sizeof(m.pod_name));
+	m.finalizer = m.deleting = true;
+	/* it runs; nothing is known of its end; the kubelet knows nothing */
+	for (k = 0; k < 4; k++) {
+		m.ctr_state = k == 0 ? CTR_RUNNING : CTR_TERMINATED;
+		m.n_words = k < 2 ? 0 : 1;
+		w = &m.words[0];
+		strlcpy(w->container_id, CID, sizeof(w->container_id));
+		w->started_ms = 1000000;
+		w->finished_ms = 2000000;
+		strlcpy(w->reason, k == 2 ? "ContainerStatusUnknown" : "Error",
+		    sizeof(w->reason));
+		groups_pod(gs, &m);
+		assert_int_equal(g->fc.strangers, k < 3);
+	}
+	m.gone = true;
+	groups_pod(gs, &m);
+	assert_false(g->fc.strangers);
+}
+
 /*
  * The list of sites changes: the primary keeps its label and its place in
  * status and DNS, and nothing is done to anybody.
@@ -782,6 +818,7 @@ main(void)
 		cmocka_unit_test(test_probe_group),
 		cmocka_unit_test(test_bootstrap),
 		cmocka_unit_test(test_older_record),
+		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_sites),
 		cmocka_unit_test(test_rollout),
 		cmocka_unit_test(test_prober_died),
