@@ -173,14 +173,16 @@
 	X(G_MINT_LAST, "no older epoch is granted once a mint was sent")       \
 	X(G_TERM_WRITTEN, "each leader writes the record before it says yes")  \
 	X(G_TERM_PROOF, "a lost lease is proven anew by each leader")          \
-	X(G_NEWEST_KEPT, "the newest epoch goes when its process has no other") \
+	X(G_NEWEST_KEPT,                                                       \
+	    "the newest epoch goes when its process has no other")             \
 	X(G_QUIET_OWN, "its own earlier terms are not quiet before they end")  \
 	X(G_PROMISE_SITE, "a promise counts for the site's own voter")         \
 	X(G_REVOKE_NEEDED, "nothing is revoked before a proof is missing")     \
 	X(G_NO_STRAY_LEASE, "no grant while a guard may hold a lost epoch")    \
 	X(G_SUPERSEDED_LISTED, "superseded by an epoch that is recorded")      \
 	X(G_PROMISE_LOST, "a promise covers the lost epochs, too")             \
-	X(G_LOST_STRANGERS, "nor may a Pod of a removed site hold a lost epoch") \
+	X(G_LOST_STRANGERS,                                                    \
+	    "nor may a Pod of a removed site hold a lost epoch")               \
 	X(G_LOST_VOTERS, "every possible voter of a lost epoch promised")      \
 	X(G_GATED_OPEN, "the proof gate speaks of epochs not ended")           \
 	X(G_GUARD_READ, "a guard read the flags after the last grant")         \

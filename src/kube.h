@@ -320,7 +320,7 @@ struct kube {
 	struct lease lease;
 	struct event *lease_timer, *deadline_timer;
 	struct kh_req *lease_req;
-	bool leader; /* told the parent so */
+	bool leader;  /* told the parent so */
 	bool handing; /* the Lease, to whoever takes it */
 	unsigned release_waits;
 	bool api_ok, api_told, synced, synced_told;

@@ -67,8 +67,8 @@ bool kset_str(yyjson_mut_doc *, yyjson_mut_val *, const char *, const char *);
 yyjson_mut_val *krender_object(yyjson_mut_doc *, const struct kspec *,
     const char *api, const char *kind, const char *name, const struct ksite *);
 /* The common labels (resources.md 1) into an object. */
-bool krender_labels(yyjson_mut_doc *, yyjson_mut_val *, const char *group,
-    const char *site);
+bool krender_labels(
+    yyjson_mut_doc *, yyjson_mut_val *, const char *group, const char *site);
 bool krender_owner(yyjson_mut_doc *, yyjson_mut_val *meta, const char *name,
     const char *uid, bool controller);
 

@@ -521,8 +521,8 @@ named_before(yyjson_val *list, size_t n, const char *name)
  * twice in a Pod, whose other list is before.
  */
 static void
-check_containers(yyjson_val *list, yyjson_val *before, const char *path,
-    struct kproblems *p)
+check_containers(
+    yyjson_val *list, yyjson_val *before, const char *path, struct kproblems *p)
 {
 	static const char *const ours[] = { "mysql", "sidecar", "init", "guard",
 		"keyring-init" };

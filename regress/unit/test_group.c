@@ -21,43 +21,20 @@
  * every field arrives on the other side.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <event2/event.h>
-
-#include "group_int.h"
-#include "orders.h"
-
-#define UID_G   "11111111-1111-1111-1111-111111111111"
-#define UID_NEW "22222222-1111-1111-1111-111111111111"
-#define UUID_A  "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
-#define UUID_B  "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
-#define POD_A   "00000000-0000-0000-0000-00000000000a"
-#define POD_B   "00000000-0000-0000-0000-00000000000b"
-#define CID                                                                \
-	"containerd://"                                                    \
-	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#include "test_group.h"
 
 /* ------------------------------------------------------- a played parent --- */
 
 static struct event_base *base;
-static struct groups *gs;
-static unsigned nsent[MSG_AFTER_LAST];
+struct groups *gs;
+unsigned nsent[MSG_AFTER_LAST];
 static struct m_record_put put;
 static struct m_sql sql;
 static struct m_dns_want dns;
-static struct m_probe_group probe_group;
+struct m_probe_group probe_group;
 static struct m_group_status status;
 static struct m_roll roll;
-static struct m_pod_check check;
+struct m_pod_check check;
 static struct m_event event; /* the last one about DNS */
 static unsigned no_primary;  /* statuses in which no site is labelled so */
 static unsigned unwell;      /* those in which the active one isn't healthy */
@@ -126,13 +103,13 @@ tell_sites(const char *const names[], unsigned n)
 
 static const char *const two[] = { "iad", "pdx" };
 
-static void
+void
 tell_conf(void)
 {
 	tell_sites(two, 2);
 }
 
-static void
+void
 tell_pod(const char *site, const char *uid, const char *ip)
 {
 	static struct m_pod m;
@@ -432,78 +409,6 @@ test_resend(void **state)
 		snprintf(m.group, sizeof(m.group), "group-%u", i);
 		groups_gone(gs, m.group);
 	}
-}
-
-/*
- * A Pod that a new kube-watcher does not tell is looked for: it may lack a
- * label. It is gone when that is told, and not before.
- */
-static void
-test_sweep(void **state)
-{
-	struct group *g = groups_find(gs, UID_G);
-	unsigned checks = nsent[MSG_POD_CHECK];
-	static struct m_pod m;
-
-	groups_synced(gs, false);
-	groups_kube_died(gs);
-	tell_conf();
-	tell_pod("iad", POD_A, "10.0.0.1");
-	groups_synced(gs, true);
-	assert_int_equal(nsent[MSG_POD_CHECK], checks + 1);
-	assert_string_equal(check.group, UID_G);
-	assert_string_equal(check.site, "pdx");
-	assert_string_equal(check.pod_uid, POD_B);
-	assert_string_equal(check.pod_name, "mysql-orders-pdx-x");
-	assert_non_null(group_site_pod(g, "pdx"));
-	/* It is there, it is not. */
-	tell_pod("pdx", POD_B, "10.0.0.2");
-	assert_non_null(group_site_pod(g, "pdx"));
-	memset(&m, 0, sizeof(m));
-	strlcpy(m.group, UID_G, sizeof(m.group));
-	strlcpy(m.pod_uid, POD_B, sizeof(m.pod_uid));
-	m.gone = true;
-	groups_pod(gs, &m);
-	assert_string_equal(probe_group.sites[0].ip, "10.0.0.1");
-	assert_string_equal(probe_group.sites[1].ip, "");
-	assert_string_equal(TAILQ_FIRST(&g->pods)->f.pod_uid, POD_A);
-	assert_null(TAILQ_NEXT(TAILQ_FIRST(&g->pods), entry));
-}
-
-/* A Pod of no configured site counts until its kubelet told its end. */
-static void
-test_strangers(void **state)
-{
-	static const char uid[] = "00000000-0000-4000-8000-0000000000fa";
-	struct group *g = groups_find(gs, UID_G);
-	struct m_word *w;
-	static struct m_pod m;
-	unsigned k;
-
-	assert_false(g->fc.strangers);
-	tell_pod("fra", uid, "10.0.0.3");
-	assert_true(g->fc.strangers);
-	strlcpy(m.group, UID_G, sizeof(m.group));
-	strlcpy(m.site, "fra", sizeof(m.site));
-	strlcpy(m.pod_uid, uid, sizeof(m.pod_uid));
-	strlcpy(m.pod_name, "mysql-orders-fra-x", sizeof(m.pod_name));
-	m.finalizer = m.deleting = true;
-	/* it runs; nothing is known of its end; the kubelet knows nothing */
-	for (k = 0; k < 4; k++) {
-		m.ctr_state = k == 0 ? CTR_RUNNING : CTR_TERMINATED;
-		m.n_words = k < 2 ? 0 : 1;
-		w = &m.words[0];
-		strlcpy(w->container_id, CID, sizeof(w->container_id));
-		w->started_ms = 1000000;
-		w->finished_ms = 2000000;
-		strlcpy(w->reason, k == 2 ? "ContainerStatusUnknown" : "Error",
-		    sizeof(w->reason));
-		groups_pod(gs, &m);
-		assert_int_equal(g->fc.strangers, k < 3);
-	}
-	m.gone = true;
-	groups_pod(gs, &m);
-	assert_false(g->fc.strangers);
 }
 
 /*

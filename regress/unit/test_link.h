@@ -61,6 +61,8 @@ extern struct groups *gs;
 extern struct wire_key op_key, other_key;
 extern const char *const pods[NSITES];
 extern struct side side[NSITES];
+extern struct m_event event; /* the last one */
+extern unsigned handovers;   /* counted */
 
 struct group *group(void);
 void tell_pod(int site, const char *ip);
@@ -69,6 +71,7 @@ void tell_epochs(unsigned n);
 void tell_lease(bool held);
 /* A frame of a site's sidecar. */
 void say(int site, uint32_t type, const void *);
+void fill_report(int i, struct w_report *r);
 /* A new connection that proves itself. */
 void link_site(int site);
 void act(enum fsm_act_type, uint8_t site);
@@ -82,5 +85,10 @@ void test_portions_revoke(void **);
 void test_revoke(void **);
 void test_renewal(void **);
 void test_deadline(void **);
+
+/* test_sight.c */
+void test_sight_told(void **);
+void test_sight_heard(void **);
+void test_hand_over(void **);
 
 #endif /* TEST_LINK_H */

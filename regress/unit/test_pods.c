@@ -1,0 +1,91 @@
+/*
+ * Copyright (c) 2026 The Bloodraven authors
+ *
+ * Permission to use, copy, modify, and distribute this software for any
+ * purpose with or without fee is hereby granted, provided that the above
+ * copyright notice and this permission notice appear in all copies.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES
+ * WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF
+ * MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+ * ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES
+ * WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ * ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
+ * OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+
+/* Pods that come and go, and of sites that are no more (see test_group.c). */
+
+#include "test_group.h"
+
+/*
+ * A Pod that a new kube-watcher does not tell is looked for: it may lack a
+ * label. It is gone when that is told, and not before.
+ */
+void
+test_sweep(void **state)
+{
+	struct group *g = groups_find(gs, UID_G);
+	unsigned checks = nsent[MSG_POD_CHECK];
+	static struct m_pod m;
+
+	groups_synced(gs, false);
+	groups_kube_died(gs);
+	tell_conf();
+	tell_pod("iad", POD_A, "10.0.0.1");
+	groups_synced(gs, true);
+	assert_int_equal(nsent[MSG_POD_CHECK], checks + 1);
+	assert_string_equal(check.group, UID_G);
+	assert_string_equal(check.site, "pdx");
+	assert_string_equal(check.pod_uid, POD_B);
+	assert_string_equal(check.pod_name, "mysql-orders-pdx-x");
+	assert_non_null(group_site_pod(g, "pdx"));
+	/* It is there, it is not. */
+	tell_pod("pdx", POD_B, "10.0.0.2");
+	assert_non_null(group_site_pod(g, "pdx"));
+	memset(&m, 0, sizeof(m));
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	strlcpy(m.pod_uid, POD_B, sizeof(m.pod_uid));
+	m.gone = true;
+	groups_pod(gs, &m);
+	assert_string_equal(probe_group.sites[0].ip, "10.0.0.1");
+	assert_string_equal(probe_group.sites[1].ip, "");
+	assert_string_equal(TAILQ_FIRST(&g->pods)->f.pod_uid, POD_A);
+	assert_null(TAILQ_NEXT(TAILQ_FIRST(&g->pods), entry));
+}
+
+/* A Pod of no configured site counts until its kubelet told its end. */
+void
+test_strangers(void **state)
+{
+	static const char uid[] = "00000000-0000-4000-8000-0000000000fa";
+	struct group *g = groups_find(gs, UID_G);
+	struct m_word *w;
+	static struct m_pod m;
+	unsigned k;
+
+	assert_false(g->fc.strangers);
+	tell_pod("fra", uid, "10.0.0.3");
+	assert_true(g->fc.strangers);
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	strlcpy(m.site, "fra", sizeof(m.site));
+	strlcpy(m.pod_uid, uid, sizeof(m.pod_uid));
+	strlcpy(m.pod_name, "mysql-orders-fra-x", sizeof(m.pod_name));
+	m.finalizer = m.deleting = true;
+	/* it runs; nothing is known of its end; the kubelet knows nothing */
+	for (k = 0; k < 4; k++) {
+		m.ctr_state = k == 0 ? CTR_RUNNING : CTR_TERMINATED;
+		m.n_words = k < 2 ? 0 : 1;
+		w = &m.words[0];
+		strlcpy(w->container_id, CID, sizeof(w->container_id));
+		w->started_ms = 1000000;
+		w->finished_ms = 2000000;
+		strlcpy(w->reason, k == 2 ? "ContainerStatusUnknown" : "Error",
+		    sizeof(w->reason));
+		groups_pod(gs, &m);
+		assert_int_equal(g->fc.strangers, k < 3);
+	}
+	m.gone = true;
+	groups_pod(gs, &m);
+	assert_false(g->fc.strangers);
+}
