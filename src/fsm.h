@@ -570,7 +570,7 @@ struct fsm_state {
 	uint64_t put_base; /* version it was based on */
 	bool put_ok;       /* acknowledged, not read back yet */
 	bool put_term;     /* one was in this term */
-	int64_t yes_ms;    /* newest yes to whatever epoch, in this term */
+	int64_t yes_ms;    /* newest yes to one that was recorded before */
 	bool put_maybe;    /* the last one may be written yet */
 	bool put_refused;  /* since the record was last read */
 	bool rec_behind;   /* an older one was put back: write it again */

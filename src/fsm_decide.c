@@ -59,7 +59,8 @@ fsm_prepare(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 	}
 	minted = s->my_epoch != 0 && s->rec.epoch == s->my_epoch &&
 	    s->rec.active == i && !s->my_granted &&
-	    FSM_GUARD(G_MINT_LAST, !s->my_later);
+	    FSM_GUARD(G_MINT_LAST, !s->my_later) &&
+	    (k == -1 || s->ended[k] == P_NONE);
 	if (!FSM_GUARD(G_MINT_FIRST, minted) ||
 	    !FSM_GUARD(G_GRANT_PROCESS, fsm_is_newest(s, i)))
 		return ST_MINT;

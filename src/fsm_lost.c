@@ -164,7 +164,7 @@ lost_ended(const struct fsm_conf *c, const struct fsm_state *s, uint8_t h)
 static bool
 lost_over(const struct fsm_conf *c, const struct fsm_state *s, uint8_t h)
 {
-	/* Ours goes to recorded ones, which it may have been until now. */
+	/* Ours goes to recorded ones, and this may have been one. */
 	int64_t newest =
 	    s->yes_ms > s->lease_since_ms ? s->yes_ms : s->lease_since_ms;
 	uint32_t lease, fence;
@@ -176,7 +176,8 @@ lost_over(const struct fsm_conf *c, const struct fsm_state *s, uint8_t h)
 	if (!FSM_GUARD(G_LOST_STRANGERS, !c->strangers))
 		return false;
 	for (j = 0; j < c->nsites; j++) {
-		if (j == h || !fsm_core(c, j))
+		/* A reader may have been a voter. */
+		if (j == h)
 			continue;
 		if (!fsm_lost_promised(s, j)) {
 			if (!FSM_GUARD(G_LOST_VOTERS, false))

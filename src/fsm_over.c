@@ -240,7 +240,8 @@ forget_proof(struct fsm_state *s, unsigned k)
 	const struct fsm_epoch *e = &s->rec.unended[k];
 
 	s->ended[k] = P_NONE;
-	if (e->site < SITES_MAX)
+	if (e->site < SITES_MAX &&
+	    fsm_same_process(&e->proc, &s->site[e->site].p))
 		s->site[e->site].quelled = false;
 }
 
@@ -286,7 +287,6 @@ fsm_lease_ask(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 		ev->u.ask.incarnation, s->lease_deadline_ms, x->now) ||
 	    (a = fsm_emit(x, A_RENEW, i)) == NULL)
 		return;
-	s->yes_ms = x->now;
 	a->epoch = e->epoch;
 	a->nonce = ev->u.ask.nonce;
 }

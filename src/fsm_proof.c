@@ -374,8 +374,11 @@ take_record(struct fsm_state *s, const struct fsm_record *r)
 			if (r->unended[k].epoch == was.unended[m].epoch)
 				break;
 		if (k == r->n) {
-			if (r->version >= was.version)
+			if (r->version >= was.version) {
 				ended_elsewhere(s, &was.unended[m]);
+				if (auth[m].yes_ms > s->yes_ms)
+					s->yes_ms = auth[m].yes_ms;
+			}
 			if (r->version >= was.version ||
 			    s->ended[m] != P_NONE || s->rec.n == UNENDED_MAX)
 				continue;

@@ -90,8 +90,7 @@ revoke_lost(const struct fsm_ctx *x, struct ways *w)
 		if (s->site[h].g.guard != 0 && s->site[h].g.revoked < s->lost)
 			larger(&w->guard[h], s->lost);
 		for (j = 0; j < x->c->nsites; j++)
-			if (j != h && fsm_core(x->c, j) &&
-			    !fsm_lost_promised(s, j))
+			if (j != h && !fsm_lost_promised(s, j))
 				larger(&w->voter[j], s->lost);
 	}
 }

@@ -205,9 +205,18 @@ lost_message(const struct fsm_conf *c, const struct fsm_state *s,
 	uint8_t j;
 
 	for (j = 0; j < c->nsites && n < sizeof(names); j++)
-		if (j != d->site && fsm_core(c, j) && !fsm_lost_promised(s, j))
+		if (j != d->site && !fsm_lost_promised(s, j))
 			n += (size_t)snprintf(names + n, sizeof(names) - n,
 			    "%s%s", n > 0 ? ", " : "", c->site[j].name);
+	if (c->strangers) {
+		snprintf(buf, len,
+		    "epoch %llu exists and the record does not know it: it was "
+		    "put back; a Pod of a site that is not in the spec may "
+		    "hold or renew its lease: it has to end, by its kubelet's "
+		    "word",
+		    (unsigned long long)d->epoch);
+		return;
+	}
 	assert_text(
 	    c, d->site, fsm_lost_uid(s, d->site), d->epoch, word, sizeof(word));
 	snprintf(buf, len,

@@ -326,12 +326,19 @@ static bool
 under_way(const struct fsm_conf *c, const struct fsm_state *s)
 {
 	const struct fsm_site *t;
+	unsigned k;
 	uint8_t i;
 
 	if (!fsm_quiet(c, s) || s->put.seq != 0 || s->foreign_req.seq != 0 ||
 	    s->clone_phase == CL_CLONING || s->clone_phase == CL_RESTART ||
 	    s->clone_phase == CL_SETUP)
 		return true;
+	/* What this term has proven, or is about to, the next one would not. */
+	if (fsm_lease_wake(s) != LEASE_FOREVER)
+		return true;
+	for (k = 0; k < s->rec.n; k++)
+		if (s->ended[k] == P_LEASE)
+			return true;
 	for (i = 0; i < c->nsites; i++) {
 		t = &s->site[i];
 		if (t->sql.seq != 0 || t->fence.seq != 0 ||

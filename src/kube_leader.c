@@ -341,7 +341,10 @@ kleader_release(struct kube *k, int64_t leave_ms)
 
 	/* What is over is told as ever, if it was not. */
 	if (leave_ms > 0 && !kube_may_write(k)) {
-		tell_lease(k);
+		if (k->leader)
+			unlead(k, "not renewed in time");
+		else
+			tell_lease(k);
 		return;
 	}
 	if (leave_ms > 0)

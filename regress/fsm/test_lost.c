@@ -494,6 +494,24 @@ test_strangers(void **state)
 	assert_int_equal(m.s.verdict, V_PROMOTE);
 }
 
+/* Or whoever renews it is a reader now: it is asked like all others. */
+static void
+test_now_reading_voter(void **state)
+{
+	(void)state;
+	silent();
+	m.c.site[2].role = ROLE_READER;
+	m.now += FSM_LINK_RETRY_MS;
+	mk_step(&m, NULL);
+	assert_int_equal(mk_acts(&m, A_PROMISE_ASK, -1), 2);
+	mk_promise(&m, 1, 101, 6, 0);
+	mk_pass(&m, 60000);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	mk_promise(&m, 2, 102, 6, 0);
+	mk_pass(&m, 30000);
+	assert_int_not_equal(m.s.verdict, V_NO_PROOF);
+}
+
 /* Or at one that is a reader in it, and is silent: then it is waited for. */
 static void
 test_now_reader(void **state)
@@ -533,6 +551,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_now_reader),
+		cmocka_unit_test(test_now_reading_voter),
 		cmocka_unit_test(test_repaired),
 		cmocka_unit_test(test_guard_told),
 		cmocka_unit_test(test_promised),

@@ -220,6 +220,16 @@ test_sees(void **state)
 	m.s.clone_phase = CL_RESTART;
 	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
 	m.s.clone_phase = CL_IDLE;
+	/* what the next leader would have to prove anew */
+	m.s.ended[0] = P_LEASE;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
+	m.s.ended[0] = P_NONE;
+	lease_auth_revoke(
+	    &m.s.auth[0], &m.s.rec.unended[0].terms, m.now, m.now);
+	m.s.auth[0].promised = 7;
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
+	lease_auth_init(&m.s.auth[0]);
+	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_OTHER);
 	m.s.verdict = V_PROMOTE;
 	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
 	m.s.verdict = V_WAIT_THRESHOLD;
