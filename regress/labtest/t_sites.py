@@ -89,7 +89,7 @@ def starts(g):
     return {s: g.pod(s)["metadata"]["uid"] for s in g.sites}
 
 
-@test("recreated", order=29)
+@test("recreated", order=54)
 def recreated(t):
     """Deleted and made again on its old volumes: the record is empty, the
     voters remember. No epoch is used twice, no promise refuses for ever."""

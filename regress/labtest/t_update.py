@@ -76,7 +76,7 @@ def group(t, **kw):
     return g
 
 
-@test("update", order=13)
+@test("update", order=57)
 def update(t):
     """A field that the reference forgets. Both followers get it, one after the
     other; the active site waits, and that is told; no write is stopped."""
@@ -119,7 +119,7 @@ def update(t):
     t.fact("%s was updated after %s took over" % (active, new))
 
 
-@test("update-bad", order=23)
+@test("update-bad", order=58)
 def update_bad(t):
     """An image that is not there: one follower is down, and no other one is
     touched. The corrected spec mends it, without a human at the Pods."""
