@@ -142,9 +142,8 @@ def tls(t):
     new = fence.promoted(g, active)
     o.wait_acked(30)
     g.release(active)
-    fence.whole(g)
-    o.stop()
-    t.ok("TLS from %s to %s" % (active, new))
+    f = fence.judged(t, g, o, active, new)
+    t.ok("TLS from %s to %s: %s" % (active, new, fence.described(f)))
 
 
 def brought(g, site, data):
