@@ -71,11 +71,33 @@ guarded(const struct lease *l)
 	return !l->leading && l->sent_ns < l->guard_ns;
 }
 
+/* So long the holder that was seen last may act after that, by its own word. */
+static int64_t
+acts_for(const struct lease *l)
+{
+	int64_t ms = l->acts_ms;
+
+	if (ms <= 0 || ms > LEASE_MAX_MS)
+		return 0;
+	return ms + lease_margin_ms((uint32_t)ms);
+}
+
+/* Until then it is respected, which is longer. */
+static int64_t
+ruled_ns(const struct lease *l)
+{
+	int64_t ms = acts_for(l);
+
+	if (ms < l->duration_ms)
+		ms = l->duration_ms;
+	return l->seen_ns + ms * NS_PER_MS;
+}
+
 /* When the holder that was last seen has surely no time left. */
 static int64_t
 expiry(const struct lease *l)
 {
-	int64_t t = l->seen_ns + l->duration_ms * NS_PER_MS, made;
+	int64_t t = ruled_ns(l), made;
 
 	/* Deleted: if it is alive it makes it again at its next renewal. */
 	made = l->absent_ns + 2 * l->retry_ms * NS_PER_MS;
@@ -98,7 +120,9 @@ takeable(const struct lease *l, int64_t now)
 {
 	if (left_to_others(l, now))
 		return false;
-	return ours(l) || l->holder[0] == '\0' || now >= expiry(l);
+	if (l->holder[0] == '\0' && !ours(l))
+		return now >= l->emptied_ns;
+	return ours(l) || now >= expiry(l);
 }
 
 enum lease_do
@@ -130,6 +154,24 @@ lease_next(struct lease *l, int64_t now, int64_t wall_us, struct klease *b)
 	return create ? LD_CREATE : LD_UPDATE;
 }
 
+/*
+ * Who gives it up leaves a second, and no time for which it acts. One that
+ * names nobody and has more was emptied by somebody else, and its holder, cut
+ * off perhaps, goes on until its deadline.
+ */
+static void
+emptied(struct lease *l, int64_t now, const struct klease *o)
+{
+	if (o->holder[0] != '\0' || (o->duration_s <= 1 && o->acts_ms == 0))
+		l->emptied_ns = 0;
+	else if (l->emptied_ns != 0)
+		return;
+	else if (l->holder[0] == '\0' || l->transitions != o->transitions)
+		l->emptied_ns = now + l->lease_ms * NS_PER_MS;
+	else
+		l->emptied_ns = ours(l) ? now : ruled_ns(l);
+}
+
 /* Take over what the object says. Returns true when it was renewed. */
 static bool
 adopt(struct lease *l, const struct klease *o)
@@ -142,8 +184,9 @@ adopt(struct lease *l, const struct klease *o)
 	l->absent = false;
 	l->absent_ns = 0;
 	(void)strlcpy(l->holder, o->holder, sizeof(l->holder));
-	l->duration_ms = o->duration_s * 1000;
-	/* Another one without a renewal is not the holder's word. */
+	/* Without a renewal it is not the holder's word, so it is not shorter. */
+	if (moved || l->duration_ms < o->duration_s * 1000)
+		l->duration_ms = o->duration_s * 1000;
 	l->acts_ms = moved || l->acts_ms == o->acts_ms ? o->acts_ms : 0;
 	l->renew_us = o->renew_us;
 	l->transitions = o->transitions;
@@ -175,6 +218,7 @@ lease_seen(struct lease *l, int64_t now, const struct klease *o)
 		return;
 	}
 	l->made |= l->absent && !leads(l, now);
+	emptied(l, now, o);
 	if (adopt(l, o))
 		l->seen_ns = now;
 	if (!ours(l))
@@ -190,12 +234,11 @@ lease_seen(struct lease *l, int64_t now, const struct klease *o)
 static int64_t
 quiet(const struct lease *l)
 {
-	int64_t ms = l->acts_ms;
+	int64_t ms = acts_for(l);
 
-	if (l->absent || ours(l) || l->holder[0] == '\0' || ms == 0 ||
-	    ms > LEASE_MAX_MS)
+	if (l->absent || ours(l) || l->holder[0] == '\0' || ms == 0)
 		return 0;
-	return l->seen_ns + (ms + lease_margin_ms((uint32_t)ms)) * NS_PER_MS;
+	return l->seen_ns + ms * NS_PER_MS;
 }
 
 int64_t

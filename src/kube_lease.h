@@ -29,6 +29,10 @@
  * way (its own, empty, absent, of a release that does not say it) knows only
  * that nobody has acted since it leads.
  *
+ * Neither does one that somebody else emptied, or whose duration somebody made
+ * shorter: who gives it up says so in all of its fields, and else the holder
+ * that was seen last is waited for.
+ *
  * A Lease that is absent proves nothing: somebody may have deleted it under
  * a leader that is cut off from the API server and rules until its own
  * deadline. Who knows a holder that may still rule gives it a moment to make
@@ -82,6 +86,8 @@ struct lease {
 	uint64_t transitions;
 	int64_t seen_ns;   /* when this renewal was seen */
 	int64_t absent_ns; /* when it was first found to be absent */
+	/* Emptied by another one than its holder, who may act until then; 0. */
+	int64_t emptied_ns;
 };
 
 void lease_init(struct lease *, const char *identity, int64_t lease_ms,

@@ -350,6 +350,53 @@ test_lease_quiet(void **state)
 	}
 }
 
+/*
+ * Somebody frees the Lease of a leader that is cut off, or makes it shorter: it
+ * acts until its deadline all the same, and nobody else leads before that.
+ */
+static void
+test_lease_by_hand(void **state)
+{
+	(void)state;
+	for (int how = 0; how < 6; how++) {
+		struct server s = { 0 };
+		struct lease a, b;
+		int64_t now = 100 * S, t, deadline;
+
+		lease_init(&a, "a", 5000, 3500, 500);
+		lease_init(&b, "b", 5000, 3500, 500);
+		turn(&a, &s, now, 1);
+		turn(&a, &s, now + 500 * MS, 2);
+		turn(&b, &s, now + 600 * MS, 0);
+		deadline = lease_deadline(&a);
+		if (how == 0 || how >= 3)
+			s.holder[0] = '\0';
+		if (how == 1)
+			s.lease.duration_s = 0;
+		if (how == 2)
+			s.lease.duration_s = 1;
+		if (how == 3)
+			lease_init(&b, "b", 5000, 3500, 500);
+		if (how == 4) /* twice */
+			turn(&b, &s, now + 650 * MS, 0);
+		if (how == 5) {
+			/* Its holder takes it back at once. */
+			turn(&a, &s, now + 700 * MS, 3);
+			assert_true(rules(&a, now + 700 * MS));
+			turn(&a, &s, now + 800 * MS, 4);
+			assert_string_equal(s.holder, "a");
+			continue;
+		}
+		for (t = now + 700 * MS; !rules(&b, t); t += 50 * MS) {
+			turn(&b, &s, t, 0);
+			assert_true(t < now + 6 * S);
+		}
+		assert_true(t >= deadline);
+		assert_true(lease_quiet(&b) <= t);
+		assert_true(lease_quiet(&b) == 0 || lease_quiet(&b) > deadline);
+	}
+}
+
 /* Who only made the Lease says nothing: one before it may act yet. */
 static void
 test_lease_quiet_made(void **state)
@@ -395,6 +442,8 @@ test_lease_deleted(void **state)
 			lease_seen(&b, now, &s.lease);
 			/* The released one is taken by a. */
 			s.lease.holder = "";
+			s.lease.duration_s = 1;
+			s.lease.acts_ms = 0;
 		}
 		turn_records(&a, &s, now, false);
 		turn_records(&a, &s, now + 2 * S, true);
@@ -718,6 +767,7 @@ main(void)
 		cmocka_unit_test(test_lease_unsure),
 		cmocka_unit_test(test_lease_quiet),
 		cmocka_unit_test(test_lease_quiet_made),
+		cmocka_unit_test(test_lease_by_hand),
 		cmocka_unit_test(test_lease_deleted),
 		cmocka_unit_test(test_lease_deleted_healthy),
 		cmocka_unit_test(test_lease_fresh),
