@@ -178,7 +178,7 @@ def one_wave(groups, count, wrong):
 def test_random_specs():
     """Refused with a field's name, or made true, on groups that live."""
     seed = int(os.environ.get("SEED", "20261126"))
-    n = int(os.environ.get("SPECS", "40"))
+    n = int(os.environ.get("SPECS", "200"))
     gen = specs.Specs(crd(), random.Random(seed))
     for name, data in (("op", dict(sb.OP, dsn="op:pw@tcp(db:3306)/")),
                        ("some-secret", sb.APP),
