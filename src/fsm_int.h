@@ -152,6 +152,7 @@ bool fsm_lease_terms(const struct fsm_conf *, const struct fsm_state *, uint8_t,
 bool fsm_lease_usable(const struct fsm_conf *, const struct fsm_state *, int);
 bool fsm_lease_successor(const struct fsm_ctx *);
 bool fsm_same_guard(const struct lease_terms *, const struct fsm_guard *);
+bool fsm_same_run(const struct lease_terms *, const struct lease_terms *);
 bool fsm_lease_renewed(const struct fsm_conf *, const struct fsm_state *,
     uint8_t, const struct fsm_epoch *, int64_t);
 void fsm_lease_mute(struct fsm_ctx *);

@@ -114,6 +114,13 @@ fsm_same_guard(const struct lease_terms *t, const struct fsm_guard *g)
 	    g->incarnation == t->incarnation;
 }
 
+/* Of one server that one guard has started. */
+bool
+fsm_same_run(const struct lease_terms *a, const struct lease_terms *b)
+{
+	return a->guard == b->guard && a->incarnation == b->incarnation;
+}
+
 /* Site i's guard is the one of that epoch, and holds it. */
 bool
 fsm_lease_held(const struct fsm_state *s, uint8_t i, const struct fsm_epoch *e)
@@ -380,8 +387,7 @@ fsm_lease_renewed(const struct fsm_conf *c, const struct fsm_state *s,
 		return false;
 	for (k = 0; k < s->rec.n; k++) {
 		u = &s->rec.unended[k].terms;
-		if (u->epoch == t->g.yes_epoch && u->guard == e->terms.guard &&
-		    u->incarnation == e->terms.incarnation)
+		if (u->epoch == t->g.yes_epoch && fsm_same_run(u, &e->terms))
 			return true;
 	}
 	return false;

@@ -54,8 +54,7 @@ successor_of_lost(const struct fsm_state *s)
 			continue;
 		for (m = 0; m < s->rec.n; m++) {
 			u = &s->rec.unended[m].terms;
-			if (u->guard == t->guard && u->epoch < t->prev &&
-			    u->incarnation == t->incarnation &&
+			if (fsm_same_run(u, t) && u->epoch < t->prev &&
 			    (s->ended[m] == P_NONE || s->ended[m] == P_LEASE))
 				return true;
 		}

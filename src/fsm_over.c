@@ -278,9 +278,7 @@ fsm_lease_ask(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 	e = &s->rec.unended[k];
 	if (!FSM_GUARD(G_YES_ACTIVE,
 		n != -1 && s->rec.active == i && e->site == i &&
-		    e->terms.guard == s->rec.unended[n].terms.guard &&
-		    e->terms.incarnation ==
-			s->rec.unended[n].terms.incarnation) ||
+		    fsm_same_run(&e->terms, &s->rec.unended[n].terms)) ||
 	    !FSM_GUARD(G_YES_ENDED, s->ended[k] == P_NONE))
 		return;
 	if (!lease_auth_ask(&s->auth[k], &e->terms, ev->u.ask.guard,

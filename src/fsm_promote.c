@@ -67,16 +67,14 @@ put(struct fsm_ctx *x, uint64_t epoch, enum fsm_verdict why)
 static bool
 has_other(const struct fsm_state *s, unsigned k)
 {
-	const struct lease_terms *u, *t = &s->rec.unended[k].terms;
+	const struct lease_terms *t = &s->rec.unended[k].terms;
 	unsigned m;
 
-	for (m = 0; m < s->rec.n; m++) {
-		u = &s->rec.unended[m].terms;
-		if (m != k && t->guard != 0 && u->guard == t->guard &&
-		    u->incarnation == t->incarnation &&
+	for (m = 0; m < s->rec.n; m++)
+		if (m != k && t->guard != 0 &&
+		    fsm_same_run(&s->rec.unended[m].terms, t) &&
 		    fsm_proof_of(s, m) == P_NONE)
 			return true;
-	}
 	return false;
 }
 

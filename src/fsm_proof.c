@@ -345,8 +345,7 @@ static bool
 same_epoch(const struct fsm_epoch *a, const struct fsm_epoch *b)
 {
 	return fsm_streq(a->proc.pod_uid, b->proc.pod_uid) &&
-	    a->terms.guard == b->terms.guard &&
-	    a->terms.incarnation == b->terms.incarnation;
+	    fsm_same_run(&a->terms, &b->terms);
 }
 
 /* The record as it was read; what was proven stays proven. */

@@ -565,6 +565,13 @@ void kpods_kick(struct kgroup *);
 struct kpod *kpod_find(struct kgroup *, const char *uid);
 /* Of this UID, name and site, otherwise unknown. */
 struct kpod *kpod_new(struct kgroup *, const struct m_pod *);
+/*
+ * Merges root, which has metadata, of doc, which is taken over, into that very
+ * Pod: one of the same name but another UID answers 409.
+ */
+struct kh_req *
+kpod_patch(struct kgroup *, const struct kpod *, yyjson_mut_doc *doc,
+    yyjson_mut_val *root, void (*done)(void *, const struct kh_resp *));
 /* As the API server has it. */
 void kpod_update(struct kgroup *, struct kpod *, yyjson_val *, struct m_pod *);
 /* The API server has no such Pod any more; p is freed. */

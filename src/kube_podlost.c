@@ -151,28 +151,13 @@ put_back_done(void *arg, const struct kh_resp *r)
 static void
 put_back(struct kgroup *g, struct kpod *p)
 {
-	char path[KH_PATH_MAX];
-	yyjson_mut_val *meta;
-	struct kcall c = {
-		.k = g->k,
-		.method = KH_PATCH,
-		.path = path,
-		.type = KH_MERGE,
-		.may = kgroup_may_write,
-		.done = put_back_done,
-		.arg = g,
-	};
+	yyjson_mut_doc *d = kj_new();
+	yyjson_mut_val *root = yyjson_mut_obj(d);
 
-	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s",
-	    g->ns, p->name);
-	c.doc = kj_new();
-	c.root = yyjson_mut_obj(c.doc);
-	meta = yyjson_mut_obj_add_obj(c.doc, c.root, "metadata");
-	/* A Pod of the same name but another UID answers 409. */
-	yyjson_mut_obj_add_strcpy(c.doc, meta, "uid", p->uid);
-	yyjson_mut_obj_add_val(c.doc, meta, "labels", labels_of(c.doc, g, p));
+	yyjson_mut_obj_add_val(d, yyjson_mut_obj_add_obj(d, root, "metadata"),
+	    "labels", labels_of(d, g, p));
 	g->asked = p;
-	g->lost.req = kube_call(&c);
+	g->lost.req = kpod_patch(g, p, d, root, put_back_done);
 }
 
 static bool

@@ -105,8 +105,9 @@ wanted(const struct kgroup *g, const struct kpod *p, struct klabel *l)
 	return v->role_label != RL_KEEP;
 }
 
-static void
-label_send(struct kgroup *g, struct kpod *p, const struct klabel *l)
+struct kh_req *
+kpod_patch(struct kgroup *g, const struct kpod *p, yyjson_mut_doc *doc,
+    yyjson_mut_val *root, void (*done)(void *, const struct kh_resp *))
 {
 	char path[KH_PATH_MAX];
 	yyjson_mut_val *meta;
@@ -116,22 +117,30 @@ label_send(struct kgroup *g, struct kpod *p, const struct klabel *l)
 		.path = path,
 		.type = KH_MERGE,
 		.may = kgroup_may_write,
-		.done = label_done,
+		.done = done,
 		.arg = g,
 	};
 
 	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s",
 	    g->ns, p->name);
-	c.doc = kj_new();
-	c.root = kpod_labels(c.doc, l->want_role, l->want_healthy);
-	/* A Pod of the same name but another UID answers 409. */
-	if ((meta = yyjson_mut_obj_get(c.root, "metadata")) == NULL)
+	c.doc = doc;
+	c.root = root;
+	if ((meta = yyjson_mut_obj_get(root, "metadata")) == NULL)
 		fatalx("JSON memory");
-	yyjson_mut_obj_add_strcpy(c.doc, meta, "uid", p->uid);
+	yyjson_mut_obj_add_strcpy(doc, meta, "uid", p->uid);
+	return kube_call(&c);
+}
+
+static void
+label_send(struct kgroup *g, struct kpod *p, const struct klabel *l)
+{
+	yyjson_mut_doc *doc = kj_new();
+
 	g->labelled = p;
 	p->asked_role = (int)l->want_role;
 	p->asked_healthy = l->want_healthy;
-	g->label.req = kube_call(&c);
+	g->label.req = kpod_patch(g, p, doc,
+	    kpod_labels(doc, l->want_role, l->want_healthy), label_done);
 }
 
 static void

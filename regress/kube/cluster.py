@@ -5,6 +5,7 @@ that the program under test uses, and 127.0.0.2 the one of the tests, so that
 packets of the former alone can be dropped.
 """
 import base64
+import concurrent.futures
 import glob
 import http.client
 import json
@@ -27,6 +28,20 @@ CORE = f"/api/v1/namespaces/{NS}"
 APPS = f"/apis/apps/v1/namespaces/{NS}/deployments"
 PDBS = f"/apis/policy/v1beta1/namespaces/{NS}/poddisruptionbudgets"
 SITE = "shipstream.io/site"
+
+
+def several(jobs, workers=4):
+    """Each job's answer; all that failed in one message."""
+    wrong, count = [], {}
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for f in [pool.submit(fn, *a) for fn, *a in jobs]:
+            try:
+                how = f.result()
+                count[how] = count.get(how, 0) + 1
+            except AssertionError as e:
+                wrong.append(str(e))
+    assert not wrong, f"{len(wrong)} of {len(jobs)}:\n" + "\n".join(wrong)
+    return count
 
 
 def wait_for(what, seconds, fn):

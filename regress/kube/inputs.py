@@ -3,7 +3,6 @@ on until nothing is left to do; never a crash, never a loop.
 
 SEED and SPECS in the environment: of which random specs, and how many.
 """
-import concurrent.futures
 import json
 import os
 import random
@@ -12,7 +11,7 @@ import sys
 import time
 
 import __main__ as t
-from cluster import Answer, b64, eprint, wait_for
+from cluster import Answer, b64, eprint, several, wait_for
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 sys.path.append(os.path.join(TOP, "regress/manifests"))
@@ -82,20 +81,6 @@ def one_manifest(path, ns):
     assert not t.c.get(APPS % ns)["items"], f"{base}: acted on all the same"
     away(ns, name)
     return "reported"
-
-
-def several(jobs, workers=4):
-    """Each job's answer; all that failed in one message."""
-    wrong, count = [], {}
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for f in [pool.submit(fn, *a) for fn, *a in jobs]:
-            try:
-                how = f.result()
-                count[how] = count.get(how, 0) + 1
-            except AssertionError as e:
-                wrong.append(str(e))
-    assert not wrong, f"{len(wrong)} of {len(jobs)}:\n" + "\n".join(wrong)
-    return count
 
 
 @t.test

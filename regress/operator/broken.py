@@ -1,23 +1,7 @@
 """Secrets that are broken are told by key, and nothing is made meanwhile."""
-import concurrent.futures
-
 import __main__ as t
 import secrets_bad
-from cluster import eprint, wait_for
-
-
-def several(jobs, workers=4):
-    """Each job's answer; all that failed in one message."""
-    wrong, count = [], {}
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for f in [pool.submit(fn, *a) for fn, *a in jobs]:
-            try:
-                how = f.result()
-                count[how] = count.get(how, 0) + 1
-            except AssertionError as e:
-                wrong.append(str(e))
-    assert not wrong, f"{len(wrong)} of {len(jobs)}:\n" + "\n".join(wrong)
-    return count
+from cluster import eprint, several, wait_for
 
 
 def reported(what, ns, o, want):

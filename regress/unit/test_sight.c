@@ -66,6 +66,20 @@ test_sight_told(void **state)
 	alarm(0);
 }
 
+/* A report of PDX's sidecar: another operator sees IAD. */
+static void
+fill_sight(struct w_report *r, int64_t age)
+{
+	struct w_sight *w = &r->sight[0];
+
+	fill_report(PDX, r);
+	r->n_sight = 1;
+	strlcpy(w->pod_uid, pods[IAD], sizeof(w->pod_uid));
+	strlcpy(w->server_uuid, UUID, sizeof(w->server_uuid));
+	w->start_ms = 1000000;
+	w->age_ms = age;
+}
+
 /* What another operator has told that sidecar; who says it may lie. */
 void
 test_sight_heard(void **state)
@@ -76,12 +90,7 @@ test_sight_heard(void **state)
 
 	link_site(PDX);
 	assert_int_equal(f->pod_uid[0], 0);
-	fill_report(PDX, &r);
-	r.n_sight = 1;
-	strlcpy(w->pod_uid, pods[IAD], sizeof(w->pod_uid));
-	strlcpy(w->server_uuid, UUID, sizeof(w->server_uuid));
-	w->start_ms = 1000000;
-	w->age_ms = 700;
+	fill_sight(&r, 700);
 	say(PDX, W_REPORT, &r);
 	assert_string_equal(f->pod_uid, pods[IAD]);
 	assert_string_equal(f->server_uuid, UUID);
@@ -118,15 +127,9 @@ blind(void)
 {
 	struct fsm_state *s = &group()->fs;
 	static struct w_report r;
-	struct w_sight *w = &r.sight[0];
 
 	link_site(PDX);
-	fill_report(PDX, &r);
-	r.n_sight = 1;
-	strlcpy(w->pod_uid, pods[IAD], sizeof(w->pod_uid));
-	strlcpy(w->server_uuid, UUID, sizeof(w->server_uuid));
-	w->start_ms = 1000000;
-	w->age_ms = 100;
+	fill_sight(&r, 100);
 	say(PDX, W_REPORT, &r);
 	memset(&s->put, 0, sizeof(s->put));
 	s->verdict = V_OBSERVER_ISOLATED;
