@@ -136,9 +136,16 @@ class Oracle:
             self._start("witness-" + s, self.nodes[s], program("witness") + [
                 "-s", s, "-t", self.file(s + ".target"), "-u", "root",
                 "-p", self.file("root.pw"), "-o", out] + self.tls())
+        api.wait("the files of the oracle's programs", 20, self._begun)
         if acked:
             self.wait_acked(20)
         return self
+
+    def _begun(self):
+        """Each has its file: who is told to end before that leaves none."""
+        self.running()
+        return all(os.path.exists(f) for f in
+                   self.records + list(self.witnesses.values()))
 
     def tls(self):
         return ["-S"] if self.g.tls else []
