@@ -145,7 +145,7 @@ def difference(a, b, path=""):
 def recorded(g):
     """The record has all that the active site wrote; it is written at most twice
     a minute, so one more may be owing when all else is at rest."""
-    sets = [g.status()["authority"].get("seenGtid") or "",
+    sets = [(g.status().get("authority") or {}).get("seenGtid") or "",
             g.sql(g.active(), "SELECT @@gtid_executed")]
     return len({"".join(x.replace("\\n", "").split()) for x in sets}) == 1
 
@@ -157,10 +157,12 @@ def at_rest(t, g, seconds, counted=False):
 
     def settled():
         nonlocal last, quiet
+        # First: the write by which it is recorded is in the versions then.
+        done = recorded(g)
         v = versions(g, counted)
         if v != last:
             last, quiet = v, time.monotonic()
-        return time.monotonic() - quiet > 6 and recorded(g)
+        return done and time.monotonic() - quiet > 6
 
     wait("the group's objects come to rest", 180 if counted else 120, settled,
          interval=0.5)

@@ -191,7 +191,7 @@ def cure(t, g, secret, ca):
     return (lab.boot_ns() - since) / 1e9
 
 
-@test("tls-change", order=58)
+@test("tls-change", order=15)
 def tls_change(t):
     """A new certificate of a new CA under load, broken ones before it: each is
     told by its field, none is loaded; the good one is, without a restart. Then
@@ -348,7 +348,8 @@ class OneSecret(Group):
             MYSQL_REPLICATION_PASSWORD="repl-" + self.name))
 
 
-@test("secret-name", order=60)
+# Begun early: it waits for kubelets, longer than all others.
+@test("secret-name", order=14)
 def secret_name(t):
     """One Secret for all: the account of its DSN is made, its password changed,
     and the sidecars and guards follow."""
