@@ -30,7 +30,7 @@
 
 /* A step that wants more than FSM_ACTS_MAX actions is continued so often. */
 #define TICK_MAX_MS 60000
-#define FOREIGN_MS  3000 /* Pods of removed sites are looked at again */
+#define LOOK_MS     3000 /* Pods are looked after again */
 #define STEPS_MAX   8
 
 int64_t
@@ -77,21 +77,39 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 	struct group *g = arg;
 
 	group_step(g, &ev);
-	g->foreign = group_feed_foreign(g);
+	group_look_after(g);
+}
+
+/*
+ * Pods of removed sites are shown to the core again and again, and a Pod that
+ * kube-watcher did not tell is asked for until it does: it may not have got the
+ * last question.
+ */
+void
+group_look_after(struct group *g)
+{
+	int64_t now = mono_ms();
+
+	if (g->pods_due && now - g->pods_ms < LOOK_MS)
+		return;
+	g->pods_ms = now;
+	g->pods_due = group_feed_foreign(g);
+	g->pods_due |= g->all->synced && group_ask_pods(g);
 }
 
 static void
 arm(struct group *g)
 {
-	int64_t ms = g->view.wake_ms - mono_ms();
+	int64_t now = mono_ms(), ms = g->view.wake_ms - now;
 	struct timeval tv;
 
-	if (ms < 1)
-		ms = 1;
 	if (ms > TICK_MAX_MS)
 		ms = TICK_MAX_MS;
-	if (g->foreign && ms > FOREIGN_MS)
-		ms = FOREIGN_MS;
+	/* Not later for all the steps in between. */
+	if (g->pods_due && ms > g->pods_ms + LOOK_MS - now)
+		ms = g->pods_ms + LOOK_MS - now;
+	if (ms < 1)
+		ms = 1;
 	tv.tv_sec = ms / 1000;
 	tv.tv_usec = ms % 1000 * 1000;
 	evtimer_add(g->timer, &tv);

@@ -78,10 +78,17 @@ void groups_resend(struct groups *, unsigned proc);
  */
 bool groups_quiesce(struct groups *);
 /*
- * To be called every so often; may: the operator could hand over. Not 0: it
- * shall, now, for nothing is under way, and leave the Lease to others first
- * for so many ms.
+ * To be called every so often; may: the operator could hand over. True: it
+ * shall, now, for nothing is under way. It ends to act as if the Lease was lost
+ * and begins to give it up.
  */
-int64_t groups_hand_over(struct groups *, bool may);
+bool groups_hand_over(struct groups *, bool may);
+/*
+ * Ask for what is being given up, once more until LEASE says what became of
+ * it: who is asked may have had no room for it. False: nothing is.
+ */
+bool groups_give_up(struct groups *);
+/* False: what LEASE says is older than that it was asked to give it up. */
+bool groups_lease_news(struct groups *, const struct m_lease *);
 
 #endif /* GROUP_H */

@@ -64,31 +64,20 @@ groups_lease(struct groups *gs, const struct m_lease *m)
 
 /*
  * A group that a new kube-watcher did not tell although it has listed all is
- * gone. A Pod may lack the label by which it is listed: it looks.
+ * gone; of a Pod that is no proof.
  */
 static void
 sweep(struct groups *gs)
 {
 	struct group *g, *gnext;
-	struct m_pod_check m;
-	struct gpod *p;
 
 	TAILQ_FOREACH_SAFE (g, &gs->list, entry, gnext) {
 		if (!g->told) {
 			groups_gone(gs, g->uid);
 			continue;
 		}
-		TAILQ_FOREACH (p, &g->pods, entry) {
-			if (p->told)
-				continue;
-			memset(&m, 0, sizeof(m));
-			(void)strlcpy(m.group, g->uid, sizeof(m.group));
-			(void)strlcpy(m.site, p->site, sizeof(m.site));
-			(void)strlcpy(
-			    m.pod_uid, p->f.pod_uid, sizeof(m.pod_uid));
-			(void)strlcpy(m.pod_name, p->name, sizeof(m.pod_name));
-			parent_send(gs->parent, PROC_KUBE, MSG_POD_CHECK, &m);
-		}
+		g->pods_ms = 0;
+		group_look_after(g);
 	}
 }
 
@@ -98,6 +87,7 @@ groups_kube_died(struct groups *gs)
 	struct group *g;
 	struct gpod *p;
 
+	gs->handover.term = 0; /* whoever was asked is no more */
 	TAILQ_FOREACH (g, &gs->list, entry) {
 		g->told = false;
 		TAILQ_FOREACH (p, &g->pods, entry)
@@ -105,18 +95,27 @@ groups_kube_died(struct groups *gs)
 	}
 }
 
-void
-groups_synced(struct groups *gs, bool synced)
+/*
+ * What a kube-watcher that died was asked and did not answer may have been
+ * done. Its successor has told what there is: it need not be waited for until
+ * nobody would answer any more.
+ */
+static void
+unanswered(struct group *g)
 {
-	struct group *g;
+	struct fsm_event ev = { .type = E_ACK };
+	const struct fsm_req *r[2 + 2 * SITES_MAX] = { &g->fs.put,
+		&g->fs.foreign_req };
+	size_t n = 2;
 
-	if (gs->synced == synced)
-		return;
-	gs->synced = synced;
-	if (synced)
-		sweep(gs);
-	TAILQ_FOREACH (g, &gs->list, entry)
-		group_feed_synced(g);
+	for (uint8_t i = 0; i < g->fc.nsites; i++) {
+		r[n++] = &g->fs.site[i].pod_req;
+		r[n++] = &g->fs.site[i].roll;
+	}
+	ev.u.ack.unknown = true;
+	for (size_t k = 0; k < n; k++)
+		if ((ev.u.ack.seq = r[k]->seq) != 0)
+			group_step(g, &ev);
 }
 
 /* What it was asked and did not answer may have been done. */
@@ -138,6 +137,23 @@ prober_died(struct group *g)
 			ev.u.sql.kind = r[k]->kind;
 			group_step(g, &ev);
 		}
+	}
+}
+
+void
+groups_synced(struct groups *gs, bool synced)
+{
+	struct group *g;
+
+	if (gs->synced == synced)
+		return;
+	gs->synced = synced;
+	if (synced)
+		sweep(gs);
+	TAILQ_FOREACH (g, &gs->list, entry) {
+		if (synced)
+			unanswered(g);
+		group_feed_synced(g);
 	}
 }
 

@@ -50,6 +50,34 @@ group_feed_foreign(struct group *g)
 
 /* ------------------------------------------------------------------ Pods --- */
 
+/* It may lack the label by which it is listed: POD says what became of it. */
+static void
+ask_pod(const struct group *g, const struct gpod *p)
+{
+	struct m_pod_check m;
+
+	memset(&m, 0, sizeof(m));
+	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	(void)strlcpy(m.site, p->site, sizeof(m.site));
+	(void)strlcpy(m.pod_uid, p->f.pod_uid, sizeof(m.pod_uid));
+	(void)strlcpy(m.pod_name, p->name, sizeof(m.pod_name));
+	parent_send(g->parent, PROC_KUBE, MSG_POD_CHECK, &m);
+}
+
+bool
+group_ask_pods(struct group *g)
+{
+	struct gpod *p;
+	bool any = false;
+
+	TAILQ_FOREACH (p, &g->pods, entry)
+		if (!p->told) {
+			any = true;
+			ask_pod(g, p);
+		}
+	return any;
+}
+
 void
 group_feed_pod(struct group *g, const struct gpod *p)
 {

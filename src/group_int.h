@@ -169,7 +169,8 @@ struct group {
 	bool deleting;
 	bool gone; /* about to be freed */
 	bool released;
-	bool foreign; /* Pods of sites that are configured no more */
+	bool pods_due;   /* Pods have to be looked after, and when */
+	int64_t pods_ms; /* that was done last (group_look_after) */
 	bool creds;
 	uint32_t resend;    /* bit per worker: it is to be told all again */
 	const uint8_t *was; /* states of the sites before this step */
@@ -246,6 +247,7 @@ void group_new_conf(struct group *, const struct m_group_conf *);
 void group_trim(struct group *);
 void group_feed_lease(struct group *);
 void group_feed_synced(struct group *);
+void group_look_after(struct group *);
 /* The group may go, when it shall. */
 void group_release(struct group *);
 /* Where the Pods are now: to those that talk to them. */
@@ -260,6 +262,8 @@ act_record_put(struct group *, const struct fsm_act *, const struct fsm_out *);
 void group_feed_requests(struct group *);
 /* Pods of sites that are configured no more; whether there are any. */
 bool group_feed_foreign(struct group *);
+/* Ask kube-watcher for Pods that it did not tell; were there any? */
+bool group_ask_pods(struct group *);
 void group_feed_pod(struct group *, const struct gpod *);
 /* The site's index by name, -1 when it is not configured. */
 int group_site(const struct group *, const char *name);

@@ -109,7 +109,7 @@ say(struct groups *gs, int64_t blind_ms)
 	}
 }
 
-int64_t
+bool
 groups_hand_over(struct groups *gs, bool may)
 {
 	struct handover *h = &gs->handover;
@@ -124,13 +124,33 @@ groups_hand_over(struct groups *gs, bool may)
 				add(&n, g);
 	switch (handover_look(h, &n, leads, now)) {
 	case HANDOVER_STAY:
-		return 0;
+		return false;
 	case HANDOVER_SAY:
 		say(gs, now - h->since_ms);
-		return 0;
+		return false;
 	case HANDOVER_GO:
 		break;
 	}
 	group_count_handover(gs);
-	return handover_term(h, now);
+	h->term = gs->lease.term;
+	h->leave_ms = handover_term(h, now);
+	return true;
+}
+
+bool
+groups_lease_news(struct groups *gs, const struct m_lease *m)
+{
+	return handover_answered(&gs->handover, m->held, m->term);
+}
+
+bool
+groups_give_up(struct groups *gs)
+{
+	const struct handover *h = &gs->handover;
+	struct m_lease_release m = { h->term, h->leave_ms };
+
+	if (h->term == 0)
+		return false;
+	parent_send(gs->parent, PROC_KUBE, MSG_LEASE_RELEASE, &m);
+	return true;
 }

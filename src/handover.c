@@ -70,3 +70,12 @@ handover_look(
 	h->said = false;
 	return HANDOVER_GO;
 }
+
+bool
+handover_answered(struct handover *h, bool held, uint64_t term)
+{
+	if (h->term != 0 && held && term == h->term)
+		return false;
+	h->term = 0;
+	return true;
+}

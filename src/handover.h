@@ -54,6 +54,9 @@ struct handover {
 	int64_t last_ms;  /* when it was done last */
 	unsigned n;       /* how often, lately */
 	bool said;
+	/* While the Lease is given up: the term, 0: it is not, and */
+	uint64_t term;
+	int64_t leave_ms; /* so long it is left to others */
 };
 
 enum handover_do { HANDOVER_STAY, HANDOVER_SAY, HANDOVER_GO };
@@ -66,5 +69,11 @@ enum handover_do handover_look(struct handover *, const struct handover_sees *,
     bool leads, int64_t now_ms);
 /* How long it has to have led before its next one. */
 int64_t handover_term(const struct handover *, int64_t now_ms);
+/*
+ * Kube-watcher tells whether the Lease is held, and in which term. False: it
+ * said so before it was asked to give that term up. Anything else is its
+ * answer, also that the term had ended by itself and another one has begun.
+ */
+bool handover_answered(struct handover *, bool held, uint64_t term);
 
 #endif /* HANDOVER_H */

@@ -303,8 +303,7 @@ kube_message(struct kube *k, uint32_t type, const void *msg)
 		return;
 	}
 	if (type == MSG_LEASE_RELEASE) {
-		kleader_release(
-		    k, ((const struct m_lease_release *)msg)->leave_ms);
+		kleader_release(k, msg);
 		return;
 	}
 	if (type == MSG_KEY_PUT) {

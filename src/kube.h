@@ -320,8 +320,9 @@ struct kube {
 	struct lease lease;
 	struct event *lease_timer, *deadline_timer;
 	struct kh_req *lease_req;
-	bool leader;  /* told the parent so */
-	bool handing; /* the Lease, to whoever takes it */
+	bool leader;   /* told the parent so */
+	uint64_t term; /* how often it began to be */
+	bool handing;  /* the Lease, to whoever takes it */
 	unsigned release_waits;
 	bool api_ok, api_told, synced, synced_told;
 
@@ -403,8 +404,7 @@ void kube_memory(void);
 void kleader_start(struct kube *);
 void kleader_free(struct kube *);
 /* Write nothing any more, wait for answers, empty the Lease, tell. */
-/* leave_ms as in LEASE_RELEASE. */
-void kleader_release(struct kube *, int64_t leave_ms);
+void kleader_release(struct kube *, const struct m_lease_release *);
 /* Are we the leader, and not past the deadline, right now? */
 bool kube_may_write(const struct kube *);
 /* Groups were listed by a quorum read. */

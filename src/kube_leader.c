@@ -74,6 +74,7 @@ tell_lease(struct kube *k)
 	m.quiet_ns = k->leader ? lease_quiet(&k->lease) : 0;
 	(void)strlcpy(m.holder, k->lease.holder, sizeof(m.holder));
 	m.transitions = k->lease.transitions;
+	m.term = k->term;
 	kube_tell(k, MSG_LEASE, &m);
 	if (!k->leader || !k->conf.leader_elect)
 		event_del(k->deadline_timer);
@@ -87,6 +88,7 @@ lead(struct kube *k)
 	struct kgroup *g;
 
 	k->leader = true;
+	k->term++;
 	log_ev(LL_INFO, "became leader", KVS("identity", k->conf.identity));
 	tell_lease(k);
 	RB_FOREACH (g, kgroups, &k->groups) {
@@ -335,23 +337,27 @@ on_deadline(int fd, short what, void *arg)
  * free: it ends us then, or we stand by.
  */
 void
-kleader_release(struct kube *k, int64_t leave_ms)
+kleader_release(struct kube *k, const struct m_lease_release *m)
 {
 	int64_t now = monotime_now().ns;
+	bool stand_by = m->leave_ms > 0;
 
-	/* What is over is told as ever, if it was not. */
-	if (leave_ms > 0 && !kube_may_write(k)) {
-		if (k->leader)
+	/* It is asked until it is answered: what was begun goes on. */
+	if (k->lease.releasing && (stand_by || !k->lease.handing))
+		return;
+	/* A term that is over is told as ever, if it was not; so is another. */
+	if (stand_by && (m->term != k->term || !kube_may_write(k))) {
+		if (k->leader && !kube_may_write(k))
 			unlead(k, "not renewed in time");
 		else
 			tell_lease(k);
 		return;
 	}
-	if (leave_ms > 0)
-		lease_hand_over(&k->lease, now + leave_ms * 1000000);
+	if (stand_by)
+		lease_hand_over(&k->lease, now + m->leave_ms * 1000000);
 	else
 		lease_release(&k->lease);
-	k->handing = leave_ms > 0;
+	k->handing = stand_by;
 	k->release_waits = 0;
 	k->leader = false;
 	if (k->handing)

@@ -54,7 +54,6 @@ struct parent {
 	bool stopping;
 	bool releasing;
 	bool held;
-	bool handing; /* the Lease: LEASE says when it is free */
 	bool synced;
 	bool api_ok;
 	struct m_http_state http_state;
@@ -213,8 +212,6 @@ parent_on_ready(struct ps *ps, unsigned id, void *arg)
 	struct m_creds_ask ask;
 
 	p->ps = ps;
-	if (id == PROC_KUBE)
-		p->handing = false; /* whoever was asked is no more */
 	log_ev(LL_INFO, "worker ready", KVS("worker", procs[id - 1].title));
 	if (id == PROC_HTTP) {
 		(void)metric_set(&sink, M_BUILD_INFO, 1, ML(PACKAGE_VERSION));
@@ -260,12 +257,8 @@ parent_on_death(struct ps *ps, unsigned id, int wstatus, void *arg)
 /* ------------------------------------------------------------- messages --- */
 
 static void
-on_lease(struct parent *p, const struct m_lease *m)
+take_lease(struct parent *p, const struct m_lease *m)
 {
-	/* Said before it was asked to give it up: this one acts no more. */
-	if (p->handing && m->held)
-		return;
-	p->handing = false;
 	if (m->held != p->held)
 		log_ev(LL_INFO,
 		    m->held ? "leadership acquired" : "leadership lost",
@@ -277,6 +270,13 @@ on_lease(struct parent *p, const struct m_lease *m)
 	if (!m->held && p->releasing)
 		event_base_loopbreak(p->base);
 	send_http_state(p);
+}
+
+static void
+on_lease(struct parent *p, const struct m_lease *m)
+{
+	if (groups_lease_news(p->groups, m))
+		take_lease(p, m);
 }
 
 static void
@@ -458,7 +458,7 @@ static void
 stop_step(struct parent *p)
 {
 	struct timeval tv = { 0, 50 * 1000 };
-	struct m_lease_release m = { .seq = 1 };
+	struct m_lease_release m = { .leave_ms = 0 };
 
 	if (monotime_sub_ms(monotime_now(), p->stop_at) >= QUIESCE_MS) {
 		log_ev(LL_WARN, "ending without releasing the Lease");
@@ -467,12 +467,14 @@ stop_step(struct parent *p)
 	}
 	if (!p->releasing && groups_quiesce(p->groups)) {
 		p->releasing = true;
-		if (!p->held && !p->handing) {
+		if (!p->held && !groups_give_up(p->groups)) {
 			event_base_loopbreak(p->base);
 			return;
 		}
-		parent_send(p, PROC_KUBE, MSG_LEASE_RELEASE, &m);
 	}
+	/* Until LEASE answers: the last one may not have got there. */
+	if (p->releasing)
+		parent_send(p, PROC_KUBE, MSG_LEASE_RELEASE, &m);
 	evtimer_add(p->stop_ev, &tv);
 }
 
@@ -508,26 +510,22 @@ token_cb(evutil_socket_t fd, short what, void *arg)
  * it is given to who takes it.
  */
 static void
-hand_over(struct parent *p, int64_t leave_ms)
+hand_over(struct parent *p)
 {
-	struct m_lease_release m = { .seq = 1, .leave_ms = leave_ms };
 	struct m_lease lost = { .held = false };
 
-	on_lease(p, &lost);
-	p->handing = true;
-	parent_send(p, PROC_KUBE, MSG_LEASE_RELEASE, &m);
+	if (p->stopping)
+		return;
+	if (groups_hand_over(
+		p->groups, p->conf.leader_elect && p->held && p->synced))
+		take_lease(p, &lost);
+	(void)groups_give_up(p->groups);
 }
 
 static void
 handover_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct parent *p = arg;
-	int64_t leave = groups_hand_over(p->groups,
-	    p->conf.leader_elect && p->held && p->synced && !p->handing &&
-		!p->stopping);
-
-	if (leave > 0)
-		hand_over(p, leave);
+	hand_over(arg);
 }
 
 static void

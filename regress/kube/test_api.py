@@ -85,7 +85,7 @@ def stop(d):
     """Give the Lease back, so that the next test need not wait for it."""
     at = d.mark()
     assert d.identity
-    d.send("LEASE_RELEASE", seq=1)
+    d.send("LEASE_RELEASE")
     d.expect("LEASE", 5, since=at, held=False)
     # Let go already when the parent is told: the process may end now. A
     # standby that waits for it may have it by then.
@@ -949,7 +949,7 @@ def test_lease():
     a.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 81))
     assert a.expect("ACK", seq=81)["ok"]
     t0 = time.monotonic()
-    a.send("LEASE_RELEASE", seq=1)
+    a.send("LEASE_RELEASE")
     at = b.mark()
     b.expect("LEASE", 5, held=True)
     eprint(f"    take-over after a release: {time.monotonic() - t0:.3f} s")
@@ -995,8 +995,11 @@ def test_hand_over():
     g = make(fresh("g"))
     uid = g["metadata"]["uid"]
     b.expect("GROUP_CONF", group=uid)
+    term = a.last("LEASE", held=True)["term"]
     at, since, t0 = b.mark(), a.mark(), time.monotonic()
-    a.send("LEASE_RELEASE", seq=1, leave_ms=60000)
+    # Asked again before it is done: one hand-over.
+    for _ in range(3):
+        a.send("LEASE_RELEASE", term=term, leave_ms=60000)
     b.expect("LEASE", 5, since=at, held=True)
     took = time.monotonic() - t0
     eprint(f"    handed over after {took:.3f} s")
@@ -1009,6 +1012,7 @@ def test_hand_over():
     assert b.expect("ACK", seq=2)["ok"]
     a.expect("RECORD", since=since, group=uid, version=1)
     assert a.find("LEASE", since=since, held=True) is None
+    assert a.count("LEASE", since=since, held=False) == 1
     # The other one ends in order: it comes back, after a while.
     since, t0 = a.mark(), time.monotonic()
     stop(b)
@@ -1016,11 +1020,20 @@ def test_hand_over():
     took = time.monotonic() - t0
     eprint(f"    taken again after {took:.3f} s")
     assert 4.5 < took < 8, took
+    # What was asked of a term that is over is answered, and ends no other one.
+    lease = a.last("LEASE", held=True)
+    assert lease["term"] == term + 1, lease
+    since = a.mark()
+    a.send("LEASE_RELEASE", term=term, leave_ms=60000)
+    a.expect("LEASE", 5, since=since, held=True, term=term + 1)
+    a.send("RECORD_PUT", **record_put(g, 1, 2, "iad", 3))
+    assert a.expect("ACK", seq=3)["ok"]
+    assert a.find("LEASE", since=since, held=False) is None
     # Nobody is there to take it.
     since = a.mark()
-    a.send("LEASE_RELEASE", seq=2, leave_ms=60000)
+    a.send("LEASE_RELEASE", term=term + 1, leave_ms=60000)
     a.expect("LEASE", 5, since=since, held=False)
-    a.expect("LEASE", 15, since=since, held=True)
+    a.expect("LEASE", 15, since=since, held=True, term=term + 2)
     stop(a)
 
 
@@ -1047,7 +1060,7 @@ def test_takeover():
     settle(b)
     assert b.stats()["writes"] == 0, b.stats()
     t0 = time.monotonic()
-    a.send("LEASE_RELEASE", seq=1)
+    a.send("LEASE_RELEASE")
     b.expect("LEASE", 5, held=True)
     clean = time.monotonic() - t0
     a.close()

@@ -65,7 +65,8 @@ side_rx(struct side *s, const struct m_link_tx *m)
 }
 
 struct m_event event;
-unsigned handovers;
+struct m_lease_release release;
+unsigned handovers, releases;
 static unsigned promises; /* counted */
 
 void
@@ -79,7 +80,10 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 		sites = *(const struct m_link_sites *)msg;
 	else if (type == MSG_EVENT)
 		event = *(const struct m_event *)msg;
-	else if (type == MSG_METRIC) {
+	else if (type == MSG_LEASE_RELEASE) {
+		release = *(const struct m_lease_release *)msg;
+		releases++;
+	} else if (type == MSG_METRIC) {
 		handovers += k->family == M_HANDOVERS;
 		promises += k->family == M_PROMISES && k->value > 0;
 	} else if (type == MSG_LINK_TRUST)

@@ -63,6 +63,8 @@ extern const char *const pods[NSITES];
 extern struct side side[NSITES];
 extern struct m_event event; /* the last one */
 extern unsigned handovers;   /* counted */
+extern struct m_lease_release release;
+extern unsigned releases;
 
 struct group *group(void);
 void tell_pod(int site, const char *ip);

@@ -18,6 +18,30 @@
 
 #include "test_group.h"
 
+/* Asked now and then, by the group's timer, whatever happens in between. */
+static void
+asked_again(struct group *g)
+{
+	unsigned checks = nsent[MSG_POD_CHECK];
+	struct fsm_event tick = { .type = E_TICK };
+	struct timeval left, now;
+
+	group_look_after(g);
+	assert_int_equal(nsent[MSG_POD_CHECK], checks);
+	for (unsigned n = 1; n < 3; n++) {
+		g->pods_ms -= 3000;
+		group_step(g, &tick);
+		assert_int_equal(nsent[MSG_POD_CHECK], checks + n - 1);
+		assert_true(evtimer_pending(g->timer, &left));
+		evutil_gettimeofday(&now, NULL);
+		evutil_timersub(&left, &now, &left);
+		assert_true(left.tv_sec * 1000000 + left.tv_usec < 50000);
+		group_look_after(g);
+		assert_int_equal(nsent[MSG_POD_CHECK], checks + n);
+		assert_string_equal(check.pod_uid, POD_B);
+	}
+}
+
 /*
  * A Pod that a new kube-watcher does not tell is looked for: it may lack a
  * label. It is gone when that is told, and not before.
@@ -40,9 +64,15 @@ test_sweep(void **state)
 	assert_string_equal(check.pod_uid, POD_B);
 	assert_string_equal(check.pod_name, "mysql-orders-pdx-x");
 	assert_non_null(group_site_pod(g, "pdx"));
+	asked_again(g);
 	/* It is there, it is not. */
 	tell_pod("pdx", POD_B, "10.0.0.2");
 	assert_non_null(group_site_pod(g, "pdx"));
+	checks = nsent[MSG_POD_CHECK];
+	g->pods_ms -= 3000;
+	group_look_after(g);
+	assert_false(g->pods_due);
+	assert_int_equal(nsent[MSG_POD_CHECK], checks);
 	memset(&m, 0, sizeof(m));
 	strlcpy(m.group, UID_G, sizeof(m.group));
 	strlcpy(m.pod_uid, POD_B, sizeof(m.pod_uid));
@@ -52,6 +82,38 @@ test_sweep(void **state)
 	assert_string_equal(probe_group.sites[1].ip, "");
 	assert_string_equal(TAILQ_FIRST(&g->pods)->f.pod_uid, POD_A);
 	assert_null(TAILQ_NEXT(TAILQ_FIRST(&g->pods), entry));
+}
+
+/*
+ * What a kube-watcher that died did not answer is decided anew when the next
+ * one has told what there is, not when any answer would be too late.
+ */
+void
+test_unanswered(void **state)
+{
+	struct fsm_state *s = &groups_find(gs, UID_G)->fs;
+	struct fsm_req open = { .seq = 1000000, .until_ms = INT64_MAX };
+	struct fsm_req *r[] = { &s->put, &s->foreign_req, &s->site[0].pod_req,
+		&s->site[1].roll };
+	int64_t next = s->put_next_ms;
+	bool maybe = s->put_maybe;
+
+	for (size_t k = 0; k < PS_NITEMS(r); k++) {
+		*r[k] = open;
+		open.seq++;
+	}
+	groups_synced(gs, false);
+	groups_kube_died(gs);
+	tell_conf();
+	tell_pod("iad", POD_A, "10.0.0.1");
+	for (size_t k = 0; k < PS_NITEMS(r); k++)
+		assert_int_not_equal(r[k]->seq, 0);
+	groups_synced(gs, true);
+	for (size_t k = 0; k < PS_NITEMS(r); k++)
+		assert_int_equal(r[k]->seq, 0);
+	assert_true(s->put_maybe);
+	s->put_maybe = maybe;
+	s->put_next_ms = next;
 }
 
 /* A Pod of no configured site counts until its kubelet told its end. */

@@ -138,6 +138,42 @@ blind(void)
 	return s;
 }
 
+static bool
+news(bool held, uint64_t term)
+{
+	struct m_lease m = { .held = held, .term = term };
+
+	return groups_lease_news(gs, &m);
+}
+
+/* Term 5: asked until it is answered, and nothing older is an answer. */
+static void
+given_up(void)
+{
+	unsigned n = releases;
+
+	for (int i = 1; i < 4; i++) {
+		assert_true(groups_give_up(gs));
+		assert_int_equal(releases, n + (unsigned)i);
+		assert_int_equal(release.term, 5);
+		assert_int_equal(release.leave_ms, 2 * HANDOVER_TERM_MS);
+		assert_false(news(true, 5));
+	}
+	assert_true(news(false, 5));
+	assert_false(groups_give_up(gs));
+	assert_true(news(true, 5));
+	/* it was lost, and another term has begun */
+	gs->handover.term = 5;
+	assert_false(news(true, 5));
+	assert_true(news(true, 6));
+	assert_false(groups_give_up(gs));
+	/* who was asked is no more */
+	gs->handover.term = 5;
+	groups_kube_died(gs);
+	assert_false(groups_give_up(gs));
+	assert_int_equal(releases, n + 3);
+}
+
 /* A leader that alone is blind says it and hands over, when it may. */
 void
 test_hand_over(void **state)
@@ -146,29 +182,33 @@ test_hand_over(void **state)
 	struct fsm_state *s = blind();
 
 	assert_int_equal(fsm_sees(&group()->fc, s), FSM_SEES_OTHER);
-	assert_int_equal(groups_hand_over(gs, false), 0);
+	assert_false(groups_hand_over(gs, false));
 	assert_int_equal(h->since_ms, 0);
-	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_false(groups_hand_over(gs, true));
 	assert_true(h->since_ms != 0 && h->led_ms != 0);
 	h->since_ms -= 4 * HANDOVER_BLIND_MS;
-	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_false(groups_hand_over(gs, true));
 	assert_false(h->said);
 	h->led_ms -= HANDOVER_TERM_MS;
-	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_false(groups_hand_over(gs, true));
 	assert_string_equal(event.reason, "LeaderHandsOver");
 	assert_non_null(strstr(event.message, "site iad"));
 	assert_int_equal(handovers, 0);
-	assert_int_equal(groups_hand_over(gs, true), 2 * HANDOVER_TERM_MS);
+	assert_false(groups_give_up(gs));
+	gs->lease.term = 5;
+	assert_true(groups_hand_over(gs, true));
 	assert_int_equal(handovers, 1);
+	assert_int_equal(releases, 0);
+	given_up();
 	/* not what it sees itself, nor for one that does not lead */
 	s->verdict = V_HEALTHY;
-	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_false(groups_hand_over(gs, true));
 	assert_int_equal(h->since_ms, 0);
 	s->verdict = V_OBSERVER_ISOLATED;
-	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_false(groups_hand_over(gs, true));
 	assert_true(h->since_ms != 0);
 	tell_lease(false);
 	s->verdict = V_OBSERVER_ISOLATED;
-	assert_int_equal(groups_hand_over(gs, true), 0);
+	assert_false(groups_hand_over(gs, true));
 	assert_true(h->since_ms == 0 && h->led_ms == 0);
 }
