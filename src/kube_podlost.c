@@ -121,6 +121,15 @@ kpod_labelled(struct kgroup *g, struct kpod *p, yyjson_val *pod)
 		kpodlost_kick(g);
 }
 
+/* One request at a time: another one's turn, if this one did not succeed. */
+static void
+retry(struct kgroup *g, struct kpod *p, const struct kh_resp *r)
+{
+	TAILQ_REMOVE(&g->pods, p, link);
+	TAILQ_INSERT_TAIL(&g->pods, p, link);
+	klane_retry(&g->lost, r);
+}
+
 static void
 put_back_done(void *arg, const struct kh_resp *r)
 {
@@ -141,7 +150,7 @@ put_back_done(void *arg, const struct kh_resp *r)
 			log_ev(LL_WARN, "pod's labels not put back",
 			    KVS("fg", g->fg), KVS("podName", p->name),
 			    KVI("status", r->status), KVS("error", r->error));
-		klane_retry(&g->lost, r);
+		retry(g, p, r);
 		return;
 	}
 	klane_ok(&g->lost);
@@ -179,12 +188,8 @@ is_there(struct kgroup *g, struct kpod *p, yyjson_val *obj, struct m_pod *m)
 		klane_in(&g->lost, 0);
 	} else if (may_put_back(g, p))
 		put_back(g, p);
-	else {
-		/* Another one's turn. */
-		TAILQ_REMOVE(&g->pods, p, link);
-		TAILQ_INSERT_TAIL(&g->pods, p, link);
-		klane_retry(&g->lost, NULL);
-	}
+	else
+		retry(g, p, NULL);
 }
 
 static void
@@ -212,7 +217,7 @@ looked(void *arg, const struct kh_resp *r)
 	} else if (read)
 		is_there(g, p, yyjson_doc_get_root(d), &m);
 	else
-		klane_retry(&g->lost, r);
+		retry(g, p, r);
 	yyjson_doc_free(d);
 }
 
@@ -243,16 +248,16 @@ on_lost(int fd, short what, void *arg)
 	(void)what;
 	if (g->lost.req != NULL)
 		return;
-	TAILQ_FOREACH (p, &g->pods, link)
-		if (p->lost) {
+	/* By the list, not what is lost first: nothing starves behind it. */
+	TAILQ_FOREACH (p, &g->pods, link) {
+		if (p->lost)
 			look(g, p);
-			return;
-		}
-	TAILQ_FOREACH (p, &g->pods, link)
-		if (may_put_back(g, p)) {
+		else if (may_put_back(g, p))
 			put_back(g, p);
-			return;
-		}
+		else
+			continue;
+		return;
+	}
 	klane_ok(&g->lost);
 }
 

@@ -211,6 +211,12 @@ def test_labels_are_no_death():
     rv = h.c.get(path)["metadata"]["resourceVersion"]
     h.settle(d)
     assert h.c.get(path)["metadata"]["resourceVersion"] == rv
+    # One whose read fails, whenever it is asked for, keeps nobody waiting.
+    d.send("POD_CHECK", pod_uid="2" * 36,
+           **dict(ask, pod_name=f"{name}-iad/eviction"))
+    d.send("POD_CHECK", pod_uid="3" * 36, **dict(ask, pod_name="no-one"))
+    d.expect("POD", 20, group=uid, pod_uid="3" * 36, gone=True)
+    assert d.last("POD", pod_uid="2" * 36) is None
     # And when it goes, that is told.
     h.c.delete(path)
     d.expect("POD", group=uid, pod_uid=me["uid"], deleting=True)
