@@ -172,16 +172,31 @@ start_sql(const struct maction *a)
  * limit that lies no further behind clock_us than the lease behind clock_at
  * passes before the lease does. SYSDATE() is the moment in which it is asked,
  * UTC_TIMESTAMP() that in which the statement began; the session's time zone
- * is UTC.
+ * is UTC. A late statement is an error, since a flag can't be 2 (NULL would be
+ * taken for OFF). Were it to
+ * set what it reads, it could undo a fence that comes between the two.
  */
+char *
+mkind_clear_sql(const char *variable, int64_t limit_us)
+{
+	time_t s = (time_t)(limit_us / 1000000);
+	char at[CLOCK_LEN], *sql;
+	struct tm tm;
+
+	if (gmtime_r(&s, &tm) == NULL ||
+	    strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S", &tm) == 0 ||
+	    asprintf(&sql, "SET GLOBAL %s=IF(SYSDATE(6)<'%s.%06d',0,2)",
+		variable, at, (int)(limit_us % 1000000)) == -1)
+		fatal("clear");
+	return sql;
+}
+
 static void
 grant(struct maction *a)
 {
 	struct monotime until = { a->req.valid_until_ns };
 	int64_t ms = monotime_sub_ms(until, a->clock_at);
-	char at[CLOCK_LEN], *sql;
-	struct tm tm;
-	time_t s;
+	char *sql;
 
 	if (a->req.grant_ttl_ms < ms)
 		ms = a->req.grant_ttl_ms;
@@ -190,14 +205,7 @@ grant(struct maction *a)
 		return;
 	}
 	a->grant_limit_us = a->clock_us + ms * 1000;
-	s = (time_t)(a->grant_limit_us / 1000000);
-	if (gmtime_r(&s, &tm) == NULL ||
-	    strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S", &tm) == 0 ||
-	    asprintf(&sql,
-		"SET GLOBAL read_only=IF(SYSDATE(6)<"
-		"'%s.%06d',0,@@GLOBAL.read_only)",
-		at, (int)(a->grant_limit_us % 1000000)) == -1)
-		fatal("grant");
+	sql = mkind_clear_sql("read_only", a->grant_limit_us);
 	maction_change_last(a, sql);
 	free(sql);
 }
@@ -532,6 +540,11 @@ mkind_error(struct maction *a)
 {
 	unsigned err = mconn_errno(a->conn);
 
+	/* It came late. What the server is then is told all the same. */
+	if (a->req.kind == SQL_GRANT && err == ER_WRONG_VALUE_FOR_VAR) {
+		maction_done(a);
+		return true;
+	}
 	if (a->phase != MA_RUN)
 		return false;
 	if (a->undo && !mconn_is_lost(a->conn)) {

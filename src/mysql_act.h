@@ -106,6 +106,12 @@ void mkind_verdict(struct maction *, enum sql_end *, const char **why);
 /* NULL, or why this may not be done to a server as it is now. */
 const char *mkind_unfit(const struct maction *);
 
+/*
+ * malloc'd: the statement that clears one of the two flags while the server's
+ * clock is below that limit (Unix us), and fails after it.
+ */
+char *mkind_clear_sql(const char *variable, int64_t limit_us);
+
 /* Which threads of the default channel run, from SHOW REPLICA STATUS. */
 void mkind_take_threads(struct maction *);
 

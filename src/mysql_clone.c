@@ -65,6 +65,22 @@ clone_conf(struct maction *a)
 	free(sql);
 }
 
+/* Whoever decided on it may not lead any more when this is carried out. */
+static void
+clone_unfence(struct maction *a)
+{
+	struct monotime until = { a->req.valid_until_ns };
+	char *sql;
+
+	if (monotime_cmp(a->deadline, until) < 0)
+		until = a->deadline;
+	sql = mkind_clear_sql("super_read_only",
+	    a->clock_us + monotime_sub_ms(until, a->clock_at) * 1000);
+	a->super_read_only = false;
+	maction_change(a, sql, false);
+	free(sql);
+}
+
 static void
 clone_instance(struct maction *a)
 {
@@ -107,8 +123,7 @@ mclone_next(struct maction *a)
 		clone_conf(a);
 		break;
 	case CL_UNFENCE:
-		a->super_read_only = false;
-		maction_change(a, "SET GLOBAL super_read_only=OFF", false);
+		clone_unfence(a);
 		break;
 	case CL_CLONE:
 	case CL_CLONE_AGAIN:

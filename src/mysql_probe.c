@@ -341,6 +341,23 @@ mprobe_now(struct msite *s)
 						   s->group->deadline_ms);
 }
 
+/*
+ * A server that does not come to an answer gives up soon after we have: there
+ * is a new session for each probe that was missed, and so many are let in.
+ */
+static void
+first_query(struct msite *s)
+{
+	char *sql;
+
+	if (asprintf(&sql,
+		"SET SESSION lock_wait_timeout=1,max_execution_time=%lld;%s",
+		(long long)s->group->deadline_ms, probe_sql) == -1)
+		fatal("asprintf");
+	mconn_query(s->probe.conn, sql, on_answer);
+	free(sql);
+}
+
 static void
 connected(struct msite *s)
 {
@@ -354,7 +371,7 @@ connected(struct msite *s)
 	/* It may be another process, with another certificate. */
 	mfresh_kick(s, true);
 	pr->phase = MP_QUERY;
-	mconn_query(pr->conn, probe_sql, on_answer);
+	first_query(s);
 }
 
 static void

@@ -385,7 +385,7 @@ answered(struct maction *a)
 static void
 connected(struct maction *a)
 {
-	int64_t wait_s = (maction_left(a) - 200) / 1000;
+	int64_t left = maction_left(a), wait_s = (left - 200) / 1000;
 	char *sql;
 
 	if (mconn_errno(a->conn) != 0) {
@@ -395,14 +395,17 @@ connected(struct maction *a)
 	mysql_accepted(a->site, a->conn);
 	/*
 	 * What waits for a lock gives up before we do, so that its end is
-	 * known; one second is the least that MySQL takes.
+	 * known; one second is the least that MySQL takes. What reads ends
+	 * with us.
 	 */
 	if (wait_s < 1)
 		wait_s = 1;
 	if (asprintf(&sql,
 		"SET SESSION lock_wait_timeout=%lld,"
+		"innodb_lock_wait_timeout=%lld,max_execution_time=%lld,"
 		"time_zone='+00:00';" STATE_COLS,
-		(long long)wait_s) == -1)
+		(long long)wait_s, (long long)wait_s,
+		(long long)(left > 1 ? left : 1)) == -1)
 		fatal("asprintf");
 	a->phase = MA_CHECK;
 	maction_read(a, sql);

@@ -30,6 +30,7 @@
 #include <event2/event.h>
 
 #include "harness.h"
+#include "mysql_conn.h"
 
 struct got {
 	TAILQ_ENTRY(got) entry;
@@ -493,6 +494,52 @@ h_ask(const char *server, const char *sql)
 	if ((line = command(cmd)) == NULL)
 		fail_msg("%s", cmd);
 	return line;
+}
+
+/* ---------------------------------------------------- a late statement --- */
+
+static struct {
+	const char *server, *begins;
+	int64_t ms;
+	struct event *thaw;
+} late;
+
+static void
+thaw(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	h_lab("thaw %s", late.server);
+}
+
+void
+h_delay(const char *server, const char *begins, int64_t ms)
+{
+	if (late.thaw == NULL)
+		late.thaw = evtimer_new(base, thaw, NULL);
+	assert_non_null(late.thaw);
+	late.server = server;
+	late.begins = begins;
+	late.ms = ms;
+}
+
+/* The linker puts it before that of mysql_conn.c. */
+void __real_mconn_query(struct mconn *, const char *, mconn_fn *);
+void __wrap_mconn_query(struct mconn *, const char *, mconn_fn *);
+
+void
+__wrap_mconn_query(struct mconn *c, const char *sql, mconn_fn *done)
+{
+	struct timeval tv = { late.ms / 1000, late.ms % 1000 * 1000 };
+
+	if (late.begins != NULL &&
+	    strncmp(sql, late.begins, strlen(late.begins)) == 0) {
+		late.begins = NULL;
+		h_lab("freeze %s", late.server);
+		assert_int_equal(event_add(late.thaw, &tv), 0);
+	}
+	__real_mconn_query(c, sql, done);
 }
 
 void

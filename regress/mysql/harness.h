@@ -92,6 +92,12 @@ void h_send(struct m_sql *);
 struct m_sql_done *h_done(uint64_t seq);
 struct m_sql_done *h_do(unsigned port, unsigned kind);
 
+/*
+ * The next statement that begins like this is sent to a server that stands
+ * still, and goes on after ms.
+ */
+void h_delay(const char *server, const char *begins, int64_t ms);
+
 /* The lab's servers. Both end the test when the command fails. */
 void h_lab(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* First line of what a statement gives, as root, not by the worker. */
@@ -101,6 +107,16 @@ const char *h_ask(const char *server, const char *sql);
  * log-in. The worker may be: so the loop runs on meanwhile.
  */
 void h_reload_tls(const char *server);
+/* How many of the worker's sessions there have these limits. */
+#define H_LIMITS(lock, innodb, ms)                                            \
+	"SELECT COUNT(*) FROM(SELECT THREAD_ID,"                              \
+	"MAX(IF(VARIABLE_NAME='lock_wait_timeout',VARIABLE_VALUE,0)) l,"      \
+	"MAX(IF(VARIABLE_NAME='innodb_lock_wait_timeout',VARIABLE_VALUE,0)) " \
+	"i,MAX(IF(VARIABLE_NAME='max_execution_time',VARIABLE_VALUE,0)) m "   \
+	"FROM performance_schema.variables_by_thread JOIN "                   \
+	"performance_schema.threads USING(THREAD_ID) WHERE "                  \
+	"PROCESSLIST_USER='br' GROUP BY THREAD_ID) v WHERE l=" lock           \
+	" AND i=" innodb " AND m " ms
 /* Run the loop until a statement gives this. */
 void h_until(const char *server, const char *sql, const char *expected);
 

@@ -77,6 +77,8 @@ content(void **state)
 	do
 		p = h_probe(port_a, true);
 	while (!p->persisted_ro);
+	/* A probe that hangs ends by itself, also there. */
+	h_until(SRV_A, H_LIMITS("1", "50", "=200"), "1");
 	h_expect(port_a, SQL_RESET_PERSIST, SE_DONE);
 	h_clear();
 	assert_false(h_probe(port_a, true)->persisted_ro);
@@ -170,6 +172,7 @@ hung_delays_nobody(void **state)
 	printf("    other site: %u probes, mean %lld us, max %lld us\n", n,
 	    (long long)(sum / n), (long long)max);
 	h_lab("thaw %s", SRV_A);
+	h_lab("thaw %s", SRV_C);
 	assert_true(h_probe(port_a, true)->read_only);
 	h_group_gone(GROUP);
 }
@@ -460,6 +463,7 @@ main(int argc, char **argv)
 		T(stuck_in_login),
 		T(t_fence_and_grant),
 		T(t_late_grant),
+		T(t_grant_to_stopped),
 		T(t_not_that_process),
 		T(t_fence_that_waits),
 		T(t_follow),

@@ -95,6 +95,51 @@ t_late_grant(void **state)
 	h_group_gone(GROUP);
 }
 
+#define SET_WHEN                                                        \
+	"SELECT SET_TIME FROM performance_schema.variables_info WHERE " \
+	"VARIABLE_NAME='read_only'"
+
+/*
+ * The server stands still when the grant arrives, until its limit has passed.
+ * Then it sets nothing at all: not what the variable was a moment before,
+ * either, which a fence may have changed since.
+ */
+void
+t_grant_to_stopped(void **state)
+{
+	const struct m_sql_done *d;
+	struct m_sql *s;
+	char when[64];
+
+	(void)state;
+	h_group(GROUP, 60000, 1000, false, NULL, port_a, 0);
+	h_expect(port_a, SQL_GRANT, SE_DONE);
+	h_expect(port_a, SQL_FENCE, SE_DONE);
+	(void)strlcpy(when, h_ask(SRV_A, SET_WHEN), sizeof(when));
+	h_delay(SRV_A, "SET GLOBAL read_only=", 700);
+	s = h_request(port_a, SQL_GRANT);
+	s->grant_ttl_ms = 500;
+	d = h_sql(s);
+	assert_int_equal(d->end, SE_REFUSED);
+	printf("    stopped: %s\n", d->error);
+	assert_true(d->flags_read && d->read_only && d->super_read_only);
+	assert_true(d->grant_limit_us != 0);
+	assert_true(d->grant_limit_us < d->server_clock_us);
+	assert_string_equal(h_ask(SRV_A, SET_WHEN), when);
+	/* A writable one stays so, and is not set anew. */
+	h_expect(port_a, SQL_GRANT, SE_DONE);
+	(void)strlcpy(when, h_ask(SRV_A, SET_WHEN), sizeof(when));
+	h_delay(SRV_A, "SET GLOBAL read_only=", 700);
+	s = h_request(port_a, SQL_GRANT);
+	s->grant_ttl_ms = 500;
+	d = h_sql(s);
+	assert_int_equal(d->end, SE_DONE);
+	assert_true(d->flags_read && !d->read_only);
+	assert_string_equal(h_ask(SRV_A, SET_WHEN), when);
+	h_expect(port_a, SQL_FENCE, SE_DONE);
+	h_group_gone(GROUP);
+}
+
 static void
 refuse(struct m_sql *s, const char *why)
 {
@@ -208,8 +253,15 @@ t_fence_that_waits(void **state)
 	d = h_sql(s);
 	assert_int_equal(d->end, SE_UNKNOWN);
 	printf("    no answer: %s\n", d->error);
+	/* Nor does anything else of an action wait for longer than we do. */
+	s = h_request(port_a, SQL_FENCE);
+	seq = s->seq;
+	h_send(s);
+	h_until(SRV_A, H_LIMITS("4", "4", "BETWEEN 4000 AND 5000"), "1");
 	let_go(SRV_A, p);
+	assert_int_equal(h_done(seq)->end, SE_DONE);
 	h_until(SRV_A, HOLDS, "0");
+	h_expect(port_a, SQL_GRANT, SE_DONE);
 	/* A grant asked for before a fence does not come after it. */
 	s = h_request(port_a, SQL_GRANT);
 	seq = s->seq;
@@ -373,6 +425,8 @@ t_evict(void **state)
 
 /* ---------------------------------------------------------------- clone --- */
 
+#define FLAGS "SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"
+
 static void
 cloned(unsigned port, const char *server, bool fenced)
 {
@@ -394,6 +448,25 @@ cloned(unsigned port, const char *server, bool fenced)
 	assert_string_equal(p->gtid, h_executed(SRV_A));
 }
 
+/* Its leader's time has passed when the recipient is to be unfenced. */
+static void
+late_unfence(void)
+{
+	const struct m_sql_done *d;
+	struct m_sql *s;
+
+	h_delay(SRV_C, "SET GLOBAL super_read_only=IF", 2500);
+	s = h_request(port_c, SQL_CLONE);
+	s->source_port = port_a;
+	s->timeout_ms = 10000;
+	s->valid_until_ns = monotime_add_ms(monotime_now(), 2000).ns;
+	d = h_sql(s);
+	printf("    late unfence: %u %s\n", d->mysql_errno, d->error);
+	assert_int_equal(d->end, SE_FAILED);
+	assert_int_equal(d->mysql_errno, 1231);
+	h_until(SRV_C, FLAGS, "110");
+}
+
 void
 t_clone_site(void **state)
 {
@@ -408,10 +481,7 @@ t_clone_site(void **state)
 	/* Nothing listens there: all is put back. */
 	d = h_clone_from(port_c, port_a + 90);
 	assert_int_equal(d->end, SE_FAILED);
-	assert_string_equal(
-	    h_ask(SRV_C,
-		"SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"),
-	    "110");
+	assert_string_equal(h_ask(SRV_C, FLAGS), "110");
 	/* Empty: super_read_only stays ON all the time. */
 	cloned(port_c, SRV_C, true);
 	/*
@@ -426,10 +496,8 @@ t_clone_site(void **state)
 	cloned(port_c, SRV_C, false);
 	d = h_clone_from(port_c, port_a + 90);
 	assert_int_equal(d->end, SE_FAILED);
-	assert_string_equal(
-	    h_ask(SRV_C,
-		"SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"),
-	    "110");
+	assert_string_equal(h_ask(SRV_C, FLAGS), "110");
+	late_unfence();
 	h_set_source(port_c, port_a, SE_DONE);
 	h_until_replicating(port_c);
 	h_expect(port_c, SQL_RESET_REPLICA, SE_DONE);
@@ -439,8 +507,6 @@ t_clone_site(void **state)
 	h_expect(port_c, SQL_FENCE, SE_DONE);
 	h_group_gone(GROUP);
 }
-
-#define FLAGS "SELECT CONCAT(@@read_only,@@super_read_only,@@offline_mode)"
 
 /* A donor that hangs: the recipient is put back, though nobody answers. */
 void

@@ -23,6 +23,7 @@
 
 void t_fence_and_grant(void **);
 void t_late_grant(void **);
+void t_grant_to_stopped(void **);
 void t_not_that_process(void **);
 void t_fence_that_waits(void **);
 void t_follow(void **);
