@@ -238,6 +238,7 @@ struct fsm_sight {
  */
 struct fsm_guard {
 	char pod_uid[UID_LEN + 1];
+	int64_t late_ms; /* so long ago it came to this operator */
 	/* the sidecar, as a voter */
 	uint64_t memory; /* voter id, 0: nothing was heard */
 	uint64_t promised;

@@ -47,8 +47,6 @@ news(struct fsm_ctx *x, uint8_t i, const struct fsm_guard *was)
 	bool same =
 	    was->guard == g->guard && was->incarnation == g->incarnation;
 
-	if (t->guard_ms != x->now)
-		return;
 	if (was->guard == g->guard && was->ended < g->ended)
 		fsm_tell(x, T_GUARD_ENDED, i);
 	if (g->hung && !(same && was->hung))
@@ -80,7 +78,9 @@ keep_word(struct fsm_guard *g, const struct fsm_guard *was)
 }
 
 /*
- * A report. That the server has ended or hangs is taken like a failed probe:
+ * A report. Its age counts from when it came to this operator, not from now: a
+ * parent that stood still would take what a guard said before that for news,
+ * and grant by it. That the server has ended or hangs is taken like a failed probe:
  * nobody has to wait for the next one.
  */
 void
@@ -94,17 +94,20 @@ fsm_witness_guard(struct fsm_ctx *x, uint8_t i, const struct fsm_guard *g)
 	if (!fsm_fresh(x->c, x->s, i))
 		t->voter_ms = x->now;
 	t->g = *g;
-	t->g_ms = x->now;
+	t->g.late_ms = 0;
+	t->g_ms = x->now - g->late_ms;
 	if (g->guard != 0)
-		t->guard_ms = x->now;
+		t->guard_ms = t->g_ms;
 	else if (fsm_streq(was.pod_uid, g->pod_uid))
 		keep_word(&t->g, &was);
 	if (was.memory != g->memory || !fsm_streq(was.pod_uid, g->pod_uid))
 		x->s->offer_next_ms = x->now; /* its address may be new */
 	if (was.memory != g->memory)
 		t->voter_ms = x->now;
+	if (g->guard == 0)
+		return;
 	news(x, i, &was);
-	if (g->guard != 0 && speaks_of(t, g) && (!g->running || g->hung))
+	if (speaks_of(t, g) && (!g->running || g->hung))
 		fsm_health_word(x, i);
 }
 

@@ -106,7 +106,8 @@ struct gvoice {
 	uint64_t keys;     /* generation that it has read */
 	uint64_t guard;    /* whose statement was last taken, */
 	uint64_t serial;   /* its number, */
-	int64_t guard_ms;  /* and when; */
+	int64_t guard_ms;  /* and when it came; */
+	int64_t says_ms;   /* when the last report did */
 	uint64_t heard;    /* largest epoch that it heard of */
 	uint64_t claimed;  /* another site's voter id, for the log */
 	uint64_t said_ask; /* epoch whose promise was asked for, for the log */
@@ -380,8 +381,12 @@ void glink_close(struct glink *, const char *why);
 struct gvoice *gvoice_find(struct group *, const char *site);
 
 /* group_voice.c */
-/* An opened frame; false: nothing that a sidecar says. */
-bool gvoice_frame(struct glink *, uint32_t type, const union wire_any *);
+/*
+ * An opened frame that came at that time (monotonic); false: nothing that a
+ * sidecar says.
+ */
+bool gvoice_frame(
+    struct glink *, uint32_t type, const union wire_any *, int64_t at_ms);
 void gvoices_feed(struct group *);
 
 /* group_sight.c */

@@ -361,6 +361,15 @@ trust(struct glink *l)
 	tell_link(l, true);
 }
 
+/* Never later than now: nobody is believed what makes a word younger. */
+static int64_t
+came_ms(const struct m_link_rx *m)
+{
+	int64_t now = mono_ms(), at = m->at_ns / 1000000;
+
+	return at > 0 && at < now ? at : now;
+}
+
 void
 groups_link_rx(struct groups *gs, const struct m_link_rx *m)
 {
@@ -392,7 +401,7 @@ groups_link_rx(struct groups *gs, const struct m_link_rx *m)
 	first = !l->trusted;
 	if (first)
 		trust(l);
-	if (!gvoice_frame(l, type, &any))
+	if (!gvoice_frame(l, type, &any, came_ms(m)))
 		glink_close(l, "unexpected frame");
 	else if (first)
 		glink_offer(l);

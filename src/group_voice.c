@@ -176,7 +176,7 @@ take_guard(struct glink *l, struct gvoice *v, const struct w_report *r)
 	log_guard(l, &v->says, &w);
 	v->guard = w.guard;
 	v->serial = w.serial;
-	v->guard_ms = mono_ms();
+	v->guard_ms = v->says_ms;
 	if (v->heard < w.heard)
 		v->heard = w.heard;
 	fill_guard(&v->says, &w);
@@ -196,8 +196,8 @@ feed(struct group *g, const struct gvoice *v, bool guard)
 		return;
 	if (!guard)
 		no_guard(&f);
-	else if (f.read_age_ms >= 0) /* it may be told again, and later */
-		f.read_age_ms += mono_ms() - v->guard_ms;
+	/* It may be told again, and later. */
+	f.late_ms = mono_ms() - (guard ? v->guard_ms : v->says_ms);
 	ev.site = (uint8_t)i;
 	ev.u.guard = &f;
 	group_step(g, &ev);
@@ -224,11 +224,13 @@ gvoices_feed(struct group *g)
 }
 
 static void
-on_report(struct glink *l, struct gvoice *v, const struct w_report *r)
+on_report(
+    struct glink *l, struct gvoice *v, const struct w_report *r, int64_t at)
 {
 	struct fsm_guard *f = &v->says;
 	bool guard;
 
+	v->says_ms = at;
 	(void)strlcpy(f->pod_uid, l->pod_uid, sizeof(f->pod_uid));
 	f->memory = memory_of(l, v, r->id);
 	f->promised = r->promised;
@@ -317,13 +319,14 @@ on_ask(struct glink *l, struct gvoice *v, const struct w_ask *a)
 }
 
 bool
-gvoice_frame(struct glink *l, uint32_t type, const union wire_any *a)
+gvoice_frame(
+    struct glink *l, uint32_t type, const union wire_any *a, int64_t at)
 {
 	struct gvoice *v = gvoice_find(l->group, l->site);
 
 	switch (type) {
 	case W_REPORT:
-		on_report(l, v, &a->w_report);
+		on_report(l, v, &a->w_report, at);
 		return true;
 	case W_PROMISE:
 		on_promise(l, v, &a->w_promise);

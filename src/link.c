@@ -118,6 +118,7 @@ on_rx(void *arg, const struct link_conn *c, const uint8_t *data, size_t len)
 	static struct m_link_rx m;
 
 	m.conn = c->id;
+	m.at_ns = c->read.ns;
 	m.frame.len = (uint32_t)len;
 	memcpy(m.frame.data, data, len);
 	tell(MSG_LINK_RX, &m);

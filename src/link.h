@@ -146,7 +146,9 @@ struct link_conn {
 	struct link_rate rate;
 	uint8_t *rbuf; /* the beginning of a frame */
 	size_t rlen;
-	uint8_t *wbuf; /* what the kernel did not take */
+	struct monotime read;  /* what is in it had come by then */
+	struct monotime since; /* it is not read since then; 0: it is */
+	uint8_t *wbuf;         /* what the kernel did not take */
 	size_t wlen, wsize;
 	struct in6_addr src;
 	char peer[NET_ADDR_LEN];

@@ -160,6 +160,8 @@ void
 link_pause(struct link_conn *c, int64_t ms)
 {
 	c->paused = true;
+	if (c->since.ns == 0)
+		c->since = monotime_now();
 	link_want(c);
 	if (ms > 0)
 		set_timer(c->pause, ms);

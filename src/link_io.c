@@ -206,6 +206,9 @@ conn_read(struct link_conn *c)
 		link_close(c, "closed by the peer");
 		return;
 	}
+	/* What was let wait may have come at once: it is as old as the wait. */
+	c->read = c->since.ns != 0 ? c->since : monotime_now();
+	c->since.ns = 0;
 	(void)consume(c, buf, c->rlen + (size_t)n);
 }
 

@@ -483,6 +483,39 @@ test_hears_again(void **state)
 	assert_int_equal(m.o.put.unended[1].terms.n, 2);
 }
 
+/*
+ * A grant rests on no word that is older than its time, however late it was
+ * heard of; one that came a moment ago leaves the rest of it.
+ */
+static void
+test_late_word(void **state)
+{
+	struct fsm_guard g;
+	const struct fsm_act *a;
+	int64_t late;
+
+	for (late = 0; late <= FSM_GRANT_REPORT_MS; late += 1000) {
+		mk_group(&m);
+		mk_guarded(&m);
+		mk_state(&m, 0, SS_READ_ONLY);
+		m.s.my_epoch = m.s.rec.epoch;
+		m.s.site[0].guard_ms = NOW - FSM_GRANT_REPORT_MS;
+		g = m.s.site[0].g;
+		g.late_ms = late;
+		mk_says(&m, 0, &g);
+		assert_int_equal(m.s.site[0].guard_ms, m.s.now_ms - late);
+		assert_int_equal(m.s.site[0].g_ms, m.s.now_ms - late);
+		a = mk_act(&m, A_SQL, SQL_GRANT);
+		if (late == FSM_GRANT_REPORT_MS) {
+			assert_null(a);
+			continue;
+		}
+		assert_non_null(a);
+		assert_int_equal(
+		    a->valid_until_ms, m.s.now_ms - late + FSM_GRANT_REPORT_MS);
+	}
+}
+
 int
 main(void)
 {
@@ -495,6 +528,7 @@ main(void)
 		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_blind),
 		cmocka_unit_test(test_hears_again),
+		cmocka_unit_test(test_late_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

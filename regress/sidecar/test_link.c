@@ -118,6 +118,8 @@ test_sources(void **state)
 
 /* ------------------------------------------------------------ connections --- */
 
+static struct monotime newest; /* as which a frame was passed on */
+
 static void
 on_up(void *arg, const struct link_conn *c)
 {
@@ -129,6 +131,8 @@ static void
 on_rx(void *arg, const struct link_conn *c, const uint8_t *p, size_t len)
 {
 	nrx++;
+	if (monotime_cmp(newest, c->read) < 0)
+		newest = c->read;
 }
 
 static void
@@ -298,6 +302,7 @@ test_backpressure(void **state)
 {
 	int a = stranger(1), b;
 	struct link_conn *c;
+	struct monotime full;
 
 	send_frame(a, "hello");
 	turn();
@@ -313,8 +318,16 @@ test_backpressure(void **state)
 	send_frame(a, "y");
 	turn();
 	assert_int_equal(nrx, 2);
+	/* What waited is as old as the wait, at least: here and unread. */
+	full = monotime_now();
+	(void)usleep(30000);
+	send_frame(a, "z");
 	queue = 0;
-	UNTIL(nrx == 4);
+	UNTIL(nrx == 5);
+	assert_true(newest.ns != 0 && monotime_cmp(newest, full) <= 0);
+	send_frame(a, "of now");
+	UNTIL(nrx == 6);
+	assert_true(monotime_cmp(newest, full) > 0);
 	(void)c;
 	close(a);
 	close(b);

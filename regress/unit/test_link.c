@@ -209,6 +209,8 @@ group(void)
 
 /* ------------------------------------------------------- played sidecars --- */
 
+static int64_t came_ago_ms; /* how long it waited for the parent */
+
 static void
 send_frame(int i, const uint8_t *frame, int n)
 {
@@ -216,6 +218,7 @@ send_frame(int i, const uint8_t *frame, int n)
 
 	assert_true(n > 0);
 	m.conn = side[i].conn;
+	m.at_ns = monotime_add_ms(monotime_now(), -came_ago_ms).ns;
 	m.frame.len = (uint32_t)n;
 	memcpy(m.frame.data, frame, (size_t)n);
 	groups_link_rx(gs, &m);
@@ -415,6 +418,34 @@ test_trust(void **state)
 	link_site(IAD);
 	assert_true(g->fs.site[IAD].link_up);
 	assert_int_equal(closed, side[IAD].conn - 1);
+}
+
+/*
+ * The parent stood still: what came meanwhile is as old as it is, and a grant
+ * rests on no word of that age. A stamp of the future is one of now.
+ */
+static void
+test_late(void **state)
+{
+	const struct fsm_site *t = &group()->fs.site[IAD];
+	struct w_guard w;
+	int64_t now;
+
+	link_site(IAD);
+	fill_statement(IAD, 1, &w);
+	w.read_age_ms = 200;
+	came_ago_ms = 2500;
+	say_guard(IAD, &w, &site_key[IAD]);
+	now = mono_ms();
+	assert_int_equal(t->g.guard, GUARD);
+	assert_in_range(now - t->guard_ms, 2500, 3500);
+	assert_in_range(now - t->g_ms, 2500, 3500);
+	assert_int_equal(t->g.read_age_ms, 200);
+	came_ago_ms = -60000;
+	fill_statement(IAD, 2, &w);
+	say_guard(IAD, &w, &site_key[IAD]);
+	came_ago_ms = 0;
+	assert_true(t->guard_ms <= mono_ms());
 }
 
 static void
@@ -700,6 +731,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_sites),
 		T(test_trust),
+		T(test_late),
 		T(test_strangers),
 		T(test_guard),
 		T(test_guard_forged),
