@@ -30,7 +30,7 @@ lease_init(struct lease *l, const char *identity, int64_t lease_ms,
     int64_t renew_ms, int64_t retry_ms)
 {
 	memset(l, 0, sizeof(*l));
-	l->lease_ms = lease_ms;
+	l->lease_ms = l->longest_ms = lease_ms;
 	l->renew_ms = renew_ms;
 	l->retry_ms = retry_ms;
 	(void)strlcpy(l->identity, identity, sizeof(l->identity));
@@ -82,15 +82,19 @@ acts_for(const struct lease *l)
 	return ms + lease_margin_ms((uint32_t)ms);
 }
 
-/* Until then it is respected, which is longer. */
+/* So long it is respected, which is longer. */
 static int64_t
-ruled_ns(const struct lease *l)
+ruled_ms(const struct lease *l)
 {
 	int64_t ms = acts_for(l);
 
-	if (ms < l->duration_ms)
-		ms = l->duration_ms;
-	return l->seen_ns + ms * NS_PER_MS;
+	return ms < l->duration_ms ? l->duration_ms : ms;
+}
+
+static int64_t
+ruled_ns(const struct lease *l)
+{
+	return l->seen_ns + ruled_ms(l) * NS_PER_MS;
 }
 
 /* When the holder that was last seen has surely no time left. */
@@ -167,7 +171,7 @@ emptied(struct lease *l, int64_t now, const struct klease *o)
 	else if (l->emptied_ns != 0)
 		return;
 	else if (l->holder[0] == '\0' || l->transitions != o->transitions)
-		l->emptied_ns = now + l->lease_ms * NS_PER_MS;
+		l->emptied_ns = now + l->longest_ms * NS_PER_MS;
 	else
 		l->emptied_ns = ours(l) ? now : ruled_ns(l);
 }
@@ -190,6 +194,8 @@ adopt(struct lease *l, const struct klease *o)
 	l->acts_ms = moved || l->acts_ms == o->acts_ms ? o->acts_ms : 0;
 	l->renew_us = o->renew_us;
 	l->transitions = o->transitions;
+	if (l->longest_ms < ruled_ms(l))
+		l->longest_ms = ruled_ms(l);
 	/* Without its whole version no write could be conditional. */
 	if (o->resource_version == NULL ||
 	    strlcpy(l->rv, o->resource_version, sizeof(l->rv)) >= sizeof(l->rv))
@@ -293,7 +299,7 @@ bool
 lease_begin(struct lease *l, int64_t now)
 {
 	if (l->made) {
-		l->guard_ns = now + l->lease_ms * NS_PER_MS;
+		l->guard_ns = now + l->longest_ms * NS_PER_MS;
 		l->made = l->taking = l->listed = false;
 	}
 	if (!lease_valid(l, now)) {

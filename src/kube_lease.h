@@ -38,7 +38,9 @@
  * deadline. Who knows a holder that may still rule gives it a moment to make
  * the Lease again. Who makes it, and was not leading until then, leads only
  * after a renewal that was sent one lease duration after it was made: then
- * no holder of the one that was deleted can have any time left. Until then
+ * no holder of the one that was deleted can have any time left. That duration
+ * is the longest that was ever seen, since another operator may have been
+ * started with a longer one, and its own at least. Until then
  * the holder it writes is marked, so that another process of the same
  * identity, begun after a crash, does not take the Lease for its own.
  *
@@ -81,7 +83,8 @@ struct lease {
 	char rv[LEASE_RV_LEN + 1];
 	char holder[NAME_LEN + 1];
 	int64_t duration_ms;
-	int64_t acts_ms; /* 0: not known */
+	int64_t acts_ms;    /* 0: not known */
+	int64_t longest_ms; /* that any holder was respected for, or ours is */
 	int64_t renew_us;
 	uint64_t transitions;
 	int64_t seen_ns;   /* when this renewal was seen */

@@ -424,13 +424,14 @@ static void
 test_lease_deleted(void **state)
 {
 	(void)state;
-	/* Knows the holder; never saw one; saw it released. */
-	for (int how = 0; how < 3; how++) {
+	/* Knows the holder, also one of longer times; never saw one; saw it
+	 * released. */
+	for (int how = 0; how < 4; how++) {
 		struct server s = { 0 };
 		struct lease a, b, c;
-		int64_t now = 100 * S, t;
+		int64_t now = 100 * S, t, acts = how == 3 ? 50 : 10;
 
-		lease_init(&a, "a", 15000, 10000, 2000);
+		lease_init(&a, "a", (acts + 5) * 1000, acts * 1000, 2000);
 		lease_init(&b, "b", 15000, 10000, 2000);
 		if (how == 2) {
 			lease_init(&c, "c", 15000, 10000, 2000);
@@ -448,10 +449,10 @@ test_lease_deleted(void **state)
 		turn_records(&a, &s, now, false);
 		turn_records(&a, &s, now + 2 * S, true);
 		assert_true(rules(&a, now + 2 * S));
-		if (how == 0)
+		if (how == 0 || how == 3)
 			turn_records(&b, &s, now + 2 * S, true);
 		s.exists = false;
-		for (t = now + 3 * S; t < now + 12 * S; t += S / 4) {
+		for (t = now + 3 * S; t < now + (2 + acts) * S; t += S / 4) {
 			turn_records(&b, &s, t, true);
 			assert_true(rules(&a, t));
 			assert_false(rules(&b, t));
@@ -459,10 +460,10 @@ test_lease_deleted(void **state)
 		/* Created early all the same: a comes back and is out. */
 		assert_true(s.exists);
 		assert_true(b.held);
-		for (; t < now + 60 * S && !rules(&b, t); t += S / 4)
+		for (; t < now + 90 * S && !rules(&b, t); t += S / 4)
 			turn_records(&b, &s, t, true);
 		assert_true(rules(&b, t));
-		assert_true(t <= now + 3 * S + 21 * S);
+		assert_true(t <= now + 3 * S + (11 + acts) * S);
 	}
 }
 
