@@ -25,6 +25,7 @@
  *	kube_object.c	one object of such a pass
  *	kube_adopt.c	fields of objects that the reference made
  *	kube_own.c	what is known of live objects, and their watches
+ *	kube_named.c	objects that no list by labels has
  *	kube_volume.c	data volumes: metadata, and whom they belong to
  *	kube_sweep.c	what removed sites leave behind
  *	kube_roll.c	a newer template, when the core says so
@@ -187,6 +188,7 @@ struct kgroup {
 	bool apply_queued, apply_running;
 	unsigned apply_i, apply_n;
 	bool apply_failed, apply_stale;
+	int64_t apply_generation; /* of the spec whose names it looked for */
 	bool apply_looked, apply_cleared, apply_stripped, apply_adopted;
 	struct kobj *objs; /* while a pass runs */
 	yyjson_doc *deps;  /* live Deployments, likewise */
@@ -197,6 +199,13 @@ struct kgroup {
 	size_t vol_i;
 	bool vol_failed;
 	kvol_fn *vol_done;
+
+	/* kube_named.c */
+	struct kh_req *named_req;
+	enum kobj_kind named_kind;
+	yyjson_doc **named_list;
+	unsigned named_site;
+	kvol_fn *named_done;
 
 	/* kube_sweep.c */
 	struct klane sweep;
@@ -275,6 +284,7 @@ struct kgroup {
 	int64_t refused_generation, list_refused_ms;
 
 	bool clash_known; /* a pass went through all objects */
+	int64_t clash_generation;
 	unsigned nown;
 
 	/*
@@ -497,6 +507,16 @@ void kown_seen(struct kown *, yyjson_val *obj, bool applied);
 /* Pure: must this object be written? */
 bool kown_differs(const struct kown *, uint64_t wanted);
 
+/* ---------------------------------------------------------- kube_named.c - */
+
+/*
+ * Adds to a list what of that kind is there under the names of the spec's
+ * sites and is not in it. done is called at the end with the last answer, 200
+ * when all went well. One at a time, of a pass or of the group's end.
+ */
+void knamed_add(struct kgroup *, enum kobj_kind, yyjson_doc **list, kvol_fn *);
+void knamed_end(struct kgroup *);
+
 /* --------------------------------------------------------- kube_volume.c - */
 
 /*
@@ -506,8 +526,6 @@ bool kown_differs(const struct kown *, uint64_t wanted);
  */
 void kvol_list(struct kgroup *, kvol_fn *);
 void kvol_fix(struct kgroup *, kvol_fn *);
-/* The same of one that is there without our labels; then as kvol_fix(). */
-void kvol_adopt(struct kgroup *, const char *name, kvol_fn *);
 void kvol_end(struct kgroup *);
 
 /* ---------------------------------------------------------- kube_sweep.c - */
@@ -527,9 +545,9 @@ void kroll_spec(struct kgroup *);
 void kroll_put(struct kgroup *, const struct m_roll *);
 /* All live Deployments; the spec's server ids are known. */
 void kroll_listed(struct kgroup *, yyjson_val *items);
-void kroll_seen(struct kgroup *, yyjson_val *deployment, bool deleted);
+void kroll_seen(struct kgroup *, yyjson_val *deployment);
 /* It belongs to a template that its site has not got yet: leave it. */
-bool kroll_holds(struct kgroup *, const struct kobj *, const struct kown *);
+bool kroll_holds(const struct kgroup *, const struct kobj *);
 
 /* ---------------------------------------------------------- kube_skew.c - */
 

@@ -105,7 +105,7 @@ void
 kapply_end(struct kgroup *g, const struct kh_resp *p)
 {
 	/* What it went through before is as it was. */
-	if (g->refused_now[0] != '\0')
+	if (g->refused_now[0] != '\0' && !g->apply_stale)
 		krefused_end(g);
 	pass_end(g, false, p);
 }
@@ -121,6 +121,7 @@ pass_begin(struct kgroup *g)
 		.arg = g };
 
 	g->apply.again = g->apply_stale = false;
+	g->apply_generation = g->adopted;
 	g->apply_running = true;
 	g->k->applying++;
 	(void)kh_escape(sel, sizeof(sel), g->name);
@@ -288,8 +289,12 @@ volumes_listed(struct kgroup *g, const struct kh_resp *p)
 		pass_end(g, p->status == 200, p);
 		return;
 	}
-	/* The newest spec: what changed it before this line is in it. */
-	g->apply_stale = false;
+	if (g->apply_generation != g->adopted) {
+		pass_end(g, true, p);
+		klane_in(&g->apply, 0);
+		return;
+	}
+	g->apply_stale = false; /* what made it so is in the spec */
 	g->apply_failed = false;
 	kspec_server_ids(&g->spec, items(g->deps), items(g->vols));
 	look(g);
@@ -299,17 +304,28 @@ volumes_listed(struct kgroup *g, const struct kh_resp *p)
 }
 
 static void
+deployments_known(struct kgroup *g, const struct kh_resp *p)
+{
+	if (p->status == 200) {
+		kvol_list(g, volumes_listed);
+		return;
+	}
+	list_refused(g, "deployments", p);
+	pass_end(g, false, p);
+}
+
+static void
 deployments_done(void *arg, const struct kh_resp *p)
 {
 	struct kgroup *g = arg;
 
 	g->apply.req = NULL;
-	if (p->status != 200 || (g->deps = kj_read(p->body, p->len)) == NULL) {
+	if (p->status == 200 && (g->deps = kj_read(p->body, p->len)) != NULL)
+		knamed_add(g, KO_DEPLOYMENT, &g->deps, deployments_known);
+	else {
 		list_refused(g, "deployments", p);
 		pass_end(g, false, p);
-		return;
 	}
-	kvol_list(g, volumes_listed);
 }
 
 /* Go on to the next object that differs; the pass ends when there is none. */
@@ -323,7 +339,7 @@ kapply_step(struct kgroup *g)
 		if (kobject_step(g, &g->objs[g->apply_i]))
 			return;
 	}
-	if (g->apply_i == g->apply_n) {
+	if (g->apply_i == g->apply_n && !g->apply_stale) {
 		kclash_end(g);
 		krefused_end(g);
 	}

@@ -129,6 +129,7 @@ kclash_end(struct kgroup *g)
 {
 	bool first = !g->clash_known;
 
+	g->clash_generation = g->adopted;
 	if (!first && strcmp(g->clash, g->clash_now) == 0)
 		return;
 	g->clash_known = true;

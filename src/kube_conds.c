@@ -99,10 +99,11 @@ own_conditions(struct kgroup *g, yyjson_mut_doc *d, yyjson_mut_val *status)
 	condition(d, arr, &valid, g->generation);
 	condition(d, arr, &unused, g->generation);
 	condition(d, arr, &drift, g->generation);
+	/* What a pass found out is of the spec that it went through. */
 	if (g->clash_known)
-		condition(d, arr, &names, g->generation);
+		condition(d, arr, &names, g->clash_generation);
 	if (krefused_cond(g, &applied))
-		condition(d, arr, &applied, g->generation);
+		condition(d, arr, &applied, g->refused_generation);
 	if (g->creds_known || g->creds_unread[0] != '\0')
 		condition(d, arr, &creds, g->generation);
 	if (kaccess_excess_cond(g, &excess))

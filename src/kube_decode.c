@@ -298,18 +298,14 @@ argument_id(yyjson_val *deployment)
 	return 0;
 }
 
-/* Of a live Deployment or PVC: its site and its id; 0 when it has none. */
+/* Of a live Deployment or PVC; 0 when it has none. */
 static uint32_t
-live_id(yyjson_val *obj, const char **site)
+live_id(yyjson_val *obj)
 {
-	yyjson_val *meta = object(obj, "metadata");
-	uint32_t id;
+	uint32_t id = id_of(text(
+	    object(object(obj, "metadata"), "annotations"), KANN_SERVER_ID));
 
-	*site = text(object(meta, "labels"), KLABEL_SITE);
-	id = id_of(text(object(meta, "annotations"), KANN_SERVER_ID));
-	if (id == 0)
-		id = argument_id(obj);
-	return *site == NULL ? 0 : id;
+	return id != 0 ? id : argument_id(obj);
 }
 
 static bool
@@ -317,10 +313,9 @@ id_live(yyjson_val *items, uint32_t id)
 {
 	yyjson_arr_iter it = yyjson_arr_iter_with(items);
 	yyjson_val *d;
-	const char *site;
 
 	while ((d = yyjson_arr_iter_next(&it)) != NULL)
-		if (live_id(d, &site) == id)
+		if (live_id(d) == id)
 			return true;
 	return false;
 }
@@ -336,18 +331,19 @@ id_used(const struct kspec *k, uint32_t id)
 
 /* Sites that have no id yet get what their objects say, but none twice. */
 static void
-take_ids(struct kspec *k, yyjson_val *items)
+take_ids(struct kspec *k, enum kobj_kind kind, yyjson_val *items)
 {
 	yyjson_arr_iter it = yyjson_arr_iter_with(items);
 	yyjson_val *d;
-	const char *site;
 	uint32_t id;
 	int i;
 
 	while ((d = yyjson_arr_iter_next(&it)) != NULL) {
-		id = live_id(d, &site);
-		if (id != 0 && (i = kspec_site(k, site)) != -1 &&
-		    k->sites[i].server_id == 0 && !id_used(k, id))
+		id = live_id(d);
+		i = kspec_site_named(
+		    k, kind, text(object(d, "metadata"), "name"));
+		if (id != 0 && i != -1 && k->sites[i].server_id == 0 &&
+		    !id_used(k, id))
 			k->sites[i].server_id = id;
 	}
 }
@@ -359,8 +355,8 @@ kspec_server_ids(struct kspec *k, yyjson_val *deployments, yyjson_val *volumes)
 
 	for (unsigned n = 0; n < k->nsites; n++)
 		k->sites[n].server_id = 0;
-	take_ids(k, deployments);
-	take_ids(k, volumes);
+	take_ids(k, KO_DEPLOYMENT, deployments);
+	take_ids(k, KO_PVC, volumes);
 	for (unsigned n = 0; n < k->nsites; n++) {
 		if (k->sites[n].server_id != 0)
 			continue;

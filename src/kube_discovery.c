@@ -16,6 +16,8 @@
 
 /*
  * What this API server knows: the version of PodDisruptionBudgets, DNSEndpoints.
+ * It is asked again and again, rarely: what is absent may be installed later, and
+ * an upgraded server may serve another version of what it had.
  */
 
 #include <event2/event.h>
@@ -23,7 +25,6 @@
 
 #include "kube.h"
 
-/* What is absent may be installed later: ask again, rarely. */
 #define DISCOVERY_S 60
 
 static bool
@@ -83,8 +84,6 @@ discovery_done(void *arg, const struct kh_resp *p)
 		}
 		yyjson_doc_free(d);
 		discovered(k, policy, dns);
-		if (dns && policy != NULL)
-			return;
 	}
 	event_add(k->discovery_timer, &tv);
 }

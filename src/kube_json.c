@@ -133,6 +133,26 @@ kj_strip(yyjson_val *obj)
 	return d;
 }
 
+yyjson_doc *
+kj_append(yyjson_doc *list, yyjson_val *item)
+{
+	yyjson_mut_doc *m = yyjson_doc_mut_copy(list, &alc);
+	yyjson_mut_val *items, *copy;
+	yyjson_doc *d = NULL;
+
+	if (m != NULL) {
+		items = yyjson_mut_obj_get(yyjson_mut_doc_get_root(m), "items");
+		copy = yyjson_val_mut_copy(m, item);
+		if (copy != NULL && yyjson_mut_arr_append(items, copy))
+			d = yyjson_mut_doc_imut_copy(m, &alc);
+	}
+	yyjson_mut_doc_free(m);
+	yyjson_doc_free(list);
+	if (d == NULL)
+		fatalx("JSON memory");
+	return d;
+}
+
 /* Recursion over what was rendered here: its depth is known. */
 static void
 no_empty(yyjson_mut_doc *d, yyjson_mut_val *v, bool in_array)

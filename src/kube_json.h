@@ -40,6 +40,9 @@ void kj_free(char *, size_t len);
  */
 yyjson_doc *kj_strip(yyjson_val *obj);
 
+/* The list, which is taken over, with one more of its items. */
+yyjson_doc *kj_append(yyjson_doc *list, yyjson_val *item);
+
 /*
  * For a merge patch: members that are "" become null (removed), inside
  * arrays they are left out. Absent and empty mean the same to our decoders;

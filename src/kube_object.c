@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_render.h"
 
 static void object_done(void *, const struct kh_resp *);
 static void
@@ -132,16 +133,35 @@ can_mount(struct kgroup *g, const struct kobj *dep)
 	return true;
 }
 
-/* What a roll waits for may have been scaled down meanwhile. */
+/* A merge patch with the labels that a live object lacks; NULL: none. */
 static yyjson_mut_val *
-scale_up(yyjson_mut_doc *doc, yyjson_val *live)
+labels_back(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
+    yyjson_val *live)
 {
-	yyjson_mut_val *root, *spec;
+	yyjson_mut_val *root = yyjson_mut_obj(doc), *meta, *labels;
+
+	meta = yyjson_mut_obj_add_obj(doc, root, "metadata");
+	labels = yyjson_mut_obj_add_obj(doc, meta, "labels");
+	if (labels == NULL ||
+	    !krender_labels(doc, labels, g->name, g->spec.sites[o->site].name))
+		fatalx("JSON memory");
+	return krender_within(labels, kj_at(live, "metadata", "labels")) ?
+	    NULL :
+	    root;
+}
+
+/* What a roll waits for may have been scaled down meanwhile, too. */
+static yyjson_mut_val *
+mend(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
+    yyjson_val *live)
+{
+	yyjson_mut_val *root = labels_back(g, o, doc, live), *spec;
 	yyjson_val *n = kj_at(live, "spec", "replicas");
 
 	if (yyjson_is_int(n) && yyjson_get_sint(n) == 1)
-		return NULL;
-	root = yyjson_mut_obj(doc);
+		return root;
+	if (root == NULL)
+		root = yyjson_mut_obj(doc);
 	if ((spec = yyjson_mut_obj_add_obj(doc, root, "spec")) == NULL ||
 	    !yyjson_mut_obj_add_int(doc, spec, "replicas", 1))
 		fatalx("JSON memory");
@@ -159,7 +179,7 @@ must_roll(struct kgroup *g, const struct kobj *o, yyjson_val *live)
 	return strcmp(kobj_live_hash(live), hash) != 0;
 }
 
-static void scaled(void *, const struct kh_resp *);
+static void mended(void *, const struct kh_resp *);
 static void live_got(void *, const struct kh_resp *);
 
 static void
@@ -239,9 +259,15 @@ kobject_step(struct kgroup *g, const struct kobj *o)
 	size_t len;
 	char *text;
 
-	if (own == NULL || (o->how == KA_CREATE && own->exists) ||
-	    kroll_holds(g, o, own))
+	if (own == NULL || (o->how == KA_CREATE && own->exists))
 		return false;
+	/* Its site runs from another template yet: it stays, if it is there. */
+	if (kroll_holds(g, o) && !g->apply_looked) {
+		if (own->exists && own->live == own->applied)
+			return false;
+		ask_live(g, o);
+		return true;
+	}
 	if (o->how == KA_ROLL && (live = by_name(g->deps, o->name)) == NULL &&
 	    !can_be_made(g, o))
 		return false;
@@ -249,8 +275,8 @@ kobject_step(struct kgroup *g, const struct kobj *o)
 		return true;
 	doc = kj_new();
 	if (live != NULL && must_roll(g, o, live)) {
-		if ((root = scale_up(doc, live)) != NULL) {
-			object_patch(g, o, doc, root, scaled);
+		if ((root = mend(g, o, doc, live)) != NULL) {
+			object_patch(g, o, doc, root, mended);
 			return true;
 		}
 		yyjson_mut_doc_free(doc);
@@ -456,13 +482,46 @@ object_failed(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 		kapply_end(g, p->refused ? NULL : p);
 }
 
+/* What is held back with its template gets its labels, and nothing else. */
+static void
+held(struct kgroup *g, const struct kobj *o, struct kown *own, yyjson_val *live)
+{
+	yyjson_mut_doc *doc = kj_new();
+	yyjson_mut_val *patch = labels_back(g, o, doc, live);
+
+	kown_seen(own, live, true);
+	own->wanted = 0; /* when it may be applied it is */
+	if (patch != NULL)
+		object_patch(g, o, doc, patch, mended);
+	else {
+		yyjson_mut_doc_free(doc);
+		kapply_next(g);
+	}
+}
+
+static void
+met(struct kgroup *g, const struct kobj *o, struct kown *own, yyjson_val *live)
+{
+	const char *owner = kclash_owner(live, g->name);
+
+	if (owner != NULL) {
+		clashes(g, o, owner);
+		kapply_next(g);
+	} else if (own != NULL && kroll_holds(g, o))
+		held(g, o, own, live);
+	else {
+		if (own != NULL)
+			kown_seen(own, live, false);
+		kapply_step(g);
+	}
+}
+
 static void
 live_got(void *arg, const struct kh_resp *p)
 {
 	struct kgroup *g = arg;
 	const struct kobj *o = &g->objs[g->apply_i];
 	struct kown *own = own_of(g, o);
-	const char *owner = NULL;
 	yyjson_doc *d = NULL;
 
 	g->apply.req = NULL;
@@ -474,50 +533,45 @@ live_got(void *arg, const struct kh_resp *p)
 	g->apply_looked = true;
 	if (own != NULL)
 		own->live = 1; /* looked for */
-	if (d != NULL) {
-		owner = kclash_owner(yyjson_doc_get_root(d), g->name);
-		if (owner != NULL)
-			clashes(g, o, owner);
-		else if (own != NULL)
-			kown_seen(own, yyjson_doc_get_root(d), false);
-		yyjson_doc_free(d);
-	}
-	if (owner != NULL)
-		kapply_next(g);
+	if (d != NULL)
+		met(g, o, own, yyjson_doc_get_root(d));
 	else
 		kapply_step(g);
+	yyjson_doc_free(d);
 }
 
 static void
-scaled(void *arg, const struct kh_resp *p)
+mended(void *arg, const struct kh_resp *p)
 {
 	struct kgroup *g = arg;
 	const struct kobj *o = &g->objs[g->apply_i];
+	struct kown *own = own_of(g, o);
+	yyjson_doc *d;
 
 	g->apply.req = NULL;
 	if (p->status != 200) {
 		write_failed(g, o, p);
 		return;
 	}
-	log_ev(LL_INFO, "Deployment scaled up again", KVS("fg", g->fg),
-	    KVS("name", o->name));
+	log_ev(LL_INFO, "object mended", KVS("fg", g->fg),
+	    KVS("kind", plural(o)), KVS("name", o->name));
+	if (own != NULL && (d = kj_read(p->body, p->len)) != NULL) {
+		kown_seen(own, yyjson_doc_get_root(d), true);
+		own->wanted = 0;
+		yyjson_doc_free(d);
+	}
 	kapply_next(g);
 }
 
-/* A PVC that was there without our labels. */
+/* A claim of that name which this pass found to be none of ours. */
 static void
-adopted(struct kgroup *g, const struct kh_resp *p)
+is_others(struct kgroup *g, const struct kobj *o)
 {
-	const struct kobj *o = &g->objs[g->apply_i];
-	struct kown *own = own_of(g, o);
+	struct kh_resp p = { .status = 409,
+		.body = "",
+		.error = "it belongs to another group" };
 
-	if (p->status != 200) {
-		object_failed(g, o, p);
-		return;
-	}
-	if (own != NULL)
-		own->exists = true;
-	kapply_next(g);
+	object_failed(g, o, &p);
 }
 
 /* Applied once more after what stood in its way is gone. */
@@ -559,7 +613,7 @@ object_done(void *arg, const struct kh_resp *p)
 	if (p->status == 200 || p->status == 201)
 		object_written(g, o, p);
 	else if (p->status == 409 && o->how == KA_CREATE)
-		kvol_adopt(g, o->name, adopted);
+		is_others(g, o);
 	else if (p->status != 422 || g->apply_stale || !clear_service(g, o))
 		write_failed(g, o, p);
 }

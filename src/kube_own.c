@@ -183,27 +183,44 @@ not_ours_now(struct kgroup *g, enum kowned kind, yyjson_val *obj, bool deleted)
 		ksweep_kick(g);
 }
 
+/* That its label names, or, when that one has none, one that has such a one. */
+static struct kgroup *
+whose(struct kown_ctx *c, yyjson_val *obj, struct kown **o)
+{
+	const char *ns = kj_meta(obj, "namespace");
+	const char *plural = kinds[c->kind].plural,
+		   *name = kj_meta(obj, "name");
+	const char *label = yyjson_get_str(
+	    yyjson_obj_get(kj_at(obj, "metadata", "labels"), KLABEL_GROUP));
+	struct kgroup *g, *labelled;
+
+	labelled = label == NULL ? NULL : kgroup_by_name(c->k, ns, label);
+	*o = labelled == NULL ? NULL : kown_find(labelled, plural, name);
+	if (*o != NULL)
+		return labelled;
+	RB_FOREACH (g, kgroups, &c->k->groups)
+		if (strcmp(g->ns, ns) == 0 &&
+		    (*o = kown_find(g, plural, name)) != NULL)
+			return g;
+	return labelled;
+}
+
 static void
 on_object(void *arg, yyjson_val *obj, bool deleted)
 {
 	struct kown_ctx *c = arg;
-	const char *group = yyjson_get_str(
-	    yyjson_obj_get(kj_at(obj, "metadata", "labels"), KLABEL_GROUP));
-	struct kgroup *g = group == NULL ?
-	    NULL :
-	    kgroup_by_name(c->k, kj_meta(obj, "namespace"), group);
 	struct kown *o;
+	struct kgroup *g = whose(c, obj, &o);
 
 	if (g == NULL)
 		return;
-	o = kown_find(g, kinds[c->kind].plural, kj_meta(obj, "name"));
 	if (o == NULL) {
 		not_ours_now(g, c->kind, obj, deleted);
 		return;
 	}
 	o->mark = c->k->own_mark[c->kind];
-	if (c->kind == KW_DEPLOYMENTS)
-		kroll_seen(g, obj, deleted);
+	if (c->kind == KW_DEPLOYMENTS && !deleted)
+		kroll_seen(g, obj);
 	kown_seen(o, obj, false);
 	/* A list at start finds what a predecessor applied. */
 	if (deleted || !o->exists || o->live != o->applied) {

@@ -78,15 +78,12 @@ same_words(const char *a, const char *b)
 void
 krefused_end(struct kgroup *g)
 {
-	bool first = !g->refused_known;
+	bool again = g->refused_known && g->refused_generation == g->adopted;
 
-	if (!first && g->refused_generation == g->adopted &&
-	    same_words(g->refused, g->refused_now))
+	if (again && same_words(g->refused, g->refused_now))
 		return;
 	g->refused_known = true;
 	g->refused_generation = g->adopted;
-	if (!first && strcmp(g->refused, g->refused_now) == 0)
-		return;
 	sparse_copy(g->refused, g->refused_now, sizeof(g->refused));
 	g->status_dirty = true;
 	kstatus_kick(g);

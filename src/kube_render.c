@@ -175,6 +175,20 @@ krender_labels(yyjson_mut_doc *doc, yyjson_mut_val *labels, const char *group,
 }
 
 bool
+krender_within(yyjson_mut_val *want, yyjson_val *have)
+{
+	yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(want);
+	yyjson_mut_val *key;
+
+	while ((key = yyjson_mut_obj_iter_next(&it)) != NULL)
+		if (!yyjson_equals_str(
+			yyjson_obj_get(have, yyjson_mut_get_str(key)),
+			yyjson_mut_get_str(yyjson_mut_obj_iter_get_val(key))))
+			return false;
+	return true;
+}
+
+bool
 krender_owner(yyjson_mut_doc *doc, yyjson_mut_val *meta, const char *name,
     const char *uid, bool controller)
 {
@@ -286,6 +300,20 @@ kobj_site_name(const char *group, const char *site, enum kobj_kind kind,
 		return -1;
 	}
 	return 0;
+}
+
+int
+kspec_site_named(const struct kspec *k, enum kobj_kind kind, const char *object)
+{
+	char name[NAME_LEN + 1];
+
+	for (unsigned i = 0; object != NULL && i < k->nsites; i++)
+		if (k->sites[i].name != NULL &&
+		    kobj_site_name(k->name, k->sites[i].name, kind, name) ==
+			0 &&
+		    strcmp(object, name) == 0)
+			return (int)i;
+	return -1;
 }
 
 /* krules_render() bounds the lengths. */

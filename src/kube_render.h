@@ -69,6 +69,8 @@ yyjson_mut_val *krender_object(yyjson_mut_doc *, const struct kspec *,
 /* The common labels (resources.md 1) into an object. */
 bool krender_labels(
     yyjson_mut_doc *, yyjson_mut_val *, const char *group, const char *site);
+/* Has a live object all these labels, or annotations? */
+bool krender_within(yyjson_mut_val *want, yyjson_val *have);
 bool krender_owner(yyjson_mut_doc *, yyjson_mut_val *meta, const char *name,
     const char *uid, bool controller);
 

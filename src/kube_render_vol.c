@@ -82,20 +82,6 @@ add_wanted(yyjson_mut_doc *doc, yyjson_mut_val *meta, const struct kvol *v,
 	    add_id(doc, meta, s);
 }
 
-/* Every text of want is in have. */
-static bool
-within(yyjson_mut_val *want, yyjson_val *have)
-{
-	yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(want);
-	yyjson_mut_val *key;
-
-	while ((key = yyjson_mut_obj_iter_next(&it)) != NULL)
-		if (!has_text(have, yyjson_mut_get_str(key),
-			yyjson_mut_get_str(yyjson_mut_obj_iter_get_val(key))))
-			return false;
-	return true;
-}
-
 static bool
 owned(yyjson_val *owners, const char *uid)
 {
@@ -152,22 +138,13 @@ kvol_patch(yyjson_mut_doc *doc, const struct kvol *v, yyjson_val *pvc)
 {
 	yyjson_val *live = yyjson_obj_get(pvc, "metadata");
 	yyjson_val *owners = yyjson_obj_get(live, "ownerReferences");
-	yyjson_val *site =
-	    yyjson_obj_get(yyjson_obj_get(live, "labels"), KLABEL_SITE);
 	yyjson_mut_val *root = yyjson_mut_obj(doc), *meta;
 	bool change = false, mine = owned(owners, v->uid);
-	char name[NAME_LEN + 1];
 	int i = -1;
 
-	if (v->spec != NULL && yyjson_is_str(site))
-		i = kspec_site(v->spec, yyjson_get_str(site));
-	/* By its name, whatever somebody did to its labels. */
-	for (unsigned s = 0; i == -1 && v->spec != NULL && s < v->spec->nsites;
-	    s++)
-		if (kobj_site_name(
-			v->group, v->spec->sites[s].name, KO_PVC, name) == 0 &&
-		    has_text(live, "name", name))
-			i = (int)s;
+	if (v->spec != NULL)
+		i = kspec_site_named(v->spec, KO_PVC,
+		    yyjson_get_str(yyjson_obj_get(live, "name")));
 	meta = yyjson_mut_obj_add_obj(doc, root, "metadata");
 	if (meta == NULL ||
 	    !kput_copy(doc, meta, "resourceVersion",
@@ -176,9 +153,9 @@ kvol_patch(yyjson_mut_doc *doc, const struct kvol *v, yyjson_val *pvc)
 	if (i != -1) {
 		if (!add_wanted(doc, meta, v, &v->spec->sites[i]))
 			return NULL;
-		change = !within(yyjson_mut_obj_get(meta, "labels"),
+		change = !krender_within(yyjson_mut_obj_get(meta, "labels"),
 			     yyjson_obj_get(live, "labels")) ||
-		    !within(yyjson_mut_obj_get(meta, "annotations"),
+		    !krender_within(yyjson_mut_obj_get(meta, "annotations"),
 			yyjson_obj_get(live, "annotations"));
 	}
 	if (v->own ? !mine && v->adopt : mine) {

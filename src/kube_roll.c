@@ -43,10 +43,8 @@ static void roll_step(struct kgroup *);
 static int
 site_of(const struct kgroup *g, yyjson_val *deployment)
 {
-	const char *site = yyjson_get_str(yyjson_obj_get(
-	    kj_at(deployment, "metadata", "labels"), KLABEL_SITE));
-
-	return site == NULL ? -1 : kspec_site(&g->spec, site);
+	return kspec_site_named(
+	    &g->spec, KO_DEPLOYMENT, kj_meta(deployment, "name"));
 }
 
 static bool
@@ -123,9 +121,9 @@ kroll_listed(struct kgroup *g, yyjson_val *items)
 	tell(g);
 }
 
-/* A watch, or an answer, brought it. */
+/* A watch, or an answer, brought it. That it is gone a list says, and a read. */
 void
-kroll_seen(struct kgroup *g, yyjson_val *deployment, bool deleted)
+kroll_seen(struct kgroup *g, yyjson_val *deployment)
 {
 	struct krollout *r;
 	int s;
@@ -136,8 +134,7 @@ kroll_seen(struct kgroup *g, yyjson_val *deployment, bool deleted)
 	/* Before the first list nothing is known of the others. */
 	if (r->want[0] == '\0')
 		return;
-	(void)strlcpy(r->have, deleted ? "" : kobj_live_hash(deployment),
-	    sizeof(r->have));
+	(void)strlcpy(r->have, kobj_live_hash(deployment), sizeof(r->have));
 	tell(g);
 }
 
@@ -148,23 +145,11 @@ kroll_spec(struct kgroup *g)
 	memset(g->rollout, 0, sizeof(g->rollout));
 }
 
-/*
- * Its site runs from another template yet: it stays as it is. While the watch
- * has not listed it is not known whether it is there, and looked at again.
- */
+/* Its site runs from another template yet. */
 bool
-kroll_holds(struct kgroup *g, const struct kobj *o, const struct kown *own)
+kroll_holds(const struct kgroup *g, const struct kobj *o)
 {
-	const struct kwatch *w = g->k->w_owned[KW_CONFIGMAPS];
-
-	if (o->kind != KO_SITE_CONFIG || !differs(&g->rollout[o->site]))
-		return false;
-	if (own->exists)
-		return true;
-	if (w != NULL && kwatch_synced(w))
-		return false;
-	g->apply.again = true;
-	return true;
+	return o->kind == KO_SITE_CONFIG && differs(&g->rollout[o->site]);
 }
 
 /* ----------------------------------------------------------------- a ROLL */
@@ -238,7 +223,7 @@ roll_done(void *arg, const struct kh_resp *p)
 			return;
 		}
 		if ((d = kj_read(p->body, p->len)) != NULL) {
-			kroll_seen(g, yyjson_doc_get_root(d), false);
+			kroll_seen(g, yyjson_doc_get_root(d));
 			yyjson_doc_free(d);
 		}
 		roll_end(g, p, NULL);

@@ -174,7 +174,7 @@ int kspec_site(const struct kspec *, const char *name);
 /* ---------------------------------------------------- objects to apply -- */
 
 /*
- * KA_CREATE: created (POST; 409 means it is there), never applied again: size
+ * KA_CREATE: created (POST) when nothing bears its name, never again: size
  * edits of a PVC are not acted on; what its metadata shall be is kvol_patch().
  * KA_ROLL: a changed template would restart all sites together, so an
  * existing one is applied only when the live template has the hash that
@@ -214,6 +214,8 @@ struct kobj {
 	char path[KPATH_LEN + 1];       /* URL path of it */
 };
 
+/* The site whose object bears that name; labels of one that lives may lie. */
+int kspec_site_named(const struct kspec *, enum kobj_kind, const char *object);
 /* All objects of a group, in order; how many. */
 unsigned kobjs(const struct kspec *, struct kobj[KOBJS_MAX]);
 /* The complete object, with apiVersion, kind, labels and owner. */

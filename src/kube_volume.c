@@ -38,6 +38,7 @@ kvol_end(struct kgroup *g)
 		kh_cancel(g->vol_req);
 	g->vol_req = NULL;
 	g->vol_done = NULL;
+	knamed_end(g);
 	yyjson_doc_free(g->vols);
 	g->vols = NULL;
 }
@@ -60,7 +61,11 @@ listed(void *arg, const struct kh_resp *p)
 	g->vol_req = NULL;
 	yyjson_doc_free(g->vols);
 	g->vols = p->status == 200 ? kj_read(p->body, p->len) : NULL;
-	if (g->vols == NULL && p->status == 200)
+	if (g->vols != NULL) {
+		knamed_add(g, KO_PVC, &g->vols, answer);
+		return;
+	}
+	if (p->status == 200)
 		bad.status = 0;
 	answer(g, &bad);
 }
@@ -179,71 +184,4 @@ kvol_fix(struct kgroup *g, kvol_fn *done)
 	g->vol_i = 0;
 	g->vol_failed = false;
 	fix_next(g);
-}
-
-/* --------------------------------------------------------------- adopting */
-
-/* One object as a list, for what reads lists. */
-static yyjson_doc *
-as_list(const struct kh_resp *p)
-{
-	yyjson_doc *d;
-	char *text;
-	int n;
-
-	n = asprintf(&text, "{\"items\":[%.*s]}", (int)p->len, p->body);
-	if (n == -1)
-		fatal("asprintf");
-	d = kj_read(text, (size_t)n);
-	freezero(text, (size_t)n);
-	return d;
-}
-
-static void
-got(void *arg, const struct kh_resp *p)
-{
-	struct kgroup *g = arg;
-	struct kh_resp bad = *p;
-	kvol_fn *done = g->vol_done;
-	const char *other;
-	yyjson_val *v;
-
-	g->vol_req = NULL;
-	g->vol_done = NULL;
-	yyjson_doc_free(g->vols);
-	g->vols = p->status == 200 ? as_list(p) : NULL;
-	if (g->vols == NULL) {
-		bad.status = p->status == 200 ? 0 : p->status;
-		done(g, &bad);
-		return;
-	}
-	v = yyjson_arr_get_first(
-	    yyjson_obj_get(yyjson_doc_get_root(g->vols), "items"));
-	other = yyjson_get_str(
-	    yyjson_obj_get(kj_at(v, "metadata", "labels"), KLABEL_GROUP));
-	if (other != NULL && strcmp(other, g->name) != 0) {
-		bad = (struct kh_resp) { .status = 409,
-			.body = "{\"message\":\"it belongs to another "
-				"group\"}",
-			.error = "it belongs to another group" };
-		bad.len = strlen(bad.body);
-		done(g, &bad);
-		return;
-	}
-	kvol_fix(g, done);
-}
-
-void
-kvol_adopt(struct kgroup *g, const char *name, kvol_fn *done)
-{
-	char path[KH_PATH_MAX];
-	struct kcall c = {
-		.k = g->k, .method = KH_GET, .path = path, .done = got, .arg = g
-	};
-
-	kvol_end(g);
-	g->vol_done = done;
-	(void)snprintf(path, sizeof(path),
-	    "/api/v1/namespaces/%s/persistentvolumeclaims/%s", g->ns, name);
-	g->vol_req = kube_call(&c);
 }

@@ -127,6 +127,36 @@ def test_objects_applied():
     h.stop(d)
 
 
+@h.test
+def test_applied_generation():
+    """ObjectsApplied and NamesTaken are of the spec that a pass went through:
+    not of one that is invalid, and soon of one that changes no object."""
+    d = h.leader()
+    name = h.fresh("t")
+    h.make(name)
+
+    def generations():
+        g = h.c.get(f"{h.GROUPS}/{name}")
+        return g["metadata"]["generation"], {
+            x["type"]: x["observedGeneration"]
+            for x in g.get("status", {}).get("conditions", [])}
+
+    def is_of(applied, seen):
+        n, of = generations()
+        return n == of.get("SpecValid") == seen and \
+            of["ObjectsApplied"] == of["NamesTaken"] == applied
+    is_condition(name, "ObjectsApplied", "True", "AsRendered")
+    first = generations()[0]
+    wait_for("the first", 10, lambda: is_of(first, first))
+    spec(name, splitBrainPolicy={"sitePriorities": ["nowhere"]})
+    is_condition(name, "SpecValid", "False", "InvalidSpec")
+    h.settle(d)
+    assert is_of(first, first + 1), generations()
+    spec(name, splitBrainPolicy=None, failureThreshold=5)
+    wait_for("the third", 10, lambda: is_of(first + 2, first + 2))
+    h.stop(d)
+
+
 def without_secrets():
     """A ServiceAccount that may do all but read Secrets of one namespace; and
     the way to let it."""

@@ -208,15 +208,15 @@ deployments(const char *json)
 	return doc;
 }
 
-#define DEPLOYED(site, id)                                                 \
-	"{\"metadata\":{\"labels\":{\"shipstream.io/site\":\"" site "\"}," \
-	"\"annotations\":{\"bloodraven.shipstream.io/server-id\":\"" id    \
+#define DEPLOYED(site, id)                                              \
+	"{\"metadata\":{\"name\":\"mysql-db-" site "\","                \
+	"\"annotations\":{\"bloodraven.shipstream.io/server-id\":\"" id \
 	"\"}}}"
 
 static void
 server_ids(void **state)
 {
-	struct kspec k = { .nsites = 3 };
+	struct kspec k = { .name = "db", .nsites = 3 };
 	yyjson_doc *doc;
 
 	k.sites[0].name = "c";

@@ -90,13 +90,16 @@ is(yyjson_mut_val *v, const char *want)
 
 /* ------------------------------------------------------------------ ids -- */
 
-#define PVC_ID(site, id)                                                     \
-	"{'metadata':{'labels':{'shipstream.io/site':'" site                 \
-	"'},'annotations':{'bloodraven.shipstream.io/server-id':'" id "'}}}"
-#define BY_ARG(site, id)                                                    \
-	"{'metadata':{'labels':{'shipstream.io/site':'" site                \
-	"'}},'spec':{'template':{'spec':{'containers':[{'name':'x','args':" \
-	"['--server-id=1']},{'name':'mysql','args':['mysqld',"              \
+/* Labels may say what they like. */
+#define WITH_ID(name, id)                                        \
+	"{'metadata':{'name':'mysql-db-" name                    \
+	"','labels':{'shipstream.io/site':'b'},'annotations':{'" \
+	"bloodraven.shipstream.io/server-id':'" id "'}}}"
+#define PVC_ID(site, id) WITH_ID(site "-data", id)
+#define BY_ARG(site, id)                                                   \
+	"{'metadata':{'name':'mysql-db-" site                              \
+	"'},'spec':{'template':{'spec':{'containers':[{'name':'x','args':" \
+	"['--server-id=1']},{'name':'mysql','args':['mysqld',"             \
 	"'--server-id=" id "']}]}}}}"
 
 static void
@@ -122,7 +125,7 @@ ids(void **state)
 	kspec_server_ids(&spec, NULL, yyjson_doc_get_root(vols));
 	assert_int_equal(spec.sites[1].server_id, 101);
 	yyjson_doc_free(deps);
-	deps = json("[" PVC_ID("a", "5") "," PVC_ID("new", "5") "]");
+	deps = json("[" WITH_ID("a", "5") "," WITH_ID("new", "5") "]");
 	kspec_server_ids(&spec, yyjson_doc_get_root(deps), NULL);
 	assert_int_equal(spec.sites[0].server_id, 5);
 	assert_int_not_equal(spec.sites[1].server_id, 5);
@@ -166,9 +169,10 @@ static void
 volumes(void **state)
 {
 	static const char good[] =
-	    "{'metadata':{'resourceVersion':'7'," LABELS ",'x':'y'}," ANN "}}";
+	    "{'metadata':{'name':'mysql-db-a-data','resourceVersion':'7'," LABELS
+	    ",'x':'y'}," ANN "}}";
 	static const char owned[] =
-	    "{'metadata':{'resourceVersion':'7',"
+	    "{'metadata':{'name':'mysql-db-a-data','resourceVersion':'7',"
 	    "'ownerReferences':[" THEIRS "," OURS "]," LABELS "}," ANN "}}";
 
 	assert_null(patched(good, true, false, true));
@@ -183,6 +187,11 @@ volumes(void **state)
 	/* Without any label of ours it is known by its name. */
 	is(patched("{'metadata':{'name':'mysql-db-a-data',"
 		   "'resourceVersion':'7','labels':{'x':'y'}}}",
+	       true, false, true),
+	    "{'metadata':{'resourceVersion':'7'," LABELS "}," ANN "}}");
+	is(patched("{'metadata':{'name':'mysql-db-a-data',"
+		   "'resourceVersion':'7',"
+		   "'labels':{'shipstream.io/site':'b'}," ANN "}}",
 	       true, false, true),
 	    "{'metadata':{'resourceVersion':'7'," LABELS "}," ANN "}}");
 	/* That of a removed site is touched for its owner alone. */
