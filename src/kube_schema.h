@@ -44,7 +44,7 @@ enum ktype {
 };
 
 #define KF_REQ     0x01 /* required */
-#define KF_UNUSED  0x02 /* not acted on yet: reported when set */
+#define KF_UNUSED  0x02 /* not acted on yet, and told; of a status: empty */
 #define KF_I32     0x04 /* format int32 */
 #define KF_MAPLIST 0x08 /* list-map by arg */
 #define KF_ATOMIC  0x10 /* list of type atomic */

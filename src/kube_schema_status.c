@@ -25,6 +25,7 @@
 
 #define I32               KF_I32
 #define NUL               KF_NULL
+#define UNU               KF_UNUSED
 
 #define S(n, doc)         { n, KT_STR, 0, 0, 0, NULL, NULL, NULL, doc }
 #define E(n, set, doc)    { n, KT_STR, 0, 0, 0, set, NULL, NULL, doc }
@@ -206,15 +207,17 @@ static const struct kfield status_fields[] = {
 	S("lastFailoverTarget", "Site of the last promotion"),
 	S("promotionGtidExecuted", "Its gtid_executed before it was opened"),
 	S("updatePhase", "Phase of the ordered update, empty when idle"),
-	OBJ("plannedFailover", 0, planned, "The latest planned failover"),
+	OBJ("plannedFailover", UNU, planned, "The latest planned failover"),
 	I("topologyGeneration", 0, "Raised when another site may write"),
-	OBJ("restore", 0, restore, "initFromBackup"),
-	OBJ("restoreInPlace", 0, in_place, "restoreInPlace"),
-	LIST("backupSchedules", schedule, "By schedule"),
-	T("lastBackupTime", "Newest successful backup of any profile"),
-	OBJ("pitr", 0, pitr, "Archive of binary logs"),
-	OBJ("dragonfly", 0, dragonfly, "The caches"),
-	OBJ("encryptionAtRest", 0, encryption, "The keyrings"), END
+	OBJ("restore", UNU, restore, "initFromBackup"),
+	OBJ("restoreInPlace", UNU, in_place, "restoreInPlace"),
+	{ "backupSchedules", KT_LIST, UNU, 0, 0, NULL, NULL, &schedule,
+	    "By schedule" },
+	{ "lastBackupTime", KT_TIME, UNU, 0, 0, NULL, NULL, NULL,
+	    "Newest successful backup of any profile" },
+	OBJ("pitr", UNU, pitr, "Archive of binary logs"),
+	OBJ("dragonfly", UNU, dragonfly, "The caches"),
+	OBJ("encryptionAtRest", UNU, encryption, "The keyrings"), END
 };
 
 const struct kobject kschema_status = { status_fields, NULL };

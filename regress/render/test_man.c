@@ -200,7 +200,9 @@ want_field(const char *path, const struct kfield *f)
 	if (f->def != NULL)
 		add(w->line, "; default Li %s", f->def);
 	if (f->flags & KF_UNUSED)
-		add(w->line, "; Em not acted on yet");
+		add(w->line,
+		    strncmp(path, "status", 6) == 0 ? "; Em not filled in yet" :
+						      "; Em not acted on yet");
 }
 
 /* The depth is the tables'. */

@@ -427,6 +427,38 @@ generation(const struct m_record_put *p, const char *status)
 	return n;
 }
 
+/* What nothing here writes is marked so, and nothing else is. */
+static void
+filled_in(void **state)
+{
+	struct m_group_status *g = calloc(1, sizeof(*g));
+	struct m_site_status *s = calloc(2, sizeof(*s));
+	struct m_record_put *p = calloc(1, sizeof(*p));
+	struct kspec k;
+	yyjson_doc *cr = group("full", &k);
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *told, *record;
+
+	fill_status(g, s);
+	fill_record(p);
+	told = kstatus_render(doc, &k, g, s, 2, NULL, NOW_MS);
+	record = yyjson_mut_obj_get(krecord_patch(doc, p, "1", NULL), "status");
+	for (const struct kfield *f = kschema_status.fields; f->name != NULL;
+	    f++) {
+		bool written = yyjson_mut_obj_get(told, f->name) != NULL ||
+		    yyjson_mut_obj_get(record, f->name) != NULL;
+
+		if (written == ((f->flags & KF_UNUSED) != 0))
+			fail_msg("status.%s is%s written", f->name,
+			    written ? "" : " not");
+	}
+	yyjson_mut_doc_free(doc);
+	yyjson_doc_free(cr);
+	free(p);
+	free(s);
+	free(g);
+}
+
 /* It counts the changes of the site of the newest epoch, across everything. */
 static void
 topology_generation(void **state)
@@ -616,6 +648,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(status),
 		cmocka_unit_test(record),
 		cmocka_unit_test(topology_generation),
+		cmocka_unit_test(filled_in),
 		cmocka_unit_test(dns),
 		cmocka_unit_test(bodies),
 	};
