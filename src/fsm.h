@@ -103,6 +103,7 @@
  * long after that word came: before the guard's killer stands down.
  */
 #define FSM_GRANT_REPORT_MS      2000
+#define FSM_STRANGER_LEN         255
 /* No guard or voter of ours speaks of such an epoch. */
 #define FSM_EPOCH_MAX            (1ULL << 62)
 
@@ -130,6 +131,7 @@ struct fsm_conf {
 	bool creds;             /* replication account is known */
 	bool deleting;          /* no grants, no repairs any more */
 	bool strangers; /* Pods of sites that are no more: servers may run */
+	char stranger[FSM_STRANGER_LEN + 1]; /* which, for people */
 	uint32_t failure_threshold;
 	uint32_t recovery_threshold;
 	int64_t poll_ms;

@@ -57,17 +57,36 @@ clause(struct fsm_cond *k, const char *site, const char *what)
 
 /* ------------------------------------------------------ Ready, Degraded --- */
 
+/* Whom the decision waits for: the one in its way, or all that are silent. */
 static void
-cond_ready(
-    const struct fsm_conf *c, const struct fsm_state *s, struct fsm_view *v)
+waited_for(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_decision *d, char *names, size_t len)
+{
+	uint8_t i;
+
+	names[0] = '\0';
+	for (i = 0; i < c->nsites && d->verdict == V_WAIT_SITES; i++)
+		if (d->site == i ||
+		    (d->site == FSM_NONE && fsm_core(c, i) &&
+			(s->site[i].state == SS_UNKNOWN || !fsm_answers(s, i))))
+			fsm_add_name(names, len, c->site[i].name);
+}
+
+static void
+cond_ready(const struct fsm_conf *c, const struct fsm_state *s,
+    const struct fsm_decision *d, struct fsm_view *v)
 {
 	struct fsm_cond *k = cond(v, "Ready", true, "TopologyPolled");
+	char names[256];
 	uint8_t i;
 
 	if (v->active == FSM_NONE) {
 		k->status = false;
+		waited_for(c, s, d, names, sizeof(names));
 		snprintf(k->message, sizeof(k->message),
-		    "no site is confirmed as the writable one");
+		    "no site is confirmed as the writable one%s%s%s",
+		    names[0] != '\0' ? "; server, guard and sidecar of " : "",
+		    names, names[0] != '\0' ? " are waited for" : "");
 		return;
 	}
 	for (i = 0; i < c->nsites; i++) {
@@ -405,7 +424,7 @@ void
 fsm_conditions(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, struct fsm_view *v, enum fsm_matrix m)
 {
-	cond_ready(c, s, v);
+	cond_ready(c, s, d, v);
 	cond_degraded(c, s, v, m);
 	cond_blocked(c, s, d, v);
 	cond_recovery(c, s, v);

@@ -51,6 +51,7 @@
 	X(V_APPLIER_ERROR, "applier error", "ApplierError")          \
 	X(V_DRAIN_TIMEOUT, "drain takes long", "DrainTimeout")       \
 	X(V_FENCING, "another site may be writable", "NoProof")      \
+	X(V_STRANGERS, "a Pod of no site may write", "NoProof")      \
 	X(V_RECORD_FULL, "too many unended epochs", "RecordFull")    \
 	X(V_OBSERVER_ISOLATED, "others see the active site",         \
 	    "ObserverIsolated")                                      \

@@ -51,10 +51,6 @@ quiet(
 	int64_t last = s->lease_since_ms + s->lease_len_ms;
 	uint8_t i;
 
-	if (!FSM_GUARD(G_ADOPT_LEASES, !c->strangers)) {
-		fsm_verdict(d, V_WAIT_SITES, FSM_NONE);
-		return false;
-	}
 	for (i = 0; i < c->nsites; i++)
 		if (!FSM_GUARD(G_ADOPT_LEASES,
 			(!fsm_core(c, i) && s->site[i].g.held == 0) ||
@@ -64,6 +60,10 @@ quiet(
 			fsm_verdict(d, V_WAIT_SITES, i);
 			return false;
 		}
+	if (!FSM_GUARD(G_ADOPT_LEASES, !c->strangers)) {
+		fsm_verdict(d, V_STRANGERS, FSM_NONE);
+		return false;
+	}
 	if (last < s->old_grants_ms)
 		last = s->old_grants_ms;
 	if (FSM_GUARD(G_ADOPT_GRANTS,

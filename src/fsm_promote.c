@@ -356,6 +356,7 @@ fsm_granted(struct fsm_ctx *x, uint8_t i)
 	case V_APPLIER_ERROR:
 	case V_DRAIN_TIMEOUT:
 	case V_FENCING:
+	case V_STRANGERS:
 	case V_RECORD_FULL:
 	case V_OBSERVER_ISOLATED:
 	case V_NO_LEASE:
@@ -502,6 +503,7 @@ fsm_promote(struct fsm_ctx *x)
 	case V_GTID_UNKNOWN:
 	case V_DATA_MISSING:
 	case V_FENCING:
+	case V_STRANGERS:
 	case V_RECORD_FULL:
 	case V_OBSERVER_ISOLATED:
 	case V_NO_LEASE:

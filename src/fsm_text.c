@@ -131,6 +131,8 @@ block_text(unsigned v)
 		return "its last writer is not proven to have ended";
 	case V_FENCING:
 		return "it was seen writable last, without authority";
+	case V_STRANGERS:
+		return "no record says who may write";
 	case V_SPLIT_BRAIN:
 		return "more than one site is writable";
 	case V_NO_CANDIDATE:
@@ -175,6 +177,17 @@ block_text(unsigned v)
 	return "";
 }
 
+/* Pods of sites that are not in the spec: who they are, what helps. */
+static void
+stranger_text(const struct fsm_conf *c, const char *may, char *buf, size_t len)
+{
+	snprintf(buf, len,
+	    "%s of a site that is not in the spec may %s: bring that site "
+	    "back into the spec, or delete the Pod; without a word of its "
+	    "kubelet, and when it is surely dead, take off its finalizer",
+	    c->stranger[0] == '\0' ? "a Pod" : c->stranger, may);
+}
+
 /* What the lease of that epoch still waits for. */
 static const char *
 lease_part(const struct fsm_state *s, uint64_t epoch)
@@ -200,7 +213,7 @@ static void
 lost_message(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, char *buf, size_t len)
 {
-	char names[128] = "", word[512];
+	char names[128] = "", word[768];
 	size_t n = 0;
 	uint8_t j;
 
@@ -209,12 +222,11 @@ lost_message(const struct fsm_conf *c, const struct fsm_state *s,
 			n += (size_t)snprintf(names + n, sizeof(names) - n,
 			    "%s%s", n > 0 ? ", " : "", c->site[j].name);
 	if (c->strangers) {
+		stranger_text(c, "hold or renew its lease", word, sizeof(word));
 		snprintf(buf, len,
 		    "epoch %llu exists and the record does not know it: it was "
-		    "put back; a Pod of a site that is not in the spec may "
-		    "hold or renew its lease: it has to end, by its kubelet's "
-		    "word",
-		    (unsigned long long)d->epoch);
+		    "put back; %s",
+		    (unsigned long long)d->epoch, word);
 		return;
 	}
 	assert_text(
@@ -234,8 +246,13 @@ fsm_block_message(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, char *buf, size_t len)
 {
 	const struct fsm_proc *proc = fsm_epoch_proc(s, d->epoch);
-	char part[PART_LEN], word[512];
+	char part[PART_LEN], word[768];
 
+	if (d->verdict == V_STRANGERS) {
+		stranger_text(c, "write", word, sizeof(word));
+		snprintf(buf, len, "%s; %s", block_text(d->verdict), word);
+		return;
+	}
 	if (d->verdict == V_NO_PROOF && proc != NULL) {
 		assert_text(
 		    c, d->site, proc->pod_uid, d->epoch, word, sizeof(word));
@@ -299,10 +316,18 @@ fsm_message(
     const struct fsm_conf *c, const struct fsm_act *a, char *buf, size_t len)
 {
 	const char *block = fsm_verdict_block(a->verdict);
-	char part[PART_LEN], word[512];
+	char part[PART_LEN], word[768];
 
 	switch ((enum fsm_text)a->text) {
 	case T_NO_PROOF:
+		/* Of an epoch that no record knows only the Pod is known. */
+		if (c->strangers && a->proc.server_uuid[0] == '\0') {
+			stranger_text(
+			    c, "hold or renew its lease", word, sizeof(word));
+			snprintf(buf, len, "NoProof: epoch %llu: %s",
+			    (unsigned long long)a->epoch, word);
+			break;
+		}
 		assert_text(
 		    c, a->site, a->proc.pod_uid, a->epoch, word, sizeof(word));
 		snprintf(buf, len,
@@ -312,9 +337,12 @@ fsm_message(
 		    site_part(c, a->site, " of site ", part), word);
 		break;
 	case T_BLOCKED:
-		snprintf(buf, len, "%s%s: %s", block == NULL ? "" : block,
+		word[0] = '\0';
+		if (a->verdict == V_STRANGERS)
+			stranger_text(c, "write", word, sizeof(word));
+		snprintf(buf, len, "%s%s: %s%s%s", block == NULL ? "" : block,
 		    site_part(c, a->site, ": site ", part),
-		    block_text(a->verdict));
+		    block_text(a->verdict), word[0] != '\0' ? "; " : "", word);
 		break;
 	case T_EPOCH_ENDED:
 		snprintf(buf, len, "epoch %llu%s ended: %s",

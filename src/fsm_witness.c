@@ -372,6 +372,7 @@ under_way(const struct fsm_conf *c, const struct fsm_state *s)
 	case V_APPLIER_ERROR:
 	case V_DRAIN_TIMEOUT:
 	case V_FENCING:
+	case V_STRANGERS:
 	case V_RECORD_FULL:
 	case V_OBSERVER_ISOLATED:
 	case V_NO_LEASE:

@@ -22,6 +22,7 @@
 #include <event2/event.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -138,15 +139,24 @@ has_ended(const struct fsm_pod *f)
 	return true;
 }
 
-static bool
-strangers(const struct group *g)
+static void
+strangers(struct group *g)
 {
+	struct fsm_conf *c = &g->fc;
 	const struct gpod *p;
+	size_t n = 0;
 
-	TAILQ_FOREACH (p, &g->pods, entry)
-		if (group_site(g, p->site) == -1 && !has_ended(&p->f))
-			return true;
-	return false;
+	c->strangers = false;
+	c->stranger[0] = '\0';
+	TAILQ_FOREACH (p, &g->pods, entry) {
+		if (group_site(g, p->site) != -1 || has_ended(&p->f))
+			continue;
+		c->strangers = true;
+		if (n < sizeof(c->stranger))
+			n += (size_t)snprintf(c->stranger + n,
+			    sizeof(c->stranger) - n, "%sPod %s (site %s)",
+			    n > 0 ? ", " : "", p->name, p->site);
+	}
 }
 
 void
@@ -162,7 +172,7 @@ group_step(struct group *g, const struct fsm_event *ev)
 	for (unsigned i = 0; i < g->fc.nsites; i++)
 		was[i] = g->fs.site[i].state;
 	g->was = was;
-	g->fc.strangers = strangers(g);
+	strangers(g);
 	for (int n = 0; n < STEPS_MAX; n++) {
 		fsm_step(&g->fc, &g->fs, ev, mono_ms(), wall_ms(), &out);
 		group_act(g, &out);

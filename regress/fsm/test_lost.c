@@ -411,6 +411,52 @@ test_dropped(void **state)
 	assert_null(mk_act(&m, A_REVOKE, -1));
 }
 
+/* What people read of it: condition type, and what is in its message. */
+static void
+says(const char *type, const char *what)
+{
+	static struct fsm_view v;
+	unsigned k;
+
+	fsm_view(&m.c, &m.s, &v);
+	for (k = 0; k < v.nconds && strcmp(v.cond[k].type, type) != 0;)
+		k++;
+	assert_true(k < v.nconds);
+	if (strstr(v.cond[k].message, what) == NULL)
+		fail_msg("%s: %s", type, v.cond[k].message);
+}
+
+/* And in the Event and the log record that say it when it lasts. */
+static void
+tells(enum fsm_text text, const char *what)
+{
+	char buf[MSGTEXT_LEN + 1];
+	unsigned k, n = 0;
+
+	m.s.blocked = verdict();
+	m.s.blocked_ms = m.now - FSM_BLOCKED_SAY_MS;
+	m.s.blocked_said = false;
+	mk_step(&m, NULL);
+	for (k = 0; k < m.o.n; k++) {
+		if ((m.o.act[k].type != A_EVENT && m.o.act[k].type != A_LOG) ||
+		    m.o.act[k].text != text)
+			continue;
+		n++;
+		fsm_message(&m.c, &m.o.act[k], buf, sizeof(buf));
+		if (strstr(buf, what) == NULL)
+			fail_msg("%s", buf);
+	}
+	assert_int_equal(n, 2);
+}
+
+static void
+a_stranger(void)
+{
+	m.c.strangers = true;
+	(void)snprintf(m.c.stranger, sizeof(m.c.stranger),
+	    "Pod mysql-orders-fra-x (site fra)");
+}
+
 /* No record: nothing is adopted while a guard may hold a lease. */
 static void
 test_no_record(void **state)
@@ -429,7 +475,16 @@ test_no_record(void **state)
 	m.s.site[0].g.held = 0;
 	mk_silent(&m, 2);
 	assert_int_equal(verdict(), V_WAIT_SITES);
+	says("Ready", "server, guard and sidecar of c are waited for");
 	m.s.site[2].link_up = true;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	/* nor while a Pod of a site that is no more may */
+	a_stranger();
+	assert_int_equal(verdict(), V_STRANGERS);
+	says("PromotionBlocked", "Pod mysql-orders-fra-x (site fra) of a site");
+	says("PromotionBlocked", "delete the Pod");
+	tells(T_BLOCKED, "Pod mysql-orders-fra-x (site fra) of a site");
+	m.c.strangers = false;
 	assert_int_equal(verdict(), V_ADOPT_GRANT);
 	/* the Lease may be gone as well, and somebody still thinks it leads */
 	m.s.lease_len_ms = 10000;
@@ -484,11 +539,14 @@ test_strangers(void **state)
 {
 	(void)state;
 	silent();
-	m.c.strangers = true;
+	a_stranger();
 	mk_promise(&m, 1, 101, 6, 0);
 	mk_promise(&m, 2, 102, 6, 0);
 	mk_pass(&m, 60000);
 	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	says("PromotionBlocked", "Pod mysql-orders-fra-x (site fra) of a site");
+	says("PromotionBlocked", "take off its finalizer");
+	tells(T_NO_PROOF, "Pod mysql-orders-fra-x (site fra) of a site");
 	m.c.strangers = false;
 	mk_step(&m, NULL);
 	assert_int_equal(m.s.verdict, V_PROMOTE);

@@ -129,6 +129,8 @@ test_strangers(void **state)
 	assert_false(g->fc.strangers);
 	tell_pod("fra", uid, "10.0.0.3");
 	assert_true(g->fc.strangers);
+	assert_string_equal(
+	    g->fc.stranger, "Pod mysql-orders-fra-x (site fra)");
 	strlcpy(m.group, UID_G, sizeof(m.group));
 	strlcpy(m.site, "fra", sizeof(m.site));
 	strlcpy(m.pod_uid, uid, sizeof(m.pod_uid));
@@ -150,4 +152,5 @@ test_strangers(void **state)
 	m.gone = true;
 	groups_pod(gs, &m);
 	assert_false(g->fc.strangers);
+	assert_string_equal(g->fc.stranger, "");
 }
