@@ -104,6 +104,8 @@
  */
 #define FSM_GRANT_REPORT_MS      2000
 #define FSM_STRANGER_LEN         255
+/* Of a site with more the caller tells all, again and again. */
+#define FSM_SITE_PODS            3
 /* No guard or voter of ours speaks of such an epoch. */
 #define FSM_EPOCH_MAX            (1ULL << 62)
 
@@ -478,8 +480,8 @@ struct fsm_site {
 	int64_t acted_ms;      /* an action was answered, but for fences */
 	bool ever;             /* p below holds a good probe */
 	struct fsm_probe p;    /* the last good one */
-	/* pods: current, and those that are being deleted */
-	struct fsm_pod pod[3];
+	/* pods: current, and those that are being deleted, as far as they go */
+	struct fsm_pod pod[FSM_SITE_PODS];
 	/*
 	 * Grants that may still take effect in the process p speaks of
 	 * (fsm_proof.c): clock at this leader's first reading; grants of this

@@ -252,28 +252,51 @@ quell(struct fsm_site *t, const struct fsm_pod *pod)
 			t->quelled = true;
 }
 
-static struct fsm_pod *
-slot_for(struct fsm_site *t, const char *uid)
+/* What is decided about that Pod may rest on what is kept of it. */
+static unsigned
+worth(const struct fsm_state *s, uint8_t i, const struct fsm_pod *pod)
 {
-	struct fsm_pod *free_slot = NULL, *old = &t->pod[0];
+	const struct fsm_site *t = &s->site[i];
 	unsigned k;
 
-	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++) {
+	for (k = 0; k < s->rec.n; k++)
+		if (fsm_streq(s->rec.unended[k].proc.pod_uid, pod->pod_uid))
+			return 3;
+	if (fsm_streq(t->p.pod_uid, pod->pod_uid) ||
+	    fsm_streq(t->g.pod_uid, pod->pod_uid))
+		return 2;
+	return pod->deleting ? 0 : 1;
+}
+
+/*
+ * Its own, a free one, or that of the Pod that is worth least: those of a site
+ * with more than there are slots take turns (group_feed_slotless).
+ */
+static struct fsm_pod *
+slot_for(struct fsm_state *s, uint8_t i, const char *uid)
+{
+	struct fsm_pod *least = NULL, *pod;
+	struct fsm_site *t = &s->site[i];
+	unsigned k;
+
+	for (k = 0; k < FSM_SITE_PODS; k++)
 		if (fsm_streq(t->pod[k].pod_uid, uid))
 			return &t->pod[k];
-		if (free_slot == NULL && t->pod[k].pod_uid[0] == '\0')
-			free_slot = &t->pod[k];
-		if (t->pod[k].deleting)
-			old = &t->pod[k];
+	for (k = 0; k < FSM_SITE_PODS; k++) {
+		pod = &t->pod[k];
+		if (pod->pod_uid[0] == '\0')
+			return pod;
+		if (least == NULL || worth(s, i, pod) <= worth(s, i, least))
+			least = pod;
 	}
-	return free_slot != NULL ? free_slot : old;
+	return least;
 }
 
 void
 fsm_proof_pod(struct fsm_ctx *x, uint8_t i, const struct fsm_pod *pod)
 {
 	struct fsm_site *t = &x->s->site[i];
-	struct fsm_pod *slot = slot_for(t, pod->pod_uid);
+	struct fsm_pod *slot = slot_for(x->s, i, pod->pod_uid);
 
 	*slot = *pod;
 	if (slot->nwords > WORDS_MAX)

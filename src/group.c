@@ -82,7 +82,7 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * Pods of removed sites are shown to the core again and again, and a Pod that
+ * Pods that the core does not keep are shown to it again and again, and one that
  * kube-watcher did not tell is asked for until it does: it may not have got the
  * last question.
  */
@@ -94,7 +94,7 @@ group_look_after(struct group *g)
 	if (g->pods_due && now - g->pods_ms < LOOK_MS)
 		return;
 	g->pods_ms = now;
-	g->pods_due = group_feed_foreign(g);
+	g->pods_due = group_feed_slotless(g);
 	g->pods_due |= g->all->synced && group_ask_pods(g);
 }
 

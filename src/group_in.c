@@ -33,15 +33,32 @@ group_site_or_foreign(const struct group *g, const char *name)
 	return i == -1 ? FSM_FOREIGN : (uint8_t)i;
 }
 
-/* Pods of sites that are no more: an epoch of theirs may be unended. */
+/* The core does not keep all Pods of its site. */
+static bool
+slotless(const struct group *g, const struct gpod *p)
+{
+	const struct gpod *q;
+	unsigned n = 0;
+
+	if (group_site(g, p->site) == -1)
+		return true;
+	TAILQ_FOREACH (q, &g->pods, entry)
+		n += strcmp(q->site, p->site) == 0;
+	return n > FSM_SITE_PODS;
+}
+
+/*
+ * Of sites that are no more, or have more Pods than the core keeps: an epoch of
+ * theirs may be unended, and they may wait to be let go.
+ */
 bool
-group_feed_foreign(struct group *g)
+group_feed_slotless(struct group *g)
 {
 	struct gpod *p;
 	bool any = false;
 
 	TAILQ_FOREACH (p, &g->pods, entry)
-		if (group_site(g, p->site) == -1) {
+		if (slotless(g, p)) {
 			any = true;
 			group_feed_pod(g, p);
 		}

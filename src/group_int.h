@@ -262,7 +262,7 @@ act_record_put(struct group *, const struct fsm_act *, const struct fsm_out *);
 /* group_in.c: tell the core again what is kept here. */
 void group_feed_requests(struct group *);
 /* Pods of sites that are configured no more; whether there are any. */
-bool group_feed_foreign(struct group *);
+bool group_feed_slotless(struct group *);
 /* Ask kube-watcher for Pods that it did not tell; were there any? */
 bool group_ask_pods(struct group *);
 void group_feed_pod(struct group *, const struct gpod *);

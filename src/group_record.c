@@ -125,7 +125,7 @@ groups_record(struct groups *gs, const struct m_record *m)
 	if (!g->have_conf)
 		return;
 	group_feed_record(g, m);
-	(void)group_feed_foreign(g);
+	(void)group_feed_slotless(g);
 }
 
 /* ------------------------------------------------------------ to be put --- */

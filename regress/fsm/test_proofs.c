@@ -116,6 +116,44 @@ test_gone_is_no_word(void **state)
 }
 
 /*
+ * A site may have more Pods than are kept: never is one forgotten that an epoch,
+ * the last probe or a guard speaks of, and one that is told is known then.
+ */
+static void
+test_more_pods(void **state)
+{
+	struct fsm_pod pod = { .ctr_state = CTR_RUNNING };
+	struct fsm_site *t = &m.s.site[0];
+	unsigned n;
+
+	(void)state;
+	mk_group(&m);
+	assert_non_null(fsm_pod_of(&m.s, 0, "pod-a"));
+	(void)snprintf(t->g.pod_uid, sizeof(t->g.pod_uid), "guarded");
+	(void)snprintf(pod.pod_uid, sizeof(pod.pod_uid), "guarded");
+	mk_pod(&m, 0, &pod);
+	for (n = 0; n < 8; n++) {
+		(void)snprintf(pod.pod_uid, sizeof(pod.pod_uid), "old-%u", n);
+		pod.deleting = n % 2 == 1;
+		mk_pod(&m, 0, &pod);
+		assert_non_null(fsm_pod_of(&m.s, 0, pod.pod_uid));
+		assert_non_null(fsm_pod_of(&m.s, 0, "pod-a"));
+		assert_non_null(fsm_pod_of(&m.s, 0, "guarded"));
+		t->pod[n % FSM_SITE_PODS].deleting = true;
+	}
+	/* the epoch is the last to be given away */
+	m.s.rec.unended[0].proc.pod_uid[0] = 'x';
+	(void)snprintf(t->p.pod_uid, sizeof(t->p.pod_uid), "probed");
+	(void)snprintf(pod.pod_uid, sizeof(pod.pod_uid), "probed");
+	mk_pod(&m, 0, &pod);
+	(void)snprintf(pod.pod_uid, sizeof(pod.pod_uid), "new");
+	mk_pod(&m, 0, &pod);
+	assert_null(fsm_pod_of(&m.s, 0, "pod-a"));
+	assert_non_null(fsm_pod_of(&m.s, 0, "probed"));
+	assert_non_null(fsm_pod_of(&m.s, 0, "guarded"));
+}
+
+/*
  * The Lease is lost and got again at once: a grant that is under way may
  * still be carried out, whatever its site shows meanwhile.
  */
@@ -484,6 +522,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_granted_unseen),
 		cmocka_unit_test(test_gone_is_no_word),
+		cmocka_unit_test(test_more_pods),
 		cmocka_unit_test(test_lease_flap),
 		cmocka_unit_test(test_grant_forgotten),
 		cmocka_unit_test(test_endless_lease),

@@ -729,6 +729,7 @@ main(void)
 		cmocka_unit_test(test_prober_died),
 		cmocka_unit_test(test_resend),
 		cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_many_pods),
 		cmocka_unit_test(test_unanswered),
 		cmocka_unit_test(test_first),
 		cmocka_unit_test(test_waits),

@@ -54,6 +54,7 @@ void tell_pod(const char *site, const char *uid, const char *ip);
 
 /* test_pods.c */
 void test_sweep(void **);
+void test_many_pods(void **);
 void test_unanswered(void **);
 void test_strangers(void **);
 

@@ -84,6 +84,44 @@ test_sweep(void **state)
 	assert_null(TAILQ_NEXT(TAILQ_FIRST(&g->pods), entry));
 }
 
+/* All Pods of a site that has more than the core keeps are told it in turn. */
+void
+test_many_pods(void **state)
+{
+	static const char uid[] = "00000000-0000-4000-8000-0000000000e0";
+	struct group *g = groups_find(gs, UID_G);
+	struct fsm_site *t = &g->fs.site[1];
+	char each[UID_LEN + 1];
+	static struct m_pod m;
+
+	strlcpy(each, uid, sizeof(each));
+	for (int n = 0; n <= FSM_SITE_PODS; n++) {
+		each[UID_LEN - 1] = (char)('0' + n);
+		assert_false(g->pods_due);
+		tell_pod("pdx", each, "10.0.0.2");
+		g->pods_ms -= 3000;
+		group_look_after(g);
+	}
+	assert_true(g->pods_due);
+	memset(t->pod, 0, sizeof(t->pod));
+	group_look_after(g);
+	assert_string_equal(t->pod[0].pod_uid, "");
+	g->pods_ms -= 3000;
+	group_look_after(g);
+	for (int n = 0; n < FSM_SITE_PODS; n++)
+		assert_string_not_equal(t->pod[n].pod_uid, "");
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	m.gone = true;
+	for (int n = 0; n <= FSM_SITE_PODS; n++) {
+		each[UID_LEN - 1] = (char)('0' + n);
+		strlcpy(m.pod_uid, each, sizeof(m.pod_uid));
+		groups_pod(gs, &m);
+	}
+	g->pods_ms -= 3000;
+	group_look_after(g);
+	assert_false(g->pods_due);
+}
+
 /*
  * What a kube-watcher that died did not answer is decided anew when the next
  * one has told what there is, not when any answer would be too late.
