@@ -346,6 +346,21 @@ terms_off(const struct fsm_conf *c, const struct fsm_state *s, int k)
 }
 
 /*
+ * The newest epoch k, or one before it of the same process: all voters that
+ * could renew the newest may have promised, and its guard never have taken it.
+ */
+static bool
+in_force(const struct fsm_state *s, int k)
+{
+	int held = fsm_listed(s, s->site[s->rec.active].g.held);
+
+	if (s->ended[k] != P_LEASE)
+		return s->ended[k] == P_NONE;
+	return held != -1 && fsm_proof_of(s, (unsigned)held) == P_NONE &&
+	    fsm_same_run(&s->rec.unended[held].terms, &s->rec.unended[k].terms);
+}
+
+/*
  * The active process needs another epoch: its guard takes it without a fence.
  * While it is not seen by us, but by others, its lease is kept up like this.
  */
@@ -360,7 +375,7 @@ fsm_lease_successor(const struct fsm_ctx *x)
 	if (x->d.verdict != V_HEALTHY && x->d.verdict != V_SPLIT_BRAIN &&
 	    x->d.verdict != V_FENCING && x->d.verdict != V_OBSERVER_ISOLATED)
 		return false;
-	if (a >= x->c->nsites || k == -1 || s->ended[k] != P_NONE ||
+	if (a >= x->c->nsites || k == -1 || !in_force(s, k) ||
 	    s->rec.n >= UNENDED_MAX / 2 || x->now < s->succ_next_ms ||
 	    !fsm_is_newest(s, a) || !fsm_guard_ok(x->c, s, a))
 		return false;

@@ -131,6 +131,43 @@ test_silent_pair(void **state)
 	assert_int_equal(successor(), 1);
 }
 
+/*
+ * The newest epoch was never taken, and nobody can renew it any more: the one
+ * before it is in force, and is followed all the same. Not one that has ended.
+ */
+static void
+test_successor_lapsed(void **state)
+{
+	struct fsm_record *r = &m.s.rec;
+
+	(void)state;
+	for (unsigned k = 0; k < 4; k++) {
+		mk_group(&m);
+		mk_guarded(&m);
+		r->unended[1] = r->unended[0];
+		r->epoch = r->unended[1].epoch = r->unended[1].terms.epoch = 6;
+		r->n = 2;
+		m.s.ended[1] = P_LEASE;
+		m.s.auth[1].revoked = true;
+		if (k == 1)
+			m.s.ended[0] = P_LEASE;
+		else if (k == 2)
+			m.s.ended[1] = P_GUARD;
+		else if (k == 3)
+			m.s.site[0].g.held = 6;
+		mk_step(&m, NULL);
+		if (k > 0) {
+			assert_int_not_equal(m.o.put.epoch, 7);
+			continue;
+		}
+		assert_int_equal(m.s.verdict, V_HEALTHY);
+		assert_non_null(mk_act(&m, A_RECORD_PUT, -1));
+		assert_int_equal(m.o.put.epoch, 7);
+		assert_int_equal(m.o.put.n, 3);
+		assert_int_equal(m.o.put.unended[2].terms.prev, 5);
+	}
+}
+
 static void
 test_successor_causes(void **state)
 {
@@ -460,6 +497,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_successor),
 		cmocka_unit_test(test_successor_causes),
+		cmocka_unit_test(test_successor_lapsed),
 		cmocka_unit_test(test_silent_pair),
 		cmocka_unit_test(test_grant_order),
 		cmocka_unit_test(test_no_lease),
