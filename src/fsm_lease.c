@@ -130,17 +130,19 @@ fsm_lease_held(const struct fsm_state *s, uint8_t i, const struct fsm_epoch *e)
 }
 
 /*
- * A guard holds an epoch that the record does not list: it was put back, or
- * that one was proven ended by a fence, and its voters go on saying yes. The
- * guard is told that it is over; whether it is, fsm_lost_in_way knows.
+ * A guard holds an epoch that the record does not list, or gives to another one:
+ * it was put back, or that one was proven ended by a fence, and its voters go on
+ * saying yes. The guard is told that it is over; whether it is, fsm_lost_in_way
+ * knows.
  */
 bool
 fsm_stray_lease(const struct fsm_state *s, uint8_t i)
 {
 	const struct fsm_site *t = &s->site[i];
-	int k = fsm_newest(s);
+	int k = fsm_newest(s), m = fsm_listed(s, t->g.held);
 
-	if (t->g.held == 0 || fsm_listed(s, t->g.held) != -1)
+	if (t->g.held == 0 ||
+	    (m != -1 && s->rec.unended[m].terms.guard == t->g.guard))
 		return false;
 	/* A successor ends it without a fence. */
 	return i != s->rec.active || k == -1 || s->ended[k] != P_NONE ||

@@ -363,7 +363,13 @@ ended_elsewhere(struct fsm_state *s, const struct fsm_epoch *e)
 	t->quelled = true;
 }
 
-/* A restored record may give a number to another process. */
+/*
+ * A restored record may give a number to another process; who did that had heard
+ * of it from no guard and no voter. What was known of the former is nothing that
+ * is known of this one, so it goes, a proof too. Its guard, when it is heard, is
+ * told that it is over (fsm_stray_lease), and while its server is seen writable
+ * nothing is granted.
+ */
 static bool
 same_epoch(const struct fsm_epoch *a, const struct fsm_epoch *b)
 {

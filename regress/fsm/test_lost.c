@@ -411,6 +411,26 @@ test_dropped(void **state)
 	assert_null(mk_act(&m, A_REVOKE, -1));
 }
 
+/* The number that it holds is another one's by now. */
+static void
+test_number_twice(void **state)
+{
+	const struct fsm_act *a;
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	m.s.site[1].g.held = m.s.rec.epoch;
+	assert_int_not_equal(m.s.site[1].g.guard, m.s.site[0].g.guard);
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_REVOKE, -1);
+	assert_non_null(a);
+	assert_int_equal(a->site, 1);
+	assert_int_equal(a->epoch, m.s.rec.epoch);
+	assert_int_equal(mk_acts(&m, A_REVOKE, -1), 1);
+	assert_int_equal(m.s.verdict, V_HEALTHY);
+}
+
 /* What people read of it: condition type, and what is in its message. */
 static void
 says(const char *type, const char *what)
@@ -621,6 +641,7 @@ main(void)
 		cmocka_unit_test(test_successor_of_lost),
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_no_record),
+		cmocka_unit_test(test_number_twice),
 		cmocka_unit_test(test_grant_dies),
 	};
 
