@@ -520,7 +520,7 @@ struct fsm_site {
 	char deleted_uid[UID_LEN + 1];
 	struct fsm_req pod_req;
 	int64_t pod_next_ms;
-	int64_t word_ms; /* the kubelet's word came while it was lost */
+	int64_t word_ms; /* word came from there, when it had been lost */
 	/* guard and sidecar (fsm_lease.c, fsm_witness.c) */
 	struct fsm_guard g; /* what they said last */
 	int64_t g_ms;       /* when; 0: never */

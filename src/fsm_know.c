@@ -300,8 +300,8 @@ fsm_minting_ok(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
 }
 
 /*
- * The kubelet's word came when the site had been lost for long: its node is
- * back, and the server, with what it alone has, may be about to answer.
+ * Word of its kubelet or guard came when the site had been lost for long: its
+ * node is back, and the server, with what it alone has, may be about to answer.
  */
 bool
 fsm_may_return(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)

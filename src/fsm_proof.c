@@ -183,6 +183,24 @@ fsm_unproven(const struct fsm_state *s, uint8_t i)
 }
 
 /*
+ * Somebody there says so, who had been silent: its node is back, and its server,
+ * with what it alone has, may be about to answer. A guard that was heard all the
+ * time says nothing of that.
+ */
+static bool
+told_on_return(const struct fsm_ctx *x, uint8_t i, enum fsm_proof proof)
+{
+	const struct fsm_site *t = &x->s->site[i];
+	int64_t lost = x->c->poll_ms * x->c->failure_threshold;
+
+	if (t->state != SS_UNREACHABLE || x->now - t->fail_since_ms < 2 * lost)
+		return false;
+	return proof == P_TERMINATED ||
+	    ((proof == P_GUARD || proof == P_GUARD_FENCED) &&
+		t->voter_ms > t->fail_since_ms && x->now - t->voter_ms < lost);
+}
+
+/*
  * Proven for good, whatever becomes of the witness; a lease that has run out,
  * for this term, so another proof is better.
  */
@@ -200,10 +218,7 @@ fsm_end_epoch(struct fsm_ctx *x, unsigned k, enum fsm_proof proof)
 	    x->s->site[e->site].ever &&
 	    fsm_same_process(&e->proc, &x->s->site[e->site].p))
 		x->s->site[e->site].quelled = true;
-	if (proof == P_TERMINATED && e->site < x->c->nsites &&
-	    x->s->site[e->site].state == SS_UNREACHABLE &&
-	    x->now - x->s->site[e->site].fail_since_ms >=
-		2 * x->c->poll_ms * x->c->failure_threshold)
+	if (e->site < x->c->nsites && told_on_return(x, e->site, proof))
 		x->s->site[e->site].word_ms = x->now;
 	if (better)
 		return;

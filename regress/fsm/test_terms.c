@@ -433,6 +433,35 @@ test_may_return(void **state)
 	assert_int_equal(d.verdict, V_PROMOTE);
 }
 
+/* Its guard says so: only when it was silent, too, it is back. */
+static void
+test_guard_returns(void **state)
+{
+	struct fsm_guard g;
+	int since;
+
+	(void)state;
+	for (since = 5000; since <= 70000; since += 65000) {
+		mk_group(&m);
+		mk_guarded(&m);
+		mk_state(&m, 0, SS_UNREACHABLE);
+		m.s.site[0].fail_since_ms = NOW - 60000;
+		m.s.site[0].voter_ms = NOW - since;
+		m.s.site[1].p.io = m.s.site[2].p.io = IO_CONNECTING;
+		g = m.s.site[0].g;
+		g.held = 0;
+		g.revoked = 5;
+		g.read_only = true;
+		g.read_age_ms = 0;
+		mk_says(&m, 0, &g);
+		assert_int_equal(m.s.ended[0], P_GUARD_FENCED);
+		assert_int_equal(mk_verdict(&m),
+		    since < 60000 ? V_WAIT_THRESHOLD : V_PROMOTE);
+		m.s.site[0].word_ms -= 6000;
+		assert_int_equal(mk_verdict(&m), V_PROMOTE);
+	}
+}
+
 /*
  * Nothing was ever written in the group. That b follows the lost one is what
  * lets it take over, and is not forgotten when its channel is taken away.
@@ -506,6 +535,7 @@ main(void)
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_ended_elsewhere),
 		cmocka_unit_test(test_may_return),
+		cmocka_unit_test(test_guard_returns),
 		cmocka_unit_test(test_nothing_written),
 		cmocka_unit_test(test_foreign_refused),
 	};

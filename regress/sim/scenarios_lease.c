@@ -84,6 +84,11 @@ const struct scenario lease_scenarios[] = {
 	{ "lease-short-partition", 2, { C, C }, 60,
 	    { { 5, 12, F_ISOLATE, S_ACTIVE, NULL }, ACTIVE(40, "iad") }, NULL,
 	    0 },
+	/* its guard is heard again before its server, which alone has the last */
+	{ "lease-heard-before-it-answers", 2, { C, C }, 60,
+	    { { 5, 15, F_ISOLATE, 0, NULL }, { 5, 18, F_CUT_SQL, 0, NULL },
+		{ 5, 18, F_CUT_REPL, 0, NULL }, ACTIVE(40, "iad") },
+	    NULL, 0 },
 	/* its fence can't be confirmed: killed after F */
 	{ "lease-partition-fence-blocks", 2, { C, C }, 90,
 	    { { 4, 70, F_STUCK, S_ACTIVE, NULL },
