@@ -36,7 +36,7 @@ ack(const struct ev *q, bool ok, bool unknown)
 	reply(q, &e, 2 + rnd(20));
 }
 
-static void
+void
 tell_record(void)
 {
 	struct ev e;
@@ -49,7 +49,8 @@ tell_record(void)
 		e.kind = K_REC_IN;
 		e.op = (uint8_t)o;
 		e.life = w->op[o].life;
-		e.rec = w->api.rec;
+		e.script = w->api.group;
+		e.rec = &w->api.rec;
 		e.grant = w->api.grant;
 		e.seen = w->api.seen;
 		push(&e, 2 + rnd(30));
@@ -66,20 +67,24 @@ put_at(const struct ev *q)
 	if (!q->extra && (w->api.down || o->cut_api)) {
 		late = *q;
 		late.extra = true;
+		late.script = (unsigned)w->api.changes;
 		push(&late, rnd(chance(50) ? 9000 : FSM_PUT_LIFE_MS));
 		ack(q, false, true);
 		return;
 	}
-	if (q->extra && w->api.down)
+	if (q->extra && (w->api.down || q->script != w->api.changes))
 		return;
-	if (w->api.deny || q->rec.version != w->api.rec.version ||
-	    (!q->extra && w->now >= q->act.valid_until_ms)) {
+	if (w->api.deny || o->group != w->api.group ||
+	    q->rec->version != w->api.rec.version ||
+	    (!q->extra && op_clock(o) >= q->act.valid_until_ms)) {
 		ack(q, false, false);
 		tell_record();
 		return;
 	}
-	w->api.rec = q->rec;
+	w->api.rec = *q->rec;
 	w->api.rec.version++;
+	w->api.changes++;
+	w->api.behind = false;
 	if (q->put_grant != FSM_NONE)
 		w->api.grant = q->grant;
 	if (q->put_seen != FSM_NONE)
@@ -91,7 +96,7 @@ put_at(const struct ev *q)
 	    (unsigned long long)w->api.rec.epoch, w->api.rec.n,
 	    q->promotion ? ", promotion" : "");
 	if (q->promotion)
-		check_promotion(q->rec.active);
+		check_promotion(q->rec->active);
 	if (w->lossy && chance(50))
 		ack(q, false, true);
 	else
@@ -99,28 +104,30 @@ put_at(const struct ev *q)
 	tell_record();
 }
 
+/* Whatever site it is of, and whether that one is configured. */
 void
 pod_at(const struct ev *q)
 {
 	struct pod *p;
-	int k;
+	int i, k;
 
 	if (w->api.down || w->op[q->op].cut_api) {
 		ack(q, false, true);
 		return;
 	}
-	for (k = 0; k < PODS; k++) {
-		p = &w->site[q->site].pod[k];
-		if (!p->used ||
-		    strcmp(p->api.pod_uid, q->act.proc.pod_uid) != 0)
-			continue;
-		trace("%s: %s %s", w->c.site[q->site].name,
-		    fsm_act_name(q->act.type), p->api.pod_uid);
-		if (q->act.type == A_POD_DELETE)
-			p->api.deleting = true;
-		else
-			p->api.finalizer = false;
-		pod_changed(q->site, k);
-	}
+	for (i = 0; i < w->nsites; i++)
+		for (k = 0; k < PODS; k++) {
+			p = &w->site[i].pod[k];
+			if (!p->used ||
+			    strcmp(p->api.pod_uid, q->act.proc.pod_uid) != 0)
+				continue;
+			trace("%s: %s %s", w->c.site[i].name,
+			    fsm_act_name(q->act.type), p->api.pod_uid);
+			if (q->act.type == A_POD_DELETE)
+				p->api.deleting = true;
+			else
+				p->api.finalizer = false;
+			pod_changed(i, k);
+		}
 	ack(q, true, false);
 }

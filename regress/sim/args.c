@@ -64,6 +64,8 @@ one(struct args *a, int ch)
 		return true;
 	case 'c':
 		return (a->only = scenario_named(optarg)) != NULL;
+	case 'r':
+		return a->random_only = true;
 	case 't':
 		want_trace = true;
 		return true;

@@ -59,16 +59,43 @@ check_sites(int k)
 	for (i = 0; i < SITES_MAX; i++)
 		back[to[i]] = i;
 	s = w->op[k].s;
-	fsm_sites(&s, to, w->now);
-	fsm_sites(&s, back, w->now);
+	fsm_sites(&s, to, op_clock(&w->op[k]));
+	fsm_sites(&s, back, op_clock(&w->op[k]));
 	if (memcmp(&s, &w->op[k].s, sizeof(s)) != 0)
 		fail("sites in another order and back: another state");
 }
 
-/* A grant took effect at site i. */
+/*
+ * What site i received and has not executed is dropped: by a human's word, which
+ * is used once.
+ */
 void
-check_grant(int i, uint64_t epoch)
+check_drop(int i, bool asked)
 {
+	if (!asked || (w->may_drop & 1U << i) == 0)
+		fail("%s: received transactions dropped", w->c.site[i].name);
+	w->may_drop &= (uint16_t)~(1U << i);
+}
+
+/*
+ * The record is what leaders write: nobody has put an older one back since that
+ * was sent, or since it was written last.
+ */
+bool
+by_record(const struct ev *q)
+{
+	return q->script == w->api.by_hand && !w->api.behind;
+}
+
+/*
+ * A grant took effect at a site, which was a candidate by the spec that its
+ * leader knew.
+ */
+void
+check_grant(const struct ev *q)
+{
+	int i = q->site;
+	uint64_t epoch = q->act.epoch;
 	struct site *s = &w->site[i];
 	const struct op *o = &w->op[w->api.holder];
 	int j;
@@ -79,7 +106,7 @@ check_grant(int i, uint64_t epoch)
 		    w->now - w->site[j].rogue_at > 6000)
 			fail("grant to %s while %s was seen writable",
 			    w->c.site[i].name, w->c.site[j].name);
-	if (w->c.site[i].role != ROLE_CANDIDATE)
+	if (!q->promotable)
 		fail("grant to %s, which is not promotable", w->c.site[i].name);
 	if (s->v.has_repl)
 		fail("grant to %s, which has a replication channel",
@@ -87,11 +114,11 @@ check_grant(int i, uint64_t epoch)
 	if (!gs_contains(&s->v.e, &w->api.grant))
 		fail("grant to %s, which lacks the grant-time set",
 		    w->c.site[i].name);
-	if (w->api.rec.active != i)
+	if (by_record(q) && w->api.rec.active != i)
 		fail("grant to %s, which is not recorded", w->c.site[i].name);
 	if (w->bare)
 		return;
-	if (!recorded_guard(i))
+	if (by_record(q) && !recorded_guard(i))
 		fail("grant to %s, whose guard is not recorded",
 		    w->c.site[i].name);
 	/* it may have lost it since the grant was sent */
@@ -101,17 +128,10 @@ check_grant(int i, uint64_t epoch)
 		    w->c.site[i].name, (unsigned long long)epoch);
 }
 
-/*
- * The record says that site i is promoted. What the leader had read of other
- * candidates, received or executed, is on it.
- */
+/* The record says that site i is promoted. */
 void
 check_promotion(int i)
 {
-	const struct op *o = &w->op[w->api.holder];
-	struct gset all;
-	int j;
-
 	w->promotions++;
 	if (w->last_promotion != 0 &&
 	    w->now - w->last_promotion + 1000 < w->c.cooldown_ms)
@@ -120,9 +140,23 @@ check_promotion(int i)
 	w->last_promotion = w->now;
 	if (gs_empty(&w->site[i].v.e) && !gs_empty(&w->acked))
 		fail("promotion of empty %s", w->c.site[i].name);
+}
+
+/*
+ * Operator k writes that site i is promoted. What it has read of other
+ * candidates, received or executed, is on it.
+ */
+void
+check_choice(int k, int i)
+{
+	const struct op *o = &w->op[k];
+	struct gset all;
+	int j;
+
 	for (j = 0; j < w->nsites; j++) {
-		if (j == i || w->c.site[j].role != ROLE_CANDIDATE ||
-		    !o->known[j] || o->s.site[j].state != SS_READ_ONLY ||
+		if (j == i || j >= o->c.nsites ||
+		    o->c.site[j].role != ROLE_CANDIDATE || !o->known[j] ||
+		    o->s.site[j].state != SS_READ_ONLY ||
 		    o->s.site[j].fails > 0 || o->s.site[j].diverged ||
 		    o->s.clone_to == j)
 			continue;
@@ -140,16 +174,17 @@ check_promotion(int i)
 void
 check_quiet(int k)
 {
-	const struct fsm_state *s = &w->op[k].s;
+	const struct op *o = &w->op[k];
+	int64_t quiet = op_world(o, o->s.quiet_ms);
+	int64_t grants = op_world(o, o->s.old_grants_ms);
 	int j;
 
 	for (j = 0; j < OPS; j++)
-		if (j != k && w->op[j].yes_at > s->quiet_ms)
+		if (j != k && w->op[j].yes_at > quiet)
 			fail("op%d said yes at %lld, op%d takes it for silent "
 			     "since %lld",
-			    j, (long long)w->op[j].yes_at, k,
-			    (long long)s->quiet_ms);
-		else if (j != k && w->op[j].grant_at > s->old_grants_ms)
+			    j, (long long)w->op[j].yes_at, k, (long long)quiet);
+		else if (j != k && w->op[j].grant_at > grants)
 			fail("op%d sent a grant after op%d takes it for silent",
 			    j, k);
 }
@@ -162,7 +197,8 @@ check_yes(int k)
 
 	w->op[k].yes_at = w->now;
 	for (j = 0; j < OPS; j++)
-		if (j != k && w->op[j].holds && w->now < w->op[j].lease_until)
+		if (j != k && w->op[j].holds &&
+		    op_clock(&w->op[j]) < w->op[j].lease_until)
 			fail("op%d says yes while op%d leads", k, j);
 }
 

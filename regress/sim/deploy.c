@@ -57,19 +57,27 @@ deploy_tell(int k, int i)
 	watch_push(k, &e);
 }
 
+static void
+tell(int i)
+{
+	int k;
+
+	for (k = 0; k < OPS; k++)
+		deploy_tell(k, i);
+}
+
 /* Another spec: every operator sees that it differs. */
 void
 deploy_spec(bool bad)
 {
-	int i, k;
+	int i;
 
 	w->spec++;
 	if (bad)
 		w->bad_spec = w->spec;
 	trace("spec %u%s", w->spec, bad ? ", which can't start" : "");
-	for (k = 0; k < OPS; k++)
-		for (i = 0; i < w->nsites; i++)
-			deploy_tell(k, i);
+	for (i = 0; i < w->nsites; i++)
+		tell(i);
 }
 
 /* Site i does its part, whatever an operator knows of it. */
@@ -87,8 +95,9 @@ well(int i)
 }
 
 static void
-check_roll(int i)
+check_roll(const struct ev *q)
 {
+	int i = q->site;
 	struct site *s = &w->site[i];
 	int j;
 
@@ -96,7 +105,7 @@ check_roll(int i)
 	/* What does not run is not taken down. */
 	s->rolling = s->ctr;
 	s->rolled_at = w->now;
-	if (!s->ctr || w->c.recreate)
+	if (!s->ctr || w->c.recreate || !by_record(q))
 		return;
 	if (w->api.rec.active == i)
 		fail("an update restarts %s, the active site",
@@ -127,7 +136,6 @@ void
 roll_at(const struct ev *q)
 {
 	struct site *s = &w->site[q->site];
-	int k;
 
 	if (w->api.down || w->op[q->op].cut_api) {
 		roll_ack(q, false, true);
@@ -137,11 +145,36 @@ roll_at(const struct ev *q)
 	    (unsigned long long)q->act.hash);
 	if (s->dep != q->act.hash) {
 		s->dep = q->act.hash;
-		check_roll(q->site);
+		check_roll(q);
 	}
 	roll_ack(q, !w->lossy || chance(50), true);
-	for (k = 0; k < OPS; k++)
-		deploy_tell(k, q->site);
+	tell(q->site);
+}
+
+/*
+ * A site that is configured no more: whoever leads, and knows that, deletes its
+ * Deployment when the record has no epoch of it (src/kube_sweep.c).
+ */
+static void
+sweep(int i)
+{
+	struct site *s = &w->site[i];
+	const struct op *o;
+	int k;
+
+	if (s->no_deployment || w->api.holder == -1)
+		return;
+	o = &w->op[w->api.holder];
+	if (!op_reaches_api(o) || !o->holds || o->frozen || !o->rec_known ||
+	    i < o->c.nsites || w->api.rec.active == i)
+		return;
+	for (k = 0; k < w->api.rec.n; k++)
+		if (w->api.rec.unended[k].site == i)
+			return;
+	trace("%s: its Deployment is deleted", w->c.site[i].name);
+	s->no_deployment = true;
+	s->rolling = false;
+	s->dep = 0;
 }
 
 /* The Deployment's controller. */
@@ -151,9 +184,22 @@ controller(int i)
 	struct site *s = &w->site[i];
 	struct pod *p;
 
+	if (i >= w->c.nsites)
+		sweep(i);
+	else if (s->no_deployment) {
+		s->no_deployment = false;
+		s->dep = deploy_want(i);
+		s->restart_at = w->now + 1000 + rnd(3000);
+		tell(i);
+	}
 	if (w->api.down || s->cur == -1)
 		return;
 	p = &s->pod[s->cur];
+	if (s->no_deployment && p->used && !p->api.deleting) {
+		p->api.deleting = true;
+		pod_changed(i, s->cur);
+		return;
+	}
 	if (!p->used || p->api.deleting || p->api.hash == s->dep) {
 		s->replace_at = 0;
 		return;
@@ -186,7 +232,7 @@ deploy_done(void)
 {
 	int i;
 
-	for (i = 0; i < w->nsites; i++)
+	for (i = 0; i < w->c.nsites; i++)
 		if ((i != w->api.rec.active || w->c.recreate) &&
 		    (w->site[i].dep != deploy_want(i) || !well(i)))
 			return false;

@@ -63,7 +63,7 @@ tell(int k)
 	elect_event(o, &fe);
 	op_event(k, &fe, false);
 	if (o->holds)
-		plain(k, AT_DEADLINE, o->lease_until - w->now + 1);
+		plain(k, AT_DEADLINE, op_wait(o, o->lease_until));
 }
 
 /* As the core is told. */
@@ -85,7 +85,7 @@ lead(int k)
 	w->api.holder = k;
 	tell(k);
 	trace("op%d leads, none before since %.3f", k,
-	    (double)o->s.quiet_ms / 1000);
+	    (double)op_world(o, o->s.quiet_ms) / 1000);
 	check_quiet(k);
 }
 
@@ -96,7 +96,7 @@ unlead(int k)
 
 	trace("op%d leads no more", k);
 	o->holds = false;
-	(void)lease_begin(&o->lease, w->now * NS);
+	(void)lease_begin(&o->lease, op_clock(o) * NS);
 	tell(k);
 }
 
@@ -104,7 +104,7 @@ static void
 changed(int k)
 {
 	struct op *o = &w->op[k];
-	int64_t now = w->now * NS;
+	int64_t now = op_clock(o) * NS;
 	bool relist = lease_begin(&o->lease, now);
 	bool valid = lease_valid(&o->lease, now);
 
@@ -131,8 +131,9 @@ listed(int k)
 		return;
 	}
 	op_record(k);
-	lease_listed(&o->lease, w->now * NS, w->api.rec.active != FSM_NONE);
-	if (lease_lead(&o->lease, w->now * NS))
+	lease_listed(
+	    &o->lease, op_clock(o) * NS, w->api.rec.active != FSM_NONE);
+	if (lease_lead(&o->lease, op_clock(o) * NS))
 		lead(k);
 }
 
@@ -161,13 +162,14 @@ elect_look(int k)
 	case FSM_SEES_NONE:
 		break;
 	}
-	if (handover_look(&o->handover, &n, o->holds, w->now) != HANDOVER_GO)
+	if (handover_look(&o->handover, &n, o->holds, op_clock(o)) !=
+	    HANDOVER_GO)
 		return;
 	trace("op%d hands over", k);
 	o->holds = false;
-	lease_hand_over(
-	    &o->lease, (w->now + handover_term(&o->handover, w->now)) * NS);
-	(void)lease_begin(&o->lease, w->now * NS);
+	lease_hand_over(&o->lease,
+	    (op_clock(o) + handover_term(&o->handover, op_clock(o))) * NS);
+	(void)lease_begin(&o->lease, op_clock(o) * NS);
 	tell(k);
 }
 
@@ -178,7 +180,7 @@ arm(int k)
 {
 	struct op *o = &w->op[k];
 
-	plain(k, AT_TIMER, lease_wait(&o->lease, w->now * NS, rnd(256)));
+	plain(k, AT_TIMER, lease_wait(&o->lease, op_clock(o) * NS, rnd(256)));
 }
 
 static void
@@ -188,14 +190,14 @@ ask(int k)
 	struct ev e;
 
 	memset(&e, 0, sizeof(e));
-	e.lease.what = (uint8_t)lease_next(&o->lease, w->now * NS,
+	e.lease.what = (uint8_t)lease_next(&o->lease, op_clock(o) * NS,
 	    (1700000000000LL + w->now + o->clock_off) * 1000, &e.lease.body);
 	if (e.lease.body.resource_version != NULL)
 		e.lease.version = w->op[k].lease_version;
 	(void)strlcpy(e.lease.holder,
 	    e.lease.body.holder != NULL ? e.lease.body.holder : "",
 	    sizeof(e.lease.holder));
-	e.lease.sent = w->now;
+	e.lease.sent = op_clock(o);
 	later(k, AT_API, &e, 1 + rnd(10));
 }
 
@@ -218,7 +220,8 @@ served(const struct ev *q)
 	int64_t patience = lease_patience(&w->op[q->op].lease);
 
 	if (!op_reaches_api(&w->op[q->op])) {
-		later(q->op, AT_LOST, &e, q->lease.sent + patience - w->now);
+		later(q->op, AT_LOST, &e,
+		    op_wait(&w->op[q->op], q->lease.sent + patience));
 		return;
 	}
 	e.lease.ok = true;
@@ -235,7 +238,8 @@ served(const struct ev *q)
 	(void)strlcpy(e.lease.holder, a->lease_holder, sizeof(e.lease.holder));
 	/* Done, and who asked does not know. */
 	if (w->lossy && chance(20))
-		later(q->op, AT_LOST, &e, q->lease.sent + patience - w->now);
+		later(q->op, AT_LOST, &e,
+		    op_wait(&w->op[q->op], q->lease.sent + patience));
 	else
 		later(q->op, AT_ANSWER, &e, 1 + rnd(10));
 }
@@ -251,7 +255,7 @@ take_answer(struct op *o, const struct ev *q)
 		return;
 	}
 	if (q->lease.version == 0) {
-		lease_seen(&o->lease, w->now * NS, NULL);
+		lease_seen(&o->lease, op_clock(o) * NS, NULL);
 		return;
 	}
 	(void)snprintf(
@@ -260,7 +264,7 @@ take_answer(struct op *o, const struct ev *q)
 	b.holder = q->lease.holder;
 	o->lease_version = q->lease.version;
 	if (q->lease.what == LD_GET)
-		lease_seen(&o->lease, w->now * NS, &b);
+		lease_seen(&o->lease, op_clock(o) * NS, &b);
 	else
 		lease_written(&o->lease, q->lease.sent * NS, &b);
 }
@@ -275,7 +279,7 @@ answered(const struct ev *q)
 	changed(q->op);
 	if (q->lease.what == LD_GET && q->lease.ok &&
 	    (!o->lease.held || o->lease.absent) &&
-	    lease_next(&o->lease, w->now * NS, 0, &b) != LD_GET)
+	    lease_next(&o->lease, op_clock(o) * NS, 0, &b) != LD_GET)
 		ask(q->op);
 	else
 		arm(q->op);
@@ -324,7 +328,7 @@ elect_at(const struct ev *q)
 		listed(q->op);
 		break;
 	case AT_DEADLINE:
-		if (o->holds && !lease_valid(&o->lease, w->now * NS))
+		if (o->holds && !lease_valid(&o->lease, op_clock(o) * NS))
 			unlead(q->op);
 		break;
 	}

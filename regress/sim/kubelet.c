@@ -40,7 +40,7 @@ pod_new(int i)
 
 	for (k = 0; k < PODS && s->pod[k].used; k++)
 		;
-	if (k == PODS)
+	if (k == PODS || s->no_deployment)
 		return -1;
 	p = &s->pod[k];
 	memset(p, 0, sizeof(*p));

@@ -37,8 +37,8 @@ delay(void)
 bool
 car_link(const struct op *o, int i)
 {
-	return o->up && w->site[i].car.up && op_reaches(o, i) &&
-	    !w->site[i].cut_link;
+	return o->up && i < o->c.nsites && w->site[i].car.up &&
+	    op_reaches(o, i) && !w->site[i].cut_link;
 }
 
 static bool
@@ -433,7 +433,7 @@ op_sends(int k, const struct fsm_act *a)
 {
 	struct link_msg m;
 
-	if (w->now >= a->valid_until_ms)
+	if (op_clock(&w->op[k]) >= a->valid_until_ms)
 		return;
 	if (a->type == A_RENEW)
 		check_yes(k);
@@ -477,7 +477,7 @@ tell_sight(int k)
 	o->sight_at = w->now + BEAT_MS;
 	memset(&m, 0, sizeof(m));
 	m.kind = M_SIGHT;
-	(void)fsm_sight(&o->c, &o->s, w->now, &m.says.sight);
+	(void)fsm_sight(&o->c, &o->s, op_clock(o), &m.says.sight);
 	for (i = 0; i < w->nsites; i++)
 		if (o->link[i] && car_link(o, i))
 			to_car(i, (uint8_t)(FROM_OP + k), &m);

@@ -15,10 +15,11 @@
  */
 
 /*
- * sim [--seeds A-B] [--seed N] [--scenario NAME] [--trace] [--list]
+ * sim [--seeds A-B] [--seed N] [--scenario NAME] [--random] [--trace] [--list]
  *
  * Without arguments: every named scenario under a few seeds, then random
- * plans. A failure prints the command that shows it again.
+ * plans; with --random those alone. A failure prints the command that shows it
+ * again.
  */
 
 #include <getopt.h>
@@ -29,6 +30,7 @@
 static const struct option opts[] = { { "seeds", required_argument, NULL, 's' },
 	{ "seed", required_argument, NULL, 'n' },
 	{ "scenario", required_argument, NULL, 'c' },
+	{ "random", no_argument, NULL, 'r' },
 	{ "trace", no_argument, NULL, 't' }, { "list", no_argument, NULL, 'l' },
 	{ NULL, 0, NULL, 0 } };
 

@@ -27,8 +27,16 @@
 #include "gtid.h"
 #include "sim.h"
 
-static struct gtid_set exec_set[SITES_MAX], all_set[SITES_MAX];
-static struct gtid_set recv_set, grant_set, seen_set;
+/* What gtid.c makes of the sets that were read last, while they are the same. */
+struct parsed {
+	struct gset g;
+	bool valid;
+	struct gtid_set s;
+};
+struct server_sets {
+	struct parsed exec, recv;
+	struct gtid_set all;
+};
 
 static void
 parse(const struct gset *g, struct gtid_set *s)
@@ -40,53 +48,87 @@ parse(const struct gset *g, struct gtid_set *s)
 		abort();
 }
 
+/* True when it is another one than before. */
+static bool
+parsed(struct parsed *p, const struct gset *g)
+{
+	if (p->valid && gs_equal(&p->g, g))
+		return false;
+	p->g = *g;
+	p->valid = true;
+	parse(g, &p->s);
+	return true;
+}
+
+static const struct server_sets *
+server_sets(const struct op *o, int i)
+{
+	static struct server_sets sets[OPS][SITES_MAX];
+	struct server_sets *t = &sets[o - w->op][i];
+	bool exec = parsed(&t->exec, &o->e[i]),
+	     recv = parsed(&t->recv, &o->r[i]);
+
+	if ((exec || recv) && gtid_union(&t->all, &t->exec.s, &t->recv.s) == -1)
+		abort();
+	return t;
+}
+
+/* Those of the record. */
+static void
+record_relations(
+    const struct op *o, const struct server_sets **t, struct fsm_rel *rel)
+{
+	static struct parsed grant[OPS], seen[OPS];
+	struct parsed *g = &grant[o - w->op], *s = &seen[o - w->op];
+	int i;
+
+	(void)parsed(g, &o->grant);
+	(void)parsed(s, &o->seen);
+	rel->record_known = true;
+	rel->grant_empty = gtid_empty(&g->s);
+	for (i = 0; i < w->nsites; i++) {
+		if (!o->known[i])
+			continue;
+		if (gtid_contains(&t[i]->exec.s, &g->s))
+			rel->has_grant |= (uint16_t)(1U << i);
+		if (gtid_contains(&t[i]->exec.s, &s->s))
+			rel->has_seen |= (uint16_t)(1U << i);
+	}
+	i = o->s.rec.active;
+	if (i < w->nsites && o->known[i])
+		rel->seen_stale = !gtid_equal(&t[i]->exec.s, &s->s);
+}
+
 static void
 relations(const struct op *o, struct fsm_rel *rel)
 {
+	const struct server_sets *t[SITES_MAX] = { NULL };
 	int i, j;
 
 	memset(rel, 0, sizeof(*rel));
 	for (i = 0; i < w->nsites; i++) {
 		if (!o->known[i])
 			continue;
+		t[i] = server_sets(o, i);
 		rel->known |= (uint16_t)(1U << i);
-		parse(&o->e[i], &exec_set[i]);
-		parse(&o->r[i], &recv_set);
-		if (gtid_union(&all_set[i], &exec_set[i], &recv_set) == -1)
-			abort();
-		if (gtid_contains(&exec_set[i], &recv_set))
+		if (gtid_contains(&t[i]->exec.s, &t[i]->recv.s))
 			rel->drained |= (uint16_t)(1U << i);
-		if (gtid_empty(&all_set[i]))
+		if (gtid_empty(&t[i]->all))
 			rel->empty |= (uint16_t)(1U << i);
 	}
 	for (i = 0; i < w->nsites; i++)
 		for (j = 0; j < w->nsites; j++) {
 			if (!o->known[i] || !o->known[j])
 				continue;
-			if (gtid_contains(&all_set[i], &all_set[j]))
+			if (gtid_contains(&t[i]->all, &t[j]->all))
 				rel->all_all[i] |= (uint16_t)(1U << j);
-			if (gtid_contains(&exec_set[i], &all_set[j]))
+			if (gtid_contains(&t[i]->exec.s, &t[j]->all))
 				rel->exec_all[i] |= (uint16_t)(1U << j);
-			if (gtid_shares_uuid(&all_set[i], &all_set[j]))
+			if (gtid_shares_uuid(&t[i]->all, &t[j]->all))
 				rel->shares[i] |= (uint16_t)(1U << j);
 		}
-	if (!o->rec_known)
-		return;
-	parse(&o->grant, &grant_set);
-	parse(&o->seen, &seen_set);
-	rel->record_known = true;
-	rel->grant_empty = gtid_empty(&grant_set);
-	for (i = 0; i < w->nsites; i++) {
-		if (!o->known[i])
-			continue;
-		if (gtid_contains(&exec_set[i], &grant_set))
-			rel->has_grant |= (uint16_t)(1U << i);
-		if (gtid_contains(&exec_set[i], &seen_set))
-			rel->has_seen |= (uint16_t)(1U << i);
-	}
-	i = o->s.rec.active;
-	if (i < w->nsites && o->known[i])
-		rel->seen_stale = !gtid_equal(&exec_set[i], &seen_set);
+	if (o->rec_known)
+		record_relations(o, t, rel);
 }
 
 /* ------------------------------------------------------------- actions --- */
@@ -94,6 +136,7 @@ relations(const struct op *o, struct fsm_rel *rel)
 static void
 act_put(struct op *o, int k, const struct fsm_out *out, const struct fsm_act *a)
 {
+	static struct fsm_record put;
 	struct ev e;
 
 	memset(&e, 0, sizeof(e));
@@ -101,8 +144,12 @@ act_put(struct op *o, int k, const struct fsm_out *out, const struct fsm_act *a)
 	e.op = (uint8_t)k;
 	e.life = o->life;
 	e.act = *a;
-	e.rec = out->put;
+	put = out->put;
+	told_put(o, &put);
+	e.rec = &put;
 	e.promotion = out->put_promotion;
+	if (e.promotion)
+		check_choice(k, put.active);
 	e.put_grant = out->put_grant;
 	e.put_seen = out->put_seen;
 	if (e.put_grant != FSM_NONE)
@@ -112,6 +159,17 @@ act_put(struct op *o, int k, const struct fsm_out *out, const struct fsm_act *a)
 	push(&e, 2 + rnd(20));
 }
 
+/* A leader acts on a human's word about that epoch, be it true or not. */
+static void
+believe(uint64_t epoch)
+{
+	int i;
+
+	for (i = 0; i < w->nsites; i++)
+		if (w->site[i].p.lied == epoch && epoch != 0)
+			w->site[i].p.believed = true;
+}
+
 static void
 act_log(const struct op *o, int k, const struct fsm_act *a)
 {
@@ -119,6 +177,8 @@ act_log(const struct op *o, int k, const struct fsm_act *a)
 
 	if (a->text == T_EPOCH_ENDED && o->holds)
 		w->ended[a->proof]++;
+	if (a->text == T_ASSERT_OK && o->holds)
+		believe(a->epoch);
 	if (!w->trace || !o->holds)
 		return;
 	fsm_message(&o->c, a, buf, sizeof(buf));
@@ -140,7 +200,11 @@ carry_out(struct op *o, int k, const struct fsm_out *out)
 		e.op = (uint8_t)k;
 		e.site = a->site;
 		e.life = o->life;
-		e.act = *a;
+		if (a->type != A_PROBE_NOW)
+			e.act = *a;
+		e.script = w->api.by_hand;
+		e.promotable = a->site < o->c.nsites &&
+		    o->c.site[a->site].role == ROLE_CANDIDATE;
 		switch ((enum fsm_act_type)a->type) {
 		case A_SQL:
 			e.kind = K_SQL_AT;
@@ -174,8 +238,13 @@ carry_out(struct op *o, int k, const struct fsm_out *out)
 			push(&e,
 			    w->lossy && chance(50) ? rnd(50000) : 2 + rnd(20));
 			break;
-		case A_EVENT:
 		case A_ANNOTATION_DEL:
+			words_judged(k, a);
+			break;
+		case A_EVENT:
+			if (a->text == T_NO_PROOF)
+				w->no_proof = *a;
+			break;
 		case A_METRIC:
 		case A_MAX:
 			break;
@@ -195,7 +264,7 @@ wake_at(struct op *o, int k)
 	e.kind = K_WAKE;
 	e.op = (uint8_t)k;
 	e.life = o->life;
-	push(&e, o->wake - w->now);
+	push(&e, op_wait(o, o->wake));
 }
 
 void
@@ -205,11 +274,13 @@ op_event(int k, struct fsm_event *ev, bool rel)
 	struct fsm_rel r;
 	struct op *o = &w->op[k];
 
+	if (!told_event(o, ev))
+		return;
 	if (rel) {
 		relations(o, &r);
 		ev->rel = &r;
 	}
-	fsm_step(&o->c, &o->s, ev, w->now,
+	fsm_step(&o->c, &o->s, ev, op_clock(o),
 	    1700000000000LL + w->now + o->clock_off, &out);
 	carry_out(o, k, &out);
 	fsm_view(&o->c, &o->s, &o->view);
@@ -220,28 +291,43 @@ op_event(int k, struct fsm_event *ev, bool rel)
 
 /* --------------------------------------------------------------- inputs -- */
 
+/* That record goes to the core; Pods of other sites may be of use now. */
+void
+op_record_is(int k, const struct fsm_record *r)
+{
+	struct fsm_event fe = { .type = E_RECORD };
+	struct fsm_record mine;
+
+	told_record(&w->op[k], r, &mine);
+	fe.u.record = &mine;
+	op_event(k, &fe, true);
+	told_foreign(k);
+}
+
 static void
 record_in(int k, const struct fsm_record *r, const struct gset *grant,
     const struct gset *seen)
 {
 	struct op *o = &w->op[k];
-	struct fsm_event fe = { .type = E_RECORD };
+	struct fsm_record mine;
 
-	switch (fsm_reading_of(&o->s, r)) {
+	told_record(o, r, &mine);
+	switch (fsm_reading_of(&o->s, &mine)) {
 	case FSM_READ_OLD:
 		return;
 	case FSM_READ_KEEP:
 		trace("op%d keeps what it knows at v%llu", k,
 		    (unsigned long long)r->version);
+		o->rec.version = r->version;
 		break;
 	case FSM_READ_TAKE:
 		o->rec_known = true;
+		o->rec = *r;
 		o->grant = *grant;
 		o->seen = *seen;
 		break;
 	}
-	fe.u.record = r;
-	op_event(k, &fe, true);
+	op_record_is(k, r);
 }
 
 static void
@@ -250,7 +336,7 @@ probe_in(const struct ev *q)
 	struct op *o = &w->op[q->op];
 	struct fsm_event fe = { .type = E_PROBE, .site = q->site };
 
-	if (q->probe.ok) {
+	if (q->site < o->c.nsites && q->probe.ok) {
 		o->known[q->site] = true;
 		o->e[q->site] = q->e;
 		o->r[q->site] = q->r;
@@ -282,28 +368,65 @@ pods_gone(int k, int i)
 	}
 }
 
-/* All Pods as the API server has them, after a start or a lost watch. */
+/* One Pod; since when its kubelet is known to be alive, as group_in.c does. */
+static void
+pod_in(int k, int i, const struct fsm_pod *now)
+{
+	const struct op *o = &w->op[k];
+	struct fsm_event fe = { .type = E_POD, .site = (uint8_t)i };
+	const struct fsm_pod *was;
+	struct fsm_pod pod = *now;
+	int n;
+
+	pod.kubelet_ms = 0;
+	for (n = 0; n < PODS; n++) {
+		was = i < o->c.nsites ? &o->s.site[i].pod[n] : &o->foreign[n];
+		if (strcmp(was->pod_uid, pod.pod_uid) != 0)
+			continue;
+		pod.kubelet_ms = was->kubelet_ms;
+		if (was->ctr_state != pod.ctr_state ||
+		    was->started_ms != pod.started_ms ||
+		    was->nwords != pod.nwords ||
+		    strcmp(was->container_id, pod.container_id) != 0 ||
+		    memcmp(was->word, pod.word, sizeof(pod.word)) != 0)
+			pod.kubelet_ms = op_clock(o);
+	}
+	fe.u.pod = &pod;
+	op_event(k, &fe, false);
+}
+
+/* All Pods as the API server has them. */
+void
+op_feed_pods(int k)
+{
+	int i, p;
+
+	for (i = 0; i < w->nsites; i++) {
+		pods_gone(k, i);
+		for (p = 0; p < PODS; p++) {
+			if (w->site[i].pod[p].used)
+				pod_in(k, i, &w->site[i].pod[p].api);
+		}
+	}
+}
+
+/* All that there is, after a start or a lost watch. */
 void
 op_pods(int k)
 {
 	struct fsm_event fe;
-	int i, p;
+	int i;
 
 	w->op[k].watch++;
-	for (i = 0; i < w->nsites; i++) {
-		pods_gone(k, i);
-		for (p = 0; p < PODS; p++) {
-			if (!w->site[i].pod[p].used)
-				continue;
-			memset(&fe, 0, sizeof(fe));
-			fe.type = E_POD;
-			fe.site = (uint8_t)i;
-			fe.u.pod = &w->site[i].pod[p].api;
-			op_event(k, &fe, false);
-		}
+	if (w->op[k].group != w->api.group) {
+		op_restart_core(k);
+		return;
 	}
+	told_conf(k);
+	op_feed_pods(k);
 	for (i = 0; i < w->nsites; i++)
 		deploy_tell(k, i);
+	told_words_again(k);
 	record_in(k, &w->api.rec, &w->api.grant, &w->api.seen);
 	memset(&fe, 0, sizeof(fe));
 	fe.type = E_SYNCED;
@@ -318,22 +441,22 @@ forget_links(struct op *o)
 	memset(o->link_down_at, 0, sizeof(o->link_down_at));
 }
 
-/* Other numbers in the spec: the state stays. */
-void
-op_conf(void)
+/* Nothing is known any more. */
+static void
+forget(struct op *o)
 {
-	struct fsm_event fe = { .type = E_CONF };
-	int k;
-
-	for (k = 0; k < OPS; k++) {
-		if (!w->op[k].up)
-			continue;
-		w->op[k].c = w->c;
-		op_event(k, &fe, false);
-	}
+	o->c = w->c;
+	o->group = w->api.group;
+	o->rec_known = false;
+	memset(&o->rec, 0, sizeof(o->rec));
+	memset(o->known, 0, sizeof(o->known));
+	memset(o->foreign, 0, sizeof(o->foreign));
+	o->words = (struct words) { .override = FSM_NONE };
+	forget_links(o);
+	fsm_init(&o->s, op_clock(o));
 }
 
-/* Another spec in a running operator: a new state, told what is known. */
+/* Another group of that name: a new state, told what is known. */
 void
 op_restart_core(int k)
 {
@@ -341,11 +464,7 @@ op_restart_core(int k)
 	struct fsm_event fe = { .type = E_LEASE };
 	uint64_t seq = o->s.seq;
 
-	o->c = w->c;
-	o->rec_known = false;
-	forget_links(o);
-	memset(o->known, 0, sizeof(o->known));
-	fsm_init(&o->s, w->now);
+	forget(o);
 	o->s.seq = seq;
 	if (!o->cut_api && !w->api.down)
 		op_pods(k);
@@ -365,11 +484,7 @@ op_start(int k)
 	o->life++;
 	o->holds = false;
 	o->wake = 0;
-	forget_links(o);
-	o->c = w->c;
-	o->rec_known = false;
-	memset(o->known, 0, sizeof(o->known));
-	fsm_init(&o->s, w->now);
+	forget(o);
 	if (!o->cut_api && !w->api.down)
 		op_pods(k);
 	for (i = 0; i < w->nsites; i++) {
@@ -393,10 +508,11 @@ op_reaches_api(const struct op *o)
 bool
 op_frozen(const struct ev *q)
 {
-	struct ev e = *q;
+	struct ev e;
 
 	if (!w->op[q->op].frozen)
 		return false;
+	e = *q;
 	push(&e, FROZEN_MS);
 	return true;
 }
@@ -422,7 +538,7 @@ probe_start(const struct ev *q)
 	struct ev e = *q;
 
 	e.kind = K_PROBE_AT;
-	e.probe.sent_ms = w->now;
+	e.probe.sent_ms = op_clock(&w->op[q->op]);
 	push(&e, 1 + rnd(10));
 	if (q->extra)
 		return;
@@ -456,14 +572,13 @@ op_in(const struct ev *q)
 		op_event(q->op, &fe, false);
 		break;
 	case K_REC_IN:
-		record_in(q->op, &q->rec, &q->grant, &q->seen);
+		if (q->script == o->group)
+			record_in(q->op, q->rec, &q->grant, &q->seen);
 		break;
 	case K_POD_IN:
 		if (o->cut_api || q->script != o->watch)
 			break;
-		fe.type = E_POD;
-		fe.u.pod = &q->pod;
-		op_event(q->op, &fe, false);
+		pod_in(q->op, q->site, &q->pod);
 		break;
 	case K_ROLLOUT_IN:
 		if (o->cut_api || q->script != o->watch)
@@ -471,12 +586,20 @@ op_in(const struct ev *q)
 		fe = q->fe;
 		op_event(q->op, &fe, false);
 		break;
+	case K_CONF_IN:
+		if (!o->cut_api && q->script == o->watch)
+			told_conf(q->op);
+		break;
+	case K_WORDS_IN:
+		if (!o->cut_api && q->script == o->watch)
+			told_words(q->op);
+		break;
 	case K_LOST_IN:
 		fe.type = E_CONN_LOST;
 		op_event(q->op, &fe, false);
 		break;
 	case K_WAKE:
-		if (o->wake == 0 || w->now < o->wake)
+		if (o->wake == 0 || op_clock(o) < o->wake)
 			break;
 		o->wake = 0;
 		fe.type = E_TICK;
@@ -486,6 +609,7 @@ op_in(const struct ev *q)
 		msg_op(q);
 		break;
 	case K_MSG_CAR:
+	case K_WORD_AT:
 	case K_PROBE_AT:
 	case K_SQL_AT:
 	case K_GRANT_AT:

@@ -151,10 +151,29 @@ static const struct scenario scenarios[] = {
 	    { { 4, 50, F_CUT_DONE, 0, NULL }, { 5, 0, F_FENCE, S_ACTIVE, NULL },
 		BLOCK(40, "NoProof") },
 	    NULL, H_BARE },
+	/* so late after the loss that its Pod is not deleted for its word */
 	{ "kubelet-loses-track", 2, { C, C }, 90,
-	    { { 5, 60, F_CUT_OP, S_ACTIVE, NULL },
-		{ 8, 70, F_CONFUSED, S_ACTIVE, NULL }, BLOCK(40, "NoProof") },
+	    { { 5, 80, F_CUT_OP, S_ACTIVE, NULL },
+		{ 40, 40, F_CONFUSED, S_ACTIVE, NULL }, BLOCK(38, "NoProof"),
+		BLOCK(70, "NoProof") },
 	    NULL, H_BARE },
+	/* it has spoken since the loss: deleted, the Pod ends with a word */
+	{ "lost-pod-is-deleted", 2, { C, C }, 90,
+	    { { 5, 60, F_CUT_OP, S_ACTIVE, NULL },
+		{ 8, 70, F_CONFUSED, S_ACTIVE, NULL }, ACTIVE(40, "pdx") },
+	    NULL, H_BARE },
+	/* the one lie that is believed: two write, and that is reported */
+	{ "assert-dead-lie", 2, { C, C }, 150,
+	    { { 5, 110, F_ISOLATE, S_ACTIVE, NULL },
+		{ 30, 0, F_LIE, 0, NULL }, /* too early: refused */
+		BLOCK(60, "NoProof"), { 80, 0, F_LIE, 0, NULL },
+		ACTIVE(95, "pdx") },
+	    NULL, H_BARE },
+	/* a site leaves, takes its voter along, and is cloned no more after */
+	{ "site-removed", 3, { C, C, C }, 200,
+	    { { 5, 80, F_REMOVE, 0, NULL }, { 20, 40, F_HOLD, 0, NULL },
+		ACTIVE(50, "pdx") },
+	    NULL, 0 },
 	{ "rogue-site-vanishes", 2, { C, C }, 120,
 	    { { 4, 16, F_STALL, 0, NULL }, { 5, 0, F_ROGUE, 1, NULL },
 		{ 7, 60, F_CUT_OP, 1, NULL },

@@ -149,7 +149,7 @@ clone_start(const struct ev *q)
 		fail("%s is cloned over though it has data",
 		    w->c.site[q->site].name);
 	/* fenced since it was looked at, it is the right donor all the same */
-	if (q->act.source != w->api.rec.active)
+	if (by_record(q) && q->act.source != w->api.rec.active)
 		fail("%s is cloned from %s, which is not the active site",
 		    w->c.site[q->site].name,
 		    w->c.site[q->act.source % w->nsites].name);
@@ -176,9 +176,8 @@ execute(const struct ev *q)
 		s->p.sql_errno = 0;
 		break;
 	case SQL_RESET_REPLICA:
-		if (!gs_contains(&s->v.e, &s->v.r) && !q->act.drop_received)
-			fail("%s: received transactions dropped",
-			    w->c.site[q->site].name);
+		if (!gs_contains(&s->v.e, &s->v.r))
+			check_drop(q->site, q->act.drop_received);
 		memset(&s->v.r, 0, sizeof(s->v.r));
 		s->v.has_repl = s->p.io = s->p.sql = false;
 		break;
@@ -229,6 +228,7 @@ sql_at(const struct ev *q)
 {
 	struct site *s = &w->site[q->site];
 	struct ev e = *q;
+	int64_t left;
 	int o;
 
 	if (op_frozen(q))
@@ -238,7 +238,7 @@ sql_at(const struct ev *q)
 		answer(q, chance(50) ? SE_FAILED : SE_UNKNOWN, 0);
 		return;
 	}
-	if (!s->p.alive || w->now >= q->act.valid_until_ms ||
+	if (!s->p.alive || op_clock(&w->op[q->op]) >= q->act.valid_until_ms ||
 	    !process_is(q->site, &q->act)) {
 		answer(q, SE_REFUSED, 0);
 		return;
@@ -254,10 +254,9 @@ sql_at(const struct ev *q)
 		w->op[q->op].grant_at = w->now;
 		e.kind = K_GRANT_AT;
 		/* no later than the leader's deadline, as the prober has it */
+		left = q->act.valid_until_ms - op_clock(&w->op[q->op]);
 		e.limit = node_clock(q->site) +
-		    (q->act.valid_until_ms - w->now < q->act.grant_ttl_ms ?
-			    q->act.valid_until_ms - w->now :
-			    q->act.grant_ttl_ms);
+		    (left < q->act.grant_ttl_ms ? left : q->act.grant_ttl_ms);
 		e.proc = s->p.id;
 		if (s->cut_on_grant)
 			for (o = 0; o < OPS; o++)
@@ -305,8 +304,10 @@ grant_at(const struct ev *q)
 		if (!s->p.alive || s->p.id != q->proc)
 			return;
 		s->p.ro = s->p.sro = false;
+		s->p.lied = 0;
+		s->p.believed = false;
 		w->grants++;
-		check_grant(q->site, q->act.epoch);
+		check_grant(q);
 		check_writers("grant");
 	}
 	if (sql_reaches(&w->op[q->op], q->site))

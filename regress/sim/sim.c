@@ -35,6 +35,7 @@ unsigned scenario_seeds = 4;
 bool want_trace;
 
 static struct ev pool[QUEUE];
+static struct fsm_record recs[QUEUE]; /* of the event in that slot */
 static int heap[QUEUE], nheap, spare[QUEUE], nspare;
 
 /* --------------------------------------------------------------- chance -- */
@@ -160,6 +161,10 @@ push(struct ev *e, int64_t delay)
 	e->t = w->now + (delay < 0 ? 0 : delay);
 	e->order = w->order++;
 	pool[slot] = *e;
+	if (e->rec != NULL) {
+		recs[slot] = *e->rec;
+		pool[slot].rec = &recs[slot];
+	}
 	for (i = nheap++; i > 0; i = up) {
 		up = (i - 1) / 2;
 		if (!before(slot, heap[up]))
@@ -169,13 +174,12 @@ push(struct ev *e, int64_t delay)
 	heap[i] = slot;
 }
 
-static void
-pop(struct ev *e)
+/* The next one; its slot is the caller's to give back. */
+static int
+pop(void)
 {
 	int slot = heap[0], last, i, kid;
 
-	*e = pool[slot];
-	spare[nspare++] = slot;
 	last = heap[--nheap];
 	for (i = 0; (kid = 2 * i + 1) < nheap; i = kid) {
 		if (kid + 1 < nheap && before(heap[kid + 1], heap[kid]))
@@ -185,6 +189,7 @@ pop(struct ev *e)
 		heap[i] = heap[kid];
 	}
 	heap[i] = last;
+	return slot;
 }
 
 /* ------------------------------------------------------------------ run -- */
@@ -223,6 +228,9 @@ dispatch(const struct ev *e)
 	case K_ROLL_AT:
 		roll_at(e);
 		break;
+	case K_WORD_AT:
+		word_at(e);
+		break;
 	case K_LEASE:
 		elect_at(e);
 		break;
@@ -243,6 +251,8 @@ dispatch(const struct ev *e)
 	case K_REC_IN:
 	case K_POD_IN:
 	case K_ROLLOUT_IN:
+	case K_CONF_IN:
+	case K_WORDS_IN:
 	case K_LOST_IN:
 	case K_MSG_OP:
 	case K_WAKE:
@@ -254,12 +264,13 @@ dispatch(const struct ev *e)
 static void
 run_until(int64_t t)
 {
-	struct ev e;
+	int slot;
 
 	while (nheap > 0 && w->fail[0] == '\0' && pool[heap[0]].t <= t) {
-		pop(&e);
-		w->now = e.t;
-		dispatch(&e);
+		slot = pop();
+		w->now = pool[slot].t;
+		dispatch(&pool[slot]);
+		spare[nspare++] = slot;
 	}
 	if (w->fail[0] == '\0')
 		w->now = t;
@@ -285,6 +296,7 @@ configure(uint64_t seed)
 
 	w->rng = seed * 2654435761U + 12345;
 	w->spec = 1;
+	w->api.words.override = FSM_NONE;
 	w->nsites = w->sc != NULL ? w->sc->nsites :
 	    rnd(3) == 0           ? 3 :
 				    2 + (rnd(8) == 0) * 2;
@@ -320,6 +332,12 @@ configure(uint64_t seed)
 		else if (i >= 2)
 			c->site[i].role = (uint8_t)rnd(ROLE_MAX);
 	}
+	/* Any candidate may be the first one. */
+	if (w->sc == NULL && rnd(2) == 0) {
+		c->npri = 1;
+		c->pri[0] = (uint8_t)rnd((uint32_t)w->nsites);
+	}
+	w->whole = *c;
 }
 
 static void
@@ -340,7 +358,7 @@ begin(void)
 		fail("the group did not become ready: %s",
 		    fsm_verdict_name(w->op[0].view.verdict));
 	w->ready_at = w->now;
-	w->api.backup = w->api.rec;
+	backup();
 	if (w->sc != NULL && (w->sc->how & H_STEADY) != 0) {
 		w->steady = api_active();
 		w->steady_proc = w->site[w->steady].p.id;
@@ -370,8 +388,10 @@ play(void)
 	if (w->fail[0] == '\0')
 		heal_all();
 	run_until(w->now + HUMAN_MS);
-	human();
-	run_until(w->now + w->c.cooldown_ms + SETTLE_MS - HUMAN_MS);
+	for (n = 0; n < (w->c.cooldown_ms + SETTLE_MS - HUMAN_MS) / 5000; n++) {
+		human();
+		run_until(w->now + 5000);
+	}
 	/* Updates are in no hurry: one follower after the other. */
 	for (n = 0; w->spec > 1 && n < UPDATE_MS / 1000 && !deploy_done(); n++)
 		run_until(w->now + 1000);

@@ -34,6 +34,8 @@
 #define UUIDS     48 /* volumes that ever existed */
 #define PODS      3  /* Pod objects of one site */
 
+#define RATE_MAX  9 /* of clocks, in a thousand: two differ by twice that */
+
 #define FROZEN_MS 20 /* what comes for a frozen operator waits */
 
 /*
@@ -63,7 +65,9 @@ struct process {
 	bool set_back;      /* that clock, since it started */
 	unsigned id;
 	bool ro, sro, offline;
-	bool rogue; /* made writable by a fault */
+	bool rogue;    /* made writable by a fault */
+	uint64_t lied; /* a human called it dead, of that epoch; 0 */
+	bool believed; /* and the leader took that */
 	bool io, sql;
 	uint32_t sql_errno;
 };
@@ -126,8 +130,12 @@ struct site {
 	bool slow_applier, bad_applier;
 	bool cut_on_grant, cut_done;
 	bool cut_site[SITES_MAX], cut_car[SITES_MAX];
-	/* deploy.c: its Deployment's template; taken down by an update */
+	/*
+	 * deploy.c: its Deployment's template, or there is none, since the site
+	 * is not in the spec; taken down by an update
+	 */
 	uint64_t dep;
+	bool no_deployment;
 	bool rolling;
 	int64_t rolled_at, replace_at;
 	/* a CLONE that runs into it */
@@ -136,6 +144,15 @@ struct site {
 	uint64_t clone_seq;
 	int clone_op;
 	unsigned clone_life;
+};
+
+/* The annotations that people leave. */
+struct words {
+	uint8_t override; /* site, FSM_NONE */
+	bool dead;        /* assert-dead: */
+	uint8_t site;
+	char pod_uid[UID_LEN + 1];
+	uint64_t epoch;
 };
 
 struct op {
@@ -157,6 +174,7 @@ struct op {
 	unsigned watch;       /* of Pods: what came before its list is void */
 	int64_t watch_at;     /* and one after the other */
 	int64_t clock_off;    /* its wall clock - simulated time */
+	int rate;             /* of its monotonic one, as a node's */
 	bool link[SITES_MAX]; /* as its core was told */
 	int64_t link_down_at[SITES_MAX];
 	/* faults */
@@ -167,6 +185,19 @@ struct op {
 	bool known[SITES_MAX];
 	struct gset e[SITES_MAX], r[SITES_MAX];
 	bool rec_known;
+	struct fsm_record rec; /* sites as the world has them */
+	struct gset grant, seen;
+	unsigned group; /* the object that it knows, of all that there were */
+	struct words words;
+	/* Pods of a site that its spec has not */
+	struct fsm_pod foreign[PODS];
+	int64_t foreign_at; /* they are told again */
+};
+
+/* What somebody copied of the group. */
+struct backup {
+	struct fsm_conf c;
+	struct fsm_record rec;
 	struct gset grant, seen;
 };
 
@@ -174,8 +205,13 @@ struct api {
 	bool down, deny;
 	struct fsm_record rec;
 	struct gset grant, seen;
-	struct fsm_record backup; /* when the group was ready */
-	int holder;               /* who leads, or led last */
+	struct backup backup; /* at first as when the group was ready */
+	uint64_t changes;     /* of the object: each has its own version */
+	unsigned group;       /* counted up when it is made again */
+	unsigned by_hand;     /* so often was the record put back */
+	bool behind;          /* no leader has written it since */
+	struct words words;
+	int holder; /* who leads, or led last */
 	/* the Lease */
 	struct klease lease;
 	char lease_holder[NAME_LEN + 1];
@@ -196,6 +232,9 @@ enum ev_kind {
 	K_POD_AT,
 	K_ROLL_AT,
 	K_ROLLOUT_IN,
+	K_CONF_IN,
+	K_WORDS_IN,
+	K_WORD_AT,
 	K_POD_IN,
 	K_LOST_IN,
 	K_MSG_OP,
@@ -230,33 +269,46 @@ struct link_msg {
 	struct fsm_guard says;
 };
 
+/*
+ * What one event has another has not, and the record is kept aside: they are
+ * copied millions of times.
+ */
 struct ev {
 	int64_t t;
 	uint64_t order;
 	uint8_t kind;
 	uint8_t op, site;
-	unsigned life;
 	bool extra;
-	unsigned script;
-	struct fsm_probe probe;
-	struct gset e, r, grant, seen;
-	struct fsm_act act;
-	struct fsm_event fe;
-	struct fsm_record rec;
 	bool promotion;
+	bool promotable; /* its site, as who sent it knew the spec */
 	uint8_t put_grant, put_seen;
-	struct fsm_pod pod;
-	int64_t limit;
+	unsigned life;
+	unsigned script;
 	unsigned proc;
-	struct link_msg msg;
-	struct { /* K_LEASE */
-		uint8_t what;
-		bool ok;
-		int64_t sent;
-		uint64_t version;
-		struct klease body;
-		char holder[32];
-	} lease;
+	int64_t limit;
+	/* push() copies it; the copy lives until the event was dispatched */
+	const struct fsm_record *rec;
+	union {
+		struct fsm_pod pod;  /* K_POD_IN */
+		struct link_msg msg; /* K_MSG_* */
+		struct {             /* K_PROBE* */
+			struct fsm_probe probe;
+			struct gset e, r;
+		};
+		struct { /* K_LEASE */
+			uint8_t what;
+			bool ok;
+			int64_t sent;
+			uint64_t version;
+			struct klease body;
+			char holder[32];
+		} lease;
+		struct { /* the others */
+			struct fsm_act act;
+			struct fsm_event fe;
+			struct gset grant, seen;
+		};
+	};
 };
 
 /* Faults: id, name, what undoes them by itself. */
@@ -306,17 +358,23 @@ struct ev {
 	X(F_OPS_DOWN, "operators-down")                     \
 	X(F_OP_ISOLATE, "operator-isolated")                \
 	X(F_OP_FREEZE, "operator-frozen")                   \
-	X(F_ASSERT, "assert-dead")                          \
 	X(F_UPDATE, "spec-changes-the-template")            \
 	X(F_BAD_UPDATE, "spec-with-which-nothing-starts")   \
-	X(F_CHECK_ACTIVE, "expect-active")                  \
-	X(F_CHECK_BLOCK, "expect-blocked")                  \
-	X(F_OVERRIDE, "override-applier-error")             \
 	X(F_DEMOTE, "spec-makes-it-dr-only")                \
-	X(F_REC_WIPE, "record-wiped")                       \
-	X(F_REC_OLD, "record-restored")                     \
+	X(F_REMOVE, "spec-without-the-last-site")           \
 	X(F_LEASE_MS, "lease-timeout-changed")              \
-	X(F_RECREATE, "group-recreated-on-its-volumes")
+	X(F_ASSERT, "assert-dead")                          \
+	X(F_LIE, "assert-dead-of-what-may-live")            \
+	X(F_OVERRIDE, "override-applier-error")             \
+	X(F_BACKUP, "backup-taken")                         \
+	X(F_REC_OLD, "record-restored")                     \
+	X(F_REC_WIPE, "record-wiped")                       \
+	X(F_RECREATE, "group-recreated-on-its-volumes")     \
+	X(F_LEASE_GONE, "lease-object-deleted")             \
+	X(F_LEASE_EMPTIED, "lease-object-emptied")          \
+	X(F_LEASE_SHORT, "lease-object-shortened")          \
+	X(F_CHECK_ACTIVE, "expect-active")                  \
+	X(F_CHECK_BLOCK, "expect-blocked")
 #define X(id, name) id,
 enum fault { FAULTS(X) F_MAX };
 #undef X
@@ -335,6 +393,7 @@ struct script {
 #define S_OTHER   0xf1 /* first one that is not */
 #define S_LEADER  0xf2 /* operator that holds the Lease */
 #define S_STANDBY 0xf3 /* the other one */
+#define S_SUBJECT 0xf4 /* site that the leader's verdict speaks of */
 
 struct scenario {
 	const char *name;
@@ -354,8 +413,8 @@ struct world {
 	int64_t now;
 	uint64_t rng;
 	uint64_t order;
-	int nsites;
-	struct fsm_conf c;
+	int nsites; /* that there are; c may have the last one not */
+	struct fsm_conf c, whole; /* the spec; as nobody has changed it */
 	struct site site[SITES_MAX];
 	struct op op[OPS];
 	struct api api;
@@ -367,6 +426,7 @@ struct world {
 	int steady;          /* site whose writes must go on, -1: none */
 	unsigned steady_proc;
 	bool wiped;
+	uint16_t may_drop;       /* sites: an override that is not used up */
 	bool unknown_word;       /* a kubelet could not tell */
 	unsigned spec, bad_spec; /* of templates; 0: none is bad */
 	unsigned rolls;
@@ -377,6 +437,7 @@ struct world {
 	unsigned promotions, regrants, grants, clones, leases, kills;
 	unsigned ended[P_MAX]; /* epochs, by proof */
 	int64_t last_promotion;
+	struct fsm_act no_proof; /* as an Event said last what is in the way */
 	const struct scenario *sc;
 	struct script plan[32];
 	int nplan;
@@ -410,6 +471,9 @@ void proc_die(int, const char *);
 bool proc_answers(int);
 bool op_reaches(const struct op *, int);
 bool sql_reaches(const struct op *, int);
+int64_t op_clock(const struct op *);
+int64_t op_wait(const struct op *, int64_t t);
+int64_t op_world(const struct op *, int64_t t);
 bool source_cut(const struct site *);
 void check_writers(const char *);
 bool process_is(int, const struct fsm_act *);
@@ -433,6 +497,7 @@ void grant_at(const struct ev *);
 
 /* api.c */
 void put_at(const struct ev *);
+void tell_record(void);
 void pod_at(const struct ev *);
 
 /* deploy.c */
@@ -478,12 +543,28 @@ void elect_event(const struct op *, struct fsm_event *);
 void op_start(int);
 void op_event(int, struct fsm_event *, bool);
 void op_record(int);
+void op_record_is(int, const struct fsm_record *);
+void op_feed_pods(int);
 bool op_reaches_api(const struct op *);
 bool op_frozen(const struct ev *);
 void op_in(const struct ev *);
 void op_pods(int);
 void op_restart_core(int);
-void op_conf(void);
+
+/* told.c: what operators are told of the group's object */
+bool told_event(struct op *, struct fsm_event *);
+void
+told_record(const struct op *, const struct fsm_record *, struct fsm_record *);
+void told_put(const struct op *, struct fsm_record *);
+void told_conf(int);
+void told_words(int);
+void told_words_again(int);
+void told_tick(int);
+void told_foreign(int);
+void conf_changed(void);
+void words_changed(void);
+void words_judged(int, const struct fsm_act *);
+void word_at(const struct ev *);
 
 /* faults.c */
 int api_active(void);
@@ -493,7 +574,9 @@ void fault_acts(const struct script *, int site, bool on);
 /* faults_api.c; false: it is of another kind */
 bool fault_kubernetes(const struct script *, int site, bool on);
 bool fault_people(const struct script *, int site, bool on);
-void assert_dead(int);
+void assert_dead(int, bool lie);
+void backup(void);
+void spec_whole(void);
 
 /* plan.c */
 void plan_random(void);
@@ -503,8 +586,11 @@ void human(void);
 
 /* check.c */
 void check_sites(int op);
-void check_grant(int, uint64_t epoch);
+bool by_record(const struct ev *);
+void check_grant(const struct ev *);
+void check_drop(int, bool asked);
 void check_promotion(int);
+void check_choice(int op, int);
 void check_quiet(int op);
 void check_yes(int op);
 void check_end(void);

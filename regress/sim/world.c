@@ -22,6 +22,39 @@
 
 #include "sim.h"
 
+/* Operators' monotonic clocks have nothing in common, nor the same rate. */
+int64_t
+op_clock(const struct op *o)
+{
+	return 5000000LL * (o - w->op + 1) + w->now + w->now * o->rate / 1000;
+}
+
+/* How long it takes until that clock has come to t, or a little more. */
+int64_t
+op_wait(const struct op *o, int64_t t)
+{
+	int64_t d = t - op_clock(o);
+
+	return d <= 0 ? 0 : d * 1000 / (1000 + o->rate) + 2;
+}
+
+/* When it was at t, or a moment later. */
+int64_t
+op_world(const struct op *o, int64_t t)
+{
+	return w->now - (op_clock(o) - t) * 1000 / (1000 + o->rate) + 1;
+}
+
+/* As far apart as two of them may be: half of that each way, at most. */
+static int
+any_rate(void)
+{
+	static const int edge[] = { -RATE_MAX, RATE_MAX };
+
+	return rnd(2) == 0 ? edge[rnd(2)] :
+			     (int)rnd(2 * RATE_MAX + 1) - RATE_MAX;
+}
+
 int64_t
 node_clock(int i)
 {
@@ -50,8 +83,8 @@ check_writers(const char *why)
 	/* A frozen container does nothing, and wakes up with its guard. */
 	for (i = 0; i < w->nsites; i++)
 		if (w->site[i].p.alive && !w->site[i].p.ro &&
-		    !w->site[i].p.rogue && !w->site[i].p.offline &&
-		    !w->site[i].guard.frozen) {
+		    !w->site[i].p.rogue && !w->site[i].p.believed &&
+		    !w->site[i].p.offline && !w->site[i].guard.frozen) {
 			n++;
 			b = a;
 			a = i;
@@ -348,6 +381,7 @@ world_tick(void)
 		    w->now >= w->op[k].back_at)
 			op_start(k);
 		op_links(k);
+		told_tick(k);
 	}
 	check_writers("time");
 	steady();
@@ -360,13 +394,15 @@ world_init(void)
 
 	w->api.rec.active = w->api.rec.last_target = FSM_NONE;
 	w->api.holder = -1;
+	for (i = 0; i < OPS; i++)
+		w->op[i].rate = any_rate();
 	w->steady = -1;
 	for (i = 0; i < w->nsites; i++) {
 		w->site[i].v.uuid = w->uuids++;
 		w->site[i].dep = deploy_want(i);
 		w->site[i].cur = -1;
 		w->site[i].clock_off = (int64_t)rnd(4000) - 2000;
-		w->site[i].rate = (int)rnd(17) - 8;
+		w->site[i].rate = any_rate();
 		w->site[i].car.back_at = 1 + rnd(3000);
 		w->site[i].restart_at = 1 + rnd(3000);
 	}
