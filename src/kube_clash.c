@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_render.h"
 
 static bool
 begins(const char *s, const char *with)
@@ -86,16 +87,6 @@ kclash_owner(yyjson_val *obj, const char *group)
 
 /* ----------------------------------------------------------------- telling */
 
-static const char *
-plural(const struct kobj *o)
-{
-#define X(id, prefix, plural, how) plural,
-	static const char *const names[] = { KOBJS(X) };
-#undef X
-
-	return names[o->kind];
-}
-
 void
 kclash_begin(struct kgroup *g)
 {
@@ -119,8 +110,8 @@ kclash_found(struct kgroup *g, const struct kobj *o, const char *owner)
 	if (strstr(g->clash_now, field) != NULL)
 		return;
 	(void)snprintf(text, sizeof(text), "%s%s %s %s is group %s's",
-	    g->clash_now[0] != '\0' ? "; " : "", field, plural(o), o->name,
-	    owner);
+	    g->clash_now[0] != '\0' ? "; " : "", field, kobj_plural(o->kind),
+	    o->name, owner);
 	(void)strlcat(g->clash_now, text, sizeof(g->clash_now));
 }
 

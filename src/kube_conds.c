@@ -56,9 +56,8 @@ condition(yyjson_mut_doc *d, yyjson_mut_val *arr, const struct kcond *c,
 	yyjson_mut_obj_add_strcpy(d, v, "type", c->type);
 	yyjson_mut_obj_add_strcpy(d, v, "status", status);
 	yyjson_mut_obj_add_strcpy(d, v, "reason", c->reason);
-	/* It may have been cut in the middle of a character. */
-	if (!kput_str(d, v, "message",
-		c->message[0] != '\0' ? c->message : c->reason))
+	/* It may have been cut in the middle of a character; see below. */
+	if (!kput_str(d, v, "message", c->message))
 		fatalx("JSON memory");
 	yyjson_mut_obj_add_strcpy(d, v, "lastTransitionTime", since);
 	yyjson_mut_obj_add_sint(d, v, "observedGeneration", generation);

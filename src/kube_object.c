@@ -30,20 +30,10 @@ static void object_done(void *, const struct kh_resp *);
 static void
 object_failed(struct kgroup *, const struct kobj *, const struct kh_resp *);
 
-static const char *
-plural(const struct kobj *o)
-{
-#define X(id, prefix, plural, how) plural,
-	static const char *const names[] = { KOBJS(X) };
-#undef X
-
-	return names[o->kind];
-}
-
 static struct kown *
 own_of(struct kgroup *g, const struct kobj *o)
 {
-	return kown_find(g, plural(o), o->name);
+	return kown_find(g, kobj_plural(o->kind), o->name);
 }
 
 static yyjson_val *
@@ -327,7 +317,7 @@ write_failed(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 		return;
 	}
 	log_ev(LL_INFO, "object not applied yet", KVS("fg", g->fg),
-	    KVS("kind", plural(o)), KVS("name", o->name),
+	    KVS("kind", kobj_plural(o->kind)), KVS("name", o->name),
 	    KVI("status", p->status));
 	not_yet(g, o);
 }
@@ -362,7 +352,7 @@ adopted_fields(void *arg, const struct kh_resp *p)
 		own->wanted = 0;
 	if (p->status == 409 || p->status == 404) {
 		log_ev(LL_INFO, "fields not taken over yet", KVS("fg", g->fg),
-		    KVS("kind", plural(o)), KVS("name", o->name),
+		    KVS("kind", kobj_plural(o->kind)), KVS("name", o->name),
 		    KVI("status", p->status));
 		not_yet(g, o);
 		return;
@@ -371,7 +361,7 @@ adopted_fields(void *arg, const struct kh_resp *p)
 		object_failed(g, o, p);
 		return;
 	}
-	kadopt_said(g, plural(o), o->name);
+	kadopt_said(g, kobj_plural(o->kind), o->name);
 	kapply_step(g);
 }
 
@@ -407,7 +397,7 @@ object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	kh_done_fn *done = stripped;
 
 	log_ev(LL_INFO, "object applied", KVS("fg", g->fg),
-	    KVS("kind", plural(o)), KVS("name", o->name),
+	    KVS("kind", kobj_plural(o->kind)), KVS("name", o->name),
 	    KVI("status", p->status));
 	if (own != NULL && d != NULL) {
 		kown_seen(own, yyjson_doc_get_root(d), true);
@@ -457,10 +447,11 @@ object_refused(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 
 	kh_why(p, why);
 	log_ev(LL_WARN, "object could not be applied", KVS("fg", g->fg),
-	    KVS("kind", plural(o)), KVS("name", o->name),
+	    KVS("kind", kobj_plural(o->kind)), KVS("name", o->name),
 	    KVI("status", p->status), KVS("error", why));
 	if (own != NULL && kh_lasts(p->status))
-		krefused_add(g, plural(o), o->name, why, &own->refused_ms);
+		krefused_add(
+		    g, kobj_plural(o->kind), o->name, why, &own->refused_ms);
 }
 
 static void
@@ -554,7 +545,7 @@ mended(void *arg, const struct kh_resp *p)
 		return;
 	}
 	log_ev(LL_INFO, "object mended", KVS("fg", g->fg),
-	    KVS("kind", plural(o)), KVS("name", o->name));
+	    KVS("kind", kobj_plural(o->kind)), KVS("name", o->name));
 	if (own != NULL && (d = kj_read(p->body, p->len)) != NULL) {
 		kown_seen(own, yyjson_doc_get_root(d), true);
 		own->wanted = 0;
@@ -593,7 +584,7 @@ clear_service(struct kgroup *g, const struct kobj *o)
 	yyjson_mut_doc *doc;
 	struct kown *own = own_of(g, o);
 
-	if (strcmp(plural(o), "services") != 0 || g->apply_cleared ||
+	if (strcmp(kobj_plural(o->kind), "services") != 0 || g->apply_cleared ||
 	    own == NULL || !own->exists)
 		return false;
 	g->apply_cleared = true;

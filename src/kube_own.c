@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_render.h"
 
 static const struct {
 	const char *plural, *prefix;
@@ -56,16 +57,6 @@ kown_find(struct kgroup *g, const char *plural, const char *name)
 	return find_id(g, own_id(plural, name));
 }
 
-static const char *
-plural_of(const struct kobj *o)
-{
-#define X(id, prefix, plural, how) plural,
-	static const char *const names[] = { KOBJS(X) };
-#undef X
-
-	return names[o->kind];
-}
-
 void
 kown_spec(struct kgroup *g)
 {
@@ -79,7 +70,7 @@ kown_spec(struct kgroup *g)
 		fatal("kown_spec");
 	n = kobjs(&g->spec, objs);
 	for (unsigned i = 0; i < n; i++) {
-		const char *plural = plural_of(&objs[i]);
+		const char *plural = kobj_plural(objs[i].kind);
 		uint64_t id = own_id(plural, objs[i].name);
 
 		if ((was = find_id(g, id)) != NULL) {

@@ -236,6 +236,12 @@ static const struct {
 #undef X
 };
 
+const char *
+kobj_plural(enum kobj_kind kind)
+{
+	return kinds[kind].plural;
+}
+
 /* "mysql-" group "-" site, and for some kinds a suffix. */
 static const char *
 site_suffix(enum kobj_kind kind)

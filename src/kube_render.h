@@ -63,6 +63,7 @@ bool kput_copy(yyjson_mut_doc *, yyjson_mut_val *, const char *, yyjson_val *);
 /* Like kput_str() for a key that is not a literal. */
 bool kset_str(yyjson_mut_doc *, yyjson_mut_val *, const char *, const char *);
 
+const char *kobj_plural(enum kobj_kind);
 /* apiVersion, kind and metadata (name, namespace, labels, owner). */
 yyjson_mut_val *krender_object(yyjson_mut_doc *, const struct kspec *,
     const char *api, const char *kind, const char *name, const struct ksite *);

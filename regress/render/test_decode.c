@@ -243,6 +243,7 @@ server_ids(void **state)
 	yyjson_doc_free(doc);
 }
 
+/* Long: a table of cases. */
 static void
 conf_keys(void **state)
 {
