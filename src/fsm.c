@@ -324,7 +324,8 @@ fsm_quiet(const struct fsm_conf *c, const struct fsm_state *s)
 	if (s->now_ms < s->old_grants_ms)
 		return false;
 	for (i = 0; i < c->nsites; i++)
-		if (s->site[i].grant_open ||
+		if ((s->site[i].grant_open &&
+			s->now_ms <= fsm_grants_end(s, i)) ||
 		    (s->site[i].sql.seq != 0 &&
 			s->site[i].sql.kind == SQL_GRANT))
 			return false;

@@ -91,6 +91,27 @@ fsm_flags_current(const struct fsm_state *s, uint8_t i)
 	    FSM_GUARD(G_READ_AFTER_GRANT, t->read_ms > t->granted_ms);
 }
 
+/*
+ * A lost process with a guard at whose site the record of this term lists no
+ * epoch: another leader proved its end, by a word that did not come here, and
+ * what nobody granted its guard has fenced.
+ */
+static bool
+ended_by_record(const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+	unsigned k;
+
+	if (t->state != SS_UNREACHABLE || t->grant_open || t->g.guard == 0 ||
+	    !fsm_streq(t->g.pod_uid, t->p.pod_uid))
+		return false;
+	for (k = 0; k < s->rec.n; k++)
+		if (s->rec.unended[k].site == i)
+			return false;
+	return FSM_GUARD(
+	    G_RECORD_WHOLE, s->lease_held && s->put_term && s->lost == 0);
+}
+
 /* Not known to be read-only, and nothing proves that the process has ended. */
 bool
 fsm_may_write(const struct fsm_state *s, uint8_t i)
@@ -98,7 +119,8 @@ fsm_may_write(const struct fsm_state *s, uint8_t i)
 	const struct fsm_site *t = &s->site[i];
 
 	return t->ever && !t->quelled &&
-	    (!t->p.read_only || !fsm_flags_current(s, i));
+	    (!t->p.read_only || !fsm_flags_current(s, i)) &&
+	    !ended_by_record(s, i);
 }
 
 /*

@@ -185,6 +185,8 @@
 	X(G_LOST_STRANGERS,                                                    \
 	    "nor may a Pod of a removed site hold a lost epoch")               \
 	X(G_LOST_VOTERS, "every possible voter of a lost epoch promised")      \
+	X(G_RECORD_WHOLE,                                                      \
+	    "silence of a record is of one that was written here")             \
 	X(G_GATED_OPEN, "the proof gate speaks of epochs not ended")           \
 	X(G_GUARD_READ, "a guard read the flags after the last grant")         \
 	X(G_GRANT_REPORT, "a grant dies soon after the guard's word")          \

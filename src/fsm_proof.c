@@ -348,7 +348,9 @@ fsm_proof_foreign(struct fsm_ctx *x, const struct fsm_pod *pod)
 enum fsm_reading
 fsm_reading_of(const struct fsm_state *s, const struct fsm_record *r)
 {
-	if (!s->rec_known || (r->version >= s->rec.version && !s->rec_behind))
+	/* Who does not lead has nothing of its own to keep. */
+	if (!s->rec_known || !s->lease_held ||
+	    (r->version >= s->rec.version && !s->rec_behind))
 		return FSM_READ_TAKE;
 	if (r->version < s->rec.version && !s->put_refused)
 		return FSM_READ_OLD;
@@ -417,12 +419,12 @@ take_record(struct fsm_state *s, const struct fsm_record *r)
 			if (r->unended[k].epoch == was.unended[m].epoch)
 				break;
 		if (k == r->n) {
-			if (r->version >= was.version) {
+			if (r->version >= was.version)
 				ended_elsewhere(s, &was.unended[m]);
-				if (auth[m].yes_ms > s->yes_ms)
-					s->yes_ms = auth[m].yes_ms;
-			}
-			if (r->version >= was.version ||
+			if ((r->version >= was.version || !s->lease_held) &&
+			    auth[m].yes_ms > s->yes_ms)
+				s->yes_ms = auth[m].yes_ms;
+			if (r->version >= was.version || !s->lease_held ||
 			    s->ended[m] != P_NONE || s->rec.n == UNENDED_MAX)
 				continue;
 			/* put back, not ended */

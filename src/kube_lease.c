@@ -126,7 +126,7 @@ takeable(const struct lease *l, int64_t now)
 		return false;
 	if (l->holder[0] == '\0' && !ours(l))
 		return now >= l->emptied_ns;
-	return ours(l) || now >= expiry(l);
+	return ours(l) ? now >= l->named_ns : now >= expiry(l);
 }
 
 enum lease_do
@@ -225,10 +225,15 @@ lease_seen(struct lease *l, int64_t now, const struct klease *o)
 	}
 	l->made |= l->absent && !leads(l, now);
 	emptied(l, now, o);
+	if (l->holder[0] != '\0' && !ours(l) &&
+	    strcmp(o->holder, l->identity) == 0)
+		l->named_ns = ruled_ns(l);
 	if (adopt(l, o))
 		l->seen_ns = now;
-	if (!ours(l))
+	if (!ours(l)) {
 		l->held = l->made = false;
+		l->named_ns = 0;
+	}
 	handed(l);
 }
 

@@ -91,6 +91,8 @@ struct lease {
 	int64_t absent_ns; /* when it was first found to be absent */
 	/* Emptied by another one than its holder, who may act until then; 0. */
 	int64_t emptied_ns;
+	/* Somebody wrote our name over another holder's; likewise. */
+	int64_t named_ns;
 };
 
 void lease_init(struct lease *, const char *identity, int64_t lease_ms,

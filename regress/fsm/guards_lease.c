@@ -302,6 +302,17 @@ g_gated_open(struct mk *m)
 	return verdict(m);
 }
 
+/* Somebody speaks of an epoch that the record has not: it may be its. */
+static int
+g_record_whole(struct mk *m)
+{
+	lost(m);
+	m->s.rec.n = 0;
+	m->s.site[0].p.read_only = false;
+	m->s.lost = 9;
+	return fsm_may_write(&m->s, 0);
+}
+
 /* Its Lease outlasts the guard's word. */
 static int
 g_grant_report(struct mk *m)
@@ -520,6 +531,7 @@ const struct guard_case lease_cases[] = {
 	{ G_PROMISE_LOST, g_promise_lost, 0 },
 	{ G_LOST_VOTERS, g_lost_voters, V_NO_PROOF },
 	{ G_GATED_OPEN, g_gated_open, V_FENCING },
+	{ G_RECORD_WHOLE, g_record_whole, true },
 	{ G_GUARD_READ, g_guard_read, V_NO_PROOF },
 	{ G_GRANT_REPORT, g_grant_report, 0 },
 	{ G_ADOPT_LEASES, g_adopt_leases, V_WAIT_SITES },

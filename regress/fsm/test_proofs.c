@@ -88,6 +88,35 @@ test_granted_unseen(void **state)
 	assert_int_equal(d.verdict, V_PROMOTE);
 }
 
+/* A grant whose site died with it is over by time: the Lease may go. */
+static void
+test_quiet_of_the_dead(void **state)
+{
+	const struct fsm_act *a;
+	struct fsm_event ev = { .type = E_SQL_DONE, .site = 0 };
+
+	(void)state;
+	mk_group(&m);
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.my_epoch = 5;
+	mk_step(&m, NULL);
+	a = mk_act(&m, A_SQL, SQL_GRANT);
+	assert_non_null(a);
+	ev.u.sql.seq = a->seq;
+	ev.u.sql.kind = a->kind;
+	ev.u.sql.end = SE_UNKNOWN;
+	m.now += 10;
+	mk_step(&m, &ev);
+	assert_false(fsm_quiet(&m.c, &m.s));
+	m.s.site[0].state = SS_UNREACHABLE;
+	m.s.site[0].fails = 3;
+	m.now += 3600000;
+	m.s.lease_deadline_ms = m.now + 10000;
+	mk_step(&m, NULL);
+	assert_true(m.now > fsm_grants_end(&m.s, 0));
+	assert_true(fsm_quiet(&m.c, &m.s));
+}
+
 /*
  * A Pod that is gone proves nothing: somebody may have forced its object away,
  * or taken its labels. Its words prove what they say, gone or not.
@@ -521,6 +550,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_granted_unseen),
+		cmocka_unit_test(test_quiet_of_the_dead),
 		cmocka_unit_test(test_gone_is_no_word),
 		cmocka_unit_test(test_more_pods),
 		cmocka_unit_test(test_lease_flap),

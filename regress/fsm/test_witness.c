@@ -215,6 +215,7 @@ test_sees(void **state)
 		reqs[k]->seq = 0;
 	}
 	m.s.site[2].grant_open = true;
+	m.s.site[2].grant_valid_ms = m.s.now_ms;
 	assert_int_equal(fsm_sees(&m.c, &m.s), FSM_SEES_BUSY);
 	m.s.site[2].grant_open = false;
 	m.s.clone_phase = CL_RESTART;

@@ -82,6 +82,7 @@ static const struct {
 	{ G_QUIET_OWN, UNIT },
 	{ G_PROMISE_SITE, "no sidecar speaks for another one's memory here" },
 	{ G_PROMISE_LOST, UNIT },
+	{ G_RECORD_WHOLE, UNIT },
 	{ G_GATED_OPEN, UNIT },
 	{ G_GUARD_READ, "the explorer: word-before-late-grant" },
 	{ G_GRANT_REPORT, UNIT },

@@ -268,6 +268,22 @@ const struct scenario lease_scenarios[] = {
 		{ 23, 70, F_ISOLATE, S_ACTIVE, NULL }, BLOCK(40, "NoProof"),
 		ACTIVE(75, "pdx") },
 	    NULL, 0 },
+	/* a standby saw a writer whose epoch came and went in a gap of its watch */
+	{ "standby-missed-an-epoch", 2, { C, C }, 420,
+	    { { 4, 96, F_OP_CUT_API, S_STANDBY, NULL },
+		{ 6, 0, F_KILL, S_ACTIVE, NULL },
+		{ 30, 380, F_POWER, S_ACTIVE, NULL }, ACTIVE(90, "pdx"),
+		{ 110, 30, F_OP_CRASH, S_LEADER, NULL }, ACTIVE(150, "pdx"),
+		{ 160, 0, F_KILL, 1, NULL }, ACTIVE(200, "pdx"),
+		ACTIVE(400, "pdx") },
+	    NULL, 0 },
+	/* a standby that lived through it has a later version in mind */
+	{ "lease-record-restored-standby", 2, { C, C }, 420,
+	    { { 5, 0, F_KILL, 0, NULL }, { 20, 0, F_KILL, 0, NULL },
+		{ 35, 0, F_KILL, 0, NULL }, { 50, 0, F_REC_OLD, 0, NULL },
+		{ 58, 350, F_POWER, 0, NULL }, ACTIVE(100, "pdx"),
+		{ 110, 0, F_OP_CRASH, S_LEADER, NULL }, ACTIVE(120, "pdx") },
+	    NULL, 0 },
 	/* the third one may be all the voters that it has */
 	{ "lease-record-restored-two-silent", 3, { C, C, C }, 200,
 	    { { 2, 190, F_LEASE_MS, 0, NULL }, { 20, 6, F_OPS_DOWN, 0, NULL },
