@@ -104,7 +104,6 @@ struct x_site {
 
 struct x_op {
 	int64_t now;
-	bool up;
 	bool cut; /* from the API server */
 	bool leads;
 	bool own;      /* it led last: the Lease is its own */
@@ -117,6 +116,7 @@ struct x_op {
 	int mine;        /* epoch minted in this term, -1 */
 	int64_t saw;     /* its guard was last known to hold it */
 	bool stale;      /* another leader wrote (only a weakness asks) */
+	uint8_t over;    /* bit: that lease once ran out (likewise) */
 	struct lease_auth auth[X_EPOCHS];
 };
 
@@ -177,9 +177,7 @@ struct action {
 	X(K_REVOKE, "%o begins to revoke the epochs of %s")            \
 	X(K_PROMISE, "%s's sidecar gives %o its promises")             \
 	X(K_REVOKE_GUARD, "%o's revocation reaches %s's guard")        \
-	X(K_TOLD, "%s's new sidecar hears from the leader")            \
 	X(K_FENCE, "%s's guard fences")                                \
-	X(K_HEAL_OP, "%o is started again")                            \
 	X(K_HEAL_CUT, "%o reaches the API server again")               \
 	X(K_HEAL_SITE, "%s is well again")                             \
 	X(K_CRASH, "FAULT: %o crashes")                                \
@@ -285,6 +283,9 @@ enum x_kind { X_KINDS(X) K_MAX };
 	    "a Lease is given up with a grant under way", "fencing.md 2")        \
 	X(W_OLD_GRANTS, "old-grants-ignored", 2,                                 \
 	    "a new leader ignores its predecessor's grants", "fencing.md 2")     \
+	X(W_TERM_PROOF, "proof-kept-across-terms", 2,                            \
+	    "a lease that ran out is a proof in a leader's later terms, too",    \
+	    "found by a reader")                                                 \
 	X(W_LEFT_OUT, "left-out-promised", 2,                                    \
 	    "a voter that a successor leaves out counts as having promised",     \
 	    "fencing.md 3")                                                      \
@@ -332,7 +333,6 @@ void world_init(struct world *, unsigned nsites, unsigned faults);
 unsigned world_writers(const struct world *);
 
 /* explore_op.c */
-bool op_leads(const struct x_op *);
 bool op_acquires(const struct world *, unsigned o);
 int64_t op_grants_end(const struct x_op *);
 int64_t op_until(const struct x_op *);
@@ -342,6 +342,7 @@ void op_learn(struct world *);
 void op_saw_dead(struct world *, unsigned s);
 
 /* explore_proof.c; sql: after fencing the others by SQL */
+void op_notes(struct world *, unsigned o);
 unsigned op_keeps(const struct world *, unsigned o, unsigned s, bool sql);
 bool op_may_mint(const struct world *, unsigned o, unsigned s, bool sql);
 bool op_needs_mint(const struct world *, unsigned o, unsigned s, unsigned sub);
@@ -412,6 +413,7 @@ struct x_set {
 };
 bool set_add(struct x_set *, uint64_t); /* true: it was not there */
 bool set_has(const struct x_set *, uint64_t);
+void set_soon(const struct x_set *, uint64_t); /* that will be asked */
 void set_free(struct x_set *);
 void *x_need(void *); /* allocated, or the end */
 uint64_t x_hash(const uint8_t *, size_t);

@@ -103,6 +103,17 @@ mints(const struct world *w, struct list *l, enum x_kind kind, unsigned o)
 	}
 }
 
+/* Those that it may mint, with the write left under way. */
+static void
+mints_left(struct list *l, enum x_kind kind, unsigned o)
+{
+	unsigned i, n = l->n;
+
+	for (i = 0; i < n; i++)
+		if (l->a[i].kind == K_MINT && l->a[i].a == o)
+			add(l, kind, o, l->a[i].b, l->a[i].c);
+}
+
 static void
 grants(const struct world *w, struct list *l, unsigned o)
 {
@@ -171,11 +182,9 @@ leader(const struct world *w, struct list *l, unsigned o)
 
 	if (op_acquires(w, o))
 		add(l, K_ACQUIRE, o, 0, 0);
-	if (!p->up)
-		add(l, K_HEAL_OP, o, 0, 0);
 	if (p->cut)
 		add(l, K_HEAL_CUT, o, 0, 0);
-	if (!op_leads(p))
+	if (!p->leads)
 		return;
 	mints(w, l, K_MINT, o);
 	mints(w, l, K_MINT_FENCE, o);
@@ -185,8 +194,6 @@ leader(const struct world *w, struct list *l, unsigned o)
 		if (w->site[i].writable && !w->site[i].hung &&
 		    !w->site[i].frozen)
 			add(l, K_SQL_FENCE, o, i, 0);
-		if (!w->site[i].v.informed && !w->site[i].frozen)
-			add(l, K_TOLD, i, 0, 0);
 	}
 }
 
@@ -258,7 +265,7 @@ op_faults(const struct world *w, struct list *l, unsigned o)
 {
 	const struct x_op *p = &w->op[o];
 
-	if (!op_leads(p))
+	if (!p->leads)
 		return;
 	add(l, K_CRASH, o, 0, 0);
 	if (p->cut)
@@ -267,8 +274,8 @@ op_faults(const struct world *w, struct list *l, unsigned o)
 	add(l, K_RELEASE, o, 0, 0);
 	if (w->put.on)
 		return;
-	mints(w, l, K_CRASH_PUT, o);
-	mints(w, l, K_CUT_PUT, o);
+	mints_left(l, K_CRASH_PUT, o);
+	mints_left(l, K_CUT_PUT, o);
 }
 
 static void
@@ -364,7 +371,6 @@ world_apply(struct world *w, struct action a)
 	case K_RENEW:
 	case K_RENEW_LATE:
 	case K_DELIVER:
-	case K_TOLD:
 	case K_FENCE:
 	case K_HEAL_SITE:
 	case K_DB:
@@ -392,7 +398,6 @@ world_apply(struct world *w, struct action a)
 	case K_REVOKE:
 	case K_PROMISE:
 	case K_REVOKE_GUARD:
-	case K_HEAL_OP:
 	case K_HEAL_CUT:
 	case K_CRASH:
 	case K_CRASH_PUT:

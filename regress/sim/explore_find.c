@@ -137,29 +137,38 @@ append(struct bytes *b, size_t n)
 static bool
 expand(struct chunk *c, const struct world *w, uint32_t from)
 {
+	static _Thread_local struct {
+		struct step s;
+		uint8_t text[X_PACKED];
+	} all[X_ACTIONS], *t;
 	struct action acts[X_ACTIONS];
-	struct step s = { .from = from };
 	struct world v;
-	uint8_t buf[X_PACKED], perm[X_SITES], *out;
-	unsigned i, n;
-	bool swapped;
+	uint8_t perm[X_SITES], *out;
+	unsigned i, n, done = 0;
+	bool swapped, two = false;
 
 	n = world_actions(w, acts);
-	for (i = 0; i < n && !s.two; i++) {
+	while (done < n && !two) {
+		t = &all[done];
 		v = *w;
-		world_apply(&v, acts[i]);
-		c->steps++;
-		s.len = (uint8_t)world_pack(&v, buf, perm, &swapped);
-		s.hash = x_hash(buf, s.len);
-		if (set_has(&seen, s.hash))
-			continue;
-		s.by = acts[i];
-		s.two = world_writers(&v) > 1;
-		out = append(&c->out, sizeof(s) + s.len);
-		memcpy(out, &s, sizeof(s));
-		memcpy(out + sizeof(s), buf, s.len);
+		world_apply(&v, acts[done]);
+		t->s.len = (uint8_t)world_pack(&v, t->text, perm, &swapped);
+		t->s.hash = x_hash(t->text, t->s.len);
+		set_soon(&seen, t->s.hash);
+		t->s.from = from;
+		t->s.by = acts[done++];
+		t->s.two = two = world_writers(&v) > 1;
 	}
-	return !s.two;
+	c->steps += done;
+	for (i = 0; i < done; i++) {
+		t = &all[i];
+		if (set_has(&seen, t->s.hash))
+			continue;
+		out = append(&c->out, sizeof(t->s) + t->s.len);
+		memcpy(out, &t->s, sizeof(t->s));
+		memcpy(out + sizeof(t->s), t->text, t->s.len);
+	}
+	return !two;
 }
 
 /* False: no chunk after it is needed. */

@@ -57,6 +57,7 @@ keep_grant_comes(const struct world *w, unsigned i)
 	for (k = 0; k < X_OPS; k++) {
 		p = &w->op[k];
 		if (p->leads && p->mine != -1 && w->e[p->mine].site == i &&
+		    w->e[p->mine].live &&
 		    (weak(W_EARLY) ||
 			(p->saw != LEASE_NEVER && p->now - p->saw <= X_REPORT)))
 			return true;
@@ -142,7 +143,7 @@ keep_leader_age(const struct world *w, unsigned e)
 
 	for (o = 0; o < X_OPS; o++) {
 		p = &w->op[o];
-		if (op_leads(p)) {
+		if (p->leads) {
 			t = p->auth[e].revoked ? p->auth[e].newest_ms :
 			    p->auth[e].yes_ms > p->since[e] ?
 						 p->auth[e].yes_ms :

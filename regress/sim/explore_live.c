@@ -68,12 +68,9 @@ heal(struct run *r)
 {
 	unsigned i;
 
-	for (i = 0; i < X_OPS; i++) {
-		if (!r->w.op[i].up)
-			act(r, K_HEAL_OP, i, 0, 0);
+	for (i = 0; i < X_OPS; i++)
 		if (r->w.op[i].cut)
 			act(r, K_HEAL_CUT, i, 0, 0);
-	}
 	for (i = 0; i < r->w.nsites; i++) {
 		if (reached(r, i) || r->hangs)
 			act(r, K_HEAL_SITE, i, 0, 0);
@@ -245,9 +242,6 @@ lead(struct run *r, unsigned o)
 	struct world *w = &r->w;
 	unsigned i;
 
-	for (i = 0; i < w->nsites; i++)
-		if (reached(r, i) && !w->site[i].v.informed)
-			act(r, K_TOLD, i, 0, 0);
 	if (isolated(r))
 		return;
 	r->target = choose(r);
@@ -281,7 +275,7 @@ step(struct run *r)
 		ask(r, i);
 	fence_due(r);
 	for (i = 0; i < X_OPS; i++)
-		if (op_leads(&w->op[i]) && !w->op[i].cut)
+		if (w->op[i].leads && !w->op[i].cut)
 			lead(r, i);
 }
 

@@ -23,12 +23,6 @@
 
 #include "explore.h"
 
-bool
-op_leads(const struct x_op *p)
-{
-	return p->up && p->leads && (p->now < p->until || weak(W_DEPOSED));
-}
-
 /* No grant lands after that, the leader's or one of an earlier leader. */
 int64_t
 op_grants_end(const struct x_op *p)
@@ -43,9 +37,9 @@ op_acquires(const struct world *w, unsigned o)
 	unsigned i;
 
 	for (i = 0; i < X_OPS; i++)
-		if (w->op[i].leads && !w->op[i].cut && w->op[i].up)
+		if (w->op[i].leads && !w->op[i].cut)
 			return false;
-	return p->up && !p->cut && !p->leads &&
+	return !p->cut && !p->leads &&
 	    (p->own || p->now - p->seen >= X_ACQUIRE);
 }
 
@@ -152,12 +146,17 @@ forget(struct x_op *p)
 	}
 }
 
+/*
+ * It leads no more, and is well at once: a crash that lasts, or a cut, could
+ * only keep it from leading again.
+ */
 static void
 depose(struct world *w, unsigned o, bool clean)
 {
 	unsigned i;
 
 	forget(&w->op[o]);
+	w->op[o].cut = false;
 	for (i = 0; i < X_GRANTS; i++)
 		if (w->grant[i].op == (int)o)
 			w->grant[i].op = -1;
@@ -341,7 +340,7 @@ op_saw_dead(struct world *w, unsigned s)
 	for (o = 0; o < X_OPS; o++)
 		for (k = 0; k < w->ne; k++) {
 			t = world_terms(w, k);
-			if (op_leads(&w->op[o]) && w->op[o].auth[k].revoked)
+			if (w->op[o].leads && w->op[o].auth[k].revoked)
 				lease_auth_promise(&w->op[o].auth[k], &t,
 				    w->site[s].v.id, 0, w->op[o].now);
 		}
@@ -365,22 +364,16 @@ lose_record(struct world *w)
 			w->site[i].v.promised = X_LARGE;
 	}
 	for (i = 0; i < X_OPS; i++) {
-		if (w->op[i].leads)
-			w->op[i].up = false;
+		w->op[i].over = 0;
 		depose(w, i, false);
 	}
 }
 
-/*
- * Its deadline has passed, and it is up: it may be asked, and say no. What it
- * knew matters no more.
- */
+/* Its deadline has passed: it says no, and what it knew matters no more. */
 void
 op_runs_out(struct world *w, unsigned o)
 {
 	depose(w, o, false);
-	w->op[o].leads = w->op[o].up;
-	w->op[o].until = w->op[o].now;
 }
 
 void
@@ -417,12 +410,7 @@ op_apply(struct world *w, struct action a)
 	case K_REVOKE_GUARD:
 		revoke_guard(w, a.a, a.b);
 		break;
-	case K_HEAL_OP:
-		p->up = true;
-		break;
 	case K_HEAL_CUT:
-		if (p->leads && !op_leads(p))
-			depose(w, a.a, false);
 		p->cut = false;
 		break;
 	case K_CRASH_PUT:
@@ -430,7 +418,7 @@ op_apply(struct world *w, struct action a)
 		/* FALLTHROUGH */
 	case K_CRASH:
 		depose(w, a.a, false);
-		p->up = false;
+		p->over = 0;
 		break;
 	case K_CUT_PUT:
 		leave_put(w, a.a, a.b, a.c);
@@ -449,9 +437,21 @@ op_apply(struct world *w, struct action a)
 	}
 }
 
+/* A voter that remembers nothing hears from whoever leads: as soon as it can. */
+static void
+tell(struct world *w, unsigned o)
+{
+	unsigned i;
+
+	for (i = 0; w->op[o].leads && i < w->nsites; i++)
+		if (!w->site[i].frozen)
+			lease_voter_told(&w->site[i].v, 0);
+}
+
 /*
- * The leader learns at once that its guard holds the lease: later would only
- * allow it less. What it learned may be old when it acts.
+ * The leader learns at once that its guard holds the lease, and tells new
+ * voters at once that it leads: later would only allow less. What it learned
+ * may be old when it acts.
  */
 void
 op_learn(struct world *w)
@@ -462,6 +462,9 @@ op_learn(struct world *w)
 
 	for (o = 0; o < X_OPS; o++) {
 		p = &w->op[o];
+		tell(w, o);
+		if (weak(W_TERM_PROOF))
+			op_notes(w, o);
 		if (p->mine == -1)
 			continue;
 		s = &w->site[w->e[p->mine].site];

@@ -31,8 +31,9 @@ struct pack {
 	uint8_t *p;
 	const struct world *w;
 	uint8_t rank[X_EPOCHS]; /* of epoch k, NO: gone */
-	uint8_t n;              /* that are left */
-	const uint8_t *perm;
+	uint8_t left[X_EPOCHS]; /* the others, by rank */
+	uint8_t n;              /* so many */
+	const uint8_t *perm;    /* NULL: of what is no site's own, nothing */
 };
 
 static void
@@ -94,25 +95,20 @@ index_of(const struct pack *k, uint64_t number)
 	return i == -1 ? NO : k->rank[i];
 }
 
+/* They stand in the order of their numbers. */
 static void
 rank_epochs(struct pack *k)
 {
 	const struct world *w = k->w;
-	bool left[X_EPOCHS];
-	unsigned i, j;
+	unsigned i;
 
-	for (i = 0; i < w->ne; i++)
-		left[i] = keep_epoch(w, i);
 	k->n = 0;
 	for (i = 0; i < w->ne; i++) {
 		k->rank[i] = NO;
-		if (!left[i])
+		if (!keep_epoch(w, i))
 			continue;
-		k->n++;
-		k->rank[i] = 0;
-		for (j = 0; j < w->ne; j++)
-			if (left[j] && w->e[j].number < w->e[i].number)
-				k->rank[i]++;
+		k->left[k->n] = (uint8_t)i;
+		k->rank[i] = k->n++;
 	}
 }
 
@@ -153,6 +149,8 @@ pack_hold(struct pack *k, const struct x_site *s, const struct lease_hold *h)
 		put_age(k, s->now, least, cap);
 		return;
 	}
+	if (k->perm == NULL)
+		return;
 	e = &k->w->e[world_epoch(k->w, h->t.epoch)];
 	for (i = 0; i <= k->w->nsites; i++) {
 		voter = i == k->w->nsites ? X_SITES : k->perm[i];
@@ -209,8 +207,7 @@ pack_voter(struct pack *k, const struct x_site *s, unsigned site)
 	put(k, v->informed);
 	put(k, rank(k, v->promised, site, true));
 	for (r = 0; r < k->n; r++) {
-		for (i = 0; i < w->ne && k->rank[i] != r; i++)
-			;
+		i = k->left[r];
 		if (w->e[i].vot[site] != VOT_NOW || !w->e[i].unended)
 			continue;
 		newest = v->yes_floor_ms;
@@ -278,19 +275,32 @@ pack_auth(struct pack *k, const struct x_op *p, unsigned i)
 	    (int)x_over());
 }
 
+/* Of a set of epochs those that are left, by rank. */
+static unsigned
+ranks(const struct pack *k, unsigned mask)
+{
+	unsigned i, m = 0;
+
+	for (i = 0; i < k->w->ne; i++)
+		if (k->rank[i] != NO && (mask & 1U << i) != 0)
+			m |= 1U << k->rank[i];
+	return m;
+}
+
 static void
 pack_op(struct pack *k, unsigned o)
 {
 	const struct x_op *p = &k->w->op[o];
-	unsigned i, r, m;
+	unsigned i, m;
 
 	put(k,
-	    (unsigned)(p->up | p->cut << 1 | p->leads << 2 | p->stale << 3 |
-		op_leads(p) << 4 | p->own << 5));
+	    (unsigned)(p->leads | p->cut << 1 | p->stale << 2 | p->own << 3));
 	/* Who takes the Lease counts from there; a leader's is in until. */
-	put_age(k, p->now, op_leads(p) ? LEASE_NEVER : p->seen,
+	put_age(k, p->now, p->leads ? LEASE_NEVER : p->seen,
 	    X_QUIET / X_TICK + (int)x_over());
-	if (!op_leads(p))
+	if (weak(W_TERM_PROOF))
+		put(k, ranks(k, p->over));
+	if (!p->leads)
 		return;
 	put_rest(k, p->now, p->until, 0);
 	/* Of two only the later counts; its own is the one that changes. */
@@ -303,10 +313,9 @@ pack_op(struct pack *k, unsigned o)
 	put(k, m);
 	if (m != NO)
 		put_age(k, p->now, p->saw, X_REPORT / X_TICK + 1);
-	for (r = 0; r < k->n; r++)
-		for (i = 0; i < k->w->ne; i++)
-			if (k->rank[i] == r && k->w->e[i].unended)
-				pack_auth(k, p, i);
+	for (i = 0; i < k->n; i++)
+		if (k->w->e[k->left[i]].unended)
+			pack_auth(k, p, k->left[i]);
 }
 
 /* ----------------------------------------------------------- the network - */
@@ -362,20 +371,22 @@ mirror(const struct pack *k, unsigned mask)
 	return m;
 }
 
+static bool
+late_left(const struct pack *k)
+{
+	return k->w->late.on && k->rank[k->w->late.epoch] != NO &&
+	    keep_late(k->w);
+}
+
 static void
 pack_flight(struct pack *k)
 {
 	const struct world *w = k->w;
-	unsigned i, e = NO, keep = 0;
 	int64_t now = w->site[w->late.site].now;
+	bool late = late_left(k);
 
-	if (w->late.on) {
-		e = k->rank[w->late.epoch];
-		if (!keep_late(w))
-			e = NO;
-	}
-	put(k, e);
-	if (e != NO) {
+	put(k, late ? k->rank[w->late.epoch] : NO);
+	if (late) {
 		put(k, place(k, w->late.site));
 		put(k,
 		    w->late.voter == X_SITES ? X_SITES :
@@ -387,26 +398,21 @@ pack_flight(struct pack *k)
 		return;
 	put(k, place(k, w->put.site));
 	put(k, mirror(k, w->put.sub));
-	for (i = 0; i < w->ne; i++)
-		if (k->rank[i] != NO && (w->put.keep & 1U << i) != 0)
-			keep |= 1U << k->rank[i];
-	put(k, keep);
+	put(k, ranks(k, w->put.keep));
 }
 
 static size_t
 pack_as(struct pack *k, uint8_t *buf, bool swapped)
 {
 	const struct world *w = k->w;
-	unsigned i, r;
+	unsigned i;
 
 	k->p = buf;
 	put(k, w->faults);
 	put(k, (unsigned)(w->norecord | w->clean << 1 | w->skewed << 2));
 	put(k, k->n);
-	for (r = 0; r < k->n; r++)
-		for (i = 0; i < w->ne; i++)
-			if (k->rank[i] == r)
-				pack_epoch(k, i);
+	for (i = 0; i < k->n; i++)
+		pack_epoch(k, k->left[i]);
 	for (i = 0; i < X_OPS; i++)
 		pack_op(k, i ^ (unsigned)swapped);
 	for (i = 0; i < w->nsites; i++)
@@ -422,12 +428,8 @@ second_first(const struct world *w)
 {
 	const struct x_op *a = &w->op[0], *b = &w->op[1];
 
-	if (op_leads(a) != op_leads(b))
-		return op_leads(b);
 	if (a->leads != b->leads)
 		return b->leads;
-	if (a->up != b->up)
-		return b->up;
 	if (a->cut != b->cut)
 		return a->cut;
 	if (a->own != b->own)
@@ -435,8 +437,8 @@ second_first(const struct world *w)
 	return b->now - b->seen > a->now - a->seen;
 }
 
-/* What tells sites apart at a glance, so that few orders are left to try. */
-static unsigned
+/* What tells sites apart at a glance. */
+static uint64_t
 site_key(const struct pack *k, unsigned i)
 {
 	const struct world *w = k->w;
@@ -457,13 +459,39 @@ site_key(const struct pack *k, unsigned i)
 	    (unsigned)s->stopped << 21 | (unsigned)s->frozen << 22 |
 	    (unsigned)s->v.informed << 23 |
 	    (unsigned)keep_grant_sent(w, i) << 24 |
-	    (unsigned)(w->late.on && w->late.site == i) << 25 |
+	    (unsigned)(late_left(k) && w->late.site == i) << 25 |
 	    (unsigned)(w->put.on && w->put.site == i) << 26;
 	return key;
 }
 
+/*
+ * What tells sites apart, so that few orders are left to try: nothing of it
+ * changes with the order.
+ */
+static void
+site_keys(struct pack *k, uint64_t *key)
+{
+	uint8_t buf[X_PACKED];
+	unsigned i, n = k->w->nsites;
+	bool same[X_SITES];
+
+	for (i = 0; i < n; i++)
+		key[i] = site_key(k, i);
+	for (i = 0; i < n; i++)
+		same[i] = key[i] == key[(i + 1) % n] ||
+		    key[i] == key[(i + n - 1) % n];
+	for (i = 0; i < n; i++) {
+		if (!same[i])
+			continue;
+		k->perm = NULL;
+		k->p = buf;
+		pack_site(k, i);
+		key[i] |= x_hash(buf, (size_t)(k->p - buf)) << 32;
+	}
+}
+
 static bool
-in_order(const unsigned *key, const uint8_t *perm, unsigned n)
+in_order(const uint64_t *key, const uint8_t *perm, unsigned n)
 {
 	unsigned i;
 
@@ -480,12 +508,12 @@ world_pack(struct world *w, uint8_t *out, uint8_t *perm, bool *swapped)
 		{ 0, 2, 1 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
 	struct pack k = { .w = w };
 	uint8_t buf[X_PACKED];
-	unsigned i, key[X_SITES];
+	uint64_t key[X_SITES];
+	unsigned i;
 	size_t n, best = 0;
 
 	rank_epochs(&k);
-	for (i = 0; i < w->nsites; i++)
-		key[i] = site_key(&k, i);
+	site_keys(&k, key);
 	*swapped = second_first(w);
 	for (i = 0; i < (w->nsites == 2 ? 2 : 6); i++) {
 		if (!in_order(key, orders[i], w->nsites))

@@ -49,7 +49,6 @@ static const struct {
 	{ K_VOTER_LOST, OTHER, 0 },
 	{ K_FENCE, ANY, 9 },
 	{ K_MINT, SAME, 9 },
-	{ K_TOLD, ANY, 0 },
 	{ K_RENEW, ANY, 0 },
 	{ K_GRANT, ANY, 0 },
 	{ K_LAND, ANY, 0 },

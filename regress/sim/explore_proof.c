@@ -57,6 +57,18 @@ lease_over(const struct world *w, unsigned o, unsigned k)
 	return over <= p->now && no_grant_ahead(p);
 }
 
+/* With this weakness the leader remembers that, also when it leads again. */
+void
+op_notes(struct world *w, unsigned o)
+{
+	struct x_op *p = &w->op[o];
+	unsigned k;
+
+	for (k = 0; k < w->ne; k++)
+		if (p->leads && w->e[k].unended && lease_over(w, o, k))
+			p->over |= (uint8_t)(1U << k);
+}
+
 /*
  * Both flags ON, by a reading that was sent when no grant could come any more;
  * the margin of two clocks is rounded up to a tick.
@@ -105,6 +117,8 @@ proven(const struct world *w, unsigned o, unsigned k, bool sql)
 		return true;
 	if (weak(W_SILENCE))
 		return w->op[o].auth[k].revoked;
+	if (weak(W_TERM_PROOF) && (w->op[o].over & 1U << k) != 0)
+		return true;
 	if (sql && sql_fenced(w, o, e->site))
 		return true;
 	if (heard(w, e->site) && lease_guard_held(&s->g, s->now) > e->number)
@@ -172,7 +186,7 @@ op_may_mint(const struct world *w, unsigned o, unsigned s, bool sql)
 	const struct x_op *p = &w->op[o];
 	unsigned k;
 
-	if (!op_leads(p) || p->cut || p->stale || !w->site[s].alive)
+	if (!p->leads || p->cut || p->stale || !w->site[s].alive)
 		return false;
 	if (w->ne == X_EPOCHS) {
 		find_table_full();

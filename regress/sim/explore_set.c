@@ -16,6 +16,8 @@
 
 /* A set of 64 bit hashes, open addressing. */
 
+#include <sys/mman.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +55,26 @@ x_hash(const uint8_t *p, size_t n)
 	return h == 0 ? 1 : h;
 }
 
+/* Zeroes. What is asked for lies anywhere in it: large pages are faster. */
+static uint64_t *
+keys_alloc(size_t n)
+{
+	void *p = mmap(NULL, n * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	(void)madvise(p, n * sizeof(uint64_t), MADV_HUGEPAGE);
+	return p;
+}
+
+static void
+keys_free(uint64_t *p, size_t n)
+{
+	if (p != NULL)
+		(void)munmap(p, n * sizeof(uint64_t));
+}
+
 static void
 grow(struct x_set *s)
 {
@@ -60,7 +82,7 @@ grow(struct x_set *s)
 	size_t i, j, n = s->mask + 1;
 
 	s->mask = old == NULL ? (1U << 16) - 1 : 2 * n - 1;
-	s->key = x_need(calloc(s->mask + 1, sizeof(*s->key)));
+	s->key = keys_alloc(s->mask + 1);
 	for (i = 0; old != NULL && i < n; i++) {
 		if (old[i] == 0)
 			continue;
@@ -68,7 +90,7 @@ grow(struct x_set *s)
 			j = (j + 1) & s->mask;
 		s->key[j] = old[i];
 	}
-	free(old);
+	keys_free(old, n);
 }
 
 bool
@@ -100,8 +122,15 @@ set_has(const struct x_set *s, uint64_t h)
 }
 
 void
+set_soon(const struct x_set *s, uint64_t h)
+{
+	if (s->key != NULL)
+		__builtin_prefetch(&s->key[h & s->mask]);
+}
+
+void
 set_free(struct x_set *s)
 {
-	free(s->key);
+	keys_free(s->key, s->mask + 1);
 	memset(s, 0, sizeof(*s));
 }

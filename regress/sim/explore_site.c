@@ -126,7 +126,6 @@ world_init(struct world *w, unsigned nsites, unsigned faults)
 	}
 	for (i = 0; i < X_OPS; i++) {
 		w->op[i].now = X_NOW;
-		w->op[i].up = true;
 		w->op[i].seen = X_NOW - X_ACQUIRE;
 		w->op[i].mine = -1;
 		w->op[i].old_end = w->op[i].own_end = LEASE_NEVER;
@@ -256,11 +255,14 @@ op_says_yes(struct world *w, unsigned k, const struct lease_terms *t)
 	for (o = 0; o < X_OPS; o++) {
 		struct x_op *p = &w->op[o];
 
-		if (p->up && p->leads && w->e[k].unended &&
+		/* The program did not, either, to what it took for ended. */
+		if ((p->over & 1U << k) != 0)
+			continue;
+		if (p->leads && w->e[k].unended &&
 		    lease_auth_ask(&p->auth[k], t, t->guard, t->incarnation,
 			weak(W_DEPOSED) ? LEASE_FOREVER : p->until, p->now))
 			return true;
-		if (p->up && weak(W_STANDBY))
+		if (weak(W_STANDBY))
 			return true;
 	}
 	return false;
@@ -359,9 +361,6 @@ site_apply(struct world *w, struct action a)
 	case K_DELIVER:
 		deliver(w);
 		break;
-	case K_TOLD:
-		lease_voter_told(&s->v, 0);
-		break;
 	case K_FENCE:
 		fence(w, a.a);
 		break;
@@ -431,13 +430,13 @@ tick_op(struct world *w, unsigned o)
 
 	if (!p->leads)
 		return;
-	if (p->up && !p->cut) {
+	if (!p->cut) {
 		p->until = op_until(p);
 		for (i = 0; i < X_OPS; i++)
 			w->op[i].seen = w->op[i].now;
 		return;
 	}
-	if (p->now < p->until || (weak(W_DEPOSED) && p->up))
+	if (p->now < p->until || weak(W_DEPOSED))
 		return;
 	op_runs_out(w, o);
 }

@@ -157,13 +157,13 @@ get_op(struct get *k, unsigned o)
 	int v;
 
 	p->now = X_NOW;
-	p->up = (f & 1) != 0;
+	p->leads = (f & 1) != 0;
 	p->cut = (f & 2) != 0;
-	p->leads = (f & 4) != 0;
-	p->stale = (f & 8) != 0;
-	p->own = (f & 32) != 0;
+	p->stale = (f & 4) != 0;
+	p->own = (f & 8) != 0;
 	p->saw = LEASE_NEVER;
 	p->seen = get_age(k);
+	p->over = weak(W_TERM_PROOF) ? (uint8_t)get(k) : 0;
 	p->mine = -1;
 	p->old_end = p->own_end = LEASE_NEVER;
 	for (i = 0; i < X_EPOCHS; i++) {
@@ -171,7 +171,7 @@ get_op(struct get *k, unsigned o)
 		p->since[i] = LEASE_NEVER;
 	}
 	p->until = X_NOW;
-	if ((f & 16) == 0)
+	if (!p->leads)
 		return;
 	p->until = get_rest(k, 0);
 	p->seen = p->until - (op_until(p) - p->now);

@@ -86,7 +86,8 @@ weak_promises(void)
 bool
 weak_no_stalls(enum x_weakness w)
 {
-	return w == W_PREDECESSOR || w == W_BACKWARDS || w == W_QUIET;
+	return w == W_PREDECESSOR || w == W_BACKWARDS || w == W_QUIET ||
+	    w == W_TERM_PROOF;
 }
 
 /* It does not let two sites write, but blocks a group for ever. */
