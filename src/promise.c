@@ -124,6 +124,7 @@ read_slots(struct promise *p)
 			best = one;
 		found = true;
 	}
+	best.unsure = true;
 	if (found)
 		*p = best;
 	return found;
@@ -226,19 +227,24 @@ promise_adopt(struct promise *p, int fd, const char *owner)
 int
 promise_put(struct promise *p, uint64_t promised, uint64_t heard)
 {
-	struct promise new = *p;
+	struct promise next = *p;
 
-	if (promised > new.promised)
-		new.promised = promised;
-	if (heard > new.heard)
-		new.heard = heard;
-	if (new.promised == p->promised &&new.heard == p->heard)
+	if (promised > next.promised)
+		next.promised = promised;
+	if (heard > next.heard)
+		next.heard = heard;
+	if (!p->unsure && next.promised == p->promised &&
+	    next.heard == p->heard)
 		return 0;
-	new.seq++;
-	/* fdatasync(2): its length never changes. */
-	if (write_slot(&new) == -1 || fdatasync(p->fd) == -1)
+	next.seq++;
+	next.unsure = false;
+	/*
+	 * fdatasync(2): its length never changes. Written anew even when it is
+	 * unsure only: after EIO the kernel may take the page for clean.
+	 */
+	if (write_slot(&next) == -1 || fdatasync(p->fd) == -1)
 		return -1;
-	*p = new;
+	*p = next;
 	return 0;
 }
 

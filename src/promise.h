@@ -46,6 +46,11 @@ struct promise {
 	uint64_t seq;   /* of the newest slot */
 	uint64_t id;    /* random, never 0 or LEASE_OPERATOR */
 	uint64_t promised, heard;
+	/*
+	 * They were read from a file, so they may be in the page cache alone:
+	 * who wrote them was killed, or the disk failed, before it had them.
+	 */
+	bool unsure;
 };
 
 /*
@@ -53,11 +58,15 @@ struct promise {
  * the descriptor or a duplicate of it is open. owner: "namespace/group/site":
  * a volume that was another's has no memory for us. *fresh: it was made, or
  * held nothing readable: another voter than any before, without memory.
+ * Otherwise its memory is unsure until promise_put() has succeeded once.
  * Returns 0, or -1 with errno; EWOULDBLOCK: another sidecar holds it.
  */
 int
 promise_open(struct promise *, const char *dir, const char *owner, bool *fresh);
-/* Go on with a descriptor that promise_open() opened. Takes it. */
+/*
+ * Go on with a descriptor that promise_open() opened. Takes it. The memory is
+ * unsure.
+ */
 int promise_adopt(struct promise *, int fd, const char *owner);
 /*
  * Make these durable; what is smaller than before stays. Returns 0 when it is

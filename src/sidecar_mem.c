@@ -107,11 +107,13 @@ sc_mem_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 		return;
 	switch (type) {
 	case MSG_SC_PUT:
-		if (promise_put(&file, put->promised, put->heard) == -1)
+		if (promise_put(&file, put->promised, put->heard) == -1) {
 			(void)strlcpy(
 			    m.error, strerror(errno), sizeof(m.error));
-		m.promised = file.promised;
-		m.heard = file.heard;
+		} else {
+			m.promised = file.promised;
+			m.heard = file.heard;
+		}
 		if (ps_worker_send(w, MSG_SC_DURABLE, &m, -1) == -1 &&
 		    errno != ENOTCONN)
 			fatal("send");

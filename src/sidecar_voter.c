@@ -55,8 +55,10 @@ sc_memory(struct sidecar *sc, const struct m_sc_memory *m, int fd)
 	}
 	lease_voter_init(
 	    &sc->voter, m->id, !m->fresh, m->promised, m->heard, sc_now_ms());
-	sc->durable_promised = sc->put_promised = m->promised;
-	sc->durable_heard = sc->put_heard = m->heard;
+	/*
+	 * It renews nothing that it may have promised, but that it has promised
+	 * is said when it is on disk again: sc_on_ready() asks for that.
+	 */
 	log_ev(LL_INFO,
 	    m->fresh ? "a new voter, without memory" :
 		       "a voter with its memory",

@@ -333,6 +333,13 @@ def t_promise(st):
            "a successor is renewed")
 
 
+def promise_seq(path):
+    """Of the newest slot."""
+    with open(path + "/.bloodraven-promise", "rb") as f:
+        blocks = [f.read(4096) for _ in range(2)]
+    return max(struct.unpack_from(">Q", b, 16)[0] for b in blocks)
+
+
 def t_memory(st):
     st.begin()
     st.renewed(100)
@@ -341,6 +348,7 @@ def t_memory(st):
     st.offer(6)
     st.renewed(200, 6)
     st.b.crash()
+    seq = promise_seq(st.b.dir + "/data")
     st.b.start()
     mem = st.b.says("a voter with its memory")
     report(mem and mem["id"] == st.id_b and mem["promised"] == 5 and
@@ -352,6 +360,9 @@ def t_memory(st):
     st.op_b.tell("promise", 5)
     p = st.op_b.sees("promise epoch=5")
     report(int(p["age"]) < 60000, "age is at most that of its start", p)
+    # The page cache may be all that had it.
+    report(promise_seq(st.b.dir + "/data") > seq,
+           "what it read is on disk anew before it says so")
     st.b.stop()
     os.unlink(st.b.dir + "/data/.bloodraven-promise")
     st.b.start()
@@ -678,6 +689,9 @@ def t_disk(st):
         st.b.start()
         mem = st.b.says("a voter with its memory")
         report(mem and mem["promised"] == 5, "and read again", mem)
+        again = st.operator(st.b.ip)
+        again.tell("promise", 5)
+        report(again.sees("promise epoch=5"), "and given again")
         st.b.stop()
         os.unlink(fs.path + "/.bloodraven-promise")
         fs.fill()

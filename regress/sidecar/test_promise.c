@@ -31,6 +31,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lease.h"
@@ -41,6 +42,20 @@
 
 static char dir[64], path[128];
 static uint8_t before[SIZE], after[SIZE];
+static unsigned syncs;
+static bool no_disk;
+
+/* In the place of the C library's. */
+int
+fdatasync(int fd)
+{
+	if (no_disk) {
+		errno = EIO;
+		return -1;
+	}
+	syncs++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
 
 static void
 load(uint8_t *buf)
@@ -258,6 +273,44 @@ test_failure(void **state)
 	close(q.fd);
 }
 
+/*
+ * Who wrote it ended, or the disk failed, before it was on disk: the page cache
+ * has it all the same. It is written anew and waited for, once.
+ */
+static void
+test_unsure(void **state)
+{
+	struct promise p, q;
+	int two;
+
+	begin(&p, true);
+	assert_false(p.unsure);
+	no_disk = true;
+	assert_int_equal(promise_put(&p, 5, 5), -1);
+	assert_int_equal(p.promised, 0);
+	close(p.fd);
+	begin(&q, false);
+	two = dup(q.fd);
+	load(before);
+	assert_int_equal(q.promised, 5);
+	assert_int_equal(promise_put(&q, 5, 5), -1);
+	no_disk = false;
+	syncs = 0;
+	assert_int_equal(promise_put(&q, 0, 0), 0);
+	assert_int_equal(syncs, 1);
+	assert_int_equal(q.promised, 5);
+	load(after);
+	assert_memory_not_equal(before, after, SIZE);
+	assert_int_equal(promise_put(&q, 5, 5), 0);
+	assert_int_equal(syncs, 1);
+	close(q.fd);
+	/* Nor does one that goes on with its descriptor know better. */
+	assert_int_equal(promise_adopt(&q, two, OWNER), 0);
+	assert_int_equal(promise_put(&q, 5, 5), 0);
+	assert_int_equal(syncs, 2);
+	close(q.fd);
+}
+
 static void
 test_note(void **state)
 {
@@ -318,6 +371,7 @@ main(void)
 		TEST(test_owner),
 		TEST(test_lock),
 		TEST(test_failure),
+		TEST(test_unsure),
 		TEST(test_note),
 	};
 
