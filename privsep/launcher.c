@@ -115,9 +115,9 @@ exec_worker(const struct ps_proc *p, int sock)
 	static char tz[] = "TZ=UTC0", lc[] = "LC_ALL=C", flag[] = "-T";
 #ifdef __SANITIZE_ADDRESS__
 	static char asan[] = "ASAN_OPTIONS=abort_on_error=0";
-	char *envp[6] = { tz, lc, asan };
+	char *envp[5] = { tz, lc, asan };
 #else
-	char *envp[6] = { tz, lc };
+	char *envp[4] = { tz, lc };
 #endif
 	size_t n = 2;
 	char title[32], path[PATH_MAX];
@@ -134,8 +134,6 @@ exec_worker(const struct ps_proc *p, int sock)
 	argv[0] = title;
 	while (envp[n] != NULL)
 		n++;
-	if (p->env != NULL)
-		envp[n++] = (char *)(uintptr_t)p->env;
 	envp[n] = log_context_env();
 	if (worker_program(p, path, sizeof(path)) == 0)
 		execve(path, argv, envp);

@@ -308,8 +308,6 @@ struct ps_proc {
 	 * calls ps_worker_main() with a table of its own workers.
 	 */
 	const char *exe;
-	/* A variable for the program's environment, "NAME=value"; or NULL. */
-	const char *env;
 };
 
 struct ps_conf {

@@ -674,6 +674,13 @@ kh_token(struct kh *kh, const struct secret *s)
 
 /* -------------------------------------------------------------- set-up --- */
 
+/* In the place of what curl.lds leaves out. */
+void
+kh_left_out(void)
+{
+	fatalx("libcurl calls what it was linked without");
+}
+
 /*
  * What a first TLS connection would load from files is loaded here, and a CA
  * bundle that cannot work is told now instead of at each connection.

@@ -163,6 +163,9 @@ unsigned kh_writing(const struct kh *);
 /* Requests that were sent, by whether they can change something. */
 void kh_counts(const struct kh *, uint64_t *reads, uint64_t *writes);
 
+/* Kerberos, cookies and the like, for libcurl (curl.lds): ends the process. */
+_Noreturn void kh_left_out(void);
+
 /* ------------------------------------------------------------ back-off --- */
 
 /* Doubling from min to max, each taken between 75 and 100 %. */

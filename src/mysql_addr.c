@@ -28,16 +28,12 @@
  * calls waits for a millisecond: with many silent sites that adds up. So we
  * see the connect, and the wait is none.
  *
- * These definitions are seen by the whole program. They change nothing in
- * processes that never call maddr_close(), and outside of begin and end only
- * names and files are refused.
+ * These definitions are seen by the whole program, its libraries included:
+ * they are linked from archives. They change nothing in processes that never
+ * call maddr_close(), and outside of begin and end only names and files are
+ * refused.
  */
 
-/* Else poll.h and its like have inline functions of these names. */
-#undef _FORTIFY_SOURCE
-
-#include <dlfcn.h>
-#include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <string.h>
@@ -52,12 +48,16 @@
 
 #include "mysql_conn.h"
 
-typedef int getaddrinfo_fn(
-    const char *, const char *, const struct addrinfo *, struct addrinfo **);
-typedef int load_verify_fn(SSL_CTX *, const char *, const char *);
-typedef int connect_fn(int, const struct sockaddr *, socklen_t);
-typedef int
-ppoll_fn(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
+/* The linker's --wrap: who calls name() comes here, the other is the real one. */
+#define WRAPPED(name, ...)              \
+	int __real_##name(__VA_ARGS__); \
+	int __wrap_##name(__VA_ARGS__)
+WRAPPED(connect, int, const struct sockaddr *, socklen_t);
+WRAPPED(getaddrinfo, const char *, const char *, const struct addrinfo *,
+    struct addrinfo **);
+WRAPPED(
+    ppoll, struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
+WRAPPED(SSL_CTX_load_verify_locations, SSL_CTX *, const char *, const char *);
 
 static struct {
 	bool closed;
@@ -85,39 +85,18 @@ maddr_end(void)
 	return now.fd;
 }
 
-/* dlsym's result is an object pointer; ISO C has no cast to a function. */
-#define REAL(name)                                        \
-	static name##_fn *real_##name(const char *symbol) \
-	{                                                 \
-		static union {                            \
-			void *p;                          \
-			name##_fn *f;                     \
-		} u;                                      \
-                                                          \
-		if (u.p == NULL)                          \
-			u.p = dlsym(RTLD_NEXT, symbol);   \
-		return u.f;                               \
-	}
-REAL(getaddrinfo)
-REAL(load_verify)
-REAL(connect)
-REAL(ppoll)
-
 /*
  * With AI_NUMERICHOST and AI_NUMERICSERV libc's own function reads no file
  * and asks nobody, and its freeaddrinfo fits the result.
  */
 int
-getaddrinfo(const char *restrict node, const char *restrict service,
-    const struct addrinfo *restrict hints, struct addrinfo **restrict res)
+__wrap_getaddrinfo(const char *node, const char *service,
+    const struct addrinfo *hints, struct addrinfo **res)
 {
 	struct addrinfo h;
-	getaddrinfo_fn *real = real_getaddrinfo("getaddrinfo");
 
-	if (real == NULL)
-		return EAI_SYSTEM;
 	if (!now.closed)
-		return real(node, service, hints, res);
+		return __real_getaddrinfo(node, service, hints, res);
 	if (node == NULL || now.a.host == NULL || now.a.ip == NULL ||
 	    strcmp(node, now.a.host) != 0)
 		return EAI_NONAME;
@@ -127,7 +106,7 @@ getaddrinfo(const char *restrict node, const char *restrict service,
 		h.ai_protocol = hints->ai_protocol;
 	}
 	h.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-	return real(now.a.ip, service, &h, res);
+	return __real_getaddrinfo(now.a.ip, service, &h, res);
 }
 
 /*
@@ -174,42 +153,29 @@ load_from_memory(SSL_CTX *ctx)
 }
 
 int
-SSL_CTX_load_verify_locations(SSL_CTX *ctx, const char *file, const char *dir)
+__wrap_SSL_CTX_load_verify_locations(
+    SSL_CTX *ctx, const char *file, const char *dir)
 {
-	load_verify_fn *real;
-
 	if (now.a.ca != NULL && file != NULL && strcmp(file, MADDR_CA) == 0)
 		return load_from_memory(ctx);
-	real = real_load_verify("SSL_CTX_load_verify_locations");
-	if (now.closed || real == NULL)
+	if (now.closed)
 		return 0;
-	return real(ctx, file, dir);
+	return __real_SSL_CTX_load_verify_locations(ctx, file, dir);
 }
 
 int
-connect(int fd, const struct sockaddr *sa, socklen_t len)
+__wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	connect_fn *real = real_connect("connect");
-
-	if (real == NULL) {
-		errno = ENOSYS;
-		return -1;
-	}
 	if (now.a.host != NULL)
 		now.fd = fd;
-	return real(fd, sa, len);
+	return __real_connect(fd, sa, len);
 }
 
 int
-ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+__wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
     const sigset_t *mask)
 {
 	static const struct timespec none = { 0, 0 };
-	ppoll_fn *real = real_ppoll("ppoll");
 
-	if (real == NULL) {
-		errno = ENOSYS;
-		return -1;
-	}
-	return real(fds, n, now.a.host != NULL ? &none : timeout, mask);
+	return __real_ppoll(fds, n, now.a.host != NULL ? &none : timeout, mask);
 }

@@ -24,17 +24,10 @@
 
 #include "procs.h"
 
-/*
- * libcurl brings GnuTLS along for protocols that are not used here. It would
- * make itself ready when it is loaded, for 200 KB in each process.
- */
-#define NO_GNUTLS "GNUTLS_NO_IMPLICIT_INIT=1"
-
 const struct ps_proc procs[] = {
 	{ .title = "kube-watcher",
 	    .id = PROC_KUBE,
 	    .exe = PROG_KUBE,
-	    .env = NO_GNUTLS,
 	    .parent_dispatch = parent_dispatch },
 	{ .title = "mysql-prober",
 	    .id = PROC_MYSQL,
@@ -43,7 +36,6 @@ const struct ps_proc procs[] = {
 	{ .title = "dns-writer",
 	    .id = PROC_DNS,
 	    .exe = PROG_KUBE,
-	    .env = NO_GNUTLS,
 	    .parent_dispatch = parent_dispatch },
 	{ .title = "status-server",
 	    .id = PROC_HTTP,

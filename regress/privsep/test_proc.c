@@ -161,9 +161,7 @@ w_setup(struct ps_worker *w)
 			pause();
 	if (mode == M_FAIL)
 		return (-1);
-	if (mode == M_EARLY &&
-	    (getenv("TEST_ONE") == NULL ||
-		ps_worker_send(w, EARLY, &m, -1) == -1))
+	if (mode == M_EARLY && ps_worker_send(w, EARLY, &m, -1) == -1)
 		return (-1);
 	if ((ev = event_new(ps_base(w), -1, 0, misbehave, w)) == NULL)
 		return (-1);
@@ -258,15 +256,15 @@ p_death(struct ps *ps, unsigned id, int status, void *arg)
 static const struct sandbox sb = { .allow = 0, .max_files = 64 };
 static const struct ps_proc procs[] = {
 	{ "one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb, PS_RESTART_ALWAYS,
-	    NULL, NULL, "TEST_ONE=one" },
+	    NULL, NULL },
 	{ "two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb, PS_RESTART_ALWAYS,
-	    NULL, NULL, NULL },
+	    NULL, NULL },
 };
 static const struct ps_proc dropped[] = {
 	{ "dropped-one", W_ONE, w_setup, w_dispatch, p_dispatch, &sb,
-	    PS_RESTART_ALWAYS, "nobody", NULL, NULL },
+	    PS_RESTART_ALWAYS, "nobody", NULL },
 	{ "dropped-two", W_TWO, w_setup, w_dispatch, p_dispatch, &sb,
-	    PS_RESTART_NEVER, "nobody", NULL, NULL },
+	    PS_RESTART_NEVER, "nobody", NULL },
 };
 static struct ps_conf conf = {
 	.procs = procs,

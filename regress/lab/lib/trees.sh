@@ -53,16 +53,11 @@ tree_node() {
 		etcd-server etcd-client busybox-static python3-minimal python3"
 }
 
-# What the operator's programs need at run time, and nothing else.
+# What the operator's programs need at run time: most libraries are inside them.
 tree_operator() {
-	local PINNED="libmysqlclient24"
-	tree_make operator "trixie sid" "
+	tree_make operator "trixie" "
 		base-files base-passwd libc-bin netbase tzdata ca-certificates
-		dash coreutils
-		libevent-2.1-7t64 libevent-core-2.1-7t64 libevent-extra-2.1-7t64
-		libevent-openssl-2.1-7t64 libevent-pthreads-2.1-7t64
-		libmsgpack-c2 libcurl4t64 libyyjson0 libssl3t64 libseccomp2 libsodium23
-		libbsd0 libmd0 libwslay1 libzstd1 libmysqlclient24"
+		dash coreutils libwslay1 libyyjson0"
 }
 
 # The judge of /metrics (promtool) and the server that scrapes it in the lab: two
