@@ -204,18 +204,8 @@ size_t walltime_format(int64_t sec, long nsec, char[static WALLTIME_LEN]);
 
 /* -------------------------------------------------------------- memory --- */
 
-/* The set-up is over: give back what only it needed (memory.c). */
+/* Give back what is not in use (memory.c): once, and now and ever after. */
 void memory_settle(void);
 void memory_settle_on(struct event_base *);
-/*
- * Whether a burst of work is over whose text can go, by the page faults since
- * the last look. Begins with MEMORY_RULE, as if all had just been given back.
- */
-struct memory_rule {
-	int64_t since, last, rest;
-	bool given;
-};
-#define MEMORY_RULE { 0, 0, INT64_MAX / 2, true }
-bool memory_over(struct memory_rule *, int64_t faults);
 
 #endif /* PRIVSEP_INTERNAL_H */

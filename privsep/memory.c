@@ -21,7 +21,6 @@
  */
 
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include <link.h>
 #include <malloc.h>
@@ -32,26 +31,20 @@
 
 #include "internal.h"
 
-#define AGAIN_S 30 /* first connections and lists are done by then */
-#define EACH_S  30
-/* Page faults beyond those at rest; each maps up to 64 KB of text. */
-#define BURST   24
+#define EACH_S 30
 
 /*
  * Where programs and libraries lie. Their headers are read once: to read them
- * each time maps the first 64 KB of each library again, of 40 libraries in
- * those that speak HTTP.
+ * each time maps their first 64 KB again.
  */
 struct range {
 	uintptr_t start, end;
 };
 
-#define OBJS_MAX 64 /* what is beyond keeps its pages */
+#define OBJS_MAX 16 /* what is beyond keeps its pages */
 
 static struct range texts[OBJS_MAX], zeros[OBJS_MAX];
 static size_t ntexts, nzeros;
-static int64_t looked; /* page faults of looking here */
-static int64_t total;  /* others, when it was last looked */
 
 /*
  * Pages of programs and libraries come back from the page cache when they
@@ -105,22 +98,10 @@ add_object(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-/* So far; each may have brought more than one page. */
-static int64_t
-faults(void)
-{
-	struct rusage ru;
-
-	if (getrusage(RUSAGE_SELF, &ru) == -1)
-		return 0;
-	return (int64_t)ru.ru_minflt + ru.ru_majflt;
-}
-
 /* A page is looked at, then given back: nothing may write in between. */
 static void
 trim(void)
 {
-	int64_t before = faults();
 	sigset_t all, old;
 
 	(void)malloc_trim(0);
@@ -134,7 +115,6 @@ trim(void)
 		sparse_trim(
 		    (void *)zeros[i].start, zeros[i].end - zeros[i].start);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
-	looked += faults() - before;
 }
 
 void
@@ -150,73 +130,25 @@ memory_settle(void)
 
 static void each_cb(evutil_socket_t, short, void *);
 
-static void
-each_in(struct event_base *base)
+/*
+ * Now and ever after. The heap grows with each burst of work, and a TLS
+ * handshake maps 2 MB of text. What comes back at once is what the process does
+ * all the time: some dozens of page faults, which find it in the page cache.
+ */
+void
+memory_settle_on(struct event_base *base)
 {
 	const struct timeval tv = { .tv_sec = EACH_S };
 
+	memory_settle();
 	if (event_base_once(base, -1, EV_TIMEOUT, each_cb, base, &tv) == -1)
 		log_warnx("no memory is given back any more");
 }
 
-/*
- * What comes back when all was given back is what the process does all the
- * time; the least of it ever, what it does at rest. A TLS handshake maps 2 MB of
- * text in a millisecond or two, so pages are counted and not time.
- */
-bool
-memory_over(struct memory_rule *r, int64_t n)
-{
-	bool over;
-
-	r->since += n;
-	if (r->given && n < r->rest)
-		r->rest = n;
-	over = !r->given && r->since > r->rest + BURST && n <= r->last;
-	if (over)
-		r->since = 0;
-	/* What just came back says nothing about a burst. */
-	r->last = r->given ? 0 : n;
-	r->given = over;
-	return over;
-}
-
-/*
- * The heap grows with each burst of work. Of text, what a burst needed goes
- * when it is over, and not before.
- */
 static void
 each_cb(evutil_socket_t fd, short what, void *arg)
 {
-	static struct memory_rule rule = MEMORY_RULE;
-
 	(void)fd;
 	(void)what;
-	if (memory_over(&rule, faults() - looked - total))
-		memory_settle();
-	else
-		trim();
-	total = faults() - looked;
-	each_in(arg);
-}
-
-static void
-again_cb(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	memory_settle();
-	total = faults() - looked;
-	each_in(arg);
-}
-
-/* Now, once more when the process has done each thing once, and ever after. */
-void
-memory_settle_on(struct event_base *base)
-{
-	const struct timeval tv = { .tv_sec = AGAIN_S };
-
-	memory_settle();
-	if (event_base_once(base, -1, EV_TIMEOUT, again_cb, base, &tv) == -1)
-		log_warnx("no memory is given back later");
+	memory_settle_on(arg);
 }
