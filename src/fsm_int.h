@@ -162,6 +162,7 @@ enum fsm_proof fsm_lease_proof(const struct fsm_state *, unsigned);
 int64_t fsm_lease_wake(const struct fsm_state *);
 void fsm_stop_early(struct fsm_ctx *, uint8_t);
 void fsm_longest(const struct fsm_state *, uint32_t *, uint32_t *);
+int64_t fsm_over_in(const struct fsm_conf *, const struct fsm_state *);
 bool fsm_no_grant_ahead(const struct fsm_state *, uint8_t);
 bool fsm_read_since_grants(const struct fsm_state *, uint8_t);
 void fsm_lease_look(struct fsm_ctx *);

@@ -166,7 +166,6 @@ lost_over(const struct fsm_conf *c, const struct fsm_state *s, uint8_t h)
 	/* Ours goes to recorded ones, and this may have been one. */
 	int64_t newest =
 	    s->yes_ms > s->lease_since_ms ? s->yes_ms : s->lease_since_ms;
-	uint32_t lease, fence;
 	uint8_t j;
 
 	if (lost_fenced(s, h) || lost_ended(c, s, h))
@@ -186,12 +185,7 @@ lost_over(const struct fsm_conf *c, const struct fsm_state *s, uint8_t h)
 		if (s->site[j].prom_ms > newest)
 			newest = s->site[j].prom_ms;
 	}
-	fsm_longest(s, &lease, &fence);
-	if (lease < c->lease_ms)
-		lease = c->lease_ms;
-	if (fence < lease_fence_ms(lease))
-		fence = lease_fence_ms(lease);
-	return s->now_ms >= newest + lease + fence + lease_margin_ms(lease) &&
+	return s->now_ms >= newest + fsm_over_in(c, s) &&
 	    fsm_no_grant_ahead(s, h);
 }
 

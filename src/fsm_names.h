@@ -191,6 +191,8 @@
 	X(G_GUARD_READ, "a guard read the flags after the last grant")         \
 	X(G_GRANT_REPORT, "a grant dies soon after the guard's word")          \
 	X(G_ADOPT_LEASES, "nothing is adopted while a guard may hold a lease") \
+	X(G_ADOPT_READERS, "nor while a reader's guard was not heard")         \
+	X(G_ADOPT_RENEWED, "nor while a voter's last yes may count yet")       \
 	X(G_ADOPT_GRANTS, "nor while an unknown leader's grant is ahead")      \
 	X(G_ISOLATED, "alone in not seeing the active site: no failover")      \
 	X(G_UPDATE_ACTIVE, "an ordered update restarts no active site")        \

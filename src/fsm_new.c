@@ -40,6 +40,56 @@ best_rank(const struct fsm_conf *c)
 }
 
 /*
+ * Site i is a reader, and no server that may have a guard runs there unheard. A
+ * spec that was put back with the record may have the primary as a reader. What
+ * its guard said before an unknown leader lost its Lease is no news: an offer
+ * may have come after that.
+ */
+static bool
+reader_heard(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i,
+    int64_t last)
+{
+	const struct fsm_site *t = &s->site[i];
+	const struct fsm_pod *pod;
+	unsigned k;
+
+	for (k = 0; k < sizeof(t->pod) / sizeof(t->pod[0]); k++) {
+		pod = &t->pod[k];
+		/* One that is not started yet is not waited for. */
+		if (pod->pod_uid[0] == '\0' || pod->gone ||
+		    pod->ctr_state != CTR_RUNNING)
+			continue;
+		if (t->g.guard == 0 || !fsm_streq(t->g.pod_uid, pod->pod_uid) ||
+		    (t->guard_ms <= last && !fsm_guard_fresh(c, s, i)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A voter has renewed a lease that may not have run out: whoever holds it may be
+ * where nobody hears it, and no kubelet speaks of it. No voter was heard later
+ * than the first of them: the others may have gone on since.
+ */
+static bool
+renewed(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	const struct fsm_site *t;
+	int64_t heard = s->now_ms, yes = INT64_MIN, at;
+	uint8_t i;
+
+	for (i = 0; i < c->nsites; i++) {
+		t = &s->site[i];
+		if (fsm_fresh(c, s, i) && t->g_ms < heard)
+			heard = t->g_ms;
+		at = t->g_ms - t->g.yes_age_ms;
+		if (t->g.yes_epoch != 0 && t->g.yes_age_ms >= 0 && at > yes)
+			yes = at;
+	}
+	return yes != INT64_MIN && heard - yes < fsm_over_in(c, s);
+}
+
+/*
  * Nothing proves that nobody writes: neither record nor Lease may be what they
  * were. So no guard may hold a lease, and a leader that nobody knows of has
  * lost its own, with all that it had sent.
@@ -51,6 +101,8 @@ quiet(
 	int64_t last = s->lease_since_ms + s->lease_len_ms;
 	uint8_t i;
 
+	if (last < s->old_grants_ms)
+		last = s->old_grants_ms;
 	for (i = 0; i < c->nsites; i++)
 		if (!FSM_GUARD(G_ADOPT_LEASES,
 			(!fsm_core(c, i) && s->site[i].g.held == 0) ||
@@ -60,12 +112,21 @@ quiet(
 			fsm_verdict(d, V_WAIT_SITES, i);
 			return false;
 		}
+	for (i = 0; i < c->nsites; i++)
+		if (!FSM_GUARD(G_ADOPT_READERS,
+			fsm_core(c, i) || !fsm_guarded(c, s, i) ||
+			    reader_heard(c, s, i, last))) {
+			fsm_verdict(d, V_WAIT_SITES, i);
+			return false;
+		}
 	if (!FSM_GUARD(G_ADOPT_LEASES, !c->strangers)) {
 		fsm_verdict(d, V_STRANGERS, FSM_NONE);
 		return false;
 	}
-	if (last < s->old_grants_ms)
-		last = s->old_grants_ms;
+	if (!FSM_GUARD(G_ADOPT_RENEWED, !renewed(c, s))) {
+		fsm_verdict(d, V_WAIT_SITES, FSM_NONE);
+		return false;
+	}
 	if (FSM_GUARD(G_ADOPT_GRANTS,
 		s->now_ms >= last + FSM_GRANT_TTL_MS + FSM_GRANT_MARGIN_MS))
 		return true;

@@ -42,6 +42,20 @@ fsm_longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
 	}
 }
 
+/* So long after the last yes to it is any lease over, by the longest L known. */
+int64_t
+fsm_over_in(const struct fsm_conf *c, const struct fsm_state *s)
+{
+	uint32_t lease, fence;
+
+	fsm_longest(s, &lease, &fence);
+	if (lease < c->lease_ms)
+		lease = c->lease_ms;
+	if (fence < lease_fence_ms(lease))
+		fence = lease_fence_ms(lease);
+	return (int64_t)lease + fence + lease_margin_ms(lease);
+}
+
 /*
  * No grant can have made the process writable after its lease was lost: its
  * guard has seen the last one, and has fenced.

@@ -345,6 +345,25 @@ g_adopt_leases(struct mk *m)
 }
 
 static int
+g_adopt_readers(struct mk *m)
+{
+	no_record(m);
+	m->c.require_guard = true;
+	m->c.site[2].role = ROLE_READER;
+	memset(&m->s.site[2].g, 0, sizeof(m->s.site[2].g));
+	return verdict(m);
+}
+
+static int
+g_adopt_renewed(struct mk *m)
+{
+	no_record(m);
+	m->s.site[1].g.yes_epoch = 6;
+	m->s.site[1].g.yes_age_ms = 100;
+	return verdict(m);
+}
+
+static int
 g_adopt_grants(struct mk *m)
 {
 	no_record(m);
@@ -535,6 +554,8 @@ const struct guard_case lease_cases[] = {
 	{ G_GUARD_READ, g_guard_read, V_NO_PROOF },
 	{ G_GRANT_REPORT, g_grant_report, 0 },
 	{ G_ADOPT_LEASES, g_adopt_leases, V_WAIT_SITES },
+	{ G_ADOPT_READERS, g_adopt_readers, V_WAIT_SITES },
+	{ G_ADOPT_RENEWED, g_adopt_renewed, V_WAIT_SITES },
 	{ G_ADOPT_GRANTS, g_adopt_grants, V_WAIT_SITES },
 	{ G_ISOLATED, g_isolated, V_OBSERVER_ISOLATED },
 };

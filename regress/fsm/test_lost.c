@@ -514,6 +514,112 @@ test_no_record(void **state)
 	assert_int_equal(verdict(), V_ADOPT_GRANT);
 }
 
+/* No record, nobody writes, and the spec has c as a reader. */
+static void
+no_record_reader(void)
+{
+	mk_group(&m);
+	mk_guarded(&m);
+	memset(&m.s.rec, 0, sizeof(m.s.rec));
+	m.s.rec.active = FSM_NONE;
+	mk_state(&m, 0, SS_READ_ONLY);
+	m.s.site[0].g.held = 0;
+	m.c.site[2].role = ROLE_READER;
+}
+
+/* It may have been the primary when the lost record was written. */
+static void
+test_no_record_reader(void **state)
+{
+	struct fsm_site *t = &m.s.site[2];
+	struct fsm_guard says;
+
+	(void)state;
+	no_record_reader();
+	says = t->g;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	/* nobody hears it, and its server runs */
+	mk_silent(&m, 2);
+	mk_state(&m, 2, SS_UNREACHABLE);
+	t->ever = false;
+	memset(&t->g, 0, sizeof(t->g));
+	t->g_ms = t->guard_ms = 0;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_WAIT_SITES);
+	assert_int_equal(m.s.subject, 2);
+	/* its Pod is not started yet, has ended, is gone */
+	t->pod[0].ctr_state = CTR_WAITING;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	t->pod[0].ctr_state = CTR_TERMINATED;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	t->pod[0].ctr_state = CTR_RUNNING;
+	t->pod[0].gone = true;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	t->pod[0].gone = false;
+	/* its sidecar speaks, for itself */
+	t->link_up = true;
+	says.guard = 0;
+	mk_says(&m, 2, &says);
+	assert_int_equal(m.s.verdict, V_WAIT_SITES);
+	says.guard = 1002;
+	mk_says(&m, 2, &says);
+	assert_int_equal(m.s.verdict, V_ADOPT_GRANT);
+	/* what was heard once is enough, in that Pod, */
+	mk_silent(&m, 2);
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	snprintf(t->pod[1].pod_uid, UID_LEN + 1, "pod-c2");
+	t->pod[1].ctr_state = CTR_RUNNING;
+	assert_int_equal(verdict(), V_WAIT_SITES);
+	t->pod[1].pod_uid[0] = '\0';
+	/* unless an unknown leader may have sent an offer after it */
+	m.s.lease_since_ms = t->guard_ms - 10000;
+	m.s.lease_len_ms = 10000;
+	m.now += 5000;
+	m.s.site[0].guard_ms = m.s.site[0].g_ms = m.now - 100;
+	m.s.site[1].guard_ms = m.s.site[1].g_ms = m.now - 100;
+	m.s.lease_deadline_ms = m.now + 10000;
+	mk_step(&m, NULL);
+	assert_int_equal(m.s.verdict, V_WAIT_SITES);
+	assert_int_equal(m.s.subject, 2);
+	m.s.lease_since_ms--;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+}
+
+/* Voters say that they renew; whose lease it is, nobody says. */
+static void
+test_no_record_renewed(void **state)
+{
+	struct fsm_site *t = &m.s.site[1];
+
+	(void)state;
+	no_record_reader();
+	mk_silent(&m, 2);
+	m.s.site[2].pod[0].gone = true;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	/* 20 s, a tenth of it at most 1 s, and 2 % */
+	t->g.yes_epoch = 6;
+	t->g.yes_age_ms = 21399;
+	assert_int_equal(verdict(), V_WAIT_SITES);
+	t->g.yes_age_ms++;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	/* a voter that was heard before it may have gone on since */
+	m.s.site[0].g_ms--;
+	assert_int_equal(verdict(), V_WAIT_SITES);
+	t->g.yes_age_ms++;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	/* the spec may have another length by now */
+	m.c.lease_ms = 40000;
+	assert_int_equal(verdict(), V_WAIT_SITES);
+	m.c.lease_ms = 20000;
+	/* that of a voter that is silent now counts from when it spoke */
+	m.s.site[2].g.yes_epoch = 6;
+	m.s.site[2].g.yes_age_ms = 0;
+	m.s.site[2].g_ms = m.s.site[0].g_ms - 21399;
+	assert_int_equal(verdict(), V_WAIT_SITES);
+	m.s.site[2].g_ms--;
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+}
+
 /* A grant rests on a report, and is dead soon after it. */
 static void
 test_grant_dies(void **state)
@@ -641,6 +747,8 @@ main(void)
 		cmocka_unit_test(test_successor_of_lost),
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_no_record),
+		cmocka_unit_test(test_no_record_reader),
+		cmocka_unit_test(test_no_record_renewed),
 		cmocka_unit_test(test_number_twice),
 		cmocka_unit_test(test_grant_dies),
 	};

@@ -110,8 +110,9 @@ on_spec(const struct script *l, int i, bool on)
 {
 	switch (l->fault) {
 	case F_DEMOTE:
-		w->c.site[i].role =
-		    on ? (uint8_t)ROLE_DR_ONLY : w->whole.site[i].role;
+		w->c.site[i].role = !on ? w->whole.site[i].role :
+		    l->want != NULL     ? (uint8_t)ROLE_READER :
+					  (uint8_t)ROLE_DR_ONLY;
 		break;
 	case F_REMOVE:
 		remove_last(on);

@@ -87,6 +87,8 @@ static const struct {
 	{ G_GUARD_READ, "the explorer: word-before-late-grant" },
 	{ G_GRANT_REPORT, UNIT },
 	{ G_ADOPT_LEASES, UNIT },
+	{ G_ADOPT_READERS, UNIT },
+	{ G_ADOPT_RENEWED, UNIT },
 	{ G_ADOPT_GRANTS, UNIT },
 	{ G_UPDATE_VOTERS, "G_UPDATE_ONE: the others are well" },
 };

@@ -297,6 +297,16 @@ const struct scenario lease_scenarios[] = {
 		{ 50, 6, F_OPS_DOWN, 0, NULL }, { 52, 0, F_REC_OLD, 0, NULL },
 		{ 53, 40, F_ISOLATE, 1, NULL } },
 	    NULL, 0 },
+	/*
+	 * A copy from before the first record, when the primary was a reader;
+	 * the operators can't see it, its voters can.
+	 */
+	{ "lease-no-record-reader-writes", 3, { C, C, C }, 180,
+	    { { 20, 6, F_OPS_DOWN, 0, NULL }, { 21, 60, F_CUT_OP, 0, NULL },
+		{ 22, 0, F_REC_WIPE, 0, NULL },
+		{ 22, 0, F_DEMOTE, 0, "reader" }, ACTIVE(75, "-"),
+		ACTIVE(130, "pdx") },
+	    NULL, 0 },
 	/* nobody but the peers renews */
 	{ "operators-away", 2, { C, C }, 120,
 	    { { 5, 80, F_OPS_DOWN, 0, NULL }, ACTIVE(110, "iad") }, NULL,
