@@ -284,6 +284,27 @@ const struct scenario lease_scenarios[] = {
 		{ 58, 350, F_POWER, 0, NULL }, ACTIVE(100, "pdx"),
 		{ 110, 0, F_OP_CRASH, S_LEADER, NULL }, ACTIVE(120, "pdx") },
 	    NULL, 0 },
+	/*
+	 * The primary is well, and is another process than in the copy: of the
+	 * same Pod, which proves the former one's end; of another Pod, when
+	 * time does; and when its voter has forgotten, nothing does.
+	 */
+	{ "lease-record-restored-restarted", 2, { C, C }, 120,
+	    { { 5, 0, F_KILL_CTR, S_ACTIVE, NULL },
+		{ 48, 6, F_OPS_DOWN, 0, NULL }, { 50, 0, F_REC_OLD, 0, NULL },
+		ACTIVE(65, "iad"), ACTIVE(95, "iad") },
+	    NULL, 0 },
+	{ "lease-record-restored-moved", 2, { C, C }, 120,
+	    { { 5, 0, F_POD_DELETE, S_ACTIVE, NULL },
+		{ 48, 6, F_OPS_DOWN, 0, NULL }, { 50, 0, F_REC_OLD, 0, NULL },
+		BLOCK(65, "NoProof"), ACTIVE(85, "iad") },
+	    NULL, 0 },
+	{ "lease-record-restored-moved-forgotten", 2, { C, C }, 200,
+	    { { 5, 0, F_POD_DELETE, S_ACTIVE, NULL },
+		{ 30, 0, F_MEM_LOST, S_OTHER, NULL },
+		{ 48, 6, F_OPS_DOWN, 0, NULL }, { 50, 0, F_REC_OLD, 0, NULL },
+		BLOCK(190, "NoProof") },
+	    "NoProof", 0 },
 	/* the third one may be all the voters that it has */
 	{ "lease-record-restored-two-silent", 3, { C, C, C }, 200,
 	    { { 2, 190, F_LEASE_MS, 0, NULL }, { 20, 6, F_OPS_DOWN, 0, NULL },

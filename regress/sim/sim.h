@@ -387,7 +387,7 @@ struct script {
 	int at, dur;
 	uint8_t fault;
 	uint8_t site;     /* index; S_ACTIVE, S_OTHER */
-	const char *want; /* F_CHECK_*: site name or reason; F_DEMOTE: reader */
+	const char *want; /* F_CHECK_*: site, reason; F_DEMOTE: a reader */
 };
 #define S_ACTIVE  0xf0 /* the active site when it strikes */
 #define S_OTHER   0xf1 /* first one that is not */
