@@ -180,6 +180,18 @@ class Cluster:
             raise Answer(r.status, text.decode())
         return text if raw else json.loads(text)
 
+    def replace(self, path, change):
+        """A whole object: a merge patch would keep what is left out. Again when
+        somebody (the operator: its status) wrote in between."""
+        while True:
+            o = self.call("GET", path)
+            change(o)
+            try:
+                return self.call("PUT", path, o)
+            except Answer as e:
+                if e.status != 409:
+                    raise
+
     def get(self, path):
         try:
             return self.call("GET", path)

@@ -195,12 +195,11 @@ def test_service_types():
 
     def template(site=None, **group):
         # Replaced: a merge patch would keep annotations.
-        o = c.get(f"{h.GROUPS}/{name}")
-        o["spec"].update(serviceTemplate=group, sites=[
-            h.site("iad", "192.0.2.1", **(
-                {"serviceTemplate": site} if site else {})),
-            h.site("pdx", "192.0.2.2")])
-        c.call("PUT", f"{h.GROUPS}/{name}", o)
+        c.replace(f"{h.GROUPS}/{name}", lambda o: o["spec"].update(
+            serviceTemplate=group, sites=[
+                h.site("iad", "192.0.2.1", **(
+                    {"serviceTemplate": site} if site else {})),
+                h.site("pdx", "192.0.2.2")]))
     ip = sp()["clusterIP"]
     template(type="LoadBalancer", annotations={"example.net/a": "1",
                                                "example.net/b": "2"})

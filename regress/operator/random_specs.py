@@ -49,15 +49,8 @@ class Group:
         path = t.API % NS
         if self.spec is None:
             return t.c.create(path, t.group(NS, self.name, spec))
-        while True:
-            o = t.c.get(f"{path}/{self.name}")
-            o["spec"] = spec
-            try:
-                return t.c.call("PUT", f"{path}/{self.name}", o)
-            except Answer as e:
-                # The operator wrote the status in between.
-                if e.status != 409:
-                    raise
+        return t.c.replace(f"{path}/{self.name}",
+                           lambda o: o.update(spec=spec))
 
     def give(self, spec):
         """To the API server; False when it refuses it, for a field."""
