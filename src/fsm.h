@@ -362,6 +362,7 @@ struct fsm_event {
 		struct {                       /* E_PROMISE */
 			uint64_t voter, epoch;
 			int64_t age_ms;
+			uint32_t lease_ms; /* 0: not said */
 		} promise;
 		struct { /* E_ASK: a guard asks the leader */
 			uint64_t epoch, guard, nonce;
@@ -528,9 +529,13 @@ struct fsm_site {
 	bool link_up;
 	int64_t voter_ms; /* heard without a gap since; 0: silent */
 	int64_t mute_ms;  /* the active guard did not reach it then */
-	/* the largest promise of its sidecar, and its newest yes before it */
+	/*
+	 * the largest promise of its sidecar, its newest yes before it, and the
+	 * longest lease that it may have renewed
+	 */
 	uint64_t prom_epoch, prom_memory;
 	int64_t prom_ms;
+	uint32_t prom_lease_ms;
 	int64_t revoke_next_ms;
 	int64_t promise_next_ms;
 	/* update (fsm_update.c) */

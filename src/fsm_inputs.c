@@ -236,10 +236,10 @@ in_guard(struct in *in, const struct fsm_conf *c, const struct fsm_state *s,
 	put_num(in, "held", (int64_t)g->held);
 	put_num(in, "revoked", (int64_t)g->revoked);
 	if (t->prom_epoch != 0 || t->prom_memory != 0)
-		put(in, "promise=%llu by=%016llx yes=%lldms",
+		put(in, "promise=%llu by=%016llx yes=%lldms lease=%ums",
 		    (unsigned long long)t->prom_epoch,
 		    (unsigned long long)t->prom_memory,
-		    (long long)(s->now_ms - t->prom_ms));
+		    (long long)(s->now_ms - t->prom_ms), t->prom_lease_ms);
 	end_site(in, "guard", c->site[i].name);
 }
 

@@ -29,8 +29,8 @@
  * every core site but the holder must have promised, and one that is silent
  * blocks. It is the holder's own voter alone that never counts.
  *
- * The end is that of any lease, by the longest L known; an L that was in the
- * lost part alone is not.
+ * The end is that of any lease, by the longest L known: of the record, of the
+ * spec, or of what those who promise ever heard of (fsm_longest).
  */
 
 #include <string.h>

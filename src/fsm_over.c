@@ -23,12 +23,16 @@
 
 #include "fsm_int.h"
 
-/* The largest L and F of all unended epochs. */
+/*
+ * The largest L and F of all unended epochs. Of lost ones the voters know the
+ * longest that they may have renewed.
+ */
 void
 fsm_longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
 {
 	const struct lease_terms *t;
 	unsigned k;
+	uint8_t i;
 
 	*lease = *fence = 0;
 	for (k = 0; k < s->rec.n; k++) {
@@ -40,6 +44,11 @@ fsm_longest(const struct fsm_state *s, uint32_t *lease, uint32_t *fence)
 		if (t->fence_ms > *fence)
 			*fence = t->fence_ms;
 	}
+	for (i = 0; s->lost != 0 && i < SITES_MAX; i++)
+		if (s->site[i].prom_lease_ms > *lease)
+			*lease = s->site[i].prom_lease_ms;
+	if (*fence < lease_fence_ms(*lease))
+		*fence = lease_fence_ms(*lease);
 }
 
 /* So long after the last yes to it is any lease over, by the longest L known. */
@@ -321,6 +330,8 @@ fsm_lease_promise(struct fsm_ctx *x, uint8_t i, const struct fsm_event *ev)
 		t->prom_memory = t->g.memory;
 		t->prom_ms = x->now -
 		    (ev->u.promise.age_ms > 0 ? ev->u.promise.age_ms : 0);
+		if (ev->u.promise.lease_ms > t->prom_lease_ms)
+			t->prom_lease_ms = ev->u.promise.lease_ms;
 	}
 	for (k = 0; k < s->rec.n; k++) {
 		e = &s->rec.unended[k];

@@ -266,6 +266,7 @@ on_promise(struct glink *l, struct gvoice *v, const struct w_promise *p)
 	ev.u.promise.voter = p->id;
 	ev.u.promise.epoch = p->epoch;
 	ev.u.promise.age_ms = p->age_ms;
+	ev.u.promise.lease_ms = p->lease_ms;
 	group_step(g, &ev);
 }
 

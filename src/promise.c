@@ -73,6 +73,19 @@ promise_encode(const struct promise *p, uint8_t slot[static PROMISE_LEN])
 	put64(slot + 32, p->promised);
 	put64(slot + 40, p->heard);
 	put64(slot + 48, hash(slot, 48));
+	/* Releases before this one end here, and read what they know. */
+	put64(slot + 56, p->lease_ms);
+	put64(slot + 64, hash(slot, 64));
+}
+
+static uint32_t
+lease_of(const uint8_t slot[static PROMISE_LEN])
+{
+	uint64_t ms = get64(slot + 56);
+
+	if (get64(slot + 64) != hash(slot, 64) || ms > LEASE_MAX_MS)
+		return 0;
+	return (uint32_t)ms;
 }
 
 bool
@@ -86,6 +99,7 @@ promise_decode(const uint8_t slot[static PROMISE_LEN], struct promise *p)
 	p->id = get64(slot + 24);
 	p->promised = get64(slot + 32);
 	p->heard = get64(slot + 40);
+	p->lease_ms = lease_of(slot);
 	return true;
 }
 
@@ -111,6 +125,7 @@ read_slots(struct promise *p)
 {
 	uint8_t slot[PROMISE_LEN];
 	struct promise best, one = *p;
+	uint32_t lease_ms = 0;
 	bool found = false;
 	int i;
 
@@ -123,7 +138,11 @@ read_slots(struct promise *p)
 		if (!found || one.seq > best.seq)
 			best = one;
 		found = true;
+		/* Of the newest it may be torn off; it never falls. */
+		if (one.lease_ms > lease_ms)
+			lease_ms = one.lease_ms;
 	}
+	best.lease_ms = lease_ms;
 	best.unsure = true;
 	if (found)
 		*p = best;
@@ -141,6 +160,7 @@ make(struct promise *p, const char *dir)
 			return -1;
 	} while (p->id <= LEASE_OPERATOR);
 	p->promised = p->heard = 0;
+	p->lease_ms = 0;
 	/* Without it a filesystem might find no room later. */
 	rc = posix_fallocate(
 	    p->fd, 0, (off_t)(PROMISE_SLOTS + 1) * PROMISE_BLOCK);
@@ -225,7 +245,8 @@ promise_adopt(struct promise *p, int fd, const char *owner)
 }
 
 int
-promise_put(struct promise *p, uint64_t promised, uint64_t heard)
+promise_put(
+    struct promise *p, uint64_t promised, uint64_t heard, uint32_t lease_ms)
 {
 	struct promise next = *p;
 
@@ -233,8 +254,10 @@ promise_put(struct promise *p, uint64_t promised, uint64_t heard)
 		next.promised = promised;
 	if (heard > next.heard)
 		next.heard = heard;
+	if (lease_ms > next.lease_ms)
+		next.lease_ms = lease_ms;
 	if (!p->unsure && next.promised == p->promised &&
-	    next.heard == p->heard)
+	    next.heard == p->heard && next.lease_ms == p->lease_ms)
 		return 0;
 	next.seq++;
 	next.unsure = false;

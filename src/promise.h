@@ -36,7 +36,7 @@
  */
 #define PROMISE_SLOTS    2
 #define PROMISE_BLOCK    4096
-#define PROMISE_LEN      56 /* used of a block: less than a sector */
+#define PROMISE_LEN      72 /* used of a block: less than a sector */
 /* Behind them a block for what is worth remembering, but not relied on. */
 #define PROMISE_NOTE_MAX 2048
 
@@ -46,6 +46,11 @@ struct promise {
 	uint64_t seq;   /* of the newest slot */
 	uint64_t id;    /* random, never 0 or LEASE_OPERATOR */
 	uint64_t promised, heard;
+	/*
+	 * The longest lease of all epochs that it heard of: a lost one may have
+	 * had that. 0: not known; releases before this one didn't write it.
+	 */
+	uint32_t lease_ms;
 	/*
 	 * They were read from a file, so they may be in the page cache alone:
 	 * who wrote them was killed, or the disk failed, before it had them.
@@ -73,7 +78,8 @@ int promise_adopt(struct promise *, int fd, const char *owner);
  * on disk, or -1 with errno: it may be or not, the struct is as before, and
  * the next call tries all of it again.
  */
-int promise_put(struct promise *, uint64_t promised, uint64_t heard);
+int promise_put(
+    struct promise *, uint64_t promised, uint64_t heard, uint32_t lease_ms);
 
 /* Replace the note, without waiting for the disk. -1 with errno. */
 int promise_note_put(const struct promise *, const void *, size_t);

@@ -84,7 +84,7 @@ sc_state_send(struct sidecar *sc)
 		m->operators += c->trusted && c->operator;
 		m->peers += c->trusted && !c->operator;
 	}
-	m->promised = sc->durable_promised;
+	m->promised = sc->durable.promised;
 	m->heard = sc->voter.heard;
 	m->held = sc->guard_conn != 0 ? sc->said.held : 0;
 	m->fences = sc->said.fences;

@@ -177,8 +177,9 @@ struct sidecar {
 	/* the voter */
 	struct lease_voter voter; /* id 0: no memory */
 	int memory_fd;            /* keeps the file locked */
-	uint64_t durable_promised, durable_heard;
-	uint64_t put_promised, put_heard; /* asked of memory */
+	uint32_t lease_ms;        /* the longest of all it heard of */
+	struct m_sc_durable durable;
+	struct m_sc_put put; /* asked of memory */
 	struct {
 		uint64_t conn, epoch;
 	} pending[SC_PENDING];
@@ -243,6 +244,8 @@ void sc_memory(struct sidecar *, const struct m_sc_memory *, int fd);
 void sc_durable(struct sidecar *, const struct m_sc_durable *);
 /* Ask memory again for what it has not confirmed. */
 void sc_memory_put(struct sidecar *, bool again);
+/* An authority was seen, signed: how long its lease is. */
+void sc_lease(struct sidecar *, uint32_t lease_ms);
 /* A peer's guard asks. false: it may not; close. */
 bool sc_ask(struct sidecar *, struct sc_conn *, const struct w_ask *);
 void sc_promise_ask(

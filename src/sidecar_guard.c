@@ -159,6 +159,7 @@ sc_offer(struct sidecar *sc, const struct w_offer *m)
 		return false;
 	if (sc->voter.id != 0) {
 		lease_voter_told(&sc->voter, a->epoch);
+		sc_lease(sc, a->lease_ms);
 		sc_memory_put(sc, false);
 	}
 	if (!for_our_guard(sc, a))
@@ -334,7 +335,7 @@ report(const struct sidecar *sc)
 
 	memset(&m, 0, sizeof(m));
 	m.id = sc->voter.id;
-	m.promised = sc->durable_promised;
+	m.promised = sc->durable.promised;
 	m.heard = sc->voter.heard;
 	m.informed = sc->voter.informed;
 	m.yes_epoch = sc->yes_epoch;

@@ -82,6 +82,7 @@ sc_mem_setup(struct ps_worker *w)
 		m.id = file.id;
 		m.promised = file.promised;
 		m.heard = file.heard;
+		m.lease_ms = file.lease_ms;
 		m.note.len = (uint32_t)promise_note_get(&file, m.note.data);
 	} else {
 		(void)strlcpy(m.problem,
@@ -107,12 +108,14 @@ sc_mem_dispatch(struct ps_worker *w, uint32_t type, void *msg, int fd)
 		return;
 	switch (type) {
 	case MSG_SC_PUT:
-		if (promise_put(&file, put->promised, put->heard) == -1) {
+		if (promise_put(&file, put->promised, put->heard,
+			put->lease_ms) == -1) {
 			(void)strlcpy(
 			    m.error, strerror(errno), sizeof(m.error));
 		} else {
 			m.promised = file.promised;
 			m.heard = file.heard;
+			m.lease_ms = file.lease_ms;
 		}
 		if (ps_worker_send(w, MSG_SC_DURABLE, &m, -1) == -1 &&
 		    errno != ENOTCONN)

@@ -55,6 +55,7 @@ sc_memory(struct sidecar *sc, const struct m_sc_memory *m, int fd)
 	}
 	lease_voter_init(
 	    &sc->voter, m->id, !m->fresh, m->promised, m->heard, sc_now_ms());
+	sc_lease(sc, m->lease_ms);
 	/*
 	 * It renews nothing that it may have promised, but that it has promised
 	 * is said when it is on disk again: sc_on_ready() asks for that.
@@ -70,19 +71,27 @@ sc_memory(struct sidecar *sc, const struct m_sc_memory *m, int fd)
 void
 sc_memory_put(struct sidecar *sc, bool again)
 {
+	const struct m_sc_durable *d = &sc->durable;
 	struct m_sc_put m = { .promised = sc->voter.promised,
-		.heard = sc->voter.heard };
+		.heard = sc->voter.heard,
+		.lease_ms = sc->lease_ms };
 
 	if (sc->voter.id == 0 ||
-	    (m.promised == sc->durable_promised &&
-		m.heard == sc->durable_heard))
+	    (m.promised == d->promised && m.heard == d->heard &&
+		m.lease_ms == d->lease_ms))
 		return;
-	if (!again && m.promised == sc->put_promised &&
-	    m.heard == sc->put_heard)
+	if (!again && m.promised == sc->put.promised &&
+	    m.heard == sc->put.heard && m.lease_ms == sc->put.lease_ms)
 		return;
-	sc->put_promised = m.promised;
-	sc->put_heard = m.heard;
+	sc->put = m;
 	sc_send(sc, PROC_MEMORY, MSG_SC_PUT, &m);
+}
+
+void
+sc_lease(struct sidecar *sc, uint32_t lease_ms)
+{
+	if (lease_ms > sc->lease_ms && lease_ms <= LEASE_MAX_MS)
+		sc->lease_ms = lease_ms;
 }
 
 static void
@@ -94,6 +103,7 @@ answer_promise(struct sidecar *sc, uint64_t conn, uint64_t epoch)
 	if (c == NULL || !c->trusted)
 		return;
 	m.age_ms = lease_voter_promise(&sc->voter, epoch, sc_now_ms());
+	m.lease_ms = sc->lease_ms;
 	log_ev(LL_INFO, "promised", KVU("epoch", epoch), KVI("ageMs", m.age_ms),
 	    KVU("id", m.id));
 	sc_seal(sc, c, W_PROMISE, &m);
@@ -110,12 +120,14 @@ sc_durable(struct sidecar *sc, const struct m_sc_durable *m)
 		    KVS("error", m->error));
 		evtimer_add(sc->retry, &tv);
 	}
-	if (m->promised > sc->durable_promised)
-		sc->durable_promised = m->promised;
-	if (m->heard > sc->durable_heard)
-		sc->durable_heard = m->heard;
+	if (m->promised > sc->durable.promised)
+		sc->durable.promised = m->promised;
+	if (m->heard > sc->durable.heard)
+		sc->durable.heard = m->heard;
+	if (m->lease_ms > sc->durable.lease_ms)
+		sc->durable.lease_ms = m->lease_ms;
 	for (i = 0; i < sc->npending; i++) {
-		if (sc->pending[i].epoch > sc->durable_promised) {
+		if (sc->pending[i].epoch > sc->durable.promised) {
 			sc->pending[left++] = sc->pending[i];
 			continue;
 		}
@@ -133,7 +145,7 @@ sc_promise_ask(
 		return;
 	/* From here on nobody gets a yes to it; the answer waits for disk. */
 	(void)lease_voter_promise(&sc->voter, m->epoch, sc_now_ms());
-	if (m->epoch <= sc->durable_promised) {
+	if (m->epoch <= sc->durable.promised) {
 		answer_promise(sc, c->conn, m->epoch);
 		return;
 	}
@@ -227,9 +239,15 @@ sc_ask(struct sidecar *sc, struct sc_conn *c, const struct w_ask *ask)
 		return true;
 	}
 	sc_view(sc, &a);
+	sc_lease(sc, t.lease_ms);
+	/*
+	 * A lease that is longer than any before waits for the disk: should the
+	 * record be restored from before it, nobody else knows how long it is.
+	 */
 	yes = sc->voter.id != 0 &&
 	    lease_voter_ask(
-		&sc->voter, &t, ask->guard, ask->incarnation, sc_now_ms());
+		&sc->voter, &t, ask->guard, ask->incarnation, sc_now_ms()) &&
+	    t.lease_ms <= sc->durable.lease_ms;
 	sc_memory_put(sc, false);
 	if (yes)
 		say_yes(sc, c, ask);

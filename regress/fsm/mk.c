@@ -226,6 +226,7 @@ mk_promise(struct mk *m, uint8_t i, uint64_t voter, uint64_t epoch, int64_t age)
 	ev.u.promise.voter = voter;
 	ev.u.promise.epoch = epoch;
 	ev.u.promise.age_ms = age;
+	ev.u.promise.lease_ms = m->voter_lease_ms;
 	mk_step(m, &ev);
 }
 

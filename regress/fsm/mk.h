@@ -30,7 +30,8 @@ struct mk {
 	struct fsm_conf c;
 	struct fsm_state s;
 	struct fsm_out o;
-	int64_t now; /* NOW at first */
+	int64_t now;             /* NOW at first */
+	uint32_t voter_lease_ms; /* mk_promise: the longest that it heard of */
 };
 
 /* Three candidates a, b, c; a is active, b and c follow it. */

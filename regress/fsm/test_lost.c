@@ -187,6 +187,23 @@ test_promised(void **state)
 	assert_int_equal(m.o.put.epoch, 7);
 }
 
+/* The lost epoch's lease was longer than any that the record and spec know. */
+static void
+test_longer(void **state)
+{
+	(void)state;
+	silent();
+	mk_promise(&m, 1, 101, 6, 100);
+	m.voter_lease_ms = 60000;
+	mk_promise(&m, 2, 102, 6, 300);
+	mk_pass(&m, OVER_MS);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	mk_pass(&m, 60000 + 1000 + 1200 - 100 - OVER_MS - 400);
+	assert_int_equal(m.s.verdict, V_NO_PROOF);
+	mk_pass(&m, 400);
+	assert_int_equal(m.s.verdict, V_PROMOTE);
+}
+
 /* It was learned late: what was promised before is not enough. */
 static void
 test_learned_late(void **state)
@@ -739,6 +756,7 @@ main(void)
 		cmocka_unit_test(test_repaired),
 		cmocka_unit_test(test_guard_told),
 		cmocka_unit_test(test_promised),
+		cmocka_unit_test(test_longer),
 		cmocka_unit_test(test_learned_late),
 		cmocka_unit_test(test_voter_silent),
 		cmocka_unit_test(test_two_sites),

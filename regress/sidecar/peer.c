@@ -72,6 +72,7 @@ static char self[NAME_LEN + 1]; /* our site */
 static char pod[UID_LEN + 1];
 static char their[NAME_LEN + 1]; /* site at the other end */
 static uint64_t self_id;
+static uint32_t lease_ms = 3000; /* of terms that are offered */
 static bool proved, leader = true, answer = true, quiet_now;
 static uint8_t tls[32];      /* digest of a certificate, */
 static uint32_t tls_len;     /* 0: none */
@@ -334,8 +335,9 @@ show(uint32_t type, const union wire_any *m)
 		show_report(&m->w_report);
 	else if (type == W_PROMISE)
 		printf("promise epoch=%" PRIu64 " id=%" PRIu64 " age=%" PRId64
-		       "\n",
-		    m->w_promise.epoch, m->w_promise.id, m->w_promise.age_ms);
+		       " lease=%" PRIu32 "\n",
+		    m->w_promise.epoch, m->w_promise.id, m->w_promise.age_ms,
+		    m->w_promise.lease_ms);
 	else if (type == W_ASK) {
 		printf("ask epoch=%" PRIu64 " nonce=%" PRIu64 "\n",
 		    m->w_ask.epoch, m->w_ask.nonce);
@@ -477,7 +479,7 @@ cmd_offer(char **w, unsigned n)
 	terms.guard = num(w[4]);
 	terms.incarnation = (uint32_t)num(w[5]);
 	terms.check_ms = (uint32_t)num(w[6]);
-	terms.lease_ms = 3000;
+	terms.lease_ms = lease_ms;
 	terms.fence_ms = lease_fence_ms(terms.lease_ms);
 	for (unsigned i = 7; i < n; i++)
 		add_voter(&terms, w[i]);
@@ -544,6 +546,8 @@ cmd_set(char **w, unsigned n)
 {
 	if (strcmp(w[0], "yes") == 0)
 		answer = w[1][0] == '1';
+	else if (strcmp(w[0], "lease") == 0)
+		lease_ms = (uint32_t)num(w[1]);
 	else
 		leader = w[1][0] == '1';
 }
@@ -604,6 +608,7 @@ static const struct {
 	{ "says", 4, cmd_says },
 	{ "yes", 2, cmd_set },
 	{ "leader", 2, cmd_set },
+	{ "lease", 2, cmd_set },
 	{ "tls", 2, cmd_tls },
 	{ "sees", 3, cmd_sees },
 	{ "quiet", 1, cmd_bad },

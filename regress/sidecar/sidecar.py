@@ -374,6 +374,33 @@ def t_memory(st):
            "it renews nothing of the lost one's")
 
 
+def t_lease_length(st):
+    """A longer lease is remembered before it is renewed."""
+    st.begin()
+    st.renewed(100)
+    memory = st.b.worker("memory")
+    os.kill(memory, signal.SIGSTOP)
+    for o in st.op_a, st.op_b:
+        o.tell("lease", 60000)
+    st.offer(6)
+    got = st.renewed(200, 6, limit=2)
+    report(got == {"1"}, "a longer lease is not renewed before it is on disk",
+           got)
+    os.kill(memory, signal.SIGCONT)
+    got = st.renewed(300, 6)
+    report(got == {"1", str(st.id_b)}, "and then it is", got)
+    for o in st.op_a, st.op_b:
+        o.tell("lease", 3000)
+    st.offer(7)
+    st.renewed(400, 7)
+    st.b.crash()
+    st.b.start()
+    st.op_b = st.operator(st.b.ip)
+    st.op_b.tell("promise", 7)
+    p = st.op_b.sees("promise epoch=7")
+    report(int(p["lease"]) == 60000, "a promise says the longest lease", p)
+
+
 def t_restart(st):
     """The active site's sidecar restarts, with and without an operator."""
     st.begin()
@@ -1225,8 +1252,8 @@ def t_memory_size(st):
     report(total <= 6 * 1024, "%d KiB of memory in all: %s" % (total, each))
 
 
-TESTS = [t_renewals, t_promise, t_memory, t_restart, t_forgery, t_rotation,
-         t_flood, t_silence, t_disk, t_http, t_mysql, t_tls,
+TESTS = [t_renewals, t_promise, t_memory, t_lease_length, t_restart,
+         t_forgery, t_rotation, t_flood, t_silence, t_disk, t_http, t_mysql, t_tls,
          t_tls_account, t_tls_refused, t_tls_stalled, t_conf, t_sight,
          t_memory_size]
 

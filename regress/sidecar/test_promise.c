@@ -37,8 +37,10 @@
 #include "lease.h"
 #include "promise.h"
 
-#define OWNER "ns/g/a"
-#define SIZE  ((PROMISE_SLOTS + 1) * PROMISE_BLOCK)
+#define OWNER   "ns/g/a"
+#define SIZE    ((PROMISE_SLOTS + 1) * PROMISE_BLOCK)
+/* What releases that knew nothing of leases wrote of a slot. */
+#define OLD_LEN 56
 
 static char dir[64], path[128];
 static uint8_t before[SIZE], after[SIZE];
@@ -116,12 +118,12 @@ test_put(void **state)
 	struct promise p, q;
 
 	begin(&p, true);
-	assert_int_equal(promise_put(&p, 5, 7), 0);
-	assert_int_equal(promise_put(&p, 3, 6), 0); /* never back */
+	assert_int_equal(promise_put(&p, 5, 7, 0), 0);
+	assert_int_equal(promise_put(&p, 3, 6, 0), 0); /* never back */
 	assert_int_equal(p.promised, 5);
 	assert_int_equal(p.heard, 7);
 	for (uint64_t i = 6; i < 40; i++)
-		assert_int_equal(promise_put(&p, i, i), 0);
+		assert_int_equal(promise_put(&p, i, i, 0), 0);
 	close(p.fd);
 	begin(&q, false);
 	assert_int_equal(q.promised, 39);
@@ -148,7 +150,8 @@ test_torn(void **state)
 		if (e > 1)
 			assert_int_equal(p.promised, e - 1);
 		load(before);
-		assert_int_equal(promise_put(&p, e, e + 1), 0);
+		assert_int_equal(
+		    promise_put(&p, e, e + 1, (uint32_t)e * 1000), 0);
 		load(after);
 		close(p.fd);
 		for (back = 0; back < 2; back++)
@@ -160,11 +163,13 @@ test_torn(void **state)
 				store(torn, SIZE);
 				begin(&q, false);
 				assert_true(q.id == p.id);
+				assert_true(q.lease_ms == (e - 1) * 1000 ||
+				    q.lease_ms == e * 1000);
 				assert_true(
 				    (q.promised == e - 1 && q.heard <= e) ||
 				    (q.promised == e && q.heard == e + 1));
 				/* And it goes on from there. */
-				assert_int_equal(promise_put(&q, 9, 9), 0);
+				assert_int_equal(promise_put(&q, 9, 9, 0), 0);
 				close(q.fd);
 				begin(&q, false);
 				assert_int_equal(q.promised, 9);
@@ -172,6 +177,50 @@ test_torn(void **state)
 			}
 		store(after, SIZE);
 	}
+}
+
+/* A release that knows nothing of leases came before, or in between. */
+static void
+test_older_release(void **state)
+{
+	struct promise p, q;
+	uint8_t slot[PROMISE_LEN];
+	size_t i;
+	int fd;
+
+	begin(&p, true);
+	assert_int_equal(promise_put(&p, 5, 5, 20000), 0);
+	assert_int_equal(promise_put(&p, 5, 5, 6000), 0); /* never back */
+	assert_int_equal(p.lease_ms, 20000);
+	assert_int_equal(promise_put(&p, 5, 6, 60000), 0);
+	close(p.fd);
+	begin(&q, false);
+	assert_int_equal(q.lease_ms, 60000);
+	close(q.fd);
+	fd = open(path, O_WRONLY);
+	assert_int_not_equal(fd, -1);
+	for (i = 0; i < PROMISE_SLOTS; i++) {
+		p.seq++;
+		p.promised = 7;
+		promise_encode(&p, slot);
+		assert_int_equal(
+		    pwrite(fd, slot, OLD_LEN,
+			(off_t)(p.seq % PROMISE_SLOTS) * PROMISE_BLOCK),
+		    OLD_LEN);
+		begin(&q, false);
+		assert_true(q.id == p.id);
+		assert_int_equal(q.promised, 7);
+		assert_int_equal(q.lease_ms, i == 0 ? 60000 : 0);
+		close(q.fd);
+	}
+	close(fd);
+	begin(&q, false);
+	assert_int_equal(promise_put(&q, 0, 0, 6000), 0);
+	close(q.fd);
+	begin(&q, false);
+	assert_int_equal(q.promised, 7);
+	assert_int_equal(q.lease_ms, 6000);
+	close(q.fd);
 }
 
 /* What can't be read is no memory: another voter, not an old promise. */
@@ -183,7 +232,8 @@ test_rot(void **state)
 	bool fresh;
 
 	begin(&p, true);
-	assert_int_equal(promise_put(&p, 5, 5), 0);
+	for (i = 0; i < PROMISE_SLOTS; i++)
+		assert_int_equal(promise_put(&p, 5, 5 + i, 20000), 0);
 	close(p.fd);
 	load(before);
 	for (i = 0; i < PROMISE_LEN; i++) {
@@ -191,8 +241,13 @@ test_rot(void **state)
 		for (k = 0; k < PROMISE_SLOTS; k++)
 			after[k * PROMISE_BLOCK + i] ^= 0x10;
 		store(after, SIZE);
-		begin(&q, true);
-		assert_false(q.id == p.id);
+		if (i < OLD_LEN) {
+			begin(&q, true);
+			assert_false(q.id == p.id);
+		} else {
+			begin(&q, false);
+			assert_int_equal(q.lease_ms, 0);
+		}
 		close(q.fd);
 	}
 	/* Cut short: what is left counts, or nothing does. */
@@ -235,7 +290,7 @@ test_lock(void **state)
 	assert_int_equal(promise_open(&q, dir, OWNER, &fresh), -1);
 	assert_int_equal(promise_adopt(&q, two, OWNER), 0);
 	assert_true(q.id == p.id);
-	assert_int_equal(promise_put(&q, 4, 4), 0);
+	assert_int_equal(promise_put(&q, 4, 4, 0), 0);
 	assert_int_equal(promise_adopt(&p, dup(two), "ns/g/b"), -1);
 	assert_int_equal(errno, EBADMSG);
 	close(two);
@@ -255,7 +310,7 @@ test_failure(void **state)
 	begin(&p, true);
 	rw = p.fd;
 	p.fd = open(path, O_RDONLY);
-	assert_int_equal(promise_put(&p, 5, 5), -1);
+	assert_int_equal(promise_put(&p, 5, 5, 0), -1);
 	assert_int_equal(p.promised, 0);
 	close(p.fd);
 	p.fd = rw;
@@ -265,7 +320,7 @@ test_failure(void **state)
 	rl.rlim_cur = SIZE;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &rl), 0);
 	for (uint64_t i = 5; i < 10; i++)
-		assert_int_equal(promise_put(&p, i, i), 0);
+		assert_int_equal(promise_put(&p, i, i, 0), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	close(p.fd);
 	begin(&q, false);
@@ -286,27 +341,27 @@ test_unsure(void **state)
 	begin(&p, true);
 	assert_false(p.unsure);
 	no_disk = true;
-	assert_int_equal(promise_put(&p, 5, 5), -1);
+	assert_int_equal(promise_put(&p, 5, 5, 0), -1);
 	assert_int_equal(p.promised, 0);
 	close(p.fd);
 	begin(&q, false);
 	two = dup(q.fd);
 	load(before);
 	assert_int_equal(q.promised, 5);
-	assert_int_equal(promise_put(&q, 5, 5), -1);
+	assert_int_equal(promise_put(&q, 5, 5, 0), -1);
 	no_disk = false;
 	syncs = 0;
-	assert_int_equal(promise_put(&q, 0, 0), 0);
+	assert_int_equal(promise_put(&q, 0, 0, 0), 0);
 	assert_int_equal(syncs, 1);
 	assert_int_equal(q.promised, 5);
 	load(after);
 	assert_memory_not_equal(before, after, SIZE);
-	assert_int_equal(promise_put(&q, 5, 5), 0);
+	assert_int_equal(promise_put(&q, 5, 5, 0), 0);
 	assert_int_equal(syncs, 1);
 	close(q.fd);
 	/* Nor does one that goes on with its descriptor know better. */
 	assert_int_equal(promise_adopt(&q, two, OWNER), 0);
-	assert_int_equal(promise_put(&q, 5, 5), 0);
+	assert_int_equal(promise_put(&q, 5, 5, 0), 0);
 	assert_int_equal(syncs, 2);
 	close(q.fd);
 }
@@ -328,7 +383,7 @@ test_note(void **state)
 	assert_int_equal(promise_note_put(&p, note, 10), 0);
 	assert_int_equal(promise_note_get(&p, out), 10);
 	assert_int_equal(promise_note_put(&p, note, sizeof(note) + 1), -1);
-	assert_int_equal(promise_put(&p, 5, 5), 0);
+	assert_int_equal(promise_put(&p, 5, 5, 0), 0);
 	assert_int_equal(promise_note_get(&p, out), 10);
 	close(p.fd);
 	/* Half of one is none. */
@@ -367,6 +422,7 @@ main(void)
 		TEST(test_new),
 		TEST(test_put),
 		TEST(test_torn),
+		TEST(test_older_release),
 		TEST(test_rot),
 		TEST(test_owner),
 		TEST(test_lock),

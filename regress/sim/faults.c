@@ -262,7 +262,8 @@ on_sidecar(const struct script *l, int i, bool on)
 		break;
 	case F_MEM_LOST:
 		if (on)
-			s->v.mem_id = s->v.mem_promised = s->v.mem_heard = 0;
+			s->v.mem_id = s->v.mem_promised = s->v.mem_heard =
+			    s->v.mem_lease_ms = 0;
 		break;
 	default:
 		return false;

@@ -120,6 +120,9 @@ on_spec(const struct script *l, int i, bool on)
 	case F_LEASE_MS:
 		lease_ms(l, on);
 		break;
+	case F_LEASE_LONG:
+		w->c.lease_ms = on ? 60000 : w->whole.lease_ms;
+		break;
 	default:
 		return false;
 	}

@@ -126,6 +126,16 @@ remember(int i)
 	w->site[i].v.mem_heard = w->site[i].car.v.heard;
 }
 
+/* The longest that it heard of, before the first yes. */
+static void
+remember_lease(int i, const struct lease_terms *t)
+{
+	struct volume *v = &w->site[i].v;
+
+	if (t->lease_ms > v->mem_lease_ms)
+		v->mem_lease_ms = t->lease_ms;
+}
+
 static void
 fill_report(int i, struct fsm_guard *f)
 {
@@ -277,6 +287,7 @@ answer(int i, const struct link_msg *q)
 		&c->v, &q->terms, q->guard, q->incarnation, boot_clock(i)))
 		return;
 	remember(i);
+	remember_lease(i, &q->terms);
 	m.kind = M_YES;
 	m.voter = c->v.id;
 	if (car_path(i, q->from))
@@ -294,6 +305,7 @@ promise(int i, const struct link_msg *q)
 	m.epoch = q->epoch;
 	m.voter = c->v.id;
 	m.age = lease_voter_promise(&c->v, q->epoch, boot_clock(i));
+	m.lease_ms = w->site[i].v.mem_lease_ms;
 	remember(i);
 	to_op(q->from - FROM_OP, i, &m);
 	car_report(i);
@@ -330,6 +342,7 @@ msg_car(const struct ev *q)
 	case M_OFFER:
 		lease_voter_told(&c->v, q->msg.epoch);
 		remember(i);
+		remember_lease(i, &q->msg.terms);
 		guard_offer(i, &q->msg.terms);
 		break;
 	case M_REVOKE:
@@ -382,6 +395,7 @@ msg_op(const struct ev *q)
 		fe.u.promise.voter = q->msg.voter;
 		fe.u.promise.epoch = q->msg.epoch;
 		fe.u.promise.age_ms = q->msg.age;
+		fe.u.promise.lease_ms = q->msg.lease_ms;
 		break;
 	case M_ASK_OP:
 		fe.type = E_ASK;

@@ -305,6 +305,13 @@ const struct scenario lease_scenarios[] = {
 		{ 48, 6, F_OPS_DOWN, 0, NULL }, { 50, 0, F_REC_OLD, 0, NULL },
 		BLOCK(190, "NoProof") },
 	    "NoProof", 0 },
+	/* the spec that is put back with it has a shorter lease */
+	{ "lease-record-restored-shorter", 2, { C, C }, 200,
+	    { { 2, 20, F_LEASE_LONG, 0, NULL }, { 20, 6, F_OPS_DOWN, 0, NULL },
+		{ 22, 0, F_REC_OLD, 0, NULL },
+		{ 23, 150, F_ISOLATE, S_ACTIVE, NULL }, BLOCK(75, "NoProof"),
+		ACTIVE(120, "pdx") },
+	    NULL, 0 },
 	/* the third one may be all the voters that it has */
 	{ "lease-record-restored-two-silent", 3, { C, C, C }, 200,
 	    { { 2, 190, F_LEASE_MS, 0, NULL }, { 20, 6, F_OPS_DOWN, 0, NULL },

@@ -50,6 +50,7 @@ struct volume {
 	int uuid;
 	/* the sidecar's file; id 0: there is none */
 	uint64_t mem_id, mem_promised, mem_heard;
+	uint32_t mem_lease_ms;
 	struct gset e, r; /* executed, received */
 	bool has_repl;
 	uint8_t source;
@@ -265,6 +266,7 @@ struct link_msg {
 	uint64_t epoch, guard, nonce, voter;
 	uint32_t incarnation;
 	int64_t age;
+	uint32_t lease_ms;
 	struct lease_terms terms;
 	struct fsm_guard says;
 };
@@ -374,7 +376,9 @@ struct ev {
 	X(F_LEASE_EMPTIED, "lease-object-emptied")          \
 	X(F_LEASE_SHORT, "lease-object-shortened")          \
 	X(F_CHECK_ACTIVE, "expect-active")                  \
-	X(F_CHECK_BLOCK, "expect-blocked")
+	X(F_CHECK_BLOCK, "expect-blocked")                  \
+	/* in scenarios alone */                            \
+	X(F_LEASE_LONG, "lease-timeout-raised")
 #define X(id, name) id,
 enum fault { FAULTS(X) F_MAX };
 #undef X

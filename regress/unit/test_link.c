@@ -686,7 +686,7 @@ test_certificate(void **state)
 static void
 promise(int i, uint64_t id, int64_t age)
 {
-	struct w_promise p = { EPOCH, id, age };
+	struct w_promise p = { EPOCH, id, age, 60000 };
 
 	say(i, W_PROMISE, &p);
 }
@@ -705,6 +705,7 @@ test_promise(void **state)
 	assert_int_equal(promises, 0);
 	promise(PDX, MEM_B, 100);
 	assert_int_equal(g->fs.auth[0].promised, 1 << 1);
+	assert_int_equal(g->fs.site[PDX].prom_lease_ms, 60000);
 	assert_int_equal(promises, 1);
 }
 

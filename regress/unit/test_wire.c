@@ -186,6 +186,7 @@ test_releases(void **state)
 	struct codec_desc old = *wire_desc(W_OPERATOR);
 	struct w_operator o = { .leader = true, .active = "pdx" }, seen;
 	static struct w_report report = { .id = 3 };
+	struct w_promise promise = { 7, 3, 100, 0 };
 	struct w_revoke r = { .group = "ns/g", .epoch = 7 };
 	struct w_signed s;
 	uint32_t type;
@@ -234,6 +235,19 @@ test_releases(void **state)
 	assert_int_equal(frame[0], 0x9c);
 	assert_int_equal(codec_decode_peer(&old, frame, (size_t)n, &any), 0);
 	assert_int_equal(any.w_report.id, 3);
+	/* A promise of one that knows of no leases, and to one. */
+	n = wire_encode(W_PROMISE, &promise, frame, sizeof(frame));
+	assert_int_equal(frame[0], 0x94);
+	assert_int_equal(wire_decode(frame, (size_t)n, &type, &any), 0);
+	assert_int_equal(any.w_promise.lease_ms, 0);
+	old = *wire_desc(W_PROMISE);
+	old.nfields--;
+	old.nlater--;
+	promise.lease_ms = LEASE_MAX_MS;
+	n = wire_encode(W_PROMISE, &promise, frame, sizeof(frame));
+	assert_int_equal(frame[0], 0x95);
+	assert_int_equal(codec_decode_peer(&old, frame, (size_t)n, &any), 0);
+	assert_int_equal(any.w_promise.age_ms, 100);
 	/* A statement, too; what was appended is signed with the rest. */
 	n = wire_encode(W_REVOKE, &r, s.body.data, sizeof(s.body.data));
 	assert_true(n > 0);
