@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,7 @@
 
 #define PAGE 4096
 
-/* KiB of libc's text that are mapped; its data has pages that were written. */
+/* KiB of libm's text that are mapped: nobody here calls it. */
 static unsigned long
 text(void)
 {
@@ -43,7 +44,7 @@ text(void)
 	while (fgets(line, sizeof(line), f) != NULL) {
 		if (sscanf(line, "%*x-%*x %7s", perm) == 1)
 			in = strcmp(perm, "r-xp") == 0 &&
-			    strstr(line, "/libc.so") != NULL;
+			    strstr(line, "/libm.so") != NULL;
 		else if (in && sscanf(line, "Rss: %lu", &n) == 1)
 			kib += n;
 	}
@@ -61,7 +62,7 @@ touch(struct dl_phdr_info *info, size_t size, void *arg)
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
 
 		if (ph->p_type != PT_LOAD || ph->p_flags != (PF_R | PF_X) ||
-		    strstr(info->dlpi_name, "/libc.so") == NULL)
+		    strstr(info->dlpi_name, "/libm.so") == NULL)
 			continue;
 		p = (const char *)(info->dlpi_addr + ph->p_vaddr);
 		for (size_t at = 0; at < ph->p_memsz; at += PAGE)
@@ -73,15 +74,14 @@ touch(struct dl_phdr_info *info, size_t size, void *arg)
 static void
 test_text(void **state)
 {
-	unsigned long full;
 	int sum = 0;
 
 	(void)state;
+	assert_non_null(dlopen("libm.so.6", RTLD_NOW));
 	(void)dl_iterate_phdr(touch, &sum);
-	full = text();
-	assert_true(full > 1000);
+	assert_true(text() > 100);
 	memory_settle();
-	assert_true(text() < full / 2);
+	assert_int_equal(text(), 0);
 }
 
 static char zeros[16 * PAGE], page[16 * PAGE];
