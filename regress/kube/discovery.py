@@ -16,6 +16,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
     """Serves the versions in .served, newest first; asked: what was asked for."""
     protocol_version = "HTTP/1.1"
     served, asked = [], []
+    up = None           # one to the API server for each that is made to us
 
     def version(self):
         """Of policies, that this request is about; None: of others."""
@@ -26,29 +27,33 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 
     def one(self):
         v = self.version()
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if v:
             Gateway.asked.append((self.command, v))
         if v and v not in Gateway.served:
             self.answer(404, b'{"kind":"Status","code":404}')
             return
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if v == V1:
             body = body.replace(b'"policy/v1"', b'"policy/v1beta1"')
-        up = http.client.HTTPSConnection(TEST_ADDR, PORT, context=h.c.ctx)
-        try:
-            up.request(self.command, self.path.replace(f"/apis/{V1}/",
-                                                       f"/apis/{BETA}/"),
-                       body or None, {
-                           k: x for k, x in self.headers.items()
-                           if k in ("Authorization", "Accept", "Content-Type",
-                                    "User-Agent")})
-            r = up.getresponse()
-            if "watch=" in self.path:
-                self.stream(r, v)
-            else:
-                self.answer(r.status, self.back(r.read(), v))
-        finally:
-            up.close()
+        if self.up is None:
+            self.up = http.client.HTTPSConnection(TEST_ADDR, PORT,
+                                                  context=h.c.ctx)
+        self.up.request(self.command, self.path.replace(f"/apis/{V1}/",
+                                                        f"/apis/{BETA}/"),
+                        body or None, {
+                            k: x for k, x in self.headers.items()
+                            if k in ("Authorization", "Accept",
+                                     "Content-Type", "User-Agent")})
+        r = self.up.getresponse()
+        if "watch=" in self.path:
+            self.stream(r, v)
+        else:
+            self.answer(r.status, self.back(r.read(), v))
+
+    def finish(self):
+        if self.up is not None:
+            self.up.close()
+        super().finish()
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = one
 
