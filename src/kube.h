@@ -94,6 +94,7 @@ struct kown {
 	uint32_t mark;    /* of the list that had it */
 	enum kowned kind;
 	bool exists;
+	bool told;          /* by the watch, since it was written to */
 	int64_t refused_ms; /* an Event said that it was refused */
 	bool going; /* a PVC that is being deleted, or is another group's */
 	uint16_t node_port; /* of a Service's port mysql, as last seen */

@@ -85,6 +85,7 @@ static void
 object_patch(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
     yyjson_mut_val *root, kh_done_fn *done)
 {
+	struct kown *own = own_of(g, o);
 	char path[KH_PATH_MAX];
 	struct kcall c = {
 		.k = g->k,
@@ -98,6 +99,8 @@ object_patch(struct kgroup *g, const struct kobj *o, yyjson_mut_doc *doc,
 		.arg = g,
 	};
 
+	if (own != NULL)
+		own->told = false;
 	(void)snprintf(
 	    path, sizeof(path), "%s?fieldManager=" BR_FIELD_MANAGER, o->path);
 	g->apply.req = kube_call(&c);
@@ -288,6 +291,7 @@ kobject_step(struct kgroup *g, const struct kobj *o)
 		return true;
 	}
 	own->wanted = kj_hash(text, len);
+	own->told = false;
 	kj_free(text, len);
 	object_send(g, o, doc, root);
 	return true;
@@ -401,6 +405,8 @@ object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	    KVI("status", p->status));
 	if (own != NULL && d != NULL) {
 		kown_seen(own, yyjson_doc_get_root(d), true);
+		if (own->live != own->applied)
+			kapply_kick(g);
 		patch = to_adopt(g, o, own, m, yyjson_doc_get_root(d));
 		if (patch != NULL)
 			done = adopted_fields;
@@ -548,6 +554,8 @@ mended(void *arg, const struct kh_resp *p)
 	    KVS("kind", kobj_plural(o->kind)), KVS("name", o->name));
 	if (own != NULL && (d = kj_read(p->body, p->len)) != NULL) {
 		kown_seen(own, yyjson_doc_get_root(d), true);
+		if (own->live != own->applied)
+			kapply_kick(g);
 		own->wanted = 0;
 		yyjson_doc_free(d);
 	}

@@ -134,10 +134,14 @@ kown_content(enum kowned kind, yyjson_val *obj)
 void
 kown_seen(struct kown *o, yyjson_val *obj, bool applied)
 {
-	o->live = kown_content(o->kind, obj);
+	uint64_t content = kown_content(o->kind, obj);
+
+	/* What came while the answer was on its way may be newer than it. */
+	if (!applied || !o->told)
+		o->live = content;
 	if (applied) {
 		o->exists = true;
-		o->applied = o->live;
+		o->applied = content;
 	}
 	if (o->kind == KW_SERVICES)
 		o->node_port = (uint16_t)kservice_node_port(obj);
@@ -213,6 +217,7 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 	if (c->kind == KW_DEPLOYMENTS && !deleted)
 		kroll_seen(g, obj);
 	kown_seen(o, obj, false);
+	o->told = true;
 	/* A list at start finds what a predecessor applied. */
 	if (deleted || !o->exists || o->live != o->applied) {
 		o->exists = !deleted;
