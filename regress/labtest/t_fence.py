@@ -267,7 +267,7 @@ def sidecar_stopped(t):
     t.fact(fence.described(f))
 
 
-@test("disk-full", order=34)
+@test("disk-full", order=34, sites=4)
 def disk_full(t):
     """A full data volume at the active site, which is then cut off; then one at
     the voter, whose promise is needed."""

@@ -31,13 +31,13 @@ def primary_cut_both(t):
     primary_cut(t, t.ready(), "both", fence.partners)
 
 
-@test("primary-cut-oneway", full=True, order=40)
+@test("primary-cut-oneway", full=True, order=40, sites=4)
 def primary_cut_oneway(t):
     for d, g in zip(fence.DIRECTIONS, t.ready("cut-in", "cut-out")):
         primary_cut(t, g, d, fence.partners)
 
 
-@test("pod-cut", full=True, order=41)
+@test("pod-cut", full=True, order=41, sites=4)
 def pod_cut(t):
     """From all other nodes, and from everybody."""
     far, all_ = t.ready("cut-far", "cut-all")
@@ -149,7 +149,7 @@ def all_cut(t):
     everybody_cut(t, t.ready(), "both")
 
 
-@test("all-cut-oneway", full=True, order=43)
+@test("all-cut-oneway", full=True, order=43, sites=4)
 def all_cut_oneway(t):
     for d, g in zip(fence.DIRECTIONS, t.ready("all-in", "all-out")):
         everybody_cut(t, g, d)
@@ -234,7 +234,7 @@ def leader_cut(t, g, direction):
     fence.not_promoted(g, old, 2.5 * fence.LEASE, "the standby sees it")
     if not isolated(g)():
         raise Failure("no more ObserverIsolated: %s" % g.short())
-    gap = o.calm(since, 2.0)
+    gap = o.calm(since)
     leads()
     for p in op.pods():
         if p["metadata"]["name"] != lead:
@@ -315,7 +315,7 @@ def no_proof(t):
     voter_cut(t, t.ready(), "both")
 
 
-@test("no-proof-oneway", full=True, order=46)
+@test("no-proof-oneway", full=True, order=46, sites=4)
 def no_proof_oneway(t):
     for d, g in zip(fence.DIRECTIONS, t.ready("proof-in", "proof-out")):
         voter_cut(t, g, d)

@@ -128,7 +128,7 @@ def recreated(t):
     t.fact("and cut off: " + fence.described(f))
 
 
-@test("sites-changed", full=True, order=55)
+@test("sites-changed", full=True, order=55, sites=3)
 def sites_changed(t):
     """A site joins and leaves under load: its sidecar becomes a voter, and stops
     being one."""
@@ -172,7 +172,7 @@ def sites_changed(t):
     o.blame(o.judge(active))
 
 
-@test("three-sites", order=56)
+@test("three-sites", order=56, sites=3)
 def three_sites(t):
     """Two peers down: writes go on. The primary and one peer dead: the third is
     promoted."""
@@ -219,7 +219,7 @@ def voters(g):
                 if e["epoch"] == auth["epoch"]] or [0])
 
 
-@test("three-sites-peers", full=True, order=56)
+@test("three-sites-peers", full=True, order=56, sites=3)
 def three_sites_peers(t):
     """Of three voters two must renew, and the primary reaches neither of the
     sites, which the operators do: an epoch leaves out as many as must be, for

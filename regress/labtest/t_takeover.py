@@ -119,7 +119,7 @@ def hands_over(t):
     holds("the other operator goes on leading", 20,
           lambda: led_by_other(lead) == new_lead)
     t.ok("handed over %.1f s after the cut, longest gap %.2f s"
-         % ((took - since) / 1e9, o.calm(since, 2.0)))
+         % ((took - since) / 1e9, o.calm(since)))
     replica.heal()
     fence.whole(g)
     t.hold(g, old)

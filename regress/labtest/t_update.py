@@ -76,7 +76,7 @@ def group(t, **kw):
     return g
 
 
-@test("update", order=57)
+@test("update", order=57, sites=3)
 def update(t):
     """A field that the reference forgets. Both followers get it, one after the
     other; the active site waits, and that is told; no write is stopped."""
@@ -119,7 +119,7 @@ def update(t):
     t.fact("%s was updated after %s took over" % (active, new))
 
 
-@test("update-bad", order=58)
+@test("update-bad", order=58, sites=3)
 def update_bad(t):
     """An image that is not there: one follower is down, and no other one is
     touched. The corrected spec mends it, without a human at the Pods."""
@@ -139,7 +139,8 @@ def update_bad(t):
     g.patch(sidecarImage=good)
     watched(g, active, "it is back", 60 + SITE, lambda: ready(g, first))
     fence.whole(g)
-    wait("nothing differs", 60, lambda: updating(g, "NotUpdating"), g.short)
+    # It receives what it missed, beside what goes on.
+    wait("nothing differs", 180, lambda: updating(g, "NotUpdating"), g.short)
     now = uids(g)
     if now[second] != before[second] or now[active] != before[active]:
         raise Failure("restarted for nothing: %s, %s" % (before, now))
@@ -149,7 +150,7 @@ def update_bad(t):
     t.fact("%s was down, longest gap %.2f s" % (first, gap))
 
 
-@test("update-stuck", full=True, order=59)
+@test("update-stuck", full=True, order=59, sites=3)
 def update_stuck(t):
     """The same for longer than an update takes: it is said that it failed."""
     g = group(t)
@@ -201,7 +202,7 @@ def update_new_leader(t):
     t.fact("longest gap %.2f s" % gap)
 
 
-@test("update-recreate", full=True, order=60)
+@test("update-recreate", full=True, order=60, sites=3)
 def update_recreate(t):
     """All sites at once, as it was asked for: every Pod is another one, and one
     primary is left with all that was acknowledged and received. Another site
@@ -238,7 +239,7 @@ def labels(g):
                   for s in g.sites for p in g.pods(s))
 
 
-@test("roles-changed", full=True, order=61)
+@test("roles-changed", full=True, order=61, sites=3)
 def roles_changed(t):
     """Roles and the order of the sites change under load: nobody else is
     disturbed, and a reader is no candidate. What a candidate's my.cnf has more

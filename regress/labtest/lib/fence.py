@@ -209,7 +209,7 @@ def survives(t, g, fault, heal=None, seconds=40, linger=2):
     return old, new, f
 
 
-def quiet(t, g, o, what, cut, heal, seconds, check=None, bound=2.0):
+def quiet(t, g, o, what, cut, heal, seconds, check=None):
     """A fault that stops no write and moves nothing. check: what the operator
     must say meanwhile."""
     active = g.active()
@@ -219,14 +219,14 @@ def quiet(t, g, o, what, cut, heal, seconds, check=None, bound=2.0):
         wait("%s is told" % what, max(seconds, 20), check, g.short)
     not_promoted(g, active, seconds, "%s: the active site stays" % what)
     try:
-        gap = o.calm(since, bound)
+        gap = o.calm(since)
     except Failure as x:
         raise Failure("%s: %s; %s" % (what, x, g.short())) from None
     heal()
     o.wait_acked(10)
     whole(g, 60)
     try:
-        gap = max(gap, o.calm(since, bound))
+        gap = max(gap, o.calm(since))
     except Failure as x:
         raise Failure("after %s: %s" % (what, x)) from None
     t.log("%s: longest gap %.2f s" % (what, gap))
