@@ -30,7 +30,7 @@ tree_mysql() {
 	tree_make mysql "sid" "
 		base-files base-passwd libc-bin bash dash coreutils sed grep mawk
 		findutils gzip zstd xz-utils util-linux hostname procps openssl
-		mysql-server-core mysql-client-core"
+		libeatmydata1 mysql-server-core mysql-client-core"
 }
 
 # Go 1.19 still compiles Kubernetes 1.20; later suites have only newer ones.
