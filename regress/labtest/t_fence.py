@@ -15,18 +15,6 @@ from runner import test
 from t_crash import finish
 
 
-def gone(pids):
-    """None of these processes is left (a zombie is not left)."""
-    for p in pids:
-        try:
-            with open("/proc/%d/stat" % p) as f:
-                if f.read().rsplit(") ", 1)[1][0] not in "ZX":
-                    return False
-        except OSError:
-            pass
-    return True
-
-
 @test("hung", order=27)
 def hung(t):
     """mysqld alone is stopped: its guard tells, fences and kills; the other site
@@ -79,7 +67,7 @@ def keeper_stopped(t):
 
     def fault():
         s.stop("keeper")
-        wait("the killer ends mysqld", 15, lambda: gone([server]))
+        wait("the killer ends mysqld", 15, lambda: lab.gone([server]))
     _, _, f = fence.survives(t, g, fault, s.go)
     t.fact(fence.described(f))
 
@@ -127,7 +115,7 @@ def guard_killed(t):
     o = t.oracle(g)
     server = g.server_pid(active)
     g.kill9(active)
-    wait("mysqld ends with its guard", 5, lambda: gone([server]),
+    wait("mysqld ends with its guard", 5, lambda: lab.gone([server]),
          interval=0.005)
     o.wait_acked(60, "writes after the guard was killed")
     f = finish(t, g, o, active)

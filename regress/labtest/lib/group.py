@@ -2,7 +2,6 @@
 import base64
 import json
 import os
-import signal
 import subprocess
 import time
 
@@ -225,7 +224,7 @@ class Group:
 
     def kill_server(self, site):
         """mysqld alone: its guard lives on."""
-        os.kill(self.server_pid(site), signal.SIGKILL)
+        lab.kill([self.server_pid(site)])
 
     def pod_glob(self, site):
         return "%s-%s-*" % (self.prefix, site)

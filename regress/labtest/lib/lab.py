@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from api import Failure, SLOW
+from api import Failure, SLOW, wait
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 LAB = os.path.join(TOP, "regress/lab")
@@ -126,12 +126,31 @@ def process(container_id, name):
     return found[0]
 
 
+def gone(pids):
+    """None of these processes is left (a zombie is not left)."""
+    for p in pids:
+        try:
+            with open("/proc/%d/stat" % p) as f:
+                if f.read().rsplit(") ", 1)[1][0] not in "ZX":
+                    return False
+        except OSError:
+            pass
+    return True
+
+
+def kill(pids):
+    """The first of them, and it is waited for all: a process that is killed
+    still runs for a moment, and mysqld may acknowledge a write in it."""
+    os.kill(pids[0], signal.SIGKILL)
+    wait("%s ended" % pids, 20, lambda: gone(pids), interval=0.005)
+
+
 def kill9(container_id):
     """A container's first process; the rest of it ends with it."""
     pids = pids_of(container_id)
     if not pids:
         raise Failure("no process of container " + container_id)
-    os.kill(pids[0], signal.SIGKILL)
+    kill(pids)
 
 
 def pss_kib(container_id):
