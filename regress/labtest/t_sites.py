@@ -62,11 +62,6 @@ def lease_object(t):
         raise Failure("promoted with epoch %d after %d" % (g.epoch(), epoch))
 
 
-def caught_up(g):
-    count = "SELECT COUNT(*) FROM oracle.writes"
-    return len({g.sql(s, count) for s in g.sites}) == 1
-
-
 def kept(g, site):
     """Its volume is there and stays: nobody owns it, nobody deletes it."""
     m = api.get("persistentvolumeclaims", g.ns, g.claim(site))["metadata"]
@@ -98,7 +93,7 @@ def recreated(t):
     o = t.oracle(g)
     o.stop()
     o.blame(o.judge(old))
-    wait("the replica has it all", 30, lambda: caught_up(g))
+    wait("the replica has it all", 30, g.caught_up)
     t.hold(g, old)
     g.kill9(old)
     fence.promoted(g, old)

@@ -108,6 +108,7 @@ def update(t):
     # The failover that comes for another reason ends it.
     o.stop()
     o.blame(o.judge(active))
+    wait("the others have it all", 60, g.caught_up)
     t.hold(g, active)
     g.kill9(active)
     new = fence.promoted(g, active)

@@ -251,6 +251,11 @@ class Group:
         return argv + (["--ssl-mode=REQUIRED"] if self.tls else [
             "--ssl-mode=DISABLED", "--get-server-public-key"])
 
+    def caught_up(self):
+        """Every site has what the oracle wrote; nothing is written any more."""
+        count = "SELECT COUNT(*) FROM oracle.writes"
+        return len({self.sql(s, count) for s in self.sites}) == 1
+
     def mysql(self, host, node, user, password, text, timeout=15):
         p = subprocess.run(lab.on_node(node, self.client(host, user)),
                            input=text, env=dict(os.environ,
