@@ -91,7 +91,7 @@ static void
 slot_violation(struct slot *s, const char *reason, uint32_t type)
 {
 	log_ev(LL_ERROR, "protocolViolation", KVS("worker", s->proc->title),
-	    KVI("pid", s->pid), KVS("error", reason), KVU("type", type));
+	    KVI("pid", s->pid), KVS("error", reason), KVU("messageType", type));
 	slot_hang_up(s, true);
 }
 

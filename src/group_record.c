@@ -215,7 +215,7 @@ act_record_put(
 	m.promotion = out->put_promotion;
 	log_ev(LL_INFO, "record write", KVS("fg", g->fg), KVU("seq", m.seq),
 	    KVU("baseVersion", m.base_version), KVU("epoch", m.epoch),
-	    KVS("activeSite", m.active), KVU("unended", m.n_unended),
+	    KVS("activeSite", m.active), KVU("unendedEpochs", m.n_unended),
 	    KVB("promotion", m.promotion));
 	parent_send(g->parent, PROC_KUBE, MSG_RECORD_PUT, &m);
 }

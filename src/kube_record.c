@@ -430,8 +430,8 @@ add_authority(
 	    put_or_null(doc, a, "seenGtid", p->seen_gtid);
 }
 
-static void
-last_failover(const struct m_record_put *p, char out[static KTIME_LEN])
+void
+krecord_last_failover(const struct m_record_put *p, char out[static KTIME_LEN])
 {
 	ktime_s(p->last_failover_s < INT64_MAX / 1000 ?
 		p->last_failover_s * 1000 :
@@ -469,7 +469,7 @@ krecord_patch(yyjson_mut_doc *doc, const struct m_record_put *p,
 	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *status;
 	char t[KTIME_LEN];
 
-	last_failover(p, t);
+	krecord_last_failover(p, t);
 	if (o == NULL ||
 	    (meta = yyjson_mut_obj_add_obj(doc, o, "metadata")) == NULL ||
 	    !kput_str(doc, meta, "resourceVersion", resource_version) ||
@@ -493,7 +493,7 @@ krecord_annotations(yyjson_mut_doc *doc, const struct m_record_put *p)
 	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *ann;
 	char t[KTIME_LEN];
 
-	last_failover(p, t);
+	krecord_last_failover(p, t);
 	if (o == NULL ||
 	    (meta = yyjson_mut_obj_add_obj(doc, o, "metadata")) == NULL ||
 	    (ann = yyjson_mut_obj_add_obj(doc, meta, "annotations")) == NULL ||

@@ -458,6 +458,8 @@ int ktime_parse(const char *, int64_t *us);
 #define KTIME_LEN 32
 /* Unix ms → "2026-11-26T12:00:00Z" (seconds; what metav1.Time takes). */
 void ktime_s(int64_t ms, char[static KTIME_LEN]);
+/* The last failover, as status, annotation and log have it. */
+void krecord_last_failover(const struct m_record_put *, char[static KTIME_LEN]);
 /* Unix µs → "2026-11-26T12:00:00.123456Z" (metav1.MicroTime). */
 void ktime_us(int64_t us, char[static KTIME_LEN]);
 

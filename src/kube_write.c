@@ -274,6 +274,7 @@ static void
 annotate_done(void *arg, const struct kh_resp *p)
 {
 	struct kgroup *g = arg;
+	char when[KTIME_LEN];
 
 	g->status.req = NULL;
 	if (p->status == 200 || p->status == 404) {
@@ -283,11 +284,11 @@ annotate_done(void *arg, const struct kh_resp *p)
 		klane_in(&g->status, 0);
 		return;
 	}
+	krecord_last_failover(g->annotate, when);
 	log_ev(LL_ERROR,
 	    "out-of-band anti-flap state write failed; retrying every poll",
 	    KVS("fg", g->fg), KVS("target", g->annotate->last_failover_target),
-	    KVI("lastFailover", g->annotate->last_failover_s),
-	    KVS("error", p->error));
+	    KVS("lastFailover", when), KVS("error", p->error));
 	klane_retry(&g->status, p);
 }
 

@@ -75,7 +75,8 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 	if (p->ps == NULL || ps_send(p->ps, proc, type, msg, -1) == 0)
 		return;
 	if (errno != ENOTCONN)
-		log_ev(LL_ERROR, "message not sent", KVU("to", proc),
+		log_ev(LL_ERROR, "message not sent",
+		    KVS("worker", procs[proc - 1].title),
 		    KVS("type", msg_name(type)), KVS("error", strerror(errno)));
 }
 
@@ -569,7 +570,7 @@ parent_run(const struct conf *c)
 	pc.level = c->level;
 	pc.arg = &p;
 	log_ev(LL_INFO, "starting bloodraven manager",
-	    KVS("version", PACKAGE_VERSION), KVS("identity", p.conf.identity),
+	    KVS("release", PACKAGE_VERSION), KVS("identity", p.conf.identity),
 	    KVS("namespace", p.conf.namespace));
 #ifdef UNSAFE_GRANTS
 	log_ev(LL_WARN, "TEST BUILD: the proof gate is off");

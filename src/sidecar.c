@@ -49,6 +49,15 @@ sc_check_ms(const struct sidecar *sc)
 	return sc->view_check_ms != 0 ? sc->view_check_ms : sc->conf.check_ms;
 }
 
+static const char *
+title_of(unsigned id)
+{
+	for (size_t i = 0; i < sc_procs_conf.nprocs; i++)
+		if (sc_procs_conf.procs[i].id == id)
+			return sc_procs_conf.procs[i].title;
+	return "?";
+}
+
 bool
 sc_send(struct sidecar *sc, unsigned proc, uint32_t type, const void *msg)
 {
@@ -58,8 +67,9 @@ sc_send(struct sidecar *sc, unsigned proc, uint32_t type, const void *msg)
 	if (ps_send(sc->ps, proc, type, msg, -1) == 0)
 		return true;
 	if (errno != ENOTCONN)
-		log_ev(LL_ERROR, "message not sent", KVU("to", proc),
-		    KVS("type", msg_name(type)), KVS("error", strerror(errno)));
+		log_ev(LL_ERROR, "message not sent",
+		    KVS("worker", title_of(proc)), KVS("type", msg_name(type)),
+		    KVS("error", strerror(errno)));
 	return false;
 }
 
@@ -120,7 +130,7 @@ sc_keys_read(struct sidecar *sc, bool at_start)
 	if (!sc->have_keys || new.generation != sc->keys.generation)
 		log_ev(LL_INFO, "keys of the write lease read",
 		    KVU("generation", new.generation),
-		    KVU("sites", new.trust.n_sites));
+		    KVU("count", new.trust.n_sites));
 	if (!at_start && memcmp(&new, &sc->keys, sizeof(new)) != 0)
 		sc_changed(sc);
 	sc->keys = new;
@@ -256,15 +266,6 @@ sc_on_setup(struct ps *ps, unsigned id, void *arg)
 }
 
 /* ------------------------------------------------------------- of workers --- */
-
-static const char *
-title_of(unsigned id)
-{
-	for (size_t i = 0; i < sc_procs_conf.nprocs; i++)
-		if (sc_procs_conf.procs[i].id == id)
-			return sc_procs_conf.procs[i].title;
-	return "?";
-}
 
 static void
 to_http(void *arg, const struct m_metric *m)
@@ -498,7 +499,7 @@ sc_run(const struct sc_conf *c)
 
 	sc.conf = *c;
 	name_log(c, ns);
-	log_ev(LL_INFO, "sidecar starting", KVS("version", PACKAGE_VERSION),
+	log_ev(LL_INFO, "sidecar starting", KVS("release", PACKAGE_VERSION),
 	    KVS("namespace", ns), KVS("site", sc.conf.site),
 	    KVS("podUID", sc.conf.pod_uid), KVS("listenAddr", sc.conf.listen),
 	    KVS("linkAddr", sc.conf.link),

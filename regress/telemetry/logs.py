@@ -309,7 +309,12 @@ def agree(a, b):
 
 
 class Events(dict):
-    """(owner, msg) -> {"levels": set, "fields": set, "at": [place]}"""
+    """(owner, msg) -> {"levels": set, "fields": set, "at": [place]}; kinds:
+    what values each key has, and where: key -> {kind: place}"""
+
+    def __init__(self):
+        super().__init__()
+        self.kinds = {}
 
     def add(self, owner, msg, level, fields, at):
         e = self.setdefault((owner, msg),
@@ -323,8 +328,14 @@ def owner_of(path):
     return next(o for pat, o in OWNERS if re.match(pat, path))
 
 
+# What the value of a pair becomes in JSON.
+KINDS = {"KV_STR": "text", "KV_MS": "text", "KV_BOOL": "true or false",
+         "KV_I64": "number", "KV_U64": "number"}
+
+
 def fields_of(toks, at):
-    """Keys of { .key = ("…"), … }, in a compound literal of struct kv."""
+    """Keys of { .key = ("…"), .type = KV_…, … }, in a compound literal of
+    struct kv, and the kind of each value."""
     body = bare(toks)
     if plain(body[:7]) != "( const struct kv [ ] )":
         raise Bad("%s: the pairs are not written out" % at)
@@ -338,7 +349,10 @@ def fields_of(toks, at):
         key = literal(bare(body[k + 3:end]))
         if key is None:
             raise Bad("%s: key %s is no literal" % (at, plain(body[k + 3:end])))
-        out.append(key)
+        if plain(body[end:end + 4]) != ", . type =" or \
+                body[end + 4][1] not in KINDS:
+            raise Bad("%s: key %s has no type" % (at, key))
+        out.append((key, KINDS[body[end + 4][1]]))
     return out
 
 
@@ -396,8 +410,10 @@ def read_code(texts):
         try:
             found, passed = calls(path, text)
             seen |= passed
-            for e in found:
-                events.add(*e)
+            for owner, m, level, pairs, at in found:
+                events.add(owner, m, level, [k for k, _ in pairs], at)
+                for key, kind in pairs:
+                    events.kinds.setdefault(key, {}).setdefault(kind, at)
         except Bad as e:
             bad.append(str(e))
     for key in PASSED_ON:
@@ -416,6 +432,11 @@ def read_code(texts):
             bad.append("%s: nothing writes \"%s\" %s" % (where, m, keys))
         for level in levels:
             events.add(owner, m, level, keys, where)
+    # Who indexes records by key takes the first kind, and drops the others.
+    for key, kinds in sorted(events.kinds.items()):
+        if len(kinds) > 1:
+            bad.append("key %s is %s" % (key, ", ".join(
+                "%s in %s" % k for k in sorted(kinds.items()))))
     for (owner, m), e in sorted(events.items()):
         for k in sorted(e["fields"]):
             if not re.match(r"[a-z][a-zA-Z0-9]*$", k) and k not in SNAKE:
@@ -568,6 +589,9 @@ def mutants(texts, page):
         '{ .key = ("signal")'), page
     yield "a field is renamed", source(
         stop, '.key = ("signal")', '.key = ("sig")'), page
+    yield "a key has two kinds of values", source(
+        trail, '{ .key = ("count"), .type = KV_U64',
+        '{ .key = ("count"), .type = KV_STR'), page
     yield "a message is reworded", source(
         trail, '"relay log drain complete"', '"relay drain complete"'), page
     yield "a level is changed", source(
