@@ -230,8 +230,9 @@ fan_out(struct sidecar *sc, const struct w_ask *m)
 }
 
 /*
- * sidecar.md 3, self_fenced: the guard lost its lease and nobody told it to
- * give it up; until it holds one again, or another server runs.
+ * sidecar.md 3, self_fenced: the guard lost its lease under a server that runs,
+ * and nobody told it to give it up; until it holds one again, or another server
+ * runs.
  */
 static void
 judge_fence(struct sidecar *sc, const struct w_guard *g)
@@ -240,9 +241,16 @@ judge_fence(struct sidecar *sc, const struct w_guard *g)
 	bool same =
 	    old->guard == g->guard && old->incarnation == g->incarnation;
 
-	if (same && old->held != 0 && g->held == 0 &&
-	    sc->revoked_seen < old->held)
+	/* Pipelines that read this container look for the prefix. */
+	if (same && old->held != 0 && g->held == 0 && g->running &&
+	    sc->revoked_seen < old->held) {
 		sc->state.self_fenced = true;
+		log_ev(LL_ERROR,
+		    "SELF-FENCING: the guard lost its write lease, setting "
+		    "super_read_only=ON",
+		    KVU("epoch", old->held), KVU("incarnation", g->incarnation),
+		    KVS("error", "too few voters renewed it in time"));
+	}
 	if (sc->state.self_fenced && (!same || g->held != 0)) {
 		sc->state.self_fenced = false;
 		log_ev(LL_INFO,

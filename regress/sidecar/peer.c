@@ -31,7 +31,7 @@
  *	tls DIGEST			certificate to be loaded
  *	sees POD AGE			the active site's process was seen
  *	ask EPOCH NONCE [GUARD INC]	with the authority of the last offer
- *	says HELD INC REVOKED		the guard's report
+ *	says HELD INC REVOKED [0]	the guard's report; 0: its server ended
  *	forge | replay | skip		a bad frame
  *
  * Ends with standard input, or when the link does ("closed").
@@ -85,6 +85,7 @@ static uint8_t last[LINK_HEAD + LINK_FRAME_MAX]; /* frame sent */
 static size_t lastlen;
 static uint64_t serial, held, revoked;
 static uint32_t inc = 1;
+static bool runs = true; /* the guard's server */
 
 static void
 key_of(const char *name, struct wire_key *k)
@@ -254,7 +255,8 @@ guard_says(void)
 	g.guard = 4711;
 	g.serial = ++serial;
 	g.incarnation = inc;
-	g.running = g.killer = true;
+	g.running = runs;
+	g.killer = true;
 	g.held = held;
 	g.revoked = revoked;
 	g.left_ms = held != 0 ? 3000 : 0;
@@ -538,6 +540,7 @@ cmd_says(char **w, unsigned n)
 	held = num(w[1]);
 	inc = (uint32_t)num(w[2]);
 	revoked = num(w[3]);
+	runs = n < 5 || num(w[4]) != 0;
 	guard_says();
 }
 

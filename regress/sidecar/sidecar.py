@@ -662,12 +662,25 @@ def t_http(st):
     st.g.tell("says", 5, 1, 0)
     until("the lease", lambda: a.metric(
         "bloodraven_sidecar_lease_left_seconds"))
-    st.g.tell("says", 0, 1, 5)
+    st.g.tell("says", 0, 1, 0, 0)
+    until("the server's end", lambda: a.metric(
+        "bloodraven_sidecar_lease_left_seconds") == 0)
+    report(a.metric("bloodraven_sidecar_self_fenced") == 0 and
+           a.says("SELF-FENC") is None,
+           "a server that ended was not fenced for that")
+    st.g.tell("says", 5, 2, 0)
+    until("the next server's lease", lambda: a.metric(
+        "bloodraven_sidecar_lease_left_seconds"))
+    st.g.tell("says", 0, 2, 5)
     until("the fence", lambda: a.metric(
         "bloodraven_sidecar_self_fenced") == 1)
     report(a.metric("bloodraven_sidecar_fence_attempts_total") == 1,
            "a guard that lost its lease has fenced itself")
-    st.g.tell("says", 0, 2, 5)
+    lost = a.says("SELF-FENCING: the guard lost its write lease, setting "
+                  "super_read_only=ON")
+    report(lost is not None and (lost["level"], lost["epoch"]) == ("ERROR", 5),
+           "the log of the sidecar says so, too", lost)
+    st.g.tell("says", 0, 3, 5)
     until("another server", lambda: a.metric(
         "bloodraven_sidecar_self_fenced") == 0)
     report(a.says("rearmed") is not None, "another server is not fenced")
