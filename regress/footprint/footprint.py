@@ -281,8 +281,10 @@ table inet hole {
 def count(seen):
     out = {}
     for r in seen:
+        # Discovery asks for no object.
+        what = r.get("objectRef", {}).get("resource") or r["requestURI"]
         k = "%s %s %s" % (r["user"]["username"].rsplit(":", 1)[1],
-                          r["verb"], r["objectRef"]["resource"])
+                          r["verb"], what)
         out[k] = out.get(k, 0) + 1
     return out
 
