@@ -669,6 +669,7 @@ struct fsm_site_view {
 	uint8_t taint; /* enum taint_want, of the site's nodes */
 	bool healthy;
 	bool replicating;
+	bool follower; /* read-only, and it has or should have a source */
 	uint8_t conv;
 	bool diverged; /* RecoveryBlocked */
 	bool recovering;

@@ -215,6 +215,20 @@ healthy(const struct fsm_conf *c, const struct fsm_state *s, uint8_t active,
 	    t->p.lag_s <= c->reader_max_lag_s;
 }
 
+/*
+ * What should replicate and has no channel is a follower that does not: it is
+ * shown as one. A clone's recipient is to have none.
+ */
+static bool
+follower(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
+{
+	const struct fsm_site *t = &s->site[i];
+	bool other = s->rec_known && s->rec.active < c->nsites &&
+	    s->rec.active != i && !fsm_recipient(s, i);
+
+	return t->state == SS_READ_ONLY && (t->p.has_repl || other);
+}
+
 /* Steadier than fsm_fresh: what is shown shall not flicker. */
 static bool
 heard_lately(const struct fsm_conf *c, const struct fsm_state *s, uint8_t i)
@@ -287,6 +301,7 @@ view_site(const struct fsm_conf *c, const struct fsm_state *s,
 	w->healthy = !lost && healthy(c, s, v->active, i);
 	w->taint = (uint8_t)fsm_taint(c, s, (enum fsm_verdict)v->verdict, i);
 	w->replicating = replicating(s, i);
+	w->follower = follower(c, s, i);
 	w->conv = s->site[i].conv;
 	w->guard = fsm_guard_lately(c, s, i);
 	w->voter =

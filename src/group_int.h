@@ -201,6 +201,7 @@ struct group {
 	uint8_t step;
 	uint8_t m_block;
 	bool zeroed;           /* its counters were begun */
+	bool telling;          /* its gauges are told: this operator leads */
 	char *dns_error;       /* the record can't be read or written */
 	bool dns_known;        /* it was looked at */
 	bool dns_said;         /* an Event said that error */

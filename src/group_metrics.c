@@ -16,7 +16,9 @@
 
 /*
  * Metrics of one group. Gauges are sent when they change, and all again when
- * status-server came back.
+ * status-server came back. What the sites are is told by the leader alone:
+ * dashboards and alerts count series, and a primary that two operators tell of
+ * would be two (observability.md sections 1 and 7.1).
  */
 
 #include <string.h>
@@ -63,6 +65,8 @@ group_transition(struct group *g, const char *site, unsigned from, unsigned to)
 {
 	struct metric_sink s = sink_of(g);
 
+	if (!groups_leading(g->all))
+		return;
 	(void)metric_add(&s, M_STATE_TRANSITIONS, 1,
 	    ML(g->conf.ns, g->conf.name, site, site_state_name(from),
 		site_state_name(to)));
@@ -262,14 +266,15 @@ site_gauges(struct group *g, unsigned i)
 	}
 	gauge(g, M_DIVERGENT, s->divergent_n, &s->m_divergent,
 	    ML(g->conf.ns, g->conf.name, c->name));
-	if (state == SS_READ_ONLY && s->has_repl)
+	if (g->view.site[i].follower)
 		follower_gauges(g, i);
 	else
 		follower_gone(g, s, c->name);
 }
 
+/* Each operator has its own links, and keys that it knows. */
 static void
-forget_sent(struct group *g)
+links_again(struct group *g)
 {
 	struct gvoice *v;
 
@@ -277,13 +282,18 @@ forget_sent(struct group *g)
 		v->m_left_ms = -2;
 		group_link_gauge(g, v->site, v->link != NULL);
 	}
+	group_keys_forget(g);
+}
+
+static void
+forget_sent(struct group *g)
+{
 	for (unsigned i = 0; i < g->fc.nsites; i++) {
 		struct gsite *s = &g->site[i];
 
 		s->m_state = s->m_conv = s->m_io = s->m_sql = -2;
 		s->m_lag = s->m_divergent = -2;
 	}
-	group_keys_forget(g);
 	g->m_epoch = g->m_unended = -2;
 	g->m_block = V_MAX;
 }
@@ -333,6 +343,24 @@ zero_counters(struct group *g)
 	}
 }
 
+/* It does not lead any more: another one tells. */
+static void
+gauges_end(struct group *g)
+{
+	static const enum metric of_leader[] = { M_SITE_STATE, M_REPL_LAG,
+		M_REPL_RUNNING, M_SOURCE_STATE, M_DIVERGENT,
+		M_PROMOTION_BLOCKED, M_EPOCH, M_UNENDED };
+	struct metric_sink k = sink_of(g);
+
+	if (!g->telling)
+		return;
+	g->telling = false;
+	for (size_t i = 0; i < PS_NITEMS(of_leader); i++)
+		(void)metric_del(&k, of_leader[i],
+		    METRIC_MATCH(
+			"namespace", g->conf.ns, "group", g->conf.name));
+}
+
 void
 group_gauges(struct group *g, bool force)
 {
@@ -341,7 +369,14 @@ group_gauges(struct group *g, bool force)
 		zero_counters(g);
 	}
 	if (force)
+		links_again(g);
+	if (!groups_leading(g->all)) {
+		gauges_end(g);
+		return;
+	}
+	if (force || !g->telling)
 		forget_sent(g);
+	g->telling = true;
 	for (unsigned i = 0; i < g->fc.nsites; i++)
 		site_gauges(g, i);
 	gauge(g, M_EPOCH, (int64_t)g->rec.epoch, &g->m_epoch,

@@ -368,6 +368,7 @@ group_publish(struct group *g, const struct fsm_view *v, bool force)
 		force = g->looked = true;
 	h = view_hash(g, v);
 	if (!force && h == g->published_hash &&
+	    g->telling == groups_leading(g->all) &&
 	    mono_ms() - g->published_ms < g->conf.poll_ms)
 		return;
 	diverged(g);

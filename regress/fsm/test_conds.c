@@ -408,6 +408,45 @@ test_counted(void **state)
 	assert_int_equal(counted(&m, FM_ROLL_FAILS, 1), 0);
 }
 
+static bool
+shown_as_follower(const struct mk *m, uint8_t i)
+{
+	static struct fsm_view v;
+
+	fsm_view(&m->c, &m->s, &v);
+	return v.site[i].follower;
+}
+
+/*
+ * Whom alerts on stopped replication see: also one that has lost its channel,
+ * but not the one that is being filled, nor where nobody is to be followed.
+ */
+static void
+test_followers(void **state)
+{
+	static struct mk m;
+
+	(void)state;
+	mk_group(&m);
+	assert_false(shown_as_follower(&m, 0));
+	assert_true(shown_as_follower(&m, 1));
+	no_channel(&m);
+	assert_true(shown_as_follower(&m, 1));
+	/* the active site, read-only for a moment */
+	mk_state(&m, 0, SS_READ_ONLY);
+	assert_false(shown_as_follower(&m, 0));
+	m.s.rec.active = FSM_NONE;
+	assert_false(shown_as_follower(&m, 1));
+	assert_true(shown_as_follower(&m, 2));
+	mk_group(&m);
+	cloning(&m);
+	mk_state(&m, m.s.clone_to, SS_READ_ONLY);
+	m.s.site[m.s.clone_to].p.has_repl = false;
+	assert_false(shown_as_follower(&m, m.s.clone_to));
+	mk_state(&m, 2, SS_UNREACHABLE);
+	assert_false(shown_as_follower(&m, 2));
+}
+
 /* Probes and reports go on, times and lags move: nobody is told anything. */
 static void
 test_steady(void **state)
@@ -455,6 +494,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counted),
+		cmocka_unit_test(test_followers),
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_steady),
 	};

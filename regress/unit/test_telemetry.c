@@ -300,6 +300,51 @@ test_standby(void **state)
 }
 
 static void
+leads(bool held)
+{
+	struct m_lease m = { .held = held };
+
+	m.deadline_ns = held ? monotime_now().ns + 3600LL * 1000000000 : 0;
+	groups_lease(gs, &m);
+}
+
+/*
+ * Dashboards count sites and their threads over all series: they are those of
+ * one operator, and come and go with the Lease.
+ */
+static void
+test_one_tells(void **state)
+{
+	static const char *const of_leader[] = { "\nbloodraven_site_state{",
+		"\nbloodraven_divergent_transactions{", "\nbloodraven_epoch{",
+		"\nbloodraven_unended_epochs{",
+		"\nbloodraven_promotion_blocked{",
+		"\nbloodraven_replication_lag_seconds{",
+		"\nbloodraven_replication_running{",
+		"\nbloodraven_replication_source_state{" };
+
+	group_link_gauge(g, "s1", true);
+	g->view.site[1].follower = true;
+	g->view.site[1].conv = CV_PENDING;
+	group_gauges(g, true);
+	for (size_t i = 0; i < PS_NITEMS(of_leader); i++)
+		assert_true(told(of_leader[i]));
+	leads(false);
+	for (size_t i = 0; i < PS_NITEMS(of_leader); i++)
+		assert_false(told(of_leader[i]));
+	group_transition(g, "s0", SS_READ_ONLY, SS_WRITABLE);
+	group_gauges(g, true);
+	assert_false(told("_site_state{"));
+	assert_false(told("_state_transitions_total{"));
+	/* what was counted stays, and its own links are its own */
+	assert_true(told("_failovers_total" GRP ",target_site=\"s1\"} 0\n"));
+	assert_true(told("_link_up" GRP ",site=\"s1\"}"));
+	leads(true);
+	for (size_t i = 0; i < 5; i++)
+		assert_true(told(of_leader[i]));
+}
+
+static void
 test_probe_and_state(void **state)
 {
 	static struct m_probe m;
@@ -329,6 +374,7 @@ test_gauges(void **state)
 	g->view.site[0].state = SS_WRITABLE;
 	g->view.site[1].state = SS_READ_ONLY;
 	g->view.site[1].conv = CV_BLOCKED;
+	g->view.site[1].follower = true;
 	g->view.verdict = V_NO_PROOF;
 	g->site[1].has_repl = g->site[1].io = true;
 	g->site[1].lag_s = 12;
@@ -353,8 +399,17 @@ test_gauges(void **state)
 	assert_true(told("_promotion_blocked" GRP ",reason=\"NoProof\"} 1\n"));
 	assert_true(told("_epoch" GRP "} 9\n"));
 	assert_true(told("_unended_epochs" GRP "} 2\n"));
+	/* its channel is gone */
+	g->site[1].has_repl = g->site[1].io = false;
+	g->site[1].lag_s = -1;
+	group_gauges(g, false);
+	assert_true(
+	    told("_replication_lag_seconds" GRP ",site=\"s1\"" ROLE "} -1\n"));
+	assert_true(told("_replication_running" GRP ",site=\"s1\"" ROLE
+			 ",thread=\"io\"} 0\n"));
 	/* promoted: it follows nobody */
 	g->view.site[1].state = SS_WRITABLE;
+	g->view.site[1].follower = false;
 	group_gauges(g, false);
 	assert_false(told("_replication_lag_seconds" GRP ",site=\"s1\""));
 }
@@ -603,6 +658,7 @@ main(void)
 		T(test_counters_of_the_core),
 		T(test_durations),
 		T(test_standby),
+		T(test_one_tells),
 		T(test_probe_and_state),
 		T(test_gauges),
 		T(test_trail_of_a_failover),
