@@ -277,14 +277,26 @@ group_feed_requests(struct group *g)
 		feed_override(g);
 }
 
-/* What a later issue brings is refused aloud, not ignored. */
+/*
+ * Requests that a later release acts on are refused aloud, not ignored, in the
+ * reference's words; an empty one, too (api.md 1.9).
+ */
+static const struct {
+	const char *key, *reason;
+} later[] = {
+	{ BR_ANN "planned-failover", "PlannedFailoverRejected" },
+	{ BR_ANN "reclone-site", "RecloneRejected" },
+	{ BR_ANN "dragonfly-snapshot-upgrade", "DragonflyUpgradeRejected" },
+	{ BR_ANN "rotate-keyring", "KeyringRotationRefused" },
+};
+
 static void
 refuse(struct group *g, const struct m_annotation *m, const char *reason)
 {
 	struct m_annotation_del d;
 	char text[MSGTEXT_LEN + 1];
 
-	if (m->value[0] == '\0' || !g->all->lease.held)
+	if (!g->all->lease.held)
 		return;
 	(void)snprintf(text, sizeof(text),
 	    "annotation %s: this release does not act on it", m->key);
@@ -313,10 +325,10 @@ groups_annotation(struct groups *gs, const struct m_annotation *m)
 		group_keys_rotate(g, m->value);
 	} else if (strcmp(m->key, BR_ANN "discard-old-passwords") == 0) {
 		group_access_discard(g, m->value);
-	} else if (strcmp(m->key, BR_ANN "planned-failover") == 0) {
-		refuse(g, m, "PlannedFailoverRejected");
-	} else if (strcmp(m->key, BR_ANN "reclone-site") == 0) {
-		refuse(g, m, "RecloneRejected");
+	} else {
+		for (size_t i = 0; i < PS_NITEMS(later); i++)
+			if (strcmp(m->key, later[i].key) == 0)
+				refuse(g, m, later[i].reason);
 	}
 }
 

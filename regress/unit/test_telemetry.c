@@ -44,6 +44,8 @@ static struct event_base *base;
 static struct groups *gs;
 static struct group *g;
 static struct metrics_reg *reg;
+static struct m_event event; /* the last one of each */
+static struct m_annotation_del removed;
 static FILE *logfile;
 static char logged[1 << 18];
 
@@ -54,6 +56,10 @@ parent_send(struct parent *p, unsigned proc, uint32_t type, const void *msg)
 {
 	if (type == MSG_METRIC && proc == PROC_HTTP)
 		assert_int_equal(metrics_reg_apply(reg, msg), 0);
+	else if (type == MSG_EVENT)
+		event = *(const struct m_event *)msg;
+	else if (type == MSG_ANNOTATION_DEL)
+		removed = *(const struct m_annotation_del *)msg;
 }
 
 struct event_base *
@@ -414,6 +420,42 @@ test_gauges(void **state)
 	assert_false(told("_replication_lag_seconds" GRP ",site=\"s1\""));
 }
 
+/* ---------------------------------------------------------------- Events --- */
+
+/* What this release does not act on is answered, and taken off. */
+static void
+test_later_requests(void **state)
+{
+	static const struct {
+		const char *key, *reason;
+	} later[] = {
+		{ BR_ANN "planned-failover", "PlannedFailoverRejected" },
+		{ BR_ANN "reclone-site", "RecloneRejected" },
+		{ BR_ANN "dragonfly-snapshot-upgrade",
+		    "DragonflyUpgradeRejected" },
+		{ BR_ANN "rotate-keyring", "KeyringRotationRefused" },
+	};
+	static struct m_annotation m;
+
+	strlcpy(m.group, UID_G, sizeof(m.group));
+	for (size_t i = 0; i < 2 * PS_NITEMS(later); i++) {
+		strlcpy(m.key, later[i / 2].key, sizeof(m.key));
+		strlcpy(m.value, i % 2 == 0 ? "s1" : "", sizeof(m.value));
+		memset(&event, 0, sizeof(event));
+		memset(&removed, 0, sizeof(removed));
+		leads(false);
+		groups_annotation(gs, &m);
+		assert_string_equal(removed.key, "");
+		leads(true);
+		memset(&event, 0, sizeof(event));
+		groups_annotation(gs, &m);
+		assert_string_equal(event.reason, later[i / 2].reason);
+		assert_true(event.warning);
+		assert_string_equal(removed.key, m.key);
+		assert_string_equal(removed.value, m.value);
+	}
+}
+
 /* ------------------------------------------------------------------- log --- */
 
 static void
@@ -661,6 +703,7 @@ main(void)
 		T(test_one_tells),
 		T(test_probe_and_state),
 		T(test_gauges),
+		T(test_later_requests),
 		T(test_trail_of_a_failover),
 		T(test_trail_of_a_return),
 		T(test_trail_of_clones),
