@@ -149,7 +149,6 @@ w_setup(struct ps_worker *w)
 {
 	static struct num m;
 	struct timeval tv = { 0, 1000 };
-	struct event *ev;
 
 	if (ps_worker_recv(w, MODE, &m, NULL) == -1)
 		return (-1);
@@ -163,9 +162,7 @@ w_setup(struct ps_worker *w)
 		return (-1);
 	if (mode == M_EARLY && ps_worker_send(w, EARLY, &m, -1) == -1)
 		return (-1);
-	if ((ev = event_new(ps_base(w), -1, 0, misbehave, w)) == NULL)
-		return (-1);
-	return (event_add(ev, &tv));
+	return (event_base_once(ps_base(w), -1, EV_TIMEOUT, misbehave, w, &tv));
 }
 
 static void
