@@ -359,6 +359,7 @@ kube_new(struct event_base *base, const struct m_kube_conf *conf,
 	}
 	kh_token(k->kh, token);
 	kleader_start(k);
+	kforeign_start(k);
 	knodes_start(k);
 	kgroups_start(k);
 	ktoken_start(k);
@@ -373,6 +374,7 @@ kube_free(struct kube *k)
 
 	while ((g = RB_MIN(kgroups, &k->groups)) != NULL)
 		kgroup_free(g);
+	kforeign_free(k);
 	kkeys_stop(k);
 	knodes_stop(k);
 	kwatch_free(k->w_groups);

@@ -20,6 +20,7 @@
  *	kube.c		the worker: set-up, dispatch, requests, health
  *	kube_leader.c	the Lease; what begins and ends with it
  *	kube_group.c	groups as they come, change and go
+ *	kube_foreign.c	groups that another installation leads
  *	kube_clash.c	groups that would have objects of one name
  *	kube_apply.c	a group's objects, applied until they are as wanted
  *	kube_object.c	one object of such a pass
@@ -341,6 +342,8 @@ struct kube {
 	unsigned ngroups;
 	struct kwatch *w_groups, *w_pods, *w_owned[KW_MAX];
 	struct kwatch *w_keys, *w_op_key;
+	TAILQ_HEAD(, kforeign) foreign; /* kube_foreign.c */
+	struct event *foreign_timer;
 	TAILQ_HEAD(, ksecns) secnss; /* kube_secrets.c */
 	struct knodes *nodes;
 	struct kkey *op_key;
@@ -429,6 +432,8 @@ bool kube_may_write_fn(void *);
 void kgroups_start(struct kube *);
 void kgroup_free(struct kgroup *);
 struct kgroup *kgroup_by_uid(struct kube *, const char *);
+/* It is another installation's: let go of it, as if it were gone. */
+void kgroup_leave(struct kgroup *);
 struct kgroup *kgroup_by_name(struct kube *, const char *ns, const char *name);
 /* Everything that only a leader does, anew. */
 void kgroup_kick(struct kgroup *);
@@ -704,7 +709,8 @@ void knodes_lead(struct kube *);
 void knodes_spec(struct kgroup *);
 /* What the parent wants, or that the group goes, may be new. */
 void knodes_kick(struct kgroup *);
-void knodes_gone(struct kgroup *);
+/* kept: it is another operator's from now on, and so are its taints. */
+void knodes_gone(struct kgroup *, bool kept);
 /*
  * Has no node the taint of this group, which is being deleted? Also true when
  * that was waited for long enough; kgroup_finalizer() is called when it may
@@ -716,6 +722,38 @@ bool knodes_lifted(struct kgroup *);
 
 void kevent_emit(
     struct kgroup *, bool warning, const char *reason, const char *message);
+/* Of a group that is not ours. */
+void kevent_about(struct kube *, const char *ns, const char *name,
+    const char *uid, const char *reason, const char *message);
+
+/* ----------------------------------------------------- kube_foreign.c - */
+
+/* Its value: the Lease whose installation gives the group up, or is gone. */
+#define KFOREIGN_ANN BR_ANN "hand-over-from"
+#define KLEASE_SIZE  (NS_LEN + 1 + NAME_LEN + 1)
+
+struct kforeign {
+	TAILQ_ENTRY(kforeign) link;
+	char uid[UID_LEN + 1];
+	char ns[NS_LEN + 1];
+	char name[NAME_LEN + 1];
+	char lease[KLEASE_SIZE]; /* that its record names */
+	bool word;               /* the annotation names it, too */
+	int64_t due_ns;          /* from then on it is ours; 0: never */
+	uint32_t mark;
+};
+
+/* "NAMESPACE/NAME" of our own Lease, as records have it. */
+void kforeign_lease(const struct kube *, char out[static KLEASE_SIZE]);
+/* Is this group, as it was read, to be left alone? Said once. */
+bool kforeign_is(struct kube *, yyjson_val *obj);
+/* Is there one in this namespace that we may know nothing else of? */
+bool kforeign_in(const struct kube *, const char *ns);
+void kforeign_gone(struct kube *, const char *uid);
+void kforeign_listed(struct kube *);
+void kforeign_lead(struct kube *);
+void kforeign_start(struct kube *);
+void kforeign_free(struct kube *);
 
 /* ------------------------------------------------------ kube_finalizer.c - */
 

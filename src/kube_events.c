@@ -76,30 +76,20 @@ event_may(void *arg)
 }
 
 static void
-event_first(struct kgroup *g, const struct m_event *m, struct kevent_seen *e,
-    struct kcall *c, char path[static KH_PATH_MAX])
+event_first(struct kevent *v, struct kevent_seen *e, struct kcall *c,
+    char path[static KH_PATH_MAX])
 {
-	struct kevent v = {
-		.ns = g->ns,
-		.name = g->name,
-		.uid = g->uid,
-		.resource_version = g->rv,
-		.event = m,
-		.instance = g->k->conf.identity,
-		.now_ms = e->last_ms,
-		.serial = g->k->serial++ ^ (uint64_t)e->last_ms << 20,
-	};
 	char coll[KPATH_LEN];
 	const char *name;
 
 	c->method = KH_POST;
 	c->type = KH_JSON;
 	c->doc = kj_new();
-	c->root = kevent_render(c->doc, &v);
+	c->root = kevent_render(c->doc, v);
 	name = yyjson_mut_get_str(yyjson_mut_obj_get(
 	    yyjson_mut_obj_get(c->root, "metadata"), "name"));
 	(void)snprintf(
-	    coll, sizeof(coll), "/api/v1/namespaces/%s/events", g->ns);
+	    coll, sizeof(coll), "/api/v1/namespaces/%s/events", v->ns);
 	if (name == NULL ||
 	    (size_t)snprintf(e->path, sizeof(e->path), "%s/%s", coll, name) >=
 		sizeof(e->path))
@@ -123,12 +113,12 @@ event_again(
 	(void)strlcpy(path, e->path, KH_PATH_MAX);
 }
 
-void
-kevent_emit(
-    struct kgroup *g, bool warning, const char *reason, const char *message)
+/* Of the object that v names. */
+static void
+emit(struct kube *k, struct kevent *v, bool warning, const char *reason,
+    const char *message)
 {
 	char path[KH_PATH_MAX];
-	struct kube *k = g->k;
 	struct kcall c = { .k = k,
 		.path = path,
 		.patient = true,
@@ -145,7 +135,7 @@ kevent_emit(
 		return;
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	now = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-	(void)strlcpy(m.group, g->uid, sizeof(m.group));
+	(void)strlcpy(m.group, v->uid, sizeof(m.group));
 	(void)strlcpy(m.reason, reason, sizeof(m.reason));
 	(void)strlcpy(m.message, message, sizeof(m.message));
 	hash = kj_hash(&m, sizeof(m)) | 1;
@@ -162,7 +152,38 @@ kevent_emit(
 	} else {
 		e->hash = hash;
 		e->count = 1;
-		event_first(g, &m, e, &c, path);
+		v->event = &m;
+		v->instance = k->conf.identity;
+		v->now_ms = now;
+		v->serial = k->serial++ ^ (uint64_t)now << 20;
+		event_first(v, e, &c, path);
 	}
 	(void)kube_call(&c);
+}
+
+void
+kevent_emit(
+    struct kgroup *g, bool warning, const char *reason, const char *message)
+{
+	struct kevent v = {
+		.ns = g->ns,
+		.name = g->name,
+		.uid = g->uid,
+		.resource_version = g->rv,
+	};
+
+	emit(g->k, &v, warning, reason, message);
+}
+
+void
+kevent_about(struct kube *k, const char *ns, const char *name, const char *uid,
+    const char *reason, const char *message)
+{
+	struct kevent v = {
+		.ns = ns,
+		.name = name,
+		.uid = uid,
+	};
+
+	emit(k, &v, true, reason, message);
 }

@@ -113,20 +113,37 @@ kgroup_free(struct kgroup *g)
 	sparse_free(g, sizeof(*g));
 }
 
+/* kept: it is there, and another installation's. */
 static void
-kgroup_gone(struct kgroup *g)
+let_go(struct kgroup *g, bool kept)
 {
 	struct m_group_gone m = { 0 };
 	struct kube *k = g->k;
 
 	(void)strlcpy(m.group, g->uid, sizeof(m.group));
-	log_ev(LL_INFO, "group is gone", KVS("fg", g->fg), KVS("uid", g->uid));
-	knodes_gone(g);
+	log_ev(LL_INFO, kept ? "group is left alone" : "group is gone",
+	    KVS("fg", g->fg), KVS("uid", g->uid));
+	knodes_gone(g, kept);
 	kgroup_free(g);
 	kube_tell(k, MSG_GROUP_GONE, &m);
 	/* Its Pods that wait for somebody to let them go. */
-	if (k->w_pods != NULL && kube_may_write(k))
+	if (!kept && k->w_pods != NULL && kube_may_write(k))
 		kwatch_relist(k->w_pods);
+}
+
+static void
+kgroup_gone(struct kgroup *g)
+{
+	let_go(g, false);
+}
+
+void
+kgroup_leave(struct kgroup *g)
+{
+	struct kube *k = g->k;
+
+	let_go(g, true);
+	kube_check_synced(k);
 }
 
 /* ------------------------------------------------------------- annotations */
@@ -138,6 +155,7 @@ is_request(const char *key)
 	static const char *const own[] = {
 		BR_ANN "last-failover",
 		BR_ANN "last-failover-target",
+		KFOREIGN_ANN,
 		KANN_SERVER_ID,
 	};
 
@@ -412,9 +430,15 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 	struct kgroup *g = kgroup_by_uid(k, uid), *old;
 
 	if (deleted) {
+		kforeign_gone(k, uid);
 		if (g != NULL)
 			kgroup_gone(g);
 		kube_check_synced(k);
+		return;
+	}
+	if (kforeign_is(k, obj)) {
+		if (g != NULL)
+			kgroup_leave(g);
 		return;
 	}
 	if (g == NULL) {
@@ -454,6 +478,7 @@ on_listed(void *arg)
 	RB_FOREACH_SAFE (g, kgroups, &k->groups, next)
 		if (g->mark != k->mark)
 			kgroup_gone(g);
+	kforeign_listed(k);
 	if (k->w_pods == NULL) {
 		kpods_start(k);
 		kkeys_start(k);

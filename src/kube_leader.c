@@ -96,6 +96,7 @@ lead(struct kube *k)
 		if (!g->valid)
 			kevent_emit(g, true, "InvalidSpec", g->problem);
 	}
+	kforeign_lead(k);
 	kkeys_lead(k);
 	knodes_lead(k);
 	/* Pods that a predecessor left waiting, of groups that are no more. */

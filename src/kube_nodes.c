@@ -421,7 +421,7 @@ knodes_lifted(struct kgroup *g)
 }
 
 void
-knodes_gone(struct kgroup *g)
+knodes_gone(struct kgroup *g, bool kept)
 {
 	struct knodes *kn = g->k->nodes;
 	uint64_t key = knodes_key(g->name);
@@ -432,7 +432,7 @@ knodes_gone(struct kgroup *g)
 	kn->stale = true;
 	RB_FOREACH (n, knode_tree, &kn->tree)
 		any |= knode_has(n, key) != KTH_ABSENT || n->req != NULL;
-	if (any) {
+	if (any && !kept) {
 		if ((r = calloc(1, sizeof(*r))) == NULL)
 			fatal("calloc");
 		(void)strlcpy(r->ns, g->ns, sizeof(r->ns));

@@ -326,7 +326,9 @@ on_orphans(int fd, short what, void *arg)
 /*
  * A Pod that is going away, whose group is no more: no epoch is recorded
  * that it could hold, and nobody else would let it go. All groups were listed
- * before the first Pod; beyond GROUPS_MAX one may exist that we do not know.
+ * before the first Pod; beyond GROUPS_MAX one may exist that we do not know. A
+ * group of another installation may be that of any Pod in its namespace: we do
+ * not know its Pods.
  */
 static void
 orphan_release(struct kube *k, yyjson_val *obj, const struct m_pod *m)
@@ -339,7 +341,8 @@ orphan_release(struct kube *k, yyjson_val *obj, const struct m_pod *m)
 		.arg = k,
 	};
 
-	if (!kube_may_write(k) || k->ngroups >= GROUPS_MAX)
+	if (!kube_may_write(k) || k->ngroups >= GROUPS_MAX ||
+	    kforeign_in(k, kj_meta(obj, "namespace")))
 		return;
 	(void)snprintf(f.path, sizeof(f.path), "/api/v1/namespaces/%s/pods/%s",
 	    kj_meta(obj, "namespace"), m->pod_name);

@@ -408,8 +408,8 @@ add_epoch(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m_epoch *e)
 }
 
 static bool
-add_authority(
-    yyjson_mut_doc *doc, yyjson_mut_val *status, const struct m_record_put *p)
+add_authority(yyjson_mut_doc *doc, yyjson_mut_val *status,
+    const struct m_record_put *p, const char *lease)
 {
 	yyjson_mut_val *a, *list;
 
@@ -418,6 +418,7 @@ add_authority(
 	    p->n_unended > UNENDED_MAX ||
 	    !put_u64(doc, a, "version", p->base_version + 1) ||
 	    !put_u64(doc, a, "epoch", p->epoch) ||
+	    !kput_str(doc, a, "lease", lease) ||
 	    !put_or_null(doc, a, "activeSite", p->active) ||
 	    !put_or_null(doc, a, "serverUUID", p->server_uuid) ||
 	    (list = yyjson_mut_obj_add_arr(doc, a, "unended")) == NULL)
@@ -464,7 +465,7 @@ raise_generation(yyjson_mut_doc *doc, yyjson_mut_val *status,
 
 yyjson_mut_val *
 krecord_patch(yyjson_mut_doc *doc, const struct m_record_put *p,
-    const char *resource_version, yyjson_val *prev)
+    const char *lease, const char *resource_version, yyjson_val *prev)
 {
 	yyjson_mut_val *o = yyjson_mut_obj(doc), *meta, *status;
 	char t[KTIME_LEN];
@@ -474,7 +475,7 @@ krecord_patch(yyjson_mut_doc *doc, const struct m_record_put *p,
 	    (meta = yyjson_mut_obj_add_obj(doc, o, "metadata")) == NULL ||
 	    !kput_str(doc, meta, "resourceVersion", resource_version) ||
 	    (status = yyjson_mut_obj_add_obj(doc, o, "status")) == NULL ||
-	    !add_authority(doc, status, p) ||
+	    !add_authority(doc, status, p, lease) ||
 	    !raise_generation(doc, status, p, prev))
 		return NULL;
 	if (p->last_failover_s > 0 &&

@@ -91,6 +91,9 @@ OBJECT(epoch, I("epoch", 0, "The counter"), S("site", "Whose epoch it is"),
     LIST("voters", voter, "Who may renew it"));
 OBJECT(authority, I("version", 0, "Raised by one with each replacement"),
     I("epoch", 0, "Largest that was ever minted"),
+    S("lease",
+	"NAMESPACE/NAME of the Lease under which it was written: "
+	"operators with another one leave the group alone"),
     S("activeSite", "Site of the newest epoch"),
     S("serverUUID", "Of the newest epoch's data directory"),
     LIST("unended", epoch,

@@ -333,10 +333,11 @@ int krecord_decode(yyjson_val *cr, const struct kspec *, int64_t now_ms,
  * Merge patch of the status subresource that replaces the record by version
  * base_version + 1. resource_version makes it a compare-and-swap: it is that
  * of the object whose record was just read and had base_version, and prev is
- * its "status", or NULL. Another active site raises topologyGeneration.
+ * its "status", or NULL. Another active site raises topologyGeneration. lease:
+ * under which it is written (kube_foreign.c).
  */
 yyjson_mut_val *krecord_patch(yyjson_mut_doc *, const struct m_record_put *,
-    const char *resource_version, yyjson_val *prev);
+    const char *lease, const char *resource_version, yyjson_val *prev);
 /* Does the record say what this put wanted? */
 bool krecord_is(const struct m_record *, const struct m_record_put *);
 /* Merge patch of the object with the two annotations. */

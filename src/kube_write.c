@@ -210,7 +210,7 @@ static bool
 put_step(struct kgroup *g, yyjson_val *obj)
 {
 	const struct m_record *r = record_of(g, obj);
-	char path[KH_PATH_MAX];
+	char path[KH_PATH_MAX], lease[KLEASE_SIZE];
 	struct kcall c = {
 		.k = g->k,
 		.method = KH_PATCH,
@@ -241,9 +241,10 @@ put_step(struct kgroup *g, yyjson_val *obj)
 		break;
 	}
 	kgroup_path(g, "/status", path);
+	kforeign_lease(g->k, lease);
 	c.deadline_ms = put_left_ms(g);
 	c.doc = kj_new();
-	c.root = krecord_patch(c.doc, &g->put->msg,
+	c.root = krecord_patch(c.doc, &g->put->msg, lease,
 	    kj_meta(obj, "resourceVersion"), yyjson_obj_get(obj, "status"));
 	kj_no_empty(c.doc, c.root);
 	g->status.req = kube_call(&c);
@@ -459,6 +460,8 @@ get_done(void *arg, const struct kh_resp *p)
 	if (strcmp(kj_meta(obj, "uid"), g->uid) != 0) {
 		if (g->put != NULL)
 			put_end(g, p, "the group was replaced");
+	} else if (kforeign_is(g->k, obj)) {
+		kgroup_leave(g);
 	} else {
 		if (g->need_record) {
 			krecord_tell(g, obj);

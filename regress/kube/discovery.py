@@ -16,6 +16,8 @@ class Gateway(http.server.BaseHTTPRequestHandler):
     """Serves the versions in .served, newest first; asked: what was asked for."""
     protocol_version = "HTTP/1.1"
     served, asked = [], []
+    groups = threading.Event()  # cleared: what is told of groups waits
+    groups.set()
     up = None           # one to the API server for each that is made to us
 
     def version(self):
@@ -82,6 +84,8 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         while True:
             line = r.readline()
+            if "/mysqlfailovergroups" in self.path:
+                Gateway.groups.wait()
             part = self.back(line, v)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
             self.wfile.flush()
@@ -99,8 +103,8 @@ class Server(http.server.ThreadingHTTPServer):
         pass            # whoever asked is gone
 
 
-def begun(served):
-    """A leader behind a gateway that serves that, and a group."""
+def gateway(served):
+    """One that serves that."""
     Gateway.served, Gateway.asked = served, []
     srv = Server(("127.0.0.1", 0), Gateway)
     ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -108,6 +112,12 @@ def begun(served):
     srv.socket = ctx.wrap_socket(srv.socket, server_side=True,
                                  do_handshake_on_connect=False)
     threading.Thread(target=srv.serve_forever, daemon=True).start()
+    return srv
+
+
+def begun(served):
+    """A leader behind a gateway that serves that, and a group."""
+    srv = gateway(served)
     d = h.leader(API_PORT=srv.server_port)
     name = h.fresh("p")
     h.make(name)

@@ -16,7 +16,7 @@
 
 /*
  * kube-watcher's pure parts: splitting lists and watches, the order of labels,
- * when a record is ours, back-off. The Lease: test_lease.c.
+ * when a record is ours, and a group, back-off. The Lease: test_lease.c.
  */
 
 #include <setjmp.h>
@@ -27,6 +27,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 
 #include "kube.h"
@@ -557,6 +558,77 @@ test_image_tag(void **state)
 	}
 }
 
+/* ------------------------------------------------- other installations --- */
+
+#define GROUP_OF(lease, word)                                               \
+	"{\"metadata\":{\"uid\":\"u\",\"namespace\":\"db\",\"name\":\"g\"," \
+	"\"annotations\":{\"" KFOREIGN_ANN "\":" word "}},"                 \
+	"\"status\":{\"authority\":{\"version\":1" lease "}}}"
+#define LED_BY(ns) ",\"lease\":\"" ns "/" BR_LEASE "\""
+#define WORD(ns)   "\"" ns "/" BR_LEASE "\""
+
+static bool
+left_alone(struct kube *k, const char *text)
+{
+	yyjson_doc *d = yyjson_read(text, strlen(text), 0);
+	bool r;
+
+	assert_non_null(d);
+	r = kforeign_is(k, yyjson_doc_get_root(d));
+	yyjson_doc_free(d);
+	return r;
+}
+
+/* Whose group it is, by the record and a person's word. */
+static void
+test_foreign(void **state)
+{
+	static const char ours[] = GROUP_OF(LED_BY("br"), "null");
+	static const char theirs[] = GROUP_OF(LED_BY("old"), "null");
+	static const char to_us[] = GROUP_OF(LED_BY("old"), WORD("old"));
+	static struct kube k;
+
+	(void)state;
+	assert_non_null(k.base = event_base_new());
+	(void)strlcpy(k.conf.namespace, "br", sizeof(k.conf.namespace));
+	k.lease.longest_ms = 3600 * 1000;
+	kforeign_start(&k);
+	/* No name, as of an earlier release; ours, whatever is said of others. */
+	assert_false(left_alone(&k, GROUP_OF("", "null")));
+	assert_false(left_alone(&k, GROUP_OF(",\"lease\":\"\"", "\"\"")));
+	assert_false(left_alone(&k, ours));
+	assert_false(left_alone(&k, GROUP_OF(LED_BY("br"), WORD("old"))));
+	assert_false(kforeign_in(&k, "db"));
+	/* Theirs, whatever is said of us. */
+	assert_true(left_alone(&k, theirs));
+	assert_true(kforeign_in(&k, "db"));
+	assert_false(kforeign_in(&k, "other"));
+	assert_true(left_alone(&k, GROUP_OF(LED_BY("old"), WORD("br"))));
+	/* Handed over to us, after a while, and taken back. */
+	assert_true(left_alone(&k, to_us));
+	TAILQ_FIRST(&k.foreign)->due_ns = 1;
+	assert_false(left_alone(&k, to_us));
+	assert_true(left_alone(&k, theirs));
+	assert_true(left_alone(&k, to_us));
+	TAILQ_FIRST(&k.foreign)->due_ns = 1;
+	/* Another one was faster; its word is waited for anew. */
+	assert_true(left_alone(&k, GROUP_OF(LED_BY("third"), WORD("third"))));
+	/* Our record was written. */
+	assert_false(left_alone(&k, ours));
+	assert_true(TAILQ_EMPTY(&k.foreign));
+	/* Given up. */
+	assert_true(left_alone(&k, GROUP_OF(LED_BY("br"), WORD("br"))));
+	assert_int_equal(TAILQ_FIRST(&k.foreign)->due_ns, 0);
+	/* It went while no watch ran. */
+	kforeign_listed(&k);
+	assert_true(kforeign_in(&k, "db"));
+	k.mark++;
+	kforeign_listed(&k);
+	assert_false(kforeign_in(&k, "db"));
+	kforeign_free(&k);
+	event_base_free(k.base);
+}
+
 int
 main(void)
 {
@@ -576,6 +648,7 @@ main(void)
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_resource),
 		cmocka_unit_test(test_image_tag),
+		cmocka_unit_test(test_foreign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@
 #include "golden.h"
 #include "kube_render.h"
 
+#define LEASE       "br/lease"
 #define NOW_MS      INT64_C(1793707200000) /* 2026-11-03T12:00:00Z */
 #define UID         "5f8f3f7e-0000-4000-8000-000000000001"
 #define POD_UID     "5f8f3f7e-0000-4000-8000-00000000000a"
@@ -369,7 +370,7 @@ record_back(const struct m_record_put *p)
 {
 	struct m_record *m = calloc(1, sizeof(*m));
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-	yyjson_mut_val *v = krecord_patch(doc, p, "1", NULL);
+	yyjson_mut_val *v = krecord_patch(doc, p, LEASE, "1", NULL);
 	char why[ERR_LEN + 1];
 	yyjson_doc *live;
 
@@ -397,13 +398,13 @@ record_refused(struct m_record_put *p)
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 
 	p->unended[1].quorum = 3;
-	assert_null(krecord_patch(doc, p, "1", NULL));
+	assert_null(krecord_patch(doc, p, LEASE, "1", NULL));
 	p->unended[1].quorum = 1;
 	p->unended[1].voters[0].id = 0;
-	assert_null(krecord_patch(doc, p, "1", NULL));
+	assert_null(krecord_patch(doc, p, LEASE, "1", NULL));
 	p->unended[1].voters[0].id = 1;
 	p->unended[1].lease_ms = 0;
-	assert_null(krecord_patch(doc, p, "1", NULL));
+	assert_null(krecord_patch(doc, p, LEASE, "1", NULL));
 	yyjson_mut_doc_free(doc);
 }
 
@@ -416,7 +417,7 @@ generation(const struct m_record_put *p, const char *status)
 	yyjson_mut_val *v;
 	uint64_t n;
 
-	v = krecord_patch(doc, p, "1", yyjson_doc_get_root(prev));
+	v = krecord_patch(doc, p, LEASE, "1", yyjson_doc_get_root(prev));
 	assert_non_null(v);
 	v = yyjson_mut_obj_get(
 	    yyjson_mut_obj_get(v, "status"), "topologyGeneration");
@@ -442,7 +443,8 @@ filled_in(void **state)
 	fill_status(g, s);
 	fill_record(p);
 	told = kstatus_render(doc, &k, g, s, 2, NULL, NOW_MS);
-	record = yyjson_mut_obj_get(krecord_patch(doc, p, "1", NULL), "status");
+	record = yyjson_mut_obj_get(
+	    krecord_patch(doc, p, LEASE, "1", NULL), "status");
 	for (const struct kfield *f = kschema_status.fields; f->name != NULL;
 	    f++) {
 		bool written = yyjson_mut_obj_get(told, f->name) != NULL ||
@@ -501,7 +503,7 @@ record(void **state)
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 
 	fill_record(p);
-	check(doc, krecord_patch(doc, p, "4711", NULL), "record.json");
+	check(doc, krecord_patch(doc, p, LEASE, "4711", NULL), "record.json");
 	doc = yyjson_mut_doc_new(NULL);
 	check(doc, krecord_annotations(doc, p), "record-annotations.json");
 	record_back(p);
@@ -510,11 +512,12 @@ record(void **state)
 	p->n_unended = 0;
 	p->last_failover_s = 0;
 	p->base_version = 0;
-	check(doc, krecord_patch(doc, p, "1", NULL), "record-first.json");
+	check(
+	    doc, krecord_patch(doc, p, LEASE, "1", NULL), "record-first.json");
 	/* More than the API server's integers hold is not cut. */
 	doc = yyjson_mut_doc_new(NULL);
 	p->epoch = UINT64_MAX;
-	assert_null(krecord_patch(doc, p, "1", NULL));
+	assert_null(krecord_patch(doc, p, LEASE, "1", NULL));
 	yyjson_mut_doc_free(doc);
 	free(p);
 }
