@@ -18,12 +18,14 @@
  * explore [--sites N] [--faults N] [--lease TICKS] [--no-stalls] [--all-vote]
  *     [--live] [--weakness NAME] [--trace | --states] [--threads N]
  *     [--progress]
+ * explore --merge [those]
  * explore --all-weaknesses [--threads N] | --list
  *
  * Visits every state within a bound. Without a weakness two sites must never
  * write at once (with --live: and each group must get a primary when its
  * faults end), and the bound must be explored to its end. With a weakness it
- * must be found.
+ * must be found. --merge: once as ever, and once with each state by itself,
+ * which takes long: merged it must be among those that were found before.
  */
 
 #include <getopt.h>
@@ -40,7 +42,7 @@
 struct options {
 	struct x_limits limits;
 	unsigned lease;
-	bool no_stalls, all_vote, kinds, trace, states, all, list;
+	bool no_stalls, all_vote, kinds, trace, states, all, list, merge;
 	enum x_weakness weakness;
 };
 
@@ -85,7 +87,8 @@ static int
 explore(const struct options *o)
 {
 	static const char *const ends[] = { "to the end", "TWO SITES WRITE",
-		"BLOCKED FOR EVER", "NOT FINISHED" };
+		"BLOCKED FOR EVER", "A STATE IS NOT AMONG THE MERGED",
+		"NOT FINISHED" };
 	struct x_found f;
 	double t = seconds();
 	bool good;
@@ -100,7 +103,7 @@ explore(const struct options *o)
 	    f.end == E_TWO || f.end == E_BLOCKED;
 	if (o->kinds)
 		show_kinds(&f);
-	if ((f.end == E_TWO || f.end == E_BLOCKED) &&
+	if ((f.end == E_TWO || f.end == E_BLOCKED || f.end == E_LOST) &&
 	    (!good || o->trace || o->states))
 		show_path(o, &f);
 	printf("%u sites, %u faults%s%s%s, L %u ticks: %s%s; states %" PRIu64
@@ -112,6 +115,29 @@ explore(const struct options *o)
 	    ends[f.end], f.full ? " (EPOCH TABLE FULL)" : "", f.states, f.steps,
 	    f.depth, seconds() - t);
 	return good ? 0 : 1;
+}
+
+/*
+ * Each state by itself is, merged, among those that the search finds. There
+ * are no others when it is about who writes: what is merged there is the same.
+ * When it is about groups that stay blocked, of whose waits two extremes stand
+ * for all, there may be some.
+ */
+static int
+merge(struct options *o)
+{
+	size_t n;
+
+	if (explore(o) != 0)
+		return 1;
+	n = find_compare();
+	keep_whole(true);
+	o->limits.images = true;
+	if (explore(o) != 0)
+		return 1;
+	printf("merged they are %zu, all found before, of %zu\n", find_images(),
+	    n);
+	return o->limits.live || find_images() == n ? 0 : 1;
 }
 
 /* ------------------------------------------------------------ weaknesses - */
@@ -192,6 +218,7 @@ enum {
 	O_STATES,
 	O_THREADS,
 	O_PROGRESS,
+	O_MERGE,
 	O_ALL,
 	O_LIST
 };
@@ -210,6 +237,7 @@ static const struct option longs[] = {
 	{ "states", no_argument, NULL, O_STATES },
 	{ "threads", required_argument, NULL, O_THREADS },
 	{ "progress", no_argument, NULL, O_PROGRESS },
+	{ "merge", no_argument, NULL, O_MERGE },
 	{ "all-weaknesses", no_argument, NULL, O_ALL },
 	{ "list", no_argument, NULL, O_LIST },
 	{ NULL, 0, NULL, 0 },
@@ -274,6 +302,9 @@ option(struct options *o, int c)
 	case O_PROGRESS:
 		o->limits.progress = true;
 		break;
+	case O_MERGE:
+		o->merge = true;
+		break;
 	case O_ALL:
 		o->all = true;
 		break;
@@ -304,5 +335,5 @@ main(int argc, char **argv)
 		return all_weaknesses(&o);
 	if (o.weakness != W_NONE)
 		return weakness(&o, o.weakness) ? 0 : 1;
-	return explore(&o);
+	return o.merge ? merge(&o) : explore(&o);
 }

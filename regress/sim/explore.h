@@ -54,6 +54,7 @@
 /* A number larger than that of every epoch. */
 #define X_LARGE   1000
 #define X_PACKED  200
+#define X_ENOUGH  0x3f /* in a packed state: promises, whose ever */
 
 /*
  * A tick is the granularity of time: margins of less are rounded up to one,
@@ -84,6 +85,7 @@ struct x_epoch {
 	uint8_t site;
 	bool live;    /* its process is the site's present one */
 	bool unended; /* stands in the record */
+	bool dead;    /* nobody will write by it (keep_mark) */
 	uint8_t vot[X_SITES];
 };
 enum { VOT_NONE, VOT_NOW, VOT_LOST };
@@ -135,6 +137,7 @@ struct world {
 	struct x_epoch e[X_EPOCHS];
 	uint8_t ne;
 	uint8_t silent; /* bit: nobody hears that site (only explore_live) */
+	bool run;       /* of explore_live: it waits as long as it must */
 	bool norecord;  /* it was lost, with all that it said */
 	bool skewed;    /* a clock has run wrong, by as much as it may */
 	bool clean;     /* the Lease was given up, and nobody has it */
@@ -152,7 +155,9 @@ struct world {
 
 /* kind: enum x_kind; the rest by kind. */
 struct action {
-	uint8_t kind, a, b, c;
+	uint8_t kind : 6;
+	uint8_t waits : 2; /* in the state as keep_long makes it */
+	uint8_t a, b, c;
 };
 
 /* name, arguments' format for the trace (%s: site of a; see act_text) */
@@ -291,6 +296,8 @@ enum x_kind { X_KINDS(X) K_MAX };
 	    "fencing.md 3")                                                      \
 	X(W_DEAD_VOTER, "dead-voter-promised", 2,                                \
 	    "a voter seen dead counts as having promised", "fencing.md 3")       \
+	X(W_ANEW, "revocation-begins-anew", 2,                                   \
+	    "a revocation that is repeated waits anew", "fencing.md 3")          \
 	X(W_BOTH, "both-stopped", 2,                                             \
 	    "keeper and killer stopped, mysqld runs on", "not guaranteed")       \
 	X(W_VM, "frozen-machine", 2, "a machine sleeps, clock included",         \
@@ -353,6 +360,7 @@ void act_no_late(bool);
 void act_all_vote(bool);
 unsigned world_actions(const struct world *, struct action *);
 void world_apply(struct world *, struct action);
+unsigned act_waits(struct action *, unsigned n); /* so many are left */
 
 /* explore_pack.c: perm[i]: which site stands at place i now */
 size_t world_pack(struct world *, uint8_t *, uint8_t *perm, bool *swapped);
@@ -360,16 +368,27 @@ void world_unpack(struct world *, const uint8_t *, unsigned nsites);
 
 /* explore_keep.c */
 void keep_all(bool); /* also what can only keep a group blocked */
+/* States that the search merges, each by itself: to compare with. */
+void keep_whole(bool);
+bool keep_is_whole(void);
 bool keep_grant_sent(const struct world *, unsigned site);
 bool keep_grant_comes(const struct world *, unsigned site);
 bool keep_someones(const struct world *, unsigned e);
 bool keep_epoch(const struct world *, unsigned e);
+void keep_mark(struct world *);
 int64_t keep_leader_age(const struct world *, unsigned e);
-int64_t keep_grants_end(const struct world *, int64_t);
+bool keep_grants_end(const struct world *);
+bool keep_old_end(void);
 bool keep_late(const struct world *);
+#define X_WAITS 4 /* ways to choose them; the last: all */
+bool keep_long(struct world *, unsigned waits);
+bool keep_yes_unknown(const struct world *, unsigned site);
+void keep_yes_at(struct world *, unsigned site, int64_t age);
+bool keep_waits(const struct world *, unsigned e);
+bool keep_reading(const struct world *, unsigned site);
 
 /* explore_find.c */
-enum x_end { E_ALL, E_TWO, E_BLOCKED, E_FULL };
+enum x_end { E_ALL, E_TWO, E_BLOCKED, E_LOST, E_FULL };
 struct x_found {
 	enum x_end end;
 	uint64_t states, steps;
@@ -383,10 +402,14 @@ struct x_found {
 struct x_limits {
 	unsigned nsites, faults, threads;
 	bool live, progress;
+	bool images; /* each state, merged, must be what another search found */
 	uint64_t states; /* give up */
 };
 struct x_found find(const struct x_limits *);
 bool find_has(const uint8_t *, size_t);
+/* What was found last, so much, is what a search with images compares with. */
+size_t find_compare(void);
+size_t find_images(void); /* so many of them it met */
 void find_free(void);
 void find_table_full(void); /* X_EPOCHS is too small for that state */
 /* From the start: actions by which that state was reached. */

@@ -49,8 +49,8 @@ add(struct list *l, enum x_kind kind, unsigned a, unsigned b, unsigned c)
 {
 	if (l->n == X_ACTIONS)
 		abort(); /* a bound that leaves out events is none */
-	l->a[l->n++] = (struct action) { (uint8_t)kind, (uint8_t)a, (uint8_t)b,
-		(uint8_t)c };
+	l->a[l->n++] = (struct action) { (uint8_t)kind, 0, (uint8_t)a,
+		(uint8_t)b, (uint8_t)c };
 }
 
 /* ------------------------------------------------------------ the leader - */
@@ -137,6 +137,17 @@ grants(const struct world *w, struct list *l, unsigned o)
 	add(l, K_GRANT, o, e->site, 0);
 }
 
+/* c: with a yes of so long ago and a tick (keep_yes_at); 0: with none. */
+static void
+promises(const struct world *w, struct list *l, unsigned o, unsigned s)
+{
+	unsigned c;
+
+	add(l, K_PROMISE, o, s, 0);
+	for (c = 1; keep_yes_unknown(w, s) && c <= x_over(); c++)
+		add(l, K_PROMISE, o, s, c);
+}
+
 static void
 revocations(const struct world *w, struct list *l, unsigned o, unsigned s)
 {
@@ -171,7 +182,7 @@ revocations(const struct world *w, struct list *l, unsigned o, unsigned s)
 		add(l, K_REVOKE_GUARD, o, s, 0);
 	for (i = 0; i < w->nsites; i++)
 		if (asked[i])
-			add(l, K_PROMISE, o, i, 0);
+			promises(w, l, o, i);
 }
 
 static void
@@ -411,4 +422,19 @@ world_apply(struct world *w, struct action a)
 		break;
 	}
 	op_learn(w);
+	keep_mark(w);
+}
+
+/* Of those the ones that depend on how long a leader has waited. */
+unsigned
+act_waits(struct action *a, unsigned n)
+{
+	unsigned i, left = 0;
+
+	for (i = 0; i < n; i++)
+		if (a[i].kind == K_MINT || a[i].kind == K_MINT_FENCE ||
+		    a[i].kind == K_CRASH_PUT || a[i].kind == K_CUT_PUT ||
+		    a[i].kind == K_GRANT)
+			a[left++] = a[i];
+	return left;
 }

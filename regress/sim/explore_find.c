@@ -63,6 +63,7 @@ struct chunk {
 };
 
 static struct x_set seen;
+static struct x_set merged, images; /* of them those that were met */
 static uint32_t *from_state;
 static struct action *by_action;
 static size_t room;
@@ -120,6 +121,39 @@ find_free(void)
 	room = 0;
 }
 
+/* The state as it is merged is among those; nobody else packs meanwhile. */
+static bool
+image_found(const uint8_t *p, unsigned nsites)
+{
+	uint8_t out[X_PACKED], perm[X_SITES];
+	struct world w;
+	bool swapped;
+	uint64_t h;
+
+	world_unpack(&w, p, nsites);
+	keep_whole(false);
+	h = x_hash(out, world_pack(&w, out, perm, &swapped));
+	keep_whole(true);
+	(void)set_add(&images, h);
+	return set_has(&merged, h);
+}
+
+size_t
+find_compare(void)
+{
+	set_free(&merged);
+	set_free(&images);
+	merged = seen;
+	memset(&seen, 0, sizeof(seen));
+	return merged.n;
+}
+
+size_t
+find_images(void)
+{
+	return images.n;
+}
+
 static uint8_t *
 append(struct bytes *b, size_t n)
 {
@@ -133,9 +167,12 @@ append(struct bytes *b, size_t n)
 
 /* ------------------------------------------------------ many at a time --- */
 
-/* One state's successors; false: the search ends here. */
+/*
+ * One state's successors, or (waits) what else may come of it when its waits
+ * are not over; false: the search ends here.
+ */
 static bool
-expand(struct chunk *c, const struct world *w, uint32_t from)
+expand(struct chunk *c, const struct world *w, uint32_t from, unsigned waits)
 {
 	static _Thread_local struct {
 		struct step s;
@@ -148,6 +185,8 @@ expand(struct chunk *c, const struct world *w, uint32_t from)
 	bool swapped, two = false;
 
 	n = world_actions(w, acts);
+	if (waits != 0)
+		n = act_waits(acts, n);
 	while (done < n && !two) {
 		t = &all[done];
 		v = *w;
@@ -157,6 +196,7 @@ expand(struct chunk *c, const struct world *w, uint32_t from)
 		set_soon(&seen, t->s.hash);
 		t->s.from = from;
 		t->s.by = acts[done++];
+		t->s.by.waits = waits & (X_WAITS - 1);
 		t->s.two = two = world_writers(&v) > 1;
 	}
 	c->steps += done;
@@ -169,6 +209,22 @@ expand(struct chunk *c, const struct world *w, uint32_t from)
 		memcpy(out + sizeof(t->s), t->text, t->s.len);
 	}
 	return !two;
+}
+
+static bool
+expand_all(struct chunk *c, const struct world *w, uint32_t from)
+{
+	struct world v;
+	unsigned waits;
+
+	if (!expand(c, w, from, 0))
+		return false;
+	for (waits = 1; waits < X_WAITS; waits++) {
+		v = *w;
+		if (keep_long(&v, waits) && !expand(c, &v, from, waits))
+			return false;
+	}
+	return true;
 }
 
 /* False: no chunk after it is needed. */
@@ -190,7 +246,7 @@ work_chunk(struct chunk *c)
 			c->blocked = from;
 			good = false;
 		} else
-			good = expand(c, &w, from);
+			good = expand_all(c, &w, from);
 	}
 	c->full = table_full;
 	return good;
@@ -298,6 +354,9 @@ take_over(struct chunk *c, struct bytes *next, struct x_found *f)
 		f->end = s.two              ? E_TWO :
 		    seen.n > crew.l->states ? E_FULL :
 					      E_ALL;
+		if (crew.l->images &&
+		    !image_found(p + sizeof(s), crew.l->nsites))
+			f->end = E_LOST;
 		if (f->end != E_ALL)
 			return false;
 		to = append(next, s.len + 1U);
@@ -368,6 +427,8 @@ find(const struct x_limits *l)
 	n = world_pack(&w, out, perm, &swapped);
 	(void)remember(x_hash(out, n), 0, (struct action) { 0 });
 	f.states = 1;
+	if (l->images && !image_found(out, l->nsites))
+		f.end = E_LOST;
 	to = append(&next, n + 1);
 	to[0] = (uint8_t)n;
 	memcpy(to + 1, out, n);

@@ -20,14 +20,28 @@
  * for groups that stay blocked needs the latter, and keeps it (keep_all).
  */
 
+#include <string.h>
+
 #include "explore.h"
 
-static bool all;
+static bool all, whole;
 
 void
 keep_all(bool b)
 {
 	all = b;
+}
+
+void
+keep_whole(bool b)
+{
+	whole = b;
+}
+
+bool
+keep_is_whole(void)
+{
+	return whole;
 }
 
 bool
@@ -157,16 +171,64 @@ keep_leader_age(const struct world *w, unsigned e)
 	return age;
 }
 
-/* When no grant may come any more matters while somebody may write. */
-int64_t
-keep_grants_end(const struct world *w, int64_t end)
+/*
+ * Nobody will write by an epoch again that no leader has minted, once its
+ * server is read-only and no grant is under way: if the server is granted
+ * later, then by a later epoch.
+ */
+void
+keep_mark(struct world *w)
+{
+	unsigned i;
+
+	for (i = 0; all && i < w->ne; i++)
+		if (!keep_someones(w, i) && !keep_may_write(w, w->e[i].site))
+			w->e[i].dead = true;
+}
+
+/*
+ * How long a leader has still to wait for the lease of such an epoch decides
+ * only whether its next mint comes later, or leaves that epoch in the record.
+ * States that differ in nothing else are merged: with what a mint makes of both
+ * (keep_long), and each run of explore_live begins without the wait and with
+ * the longest one, and has those that come up itself.
+ */
+bool
+keep_waits(const struct world *w, unsigned e)
+{
+	return !all || whole || w->run || !w->e[e].dead;
+}
+
+/* Nor whether its guard has read a server since that was fenced by SQL. */
+bool
+keep_reading(const struct world *w, unsigned i)
+{
+	const struct x_site *s = &w->site[i];
+
+	return !all || whole || w->run || keep_may_write(w, i) || s->hung ||
+	    !keeper_runs(s);
+}
+
+/*
+ * When no grant may come any more matters, likewise, while somebody may write:
+ * else none is under way, and one that is sent counts from then.
+ */
+bool
+keep_grants_end(const struct world *w)
 {
 	unsigned i;
 
 	for (i = 0; i < w->nsites; i++)
-		if (keep_may_write(w, i) || all)
-			return end;
-	return LEASE_NEVER;
+		if (keep_may_write(w, i))
+			return true;
+	return w->run || (all && whole);
+}
+
+/* But, in the search for groups that stay blocked, what lies ahead of it. */
+bool
+keep_old_end(void)
+{
+	return all && !whole;
 }
 
 /* Would the answer under way change anything? */
@@ -182,4 +244,97 @@ keep_late(const struct world *w)
 		return false;
 	return epoch == s->g.next.t.epoch ||
 	    (epoch == s->g.cur.t.epoch && !s->g.held);
+}
+
+static bool
+voter_waits(const struct world *w, unsigned site, unsigned k)
+{
+	return w->e[k].vot[site] == VOT_NOW && w->e[k].unended &&
+	    !keep_waits(w, k);
+}
+
+static void
+said_yes(struct world *w, unsigned site, unsigned k, int64_t age)
+{
+	struct lease_voter *v = &w->site[site].v;
+	unsigned n;
+
+	for (n = 0; v->yes[n].epoch != 0 && v->yes[n].epoch != w->e[k].number;
+	    n++)
+		;
+	v->yes[n].epoch = w->e[k].number;
+	v->yes[n].ms = w->site[site].now - age;
+}
+
+static void
+just_renewed(struct world *w, unsigned k)
+{
+	struct x_op *p;
+	unsigned i;
+
+	for (i = 0; i < X_OPS; i++) {
+		p = &w->op[i];
+		if (p->leads)
+			p->auth[k].yes_ms = p->auth[k].newest_ms = p->now;
+	}
+	for (i = 0; i < w->nsites; i++)
+		if (voter_waits(w, i, k))
+			said_yes(w, i, k, 0);
+}
+
+/*
+ * With its promise never to renew a later epoch a voter says when it said yes
+ * last, be it to a dead one. True: the state does not say when that was.
+ */
+bool
+keep_yes_unknown(const struct world *w, unsigned site)
+{
+	unsigned k;
+
+	for (k = 0; k < w->ne; k++)
+		if (voter_waits(w, site, k))
+			return true;
+	return false;
+}
+
+/* Say it. */
+void
+keep_yes_at(struct world *w, unsigned site, int64_t age)
+{
+	unsigned k;
+
+	for (k = 0; k < w->ne; k++)
+		if (voter_waits(w, site, k))
+			said_yes(w, site, k, age);
+}
+
+/*
+ * Of what a merged state stands for that with these waits, as long as they can
+ * be. Bit 0: the oldest such epoch has just been renewed, bit 1: all others;
+ * both: and the last grant was just sent, and no guard has read since.
+ * False: it is that state already.
+ */
+bool
+keep_long(struct world *w, unsigned waits)
+{
+	struct world was = *w;
+	unsigned i, k, oldest = w->ne;
+
+	for (k = w->ne; k > 0; k--)
+		if (w->e[k - 1].unended && !keep_waits(w, k - 1))
+			oldest = k - 1;
+	for (k = oldest; k < w->ne; k++)
+		if (w->e[k].unended && !keep_waits(w, k) &&
+		    (waits & (k == oldest ? 1 : 2)) != 0)
+			just_renewed(w, k);
+	if (waits == 3) {
+		for (i = 0; i < X_OPS; i++)
+			if (w->op[i].leads && !keep_grants_end(w))
+				w->op[i].own_end =
+				    w->op[i].now + X_TTL + X_MARGIN;
+		for (i = 0; i < w->nsites; i++)
+			if (!keep_reading(w, i))
+				w->site[i].g.read_only = false;
+	}
+	return memcmp(&was, w, sizeof(was)) != 0;
 }

@@ -286,6 +286,10 @@ revoke(struct world *w, unsigned o, unsigned s)
 		if (!w->e[k].unended || w->e[k].site != s)
 			continue;
 		t = world_terms(w, k);
+		if (weak(W_ANEW)) {
+			lease_auth_init(&p->auth[k]);
+			p->since[k] = p->now;
+		}
 		lease_auth_revoke(&p->auth[k], &t, p->since[k], p->now);
 		if (weak(W_FEW) && t.n > 1)
 			lease_auth_promise(&p->auth[k], &t, t.voter[t.n - 1],
@@ -297,13 +301,15 @@ revoke(struct world *w, unsigned o, unsigned s)
 
 /* The older first: each one's age is then its own. */
 static void
-promise(struct world *w, unsigned o, unsigned s)
+promise(struct world *w, unsigned o, unsigned s, unsigned yes)
 {
 	struct x_op *p = &w->op[o];
 	struct lease_terms t;
 	unsigned k;
 	int64_t age;
 
+	if (yes > 0)
+		keep_yes_at(w, s, (yes - 1) * X_TICK);
 	for (k = 0; k < w->ne; k++) {
 		if (!w->e[k].unended || !p->auth[k].revoked ||
 		    w->e[k].vot[s] != VOT_NOW)
@@ -405,7 +411,7 @@ op_apply(struct world *w, struct action a)
 		revoke(w, a.a, a.b);
 		break;
 	case K_PROMISE:
-		promise(w, a.a, a.b);
+		promise(w, a.a, a.b, a.c);
 		break;
 	case K_REVOKE_GUARD:
 		revoke_guard(w, a.a, a.b);

@@ -131,28 +131,46 @@ least_that_counts(const struct lease_hold *h)
 	return best;
 }
 
+/*
+ * Two of three must renew. Whoever renews next will be newer than all: then
+ * the newest of the other two counts. So it matters who the newest is, when
+ * there is one that is newer than the second, but not who that is.
+ */
 static void
-pack_hold(struct pack *k, const struct x_site *s, const struct lease_hold *h)
+pack_newest(struct pack *k, const struct x_site *s, const struct lease_hold *h,
+    int64_t second, int cap)
 {
-	const struct x_epoch *e;
-	unsigned i, voter;
-	int v, cap = (int)x_lease();
-	unsigned n = index_of(k, h->t.epoch);
-	int64_t least = least_that_counts(h);
+	const struct x_epoch *e = &k->w->e[world_epoch(k->w, h->t.epoch)];
+	int64_t newest = LEASE_NEVER;
+	unsigned i, voter, who = NO;
+	int v;
 
-	put(k, n);
-	if (n == NO)
+	for (v = 0; v < h->t.n; v++)
+		if (h->sent_ms[v] > newest)
+			newest = h->sent_ms[v];
+	put_age(k, s->now, second, cap);
+	put_age(k, s->now, newest, cap);
+	if (k->perm == NULL || k->p[-1] == k->p[-2])
 		return;
-	if (!keeper_runs(s))
-		cap += X_FENCE / X_TICK;
-	if (h->t.r == 1) {
-		put_age(k, s->now, least, cap);
-		return;
-	}
-	if (k->perm == NULL)
-		return;
-	e = &k->w->e[world_epoch(k->w, h->t.epoch)];
 	for (i = 0; i <= k->w->nsites; i++) {
+		voter = i == k->w->nsites ? X_SITES : k->perm[i];
+		v = world_voter_index(e, voter);
+		if (v != -1 && h->sent_ms[v] == newest)
+			who = i;
+	}
+	put(k, who);
+}
+
+/* The same, voter by voter (keep_whole). */
+static void
+pack_each(struct pack *k, const struct x_site *s, const struct lease_hold *h,
+    int64_t least, int cap)
+{
+	const struct x_epoch *e = &k->w->e[world_epoch(k->w, h->t.epoch)];
+	unsigned i, voter;
+	int v;
+
+	for (i = 0; k->perm != NULL && i <= k->w->nsites; i++) {
 		voter = i == k->w->nsites ? X_SITES : k->perm[i];
 		v = world_voter_index(e, voter);
 		if (v != -1)
@@ -163,13 +181,34 @@ pack_hold(struct pack *k, const struct x_site *s, const struct lease_hold *h)
 }
 
 static void
+pack_hold(struct pack *k, const struct x_site *s, const struct lease_hold *h)
+{
+	int cap = (int)x_lease();
+	unsigned n = index_of(k, h->t.epoch);
+	int64_t least = least_that_counts(h);
+
+	put(k, n);
+	if (n == NO)
+		return;
+	if (!keeper_runs(s))
+		cap += X_FENCE / X_TICK;
+	if (h->t.r == 1)
+		put_age(k, s->now, least, cap);
+	else if (keep_is_whole())
+		pack_each(k, s, h, least, cap);
+	else
+		pack_newest(k, s, h, least, cap);
+}
+
+static void
 pack_guard(struct pack *k, const struct x_site *s, unsigned i)
 {
 	const struct lease_guard *g = &s->g;
 	bool held, late = g->late && (s->writable || keep_grant_comes(k->w, i));
+	bool read_only = g->read_only || !keep_reading(k->w, i);
 
 	held = g->held && index_of(k, g->cur.t.epoch) != NO;
-	put(k, (unsigned)(held | g->read_only << 1 | late << 2));
+	put(k, (unsigned)(held | read_only << 1 | late << 2));
 	put(k, rank(k, g->revoked, i, false));
 	/* Without what it held, the successor is what it may come to hold. */
 	if (index_of(k, g->cur.t.epoch) == NO) {
@@ -217,6 +256,8 @@ pack_voter(struct pack *k, const struct x_site *s, unsigned site)
 		if (!all && newest != LEASE_NEVER &&
 		    s->now - newest >= keep_leader_age(w, i))
 			newest = LEASE_NEVER;
+		if (!keep_waits(w, i))
+			newest = LEASE_NEVER;
 		put_age(k, s->now, newest, (int)x_over());
 	}
 }
@@ -245,7 +286,8 @@ pack_epoch(struct pack *k, unsigned i)
 		if (k->perm[s] == e->site)
 			put(k,
 			    s | (unsigned)e->live << 4 |
-				(unsigned)e->unended << 5);
+				(unsigned)e->unended << 5 |
+				(unsigned)e->dead << 6);
 	for (s = 0; s < k->w->nsites; s++)
 		put(k, e->vot[k->perm[s]]);
 }
@@ -257,10 +299,15 @@ pack_auth(struct pack *k, const struct x_op *p, unsigned i)
 {
 	const struct lease_auth *a = &p->auth[i];
 	const struct x_epoch *e = &k->w->e[i];
+	struct lease_terms t = world_terms(k->w, i);
 	unsigned s, voter, m = 0;
+	int64_t newest;
 	int v;
 
-	for (s = 0; s <= k->w->nsites; s++) {
+	/* When they are enough, nobody asks whose they were. */
+	if (a->revoked && lease_auth_missing(a, &t) == 0 && !keep_is_whole())
+		m = X_ENOUGH;
+	for (s = 0; m != X_ENOUGH && s <= k->w->nsites; s++) {
 		voter = s == k->w->nsites ? X_SITES : k->perm[s];
 		v = world_voter_index(e, voter);
 		if (v != -1 && (a->promised & 1U << v) != 0)
@@ -268,11 +315,12 @@ pack_auth(struct pack *k, const struct x_op *p, unsigned i)
 	}
 	put(k, m | (unsigned)a->revoked << 6);
 	/* Of its own yes and its predecessors' only the later counts. */
-	put_age(k, p->now,
-	    a->revoked                  ? a->newest_ms :
-		a->yes_ms > p->since[i] ? a->yes_ms :
-					  p->since[i],
-	    (int)x_over());
+	newest = a->revoked         ? a->newest_ms :
+	    a->yes_ms > p->since[i] ? a->yes_ms :
+				      p->since[i];
+	if (!keep_waits(k->w, i))
+		newest = LEASE_NEVER;
+	put_age(k, p->now, newest, (int)x_over());
 }
 
 /* Of a set of epochs those that are left, by rank. */
@@ -285,6 +333,31 @@ ranks(const struct pack *k, unsigned mask)
 		if (k->rank[i] != NO && (mask & 1U << i) != 0)
 			m |= 1U << k->rank[i];
 	return m;
+}
+
+/*
+ * Of two only the later counts. Its own is the one that changes, but never to
+ * what has passed; what lies ahead of the other is what counts when its own
+ * grant was answered.
+ */
+static void
+pack_grants_end(struct pack *k, const struct x_op *p)
+{
+	int64_t own = p->own_end, old = p->old_end;
+
+	if (own <= old)
+		own = LEASE_NEVER;
+	if (old <= p->now && !keep_is_whole()) {
+		own = op_grants_end(p);
+		old = LEASE_NEVER;
+	}
+	if (!keep_grants_end(k->w)) {
+		own = LEASE_NEVER;
+		if (!keep_old_end())
+			old = LEASE_NEVER;
+	}
+	put_rest(k, p->now, own, 3);
+	put_rest(k, p->now, old, 3);
 }
 
 static void
@@ -303,12 +376,7 @@ pack_op(struct pack *k, unsigned o)
 	if (!p->leads)
 		return;
 	put_rest(k, p->now, p->until, 0);
-	/* Of two only the later counts; its own is the one that changes. */
-	put_rest(k, p->now,
-	    p->own_end > p->old_end ? keep_grants_end(k->w, p->own_end) :
-				      LEASE_NEVER,
-	    3);
-	put_rest(k, p->now, keep_grants_end(k->w, p->old_end), 3);
+	pack_grants_end(k, p);
 	m = p->mine == -1 ? NO : k->rank[p->mine];
 	put(k, m);
 	if (m != NO)

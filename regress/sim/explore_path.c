@@ -139,7 +139,7 @@ one(struct world *w, enum x_kind kind, enum pick pick, unsigned ticks)
 		for (i = 0; i < n; i++)
 			if (a[i].kind == kind && fits(w, a[i], pick))
 				return go(w, a[i]);
-		if (ticks-- == 0 || !go(w, (struct action) { K_TICK, 0, 0, 0 }))
+		if (ticks-- == 0 || !go(w, (struct action) { .kind = K_TICK }))
 			return false;
 	}
 }

@@ -202,6 +202,7 @@ text_path(const struct action *a, unsigned n, unsigned nsites, unsigned faults,
 			break;
 		printf("%4u  ", i + 1);
 		say(&names, a[i]);
+		(void)keep_long(&w, a[i].waits);
 		world_apply(&w, a[i]);
 	}
 }

@@ -57,12 +57,39 @@ get_rank(struct get *k)
 	return r == NO ? X_LARGE : r * 10;
 }
 
+/* Two of three: one is the newest, any other the second. */
+static void
+get_newest(struct get *k, const struct x_epoch *e, struct lease_hold *h)
+{
+	int64_t second = get_age(k), newest = get_age(k);
+	unsigned i;
+	int who = 0;
+
+	if (newest != second) {
+		i = get(k);
+		who = world_voter_index(e, i == k->w->nsites ? X_SITES : i);
+	}
+	h->sent_ms[who] = newest;
+	h->sent_ms[who == 0 ? 1 : 0] = second;
+}
+
+static void
+get_each(struct get *k, const struct x_epoch *e, struct lease_hold *h)
+{
+	unsigned i;
+	int v;
+
+	for (i = 0; i <= k->w->nsites; i++) {
+		v = world_voter_index(e, i == k->w->nsites ? X_SITES : i);
+		if (v != -1)
+			h->sent_ms[v] = get_age(k);
+	}
+}
+
 static void
 get_hold(struct get *k, struct lease_hold *h)
 {
-	const struct x_epoch *e;
 	unsigned i, n = get(k);
-	int v;
 
 	memset(h, 0, sizeof(*h));
 	for (i = 0; i < LEASE_VOTERS_MAX; i++)
@@ -70,16 +97,12 @@ get_hold(struct get *k, struct lease_hold *h)
 	if (n == NO)
 		return;
 	h->t = world_terms(k->w, n);
-	e = &k->w->e[n];
-	if (h->t.r == 1) {
+	if (h->t.r == 1)
 		h->sent_ms[0] = get_age(k);
-		return;
-	}
-	for (i = 0; i <= k->w->nsites; i++) {
-		v = world_voter_index(e, i == k->w->nsites ? X_SITES : i);
-		if (v != -1)
-			h->sent_ms[v] = get_age(k);
-	}
+	else if (keep_is_whole())
+		get_each(k, &k->w->e[n], h);
+	else
+		get_newest(k, &k->w->e[n], h);
 }
 
 static void
@@ -191,7 +214,8 @@ get_op(struct get *k, unsigned o)
 		for (s = 0; s <= k->w->nsites; s++) {
 			v = world_voter_index(
 			    &k->w->e[i], s == k->w->nsites ? X_SITES : s);
-			if ((m & 1U << s) != 0 && v != -1)
+			if (v != -1 &&
+			    ((m & 1U << s) != 0 || (m & X_ENOUGH) == X_ENOUGH))
 				a->promised |= (uint16_t)(1U << v);
 		}
 		/* Also what stood in since[]: the later of the two. */
@@ -253,6 +277,7 @@ world_unpack(struct world *w, const uint8_t *buf, unsigned nsites)
 		w->e[i].site = f & 15;
 		w->e[i].live = (f & 16) != 0;
 		w->e[i].unended = (f & 32) != 0;
+		w->e[i].dead = (f & 64) != 0;
 		for (s = 0; s < nsites; s++)
 			w->e[i].vot[s] = (uint8_t)get(&k);
 	}

@@ -94,7 +94,7 @@ weak_no_stalls(enum x_weakness w)
 bool
 weak_blocks(enum x_weakness w)
 {
-	return w == W_HUNG || w == W_BACKWARDS;
+	return w == W_HUNG || w == W_BACKWARDS || w == W_ANEW;
 }
 
 enum x_weakness
