@@ -1,24 +1,20 @@
 """Which version of PodDisruptionBudgets: the real API server, which has v1beta1
 alone, behind a gateway that says otherwise and translates."""
-import http.client
-import http.server
 import json
-import ssl
 import threading
 
 import __main__ as h
-from cluster import PDBS, PORT, TEST_ADDR, wait_for
+import gateway as front
+from cluster import PDBS, wait_for
 
 V1, BETA = "policy/v1", "policy/v1beta1"
 
 
-class Gateway(http.server.BaseHTTPRequestHandler):
+class Gateway(front.Gateway):
     """Serves the versions in .served, newest first; asked: what was asked for."""
-    protocol_version = "HTTP/1.1"
     served, asked = [], []
     groups = threading.Event()  # cleared: what is told of groups waits
     groups.set()
-    up = None           # one to the API server for each that is made to us
 
     def version(self):
         """Of policies, that this request is about; None: of others."""
@@ -27,39 +23,23 @@ class Gateway(http.server.BaseHTTPRequestHandler):
                 return v
         return None
 
-    def one(self):
+    def refused(self, body):
         v = self.version()
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if v:
             Gateway.asked.append((self.command, v))
-        if v and v not in Gateway.served:
-            self.answer(404, b'{"kind":"Status","code":404}')
-            return
-        if v == V1:
-            body = body.replace(b'"policy/v1"', b'"policy/v1beta1"')
-        if self.up is None:
-            self.up = http.client.HTTPSConnection(TEST_ADDR, PORT,
-                                                  context=h.c.ctx)
-        self.up.request(self.command, self.path.replace(f"/apis/{V1}/",
-                                                        f"/apis/{BETA}/"),
-                        body or None, {
-                            k: x for k, x in self.headers.items()
-                            if k in ("Authorization", "Accept",
-                                     "Content-Type", "User-Agent")})
-        r = self.up.getresponse()
-        if "watch=" in self.path:
-            self.stream(r, v)
-        else:
-            self.answer(r.status, self.back(r.read(), v))
+        if not v or v in Gateway.served:
+            return False
+        self.answer(404, b'{"kind":"Status","code":404}')
+        return True
 
-    def finish(self):
-        if self.up is not None:
-            self.up.close()
-        super().finish()
+    def handed_on(self, body):
+        return self.path.replace(f"/apis/{V1}/", f"/apis/{BETA}/"), \
+            body.replace(b'"policy/v1"', b'"policy/v1beta1"') \
+            if self.version() == V1 else body
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = one
-
-    def back(self, body, v):
+    def back(self, body):
+        if "/mysqlfailovergroups" in self.path and "watch=" in self.path:
+            Gateway.groups.wait()
         if self.path == "/apis":
             o = json.loads(body)
             for g in o["groups"]:
@@ -68,51 +48,13 @@ class Gateway(http.server.BaseHTTPRequestHandler):
                                      for x in Gateway.served]
             return json.dumps(o).encode()
         return body.replace(b'"policy/v1beta1"', b'"policy/v1"') \
-            if v == V1 else body
-
-    def answer(self, status, body):
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def stream(self, r, v):
-        self.send_response(r.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        while True:
-            line = r.readline()
-            if "/mysqlfailovergroups" in self.path:
-                Gateway.groups.wait()
-            part = self.back(line, v)
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-            self.wfile.flush()
-            if not line:
-                return
-
-    def log_message(self, *a):
-        pass
-
-
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass            # whoever asked is gone
+            if self.version() == V1 else body
 
 
 def gateway(served):
     """One that serves that."""
     Gateway.served, Gateway.asked = served, []
-    srv = Server(("127.0.0.1", 0), Gateway)
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ctx.load_cert_chain(f"{h.c.work}/api.crt", f"{h.c.work}/api.key")
-    srv.socket = ctx.wrap_socket(srv.socket, server_side=True,
-                                 do_handshake_on_connect=False)
-    threading.Thread(target=srv.serve_forever, daemon=True).start()
-    return srv
+    return front.server(Gateway)
 
 
 def begun(served):
