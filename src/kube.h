@@ -109,7 +109,9 @@ struct kpod {
 	int64_t created_ms;
 	uint64_t told; /* hash of the POD that was sent */
 	uint32_t mark;
-	int role;       /* live label, -1: none of ours */
+	/* How often a watch told of it: so far, as each lane asked last. */
+	uint32_t news, label_news, look_news;
+	int role;       /* live label, -1: none of ours, or not known */
 	int healthy;    /* live label, -1: neither */
 	int asked_role; /* by the patch in flight */
 	bool asked_healthy, deleting;

@@ -176,12 +176,12 @@ gfin_done(void *arg, const struct kh_resp *p)
 	if (g == NULL)
 		return;
 	g->fin_running = false;
-	if (p->status == 200) {
+	if (p->status == 200)
 		klane_ok(&g->fin);
-		return;
-	}
-	if (p->status != 404 && !p->refused)
+	if (p->status != 200 && p->status != 404 && !p->refused)
 		klane_retry(&g->fin, p);
+	else if (g->fin.again)
+		klane_in(&g->fin, 0);
 }
 
 static void
@@ -241,7 +241,12 @@ on_fin(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (g->fin_running || !kube_may_write(g->k))
+	if (g->fin_running) {
+		g->fin.again = true;
+		return;
+	}
+	g->fin.again = false;
+	if (!kube_may_write(g->k))
 		return;
 	f.want = !g->deleting;
 	if (g->deleting ? !may_go(g) : !g->valid)

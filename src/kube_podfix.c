@@ -31,7 +31,10 @@ struct podfix {
 	struct kube *k;
 	char group[UID_LEN + 1];
 	char pod[UID_LEN + 1];
+	uint32_t news; /* of the Pod, as it began */
 };
+
+static void fix(struct kgroup *, struct kpod *);
 
 static void
 fixed(void *arg, const struct kh_resp *p)
@@ -43,7 +46,8 @@ fixed(void *arg, const struct kh_resp *p)
 	if (pod != NULL) {
 		pod->fixing = false;
 		if (p->status == 200) {
-			pod->lacks = false;
+			if (pod->news == f->news)
+				pod->lacks = false;
 			log_ev(LL_WARN, "pod's finalizer put back",
 			    KVS("fg", g->fg), KVS("site", pod->site),
 			    KVS("podName", pod->name), KVS("podUID", pod->uid));
@@ -56,6 +60,9 @@ fixed(void *arg, const struct kh_resp *p)
 			if (!kh_definite(p->status))
 				klane_retry(&f->k->orphans, p);
 		}
+		/* Taken off once more, perhaps. */
+		if (pod->news != f->news)
+			fix(g, pod);
 	}
 	free(f);
 }
@@ -79,6 +86,7 @@ fix(struct kgroup *g, struct kpod *p)
 	x->k = g->k;
 	(void)strlcpy(x->group, g->uid, sizeof(x->group));
 	(void)strlcpy(x->pod, p->uid, sizeof(x->pod));
+	x->news = p->news;
 	(void)snprintf(f.path, sizeof(f.path), "/api/v1/namespaces/%s/pods/%s",
 	    g->ns, p->name);
 	(void)strlcpy(f.uid, p->uid, sizeof(f.uid));

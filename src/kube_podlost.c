@@ -139,7 +139,9 @@ put_back_done(void *arg, const struct kh_resp *r)
 	g->lost.req = NULL;
 	g->asked = NULL;
 	if (p != NULL && r->status == 200) {
-		p->stripped = p->lost = false;
+		/* Else as it was told, which may be newer. */
+		if (p->news == p->look_news)
+			p->stripped = p->lost = false;
 		log_ev(LL_WARN, "pod's labels put back", KVS("fg", g->fg),
 		    KVS("site", p->site), KVS("podName", p->name),
 		    KVS("podUID", p->uid));
@@ -166,6 +168,7 @@ put_back(struct kgroup *g, struct kpod *p)
 	yyjson_mut_obj_add_val(d, yyjson_mut_obj_add_obj(d, root, "metadata"),
 	    "labels", labels_of(d, g, p));
 	g->asked = p;
+	p->look_news = p->news;
 	g->lost.req = kpod_patch(g, p, d, root, put_back_done);
 }
 
@@ -214,7 +217,9 @@ looked(void *arg, const struct kh_resp *r)
 		kpod_gone(g, p);
 		klane_ok(&g->lost);
 		klane_in(&g->lost, 0);
-	} else if (read)
+	} else if (read && p->news != p->look_news)
+		klane_in(&g->lost, 0); /* what was told may be newer */
+	else if (read)
 		is_there(g, p, yyjson_doc_get_root(d), &m);
 	else
 		retry(g, p, r);
@@ -235,6 +240,7 @@ look(struct kgroup *g, struct kpod *p)
 	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s",
 	    g->ns, p->name);
 	g->asked = p;
+	p->look_news = p->news;
 	g->lost.req = kube_call(&c);
 }
 

@@ -139,6 +139,7 @@ label_send(struct kgroup *g, struct kpod *p, const struct klabel *l)
 	g->labelled = p;
 	p->asked_role = (int)l->want_role;
 	p->asked_healthy = l->want_healthy;
+	p->label_news = p->news;
 	g->label.req = kpod_patch(g, p, doc,
 	    kpod_labels(doc, l->want_role, l->want_healthy), label_done);
 }
@@ -166,6 +167,21 @@ on_label(int fd, short what, void *arg)
 		label_send(g, pods[i], &l[i]);
 }
 
+/*
+ * The labels are as asked for, unless the watch told of others meanwhile. Which
+ * of both is newer nobody knows: they are written once more, and before another
+ * Pod becomes the primary.
+ */
+static void
+labels_set(struct kpod *p)
+{
+	if (p->news == p->label_news) {
+		p->role = p->asked_role;
+		p->healthy = p->asked_healthy;
+	} else if (p->role != p->asked_role || p->healthy != p->asked_healthy)
+		p->role = -1;
+}
+
 static void
 label_done(void *arg, const struct kh_resp *r)
 {
@@ -179,8 +195,7 @@ label_done(void *arg, const struct kh_resp *r)
 		    KVS("site", p->site), KVS("podName", p->name),
 		    KVS("role", role_label_name((unsigned)p->asked_role)),
 		    KVB("healthy", p->asked_healthy));
-		p->role = p->asked_role;
-		p->healthy = p->asked_healthy;
+		labels_set(p);
 	}
 	/* Gone or another Pod: the watch will say so. */
 	if (r->status == 200)
@@ -372,6 +387,7 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 	if (p == NULL)
 		p = kpod_new(g, &m);
 	p->mark = k->pod_mark;
+	p->news++;
 	/* Its last state may hold the word that a container ended. */
 	kpod_update(g, p, obj, &m);
 	/* Gone, or without the labels by which it is watched. */

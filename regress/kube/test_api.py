@@ -1530,7 +1530,8 @@ def test_dns_turns():
 
 # Each adds its own to TESTS. Not `import`: objects is a function here.
 for part in "inputs", "taints", "objects", "rolls", "access", "adopt", \
-        "scope", "truth", "hands", "labels", "discovery", "foreign":
+        "scope", "truth", "hands", "labels", "discovery", "foreign", \
+        "late":
     importlib.import_module(part)
 
 

@@ -1,0 +1,204 @@
+"""What a watch tells between a request and its answer is not forgotten: the real
+API server, behind a gateway that holds answers back."""
+import json
+import re
+import threading
+
+import __main__ as h
+import gateway
+import hands
+from cluster import wait_for
+
+
+class Hold:
+    """The next request like this stops, before or after the API server does it,
+    until it may go on."""
+    def __init__(self, method, path, after=True):
+        self.method, self.path, self.after = method, re.compile(path), after
+        self.there, self.may_go = threading.Event(), threading.Event()
+        Late.holds.append(self)
+
+    def reached(self):
+        assert self.there.wait(20), f"no {self.method} {self.path.pattern}"
+
+    def go(self):
+        self.may_go.set()
+
+
+class Late(gateway.Gateway):
+    holds, told = [], []
+    asked = []          # the paths of requests
+    fails = []          # method, part of the path, status of its next answer
+
+    def stop(self, after):
+        for x in Late.holds:
+            if x.after == after and x.method == self.command and \
+                    x.path.search(self.path) and not x.there.is_set():
+                x.there.set()
+                x.may_go.wait(30)
+
+    def refused(self, body):
+        Late.asked.append(self.path)
+        for x in Late.fails:
+            if x[0] == self.command and x[1] in self.path:
+                Late.fails.remove(x)
+                self.answer(x[2], b'{"kind":"Status"}')
+                return True
+        self.stop(False)
+        return False
+
+    def answered(self):
+        self.stop(True)
+
+    def passed(self, line):
+        e = json.loads(line)
+        m = e["object"].get("metadata", {})
+        Late.told.append((e["type"], m.get("name"), m.get("resourceVersion")))
+
+
+def begun(**env):
+    Late.holds, Late.told, Late.asked, Late.fails = [], [], [], []
+    srv = gateway.server(Late)
+    return h.leader(API_PORT=srv.server_port, **env), srv
+
+
+def heard(d, obj):
+    """The program knows that somebody made that of an object."""
+    m = obj["metadata"]
+    wait_for(f"{m['name']} is told", 10, lambda: any(
+        x[1:] == (m["name"], m["resourceVersion"]) for x in Late.told))
+    dealt_with(d)
+
+
+def heard_end(d, path, since):
+    """Likewise, that it was deleted, or went out of the watch."""
+    name = path.rsplit("/", 1)[1]
+    wait_for(f"{name} is gone", 10, lambda: any(
+        x[:2] == ("DELETED", name) for x in Late.told[since:]))
+    dealt_with(d)
+
+
+def dealt_with(d):
+    """What was written to it before: it asks its sockets once a turn."""
+    for _ in range(3):
+        d.stats()
+
+
+def end(d, srv):
+    h.stop(d)
+    srv.shutdown()
+
+
+def group_of(d, **spec):
+    name = h.fresh("l")
+    g = h.make(name, **spec)
+    d.expect("GROUP_CONF", group=g["metadata"]["uid"])
+    wait_for("objects", 20, lambda: len(h.objects(name)) == 14)
+    return name, g
+
+
+def label(path, **labels):
+    return h.c.merge(path, {"metadata": {"labels": {
+        f"shipstream.io/{k}": v for k, v in labels.items()}}})
+
+
+def away(*pods):
+    for p in pods:
+        h.c.merge(p, {"metadata": {"finalizers": None}})
+        h.c.call("DELETE", p, {"gracePeriodSeconds": 0})
+
+
+@h.test
+def test_late_role():
+    """Labels that somebody changes while our own patch of them is answered, or
+    just before it is done."""
+    d, srv = begun()
+    name, g = group_of(d)
+    path = f"{h.PODS}/{name}-iad"
+    h.c.create(h.PODS, h.pod(g, f"{name}-iad", "iad"))
+    h.tell_status(d, g, "iad")
+
+    def put_back():
+        return hands.labels(f"{name}-iad") == ("primary", "yes")
+    for after in True, False:
+        wait_for("labels", 20, put_back)
+        h.settle(d)
+        x = Hold("PATCH", path, after)
+        label(path, role="replica")
+        x.reached()
+        heard(d, label(path, role="replica", healthy="no" if after else "x"))
+        x.go()
+        wait_for(f"labels again, {after}", 20, put_back)
+    h.settle(d)
+    rv = h.c.get(path)["metadata"]["resourceVersion"]
+    h.settle(d)
+    assert h.c.get(path)["metadata"]["resourceVersion"] == rv
+    away(path)
+    end(d, srv)
+
+
+@h.test
+def test_late_strip():
+    """Labels that say whose a Pod is, taken off once more; and what the kubelet
+    says while it is read by its name."""
+    d, srv = begun()
+    name, g = group_of(d)
+    uid = g["metadata"]["uid"]
+    path = f"{h.PODS}/{name}-iad"
+    me = h.c.create(h.PODS, h.pod(g, f"{name}-iad", "iad"))["metadata"]
+    d.expect("POD", group=uid, site="iad", pod_uid=me["uid"])
+    off = {"failover-group": None}
+    h.settle(d)
+    for kind in off, {"site": "x"}:
+        x = Hold("PATCH", path)
+        label(path, **kind)
+        x.reached()
+        at = len(Late.told)
+        o = label(path, **kind)
+        if kind is off:
+            heard_end(d, path, at)
+        else:
+            heard(d, o)
+        x.go()
+        wait_for(f"put back after {kind}", 20, lambda: h.c.get(path)[
+            "metadata"]["labels"].get(hands.GROUP) == name and h.c.get(path)[
+                "metadata"]["labels"].get(hands.SITE) == "iad")
+        h.settle(d)
+    x = Hold("GET", path)
+    label(path, **off)
+    x.reached()
+    label(path, **{"failover-group": name})
+    hands.running(path, "late")
+    d.expect("POD", group=uid, container_id="containerd://late")
+    x.go()
+    h.settle(d)
+    assert d.last("POD", pod_uid=me["uid"])["container_id"] == \
+        "containerd://late"
+    away(path)
+    end(d, srv)
+
+
+@h.test
+def test_late_finalizer():
+    """Our finalizer, of a Pod and of a group, taken off once more."""
+    d, srv = begun()
+    name, g = group_of(d)
+    pod = h.pod(g, f"{name}-iad", "iad")
+    pod["spec"]["volumes"] = [{"name": "keys", "secret": {
+        "secretName": f"mysql-{name}-iad-lease"}}]
+    h.c.create(h.PODS, pod)
+    d.expect("POD", group=g["metadata"]["uid"], site="iad", finalizer=True)
+    none = {"metadata": {"finalizers": None}}
+    for path, fin in ((f"{h.PODS}/{name}-iad", h.FENCE),
+                      (f"{h.GROUPS}/{name}", h.FIN)):
+        h.settle(d)
+        x = Hold("PATCH", path + "$")
+        h.c.merge(path, none)
+        x.reached()
+        heard(d, h.c.merge(path, none))
+        x.go()
+        wait_for(f"{fin} again", 20, lambda: fin in h.c.get(path)[
+            "metadata"].get("finalizers", []))
+    h.settle(d)
+    away(f"{h.PODS}/{name}-iad")
+    end(d, srv)
