@@ -95,7 +95,7 @@ struct kown {
 	uint32_t mark;    /* of the list that had it */
 	enum kowned kind;
 	bool exists;
-	bool told;          /* by the watch, since it was written to */
+	bool told;          /* by the watch, since a request was sent */
 	int64_t refused_ms; /* an Event said that it was refused */
 	bool going; /* a PVC that is being deleted, or is another group's */
 	uint16_t node_port; /* of a Service's port mysql, as last seen */
@@ -242,6 +242,7 @@ struct kgroup {
 	bool need_record;           /* no quorum read was understood yet */
 	bool record_read;           /* tried once at least */
 	bool recorded;              /* there is one, readable or not */
+	uint64_t record_version;    /* told last */
 	uint64_t status_hash;       /* of the last that was in place */
 	char status_rv[RV_LEN + 1]; /* our own last write */
 
@@ -510,8 +511,9 @@ void kown_spec(struct kgroup *);
 struct kown *kown_find(struct kgroup *, const char *plural, const char *name);
 /* What of a live object is ours to watch over, as a hash. */
 uint64_t kown_content(enum kowned, yyjson_val *obj);
-/* A live object was seen; applied: as our own write left it. */
-void kown_seen(struct kown *, yyjson_val *obj, bool applied);
+/* A live object was seen; answered: what was told since that was asked stays. */
+void kown_seen(struct kown *, yyjson_val *obj);
+void kown_answered(struct kown *, yyjson_val *obj, bool applied);
 /* Pure: must this object be written? */
 bool kown_differs(const struct kown *, uint64_t wanted);
 
@@ -572,8 +574,8 @@ void kstatus_kick(struct kgroup *);
 void kstatus_site(struct kgroup *, const struct m_site_status *);
 void kstatus_group(struct kgroup *, const struct m_group_status *);
 void krecord_put(struct kgroup *, const struct m_record_put *);
-/* Decode and tell RECORD; obj is from a quorum read. */
-void krecord_tell(struct kgroup *, yyjson_val *obj);
+/* Decode and tell RECORD; obj is from a quorum read, of all groups if listed. */
+void krecord_tell(struct kgroup *, yyjson_val *obj, bool listed);
 /* The same of what a watch brought, while somebody else leads. */
 void krecord_seen(struct kgroup *, yyjson_val *obj);
 /* Pure: what to do for it when this record was just read. */

@@ -61,7 +61,8 @@ anndel_done(void *arg, const struct kh_resp *p)
 	g->anndel.req = NULL;
 	if (p->status == 200 || p->status == 422 || p->status == 404 ||
 	    p->refused) {
-		anndel_free(g, a);
+		if (!g->anndel.again)
+			anndel_free(g, a);
 		klane_ok(&g->anndel);
 		klane_in(&g->anndel, 0);
 		return;
@@ -113,6 +114,7 @@ on_anndel(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	g->anndel.again = false;
 	if (g->anndel.req == NULL && a != NULL)
 		anndel_send(g, &a->msg);
 }
@@ -124,8 +126,11 @@ kannotation_del(struct kgroup *g, const struct m_annotation_del *m)
 	unsigned n = 0;
 
 	TAILQ_FOREACH (a, &g->anndels, link) {
-		if (memcmp(&a->msg, m, sizeof(*m)) == 0)
+		if (memcmp(&a->msg, m, sizeof(*m)) == 0) {
+			/* Set again, perhaps, since it was taken off. */
+			g->anndel.again |= n == 0 && g->anndel.req != NULL;
 			return;
+		}
 		n++;
 	}
 	if (n >= KANNS_MAX)

@@ -227,7 +227,7 @@ look(struct kgroup *g)
 		if (o == NULL)
 			continue;
 		o->exists = true;
-		kown_seen(o, v, false);
+		kown_seen(o, v);
 	}
 	yyjson_arr_foreach(items(g->vols), i, n, v)
 	{

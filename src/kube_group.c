@@ -361,7 +361,7 @@ update(struct kgroup *g, yyjson_val *obj, bool listed)
 	}
 	tell_conf(g, &s, &problems);
 	if (listed)
-		krecord_tell(g, obj);
+		krecord_tell(g, obj, true);
 	else
 		krecord_seen(g, obj);
 	annotations(g, obj, listed);

@@ -132,6 +132,7 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 			return;
 		/* Relabelled, where only some are watched: what has it now? */
 		n->look = kn->narrow && n->ntaints > 0;
+		n->seen = knodes_hash(kj_meta(obj, "resourceVersion"));
 		if (n->look)
 			knodes_check(kn, n);
 		else
@@ -140,7 +141,7 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 	}
 	if (n == NULL && name[0] != '\0')
 		n = knodes_add(kn, name);
-	/* While it is being changed, what was written counts. */
+	/* Which is newer, this or the answer that is awaited? It's read again. */
 	if (n == NULL || n->req != NULL) {
 		if (n != NULL) {
 			n->look = true;
@@ -195,10 +196,11 @@ on_listed(void *arg)
 	struct knode *n, *next;
 
 	RB_FOREACH_SAFE (n, knode_tree, &kn->tree, next) {
-		if (n->mark == kn->mark || n->req != NULL)
+		if (n->mark == kn->mark)
 			continue;
-		if (kn->narrow && n->ntaints > 0) {
+		if (n->req != NULL || (kn->narrow && n->ntaints > 0)) {
 			n->look = true;
+			n->seen = 1; /* none of it */
 			knodes_check(kn, n);
 		} else
 			knodes_forget(kn, n);

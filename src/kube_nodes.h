@@ -108,7 +108,7 @@ struct knode {
 	uint32_t mark;
 	bool queued;
 	bool look;     /* read it, whatever is known */
-	uint64_t seen; /* hash of the version that said so */
+	uint64_t seen; /* hash of the version that was told meanwhile, or 0 */
 	bool gone;
 	bool failing, said; /* that it can't be changed */
 

@@ -51,6 +51,9 @@ end(struct knode *n)
 	n->changes = NULL;
 	n->nchanges = 0;
 	kn->inflight--;
+	/* Not by an answer that may be older than what was told. */
+	if (n->look)
+		n->gone = false;
 	if (n->gone)
 		knodes_forget(kn, n);
 	else
@@ -89,6 +92,15 @@ failed(struct knode *n, const struct kh_resp *p)
 	n->failing = true;
 }
 
+/* The watch told nothing meanwhile, or of this at last: no second look. */
+static void
+looked(struct knode *n, yyjson_val *obj)
+{
+	if (n->seen == 0 ||
+	    n->seen == knodes_hash(kj_meta(obj, "resourceVersion")))
+		n->look = false;
+}
+
 /* Not done: again later, or, when we lead no more, not by us. */
 static void
 give_up(struct knode *n, const struct kh_resp *p)
@@ -97,8 +109,10 @@ give_up(struct knode *n, const struct kh_resp *p)
 	int64_t ms;
 
 	n->req = NULL;
-	if (p->status == 404) {
+	/* Made anew meanwhile, if it was told of. */
+	if (p->status == 404 && n->seen == 0) {
 		n->gone = true;
+		n->look = false;
 		end(n);
 		return;
 	}
@@ -133,7 +147,6 @@ static void
 patched(void *arg, const struct kh_resp *p)
 {
 	struct knode *n = arg;
-	const char *rv;
 	yyjson_doc *d;
 
 	if (p->status != 200 || (d = kj_read(p->body, p->len)) == NULL) {
@@ -146,9 +159,7 @@ patched(void *arg, const struct kh_resp *p)
 		backoff_reset(&n->backoff);
 	n->failing = n->said = false;
 	/* The watch told of our own change, and before we heard of it. */
-	rv = kj_meta(yyjson_doc_get_root(d), "resourceVersion");
-	if (n->seen == kj_hash(rv, strlen(rv)))
-		n->look = false;
+	looked(n, yyjson_doc_get_root(d));
 	/* While n->req is set, n is not freed. */
 	(void)knodes_update(n->k->nodes, n, yyjson_doc_get_root(d));
 	n->req = NULL;
@@ -199,7 +210,7 @@ got(void *arg, const struct kh_resp *p)
 		give_up(n, p);
 		return;
 	}
-	n->look = false;
+	looked(n, yyjson_doc_get_root(d));
 	if (!knodes_update(n->k->nodes, n, yyjson_doc_get_root(d))) {
 		n->req = NULL;
 		end(n);
@@ -227,5 +238,6 @@ knode_run(struct knode *n)
 
 	(void)kh_escape(esc, sizeof(esc), n->name);
 	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%s", esc);
+	n->seen = 0;
 	n->req = kube_call(&c);
 }

@@ -178,12 +178,15 @@ static void live_got(void *, const struct kh_resp *);
 static void
 ask_live(struct kgroup *g, const struct kobj *o)
 {
+	struct kown *own = own_of(g, o);
 	struct kcall c = { .k = g->k,
 		.method = KH_GET,
 		.path = o->path,
 		.done = live_got,
 		.arg = g };
 
+	if (own != NULL)
+		own->told = false;
 	g->apply.req = kube_call(&c);
 }
 
@@ -391,6 +394,15 @@ to_adopt(struct kgroup *g, const struct kobj *o, struct kown *own,
 	return patch;
 }
 
+/* What was told meanwhile, and is something else, is met again. */
+static void
+written(struct kgroup *g, struct kown *own, yyjson_val *obj)
+{
+	kown_answered(own, obj, true);
+	if (!own->exists || own->live != own->applied)
+		kapply_kick(g);
+}
+
 static void
 object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 {
@@ -404,9 +416,7 @@ object_written(struct kgroup *g, const struct kobj *o, const struct kh_resp *p)
 	    KVS("kind", kobj_plural(o->kind)), KVS("name", o->name),
 	    KVI("status", p->status));
 	if (own != NULL && d != NULL) {
-		kown_seen(own, yyjson_doc_get_root(d), true);
-		if (own->live != own->applied)
-			kapply_kick(g);
+		written(g, own, yyjson_doc_get_root(d));
 		patch = to_adopt(g, o, own, m, yyjson_doc_get_root(d));
 		if (patch != NULL)
 			done = adopted_fields;
@@ -486,7 +496,7 @@ held(struct kgroup *g, const struct kobj *o, struct kown *own, yyjson_val *live)
 	yyjson_mut_doc *doc = kj_new();
 	yyjson_mut_val *patch = labels_back(g, o, doc, live);
 
-	kown_seen(own, live, true);
+	kown_answered(own, live, true);
 	own->wanted = 0; /* when it may be applied it is */
 	if (patch != NULL)
 		object_patch(g, o, doc, patch, mended);
@@ -508,7 +518,7 @@ met(struct kgroup *g, const struct kobj *o, struct kown *own, yyjson_val *live)
 		held(g, o, own, live);
 	else {
 		if (own != NULL)
-			kown_seen(own, live, false);
+			kown_answered(own, live, false);
 		kapply_step(g);
 	}
 }
@@ -528,7 +538,7 @@ live_got(void *arg, const struct kh_resp *p)
 		return;
 	}
 	g->apply_looked = true;
-	if (own != NULL)
+	if (own != NULL && !own->told)
 		own->live = 1; /* looked for */
 	if (d != NULL)
 		met(g, o, own, yyjson_doc_get_root(d));
@@ -553,9 +563,7 @@ mended(void *arg, const struct kh_resp *p)
 	log_ev(LL_INFO, "object mended", KVS("fg", g->fg),
 	    KVS("kind", kobj_plural(o->kind)), KVS("name", o->name));
 	if (own != NULL && (d = kj_read(p->body, p->len)) != NULL) {
-		kown_seen(own, yyjson_doc_get_root(d), true);
-		if (own->live != own->applied)
-			kapply_kick(g);
+		written(g, own, yyjson_doc_get_root(d));
 		own->wanted = 0;
 		yyjson_doc_free(d);
 	}

@@ -132,19 +132,25 @@ kown_content(enum kowned kind, yyjson_val *obj)
 }
 
 void
-kown_seen(struct kown *o, yyjson_val *obj, bool applied)
+kown_seen(struct kown *o, yyjson_val *obj)
 {
-	uint64_t content = kown_content(o->kind, obj);
-
-	/* What came while the answer was on its way may be newer than it. */
-	if (!applied || !o->told)
-		o->live = content;
-	if (applied) {
-		o->exists = true;
-		o->applied = content;
-	}
+	o->live = kown_content(o->kind, obj);
 	if (o->kind == KW_SERVICES)
 		o->node_port = (uint16_t)kservice_node_port(obj);
+}
+
+void
+kown_answered(struct kown *o, yyjson_val *obj, bool applied)
+{
+	uint64_t was = o->live;
+
+	kown_seen(o, obj);
+	if (applied)
+		o->applied = o->live;
+	if (o->told)
+		o->live = was;
+	else
+		o->exists = true;
 }
 
 /* ---------------------------------------------------------------- watches */
@@ -216,7 +222,7 @@ on_object(void *arg, yyjson_val *obj, bool deleted)
 	o->mark = c->k->own_mark[c->kind];
 	if (c->kind == KW_DEPLOYMENTS && !deleted)
 		kroll_seen(g, obj);
-	kown_seen(o, obj, false);
+	kown_seen(o, obj);
 	o->told = true;
 	/* A list at start finds what a predecessor applied. */
 	if (deleted || !o->exists || o->live != o->applied) {

@@ -116,7 +116,7 @@ fixed(void *arg, const struct kh_resp *p)
 		log_ev(LL_INFO, "volume's metadata written", KVS("fg", g->fg),
 		    KVS("name", name));
 		if (own != NULL)
-			kown_seen(own, yyjson_doc_get_root(d), true);
+			kown_answered(own, yyjson_doc_get_root(d), true);
 		yyjson_doc_free(d);
 	} else if (p->status != 404) /* gone is as good */
 		refused(g, name, p);
@@ -134,6 +134,8 @@ patch(struct kgroup *g, yyjson_val *pvc)
 		.own = g->deleting ? g->delete_data : g->spec.delete_data,
 		.adopt = !g->orphan,
 	};
+	struct kown *own =
+	    kown_find(g, "persistentvolumeclaims", kj_meta(pvc, "name"));
 	char path[KH_PATH_MAX];
 	struct kcall c = {
 		.k = g->k,
@@ -153,6 +155,8 @@ patch(struct kgroup *g, yyjson_val *pvc)
 	(void)snprintf(path, sizeof(path),
 	    "/api/v1/namespaces/%s/persistentvolumeclaims/%s?fieldManager=" BR_FIELD_MANAGER,
 	    g->ns, kj_meta(pvc, "name"));
+	if (own != NULL)
+		own->told = false;
 	g->vol_req = kube_call(&c);
 	return true;
 }
@@ -172,7 +176,7 @@ fix_next(struct kgroup *g)
 		own =
 		    kown_find(g, "persistentvolumeclaims", kj_meta(v, "name"));
 		if (own != NULL)
-			kown_seen(own, v, true);
+			kown_answered(own, v, true);
 	}
 	answer(g, g->vol_failed ? &bad : &fine);
 }

@@ -78,18 +78,28 @@ record_of(struct kgroup *g, yyjson_val *obj)
 	return &m;
 }
 
+static void
+tell(struct kgroup *g, const struct m_record *m)
+{
+	g->record_version = m->version;
+	kube_tell(g->k, MSG_RECORD, m);
+}
+
 void
-krecord_tell(struct kgroup *g, yyjson_val *obj)
+krecord_tell(struct kgroup *g, yyjson_val *obj, bool listed)
 {
 	const struct m_record *m = record_of(g, obj);
 
-	g->recorded = m == NULL || m->version > 0;
+	/* A list may have begun before our own write, which was answered. */
+	bool old = m != NULL && listed && kube_may_write(g->k) &&
+	    m->version < g->record_version;
+
 	/* Never told as "none"; read again when somebody repairs it. */
-	g->need_record = m == NULL;
+	g->need_record = m == NULL || old;
+	g->recorded = g->need_record || m->version > 0;
 	g->record_read = true;
-	if (m == NULL)
-		return;
-	kube_tell(g->k, MSG_RECORD, m);
+	if (!g->need_record)
+		tell(g, m);
 }
 
 /*
@@ -186,7 +196,7 @@ put_done(void *arg, const struct kh_resp *p)
 		(void)strlcpy(g->status_rv,
 		    kj_meta(yyjson_doc_get_root(d), "resourceVersion"),
 		    sizeof(g->status_rv));
-		krecord_tell(g, yyjson_doc_get_root(d));
+		krecord_tell(g, yyjson_doc_get_root(d), false);
 		yyjson_doc_free(d);
 		klane_ok(&g->status);
 		klane_in(&g->status, 0);
@@ -229,13 +239,13 @@ put_step(struct kgroup *g, yyjson_val *obj)
 	switch (krecord_step(r, &g->put->msg)) {
 	case KR_DONE:
 		put_end(g, NULL, NULL);
-		kube_tell(g->k, MSG_RECORD, r);
+		tell(g, r);
 		return false;
 	case KR_CONFLICT:
 		/* A write of ours that landed would have been recognised. */
 		g->put->unknown = false;
 		put_end(g, &conflict, "the record has another version");
-		kube_tell(g->k, MSG_RECORD, r);
+		tell(g, r);
 		return false;
 	case KR_SEND:
 		break;
@@ -464,7 +474,7 @@ get_done(void *arg, const struct kh_resp *p)
 		kgroup_leave(g);
 	} else {
 		if (g->need_record) {
-			krecord_tell(g, obj);
+			krecord_tell(g, obj, false);
 			kube_check_synced(g->k);
 		}
 		if (g->put == NULL || !put_step(g, obj)) {

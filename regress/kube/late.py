@@ -7,7 +7,8 @@ import threading
 import __main__ as h
 import gateway
 import hands
-from cluster import wait_for
+import taints
+from cluster import CORE, wait_for
 
 
 class Hold:
@@ -201,4 +202,139 @@ def test_late_finalizer():
             "metadata"].get("finalizers", []))
     h.settle(d)
     away(f"{h.PODS}/{name}-iad")
+    end(d, srv)
+
+
+@h.test
+def test_late_object():
+    """An object of ours that is changed or deleted while our own write of it,
+    or, where its name could be another group's, our look at it is answered."""
+    d, srv = begun()
+    name, _ = group_of(d)
+    path = f"{CORE}/configmaps/mysql-{name}-iad-config"
+
+    def spoil(how):
+        return h.c.merge(path, {"data": {"bloodraven.cnf": how}})
+
+    def put_back():
+        o = h.c.get(path)
+        return o and o["data"] == want
+    want = h.c.get(path)["data"]
+    for delete in False, True:
+        h.settle(d)
+        x = Hold("PATCH", path)
+        spoil("one")
+        x.reached()
+        at = len(Late.told)
+        if delete:
+            h.c.delete(path)
+            heard_end(d, path, at)
+        else:
+            heard(d, spoil("two"))
+        x.go()
+        wait_for(f"put back, deleted: {delete}", 20, put_back)
+    h.make(f"{name}-x")
+    wait_for("objects", 20, lambda: len(h.objects(f"{name}-x")) == 14)
+    h.settle(d)
+    before, after = Hold("GET", path, False), Hold("GET", path)
+    spoil("one")
+    before.reached()
+    h.c.merge(path, {"data": want})
+    before.go()
+    after.reached()
+    heard(d, spoil("two"))
+    after.go()
+    wait_for("put back after a look", 20, put_back)
+    h.settle(d)
+    end(d, srv)
+
+
+@h.test
+def test_late_taint():
+    """A taint that is taken off while its node is read, and was there."""
+    taints.clean()
+    d, srv = begun()
+    name = h.fresh("l")
+    g = taints.group_with(name, iad={"zone": "a"}, pdx={"zone": "b"})
+    taints.node("late", zone="b")
+    d.expect("GROUP_CONF", group=g["metadata"]["uid"], valid=True)
+    taints.tell(d, g, iad=taints.OFF, pdx=taints.ON)
+    path = f"{taints.NODES}/late"
+    wait_for("tainted", 10, lambda: taints.taints("late") == [
+        taints.ours(name)])
+    h.settle(d)
+    spec = {"taints": h.c.get(path)["spec"]["taints"]}
+    before, after = Hold("GET", path + "$", False), Hold("GET", path + "$")
+    h.c.merge(path, {"spec": {"taints": None}})
+    before.reached()
+    h.c.merge(path, {"spec": spec})
+    before.go()
+    after.reached()
+    heard(d, h.c.merge(path, {"spec": {"taints": None}}))
+    after.go()
+    wait_for("tainted again", 20, lambda: taints.taints("late") == [
+        taints.ours(name)])
+    # The watch told of it, and then it was another one of that name.
+    h.settle(d)
+    after = Hold("GET", path + "$")
+    h.c.merge(path, {"spec": {"taints": None}})
+    after.reached()
+    at = len(Late.told)
+    h.c.delete(path)
+    heard_end(d, path, at)
+    heard(d, taints.node("late", zone="b"))
+    after.go()
+    wait_for("the new one is tainted", 20, lambda: taints.taints("late") == [
+        taints.ours(name)])
+    end(d, srv)
+    taints.clean()
+
+
+@h.test
+def test_late_list():
+    """A record of a list that began before our own write of it is none."""
+    d, srv = begun(WATCH_S=2)
+    name, g = group_of(d)
+    uid = g["metadata"]["uid"]
+    d.send("RECORD_PUT", **h.record_put(g, 0, 1, "iad", 81))
+    assert d.expect("ACK", seq=81)["ok"]
+    h.settle(d)
+    x = Hold("GET", r"/mysqlfailovergroups\?limit=")
+    watch = "/mysqlfailovergroups?watch="
+    Late.fails = [("GET", watch, 410)]
+    x.reached()
+    d.send("RECORD_PUT", **h.record_put(g, 1, 2, "pdx", 82))
+    assert d.expect("ACK", seq=82)["ok"]
+    d.expect("RECORD", group=uid, version=2)
+    at = len(Late.asked)
+    x.go()
+    wait_for("listed", 10, lambda: any(watch in p for p in Late.asked[at:]))
+    h.settle(d)
+    assert d.last("RECORD", group=uid)["version"] == 2
+    end(d, srv)
+
+
+@h.test
+def test_late_annotation():
+    """A request that is made again, while the first one, done, is removed."""
+    d, srv = begun()
+    name, g = group_of(d)
+    path = f"{h.GROUPS}/{name}"
+    key = h.ANN + "reclone-site"
+    ask = {"metadata": {"annotations": {key: "pdx"}}}
+    done = dict(group=g["metadata"]["uid"], key=key, value="pdx")
+    h.c.merge(path, ask)
+    d.expect("ANNOTATION", **done)
+    h.settle(d)
+    x = Hold("PATCH", path + "$")
+    d.send("ANNOTATION_DEL", **done)
+    x.reached()
+    at = d.mark()
+    h.c.merge(path, ask)
+    d.expect("ANNOTATION", since=at, **done)
+    d.send("ANNOTATION_DEL", **done)
+    dealt_with(d)
+    x.go()
+    wait_for("removed", 20, lambda: key not in h.c.get(path)["metadata"].get(
+        "annotations", {}))
     end(d, srv)

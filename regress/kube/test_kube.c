@@ -404,6 +404,39 @@ test_own_differs(void **state)
 	assert_true(kown_differs(&o, 1));
 }
 
+/* An answer of ours; between the request and it a watch told something. */
+static void
+test_own_told(void **state)
+{
+	static const char text[] = "{\"data\":{\"a\":\"as applied\"}}";
+	yyjson_doc *d = yyjson_read(text, strlen(text), 0);
+	yyjson_val *obj = yyjson_doc_get_root(d);
+	uint64_t c = kown_content(KW_CONFIGMAPS, obj);
+	struct kown o = { .wanted = 1, .live = 7 };
+
+	(void)state;
+	kown_answered(&o, obj, true);
+	assert_true(o.exists && o.live == c && o.applied == c);
+	assert_false(kown_differs(&o, 1));
+	/* Of another content. */
+	o.live = 7;
+	o.told = true;
+	kown_answered(&o, obj, true);
+	assert_true(o.live == 7 && o.applied == c);
+	assert_true(kown_differs(&o, 1));
+	/* Of its end. */
+	o.live = c;
+	o.exists = false;
+	kown_answered(&o, obj, true);
+	assert_true(kown_differs(&o, 1));
+	/* A look, which may be as old. */
+	o.exists = true;
+	o.live = 7;
+	kown_answered(&o, obj, false);
+	assert_true(kown_differs(&o, 1));
+	yyjson_doc_free(d);
+}
+
 static void
 test_backoff(void **state)
 {
@@ -642,6 +675,7 @@ main(void)
 		cmocka_unit_test(test_labels_never_two),
 		cmocka_unit_test(test_record_is),
 		cmocka_unit_test(test_own_differs),
+		cmocka_unit_test(test_own_told),
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_definite),
 		cmocka_unit_test(test_name),
