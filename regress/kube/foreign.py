@@ -60,7 +60,8 @@ def remove(g):
     """Nobody has to lead a group for its end."""
     name = g["metadata"]["name"]
     for p in h.c.get(h.PODS)["items"]:
-        if p["metadata"]["labels"].get("shipstream.io/failover-group") == name:
+        labels = p["metadata"].get("labels", {})
+        if labels.get("shipstream.io/failover-group") == name:
             h.c.merge(f"{h.PODS}/{p['metadata']['name']}",
                       {"metadata": {"finalizers": None}})
     h.c.delete(f"{h.GROUPS}/{name}")
