@@ -103,12 +103,6 @@ def label(path, **labels):
         f"shipstream.io/{k}": v for k, v in labels.items()}}})
 
 
-def away(*pods):
-    for p in pods:
-        h.c.merge(p, {"metadata": {"finalizers": None}})
-        h.c.call("DELETE", p, {"gracePeriodSeconds": 0})
-
-
 @h.test
 def test_late_role():
     """Labels that somebody changes while our own patch of them is answered, or
@@ -134,7 +128,6 @@ def test_late_role():
     rv = h.c.get(path)["metadata"]["resourceVersion"]
     h.settle(d)
     assert h.c.get(path)["metadata"]["resourceVersion"] == rv
-    away(path)
     end(d, srv)
 
 
@@ -175,7 +168,6 @@ def test_late_strip():
     h.settle(d)
     assert d.last("POD", pod_uid=me["uid"])["container_id"] == \
         "containerd://late"
-    away(path)
     end(d, srv)
 
 
@@ -201,7 +193,6 @@ def test_late_finalizer():
         wait_for(f"{fin} again", 20, lambda: fin in h.c.get(path)[
             "metadata"].get("finalizers", []))
     h.settle(d)
-    away(f"{h.PODS}/{name}-iad")
     end(d, srv)
 
 

@@ -45,13 +45,6 @@ def tell(d, g, rev=1, **want):
                   for s, w in want.items()], conditions=[])
 
 
-def force(path):
-    """Away with a group, whoever holds it."""
-    t.c.delete(path)
-    if t.c.get(path) is not None:
-        t.c.merge(path, {"metadata": {"finalizers": None}})
-
-
 def clean():
     for n in t.c.get(NODES)["items"]:
         t.c.delete(f"{NODES}/{n['metadata']['name']}")
@@ -193,7 +186,7 @@ def test_taints_of_many():
         dict(name="iad", state=1, taint=OFF),
         dict(name="pdx", state=1, taint=ON)], conditions=[])
     wait_for("one objects", 10, lambda: taints("two") == [])
-    force(f"{path}/{a}")
+    t.c.force(f"{path}/{a}")
     wait_for("tainted again", 20, lambda: taints("two") == [ours(a)])
     # A reader's nodes are left alone, and so are those of a removed site.
     c = t.c.get(f"{t.GROUPS}/{a}")
@@ -213,7 +206,7 @@ def test_taints_of_many():
     t.c.merge(f"{t.GROUPS}/{a}", {"spec": {"sites": sites[:2]}})
     wait_for("removed", 20, lambda: taints("three") == [])
     # The finalizer is taken off by force: the taint goes all the same.
-    force(f"{t.GROUPS}/{a}")
+    t.c.force(f"{t.GROUPS}/{a}")
     d.expect("GROUP_GONE", group=ga["metadata"]["uid"])
     wait_for("lifted", 20, lambda: taints("two") == [])
     t.stop(d)
@@ -233,7 +226,7 @@ def test_taints_successor():
     node("m3", pool=name, zone="b")
     node("far", pool="else", zone="b")
     for g in t.c.get(t.GROUPS)["items"]:
-        force(f"{t.GROUPS}/{g['metadata']['name']}")
+        t.c.force(f"{t.GROUPS}/{g['metadata']['name']}")
     g = group_with(name, iad=dict(pool, zone="a"), pdx=dict(pool, zone="b"))
     uid = g["metadata"]["uid"]
     d.expect("GROUP_CONF", group=uid, valid=True)

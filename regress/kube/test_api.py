@@ -11,8 +11,8 @@ import sys
 import time
 import traceback
 
-from cluster import (MERGE, NS, PORT, Answer, Cluster, Drive, b64, eprint,
-                     key_put, wait_for)
+from cluster import (NS, PORT, Answer, Cluster, Drive, b64, eprint, key_put,
+                     wait_for)
 
 GROUPS = f"/apis/shipstream.io/v1alpha1/namespaces/{NS}/mysqlfailovergroups"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/br/leases"
@@ -758,11 +758,6 @@ def test_orphan_pods():
              not fenced(f"{later}-pdx"))
     assert fenced(f"{stays}-iad") and fenced(f"{stays}-pdx")
     stop(standby)
-    for p in c.get(PODS)["items"]:
-        n = p["metadata"]["name"]
-        if p["metadata"].get("finalizers"):
-            c.merge(f"{PODS}/{n}", {"metadata": {"finalizers": None}})
-        c.call("DELETE", f"{PODS}/{n}", {"gracePeriodSeconds": 0})
 
 
 @test
@@ -1549,28 +1544,16 @@ def mine(name):
     return True
 
 
-def remove(path):
-    """Now, whoever has a finalizer there."""
-    for method, body, kind in (
-            ("PATCH", {"metadata": {"finalizers": None}}, MERGE),
-            ("DELETE", {"gracePeriodSeconds": 0}, "application/json")):
-        try:
-            c.call(method, path, body, kind)
-        except Answer as e:
-            if e.status != 404:
-                raise
-
-
 def clear():
     """What a test made goes with it. Each leader that comes after it would look
     at all of it, which costs every test beside it more than the test itself."""
     groups = "/apis/shipstream.io/v1alpha1"
     for g in c.get(f"{groups}/mysqlfailovergroups")["items"]:
         m = g["metadata"]
-        remove(f"{groups}/namespaces/{m['namespace']}/mysqlfailovergroups/"
-               f"{m['name']}")
+        c.force(f"{groups}/namespaces/{m['namespace']}/mysqlfailovergroups/"
+                f"{m['name']}")
     for p in c.get(PODS)["items"]:
-        remove(f"{PODS}/{p['metadata']['name']}")
+        c.force(f"{PODS}/{p['metadata']['name']}")
 
 
 def main():
