@@ -57,18 +57,24 @@ clause(struct fsm_cond *k, const char *site, const char *what)
 
 /* ------------------------------------------------------ Ready, Degraded --- */
 
-/* Whom the decision waits for: the one in its way, or all that are silent. */
+/*
+ * Whom the decision waits for: the one in its way, or all that are silent.
+ * Apart from the others those whose guard says why: a server is made there.
+ */
 static void
 waited_for(const struct fsm_conf *c, const struct fsm_state *s,
-    const struct fsm_decision *d, char *names, size_t len)
+    const struct fsm_decision *d, bool initialising, char *names, size_t len)
 {
 	uint8_t i;
 
 	names[0] = '\0';
 	for (i = 0; i < c->nsites && d->verdict == V_WAIT_SITES; i++)
-		if (d->site == i ||
-		    (d->site == FSM_NONE && fsm_core(c, i) &&
-			(s->site[i].state == SS_UNKNOWN || !fsm_answers(s, i))))
+		if ((s->site[i].link_up && s->site[i].g.initialising) ==
+			initialising &&
+		    (d->site == i ||
+			(d->site == FSM_NONE && fsm_core(c, i) &&
+			    (s->site[i].state == SS_UNKNOWN ||
+				!fsm_answers(s, i)))))
 			fsm_add_name(names, len, c->site[i].name);
 }
 
@@ -77,14 +83,18 @@ cond_ready(const struct fsm_conf *c, const struct fsm_state *s,
     const struct fsm_decision *d, struct fsm_view *v)
 {
 	struct fsm_cond *k = cond(v, "Ready", true, "TopologyPolled");
-	char names[256];
+	char names[256], making[256];
 	uint8_t i;
 
 	if (v->active == FSM_NONE) {
 		k->status = false;
-		waited_for(c, s, d, names, sizeof(names));
+		waited_for(c, s, d, true, making, sizeof(making));
+		waited_for(c, s, d, false, names, sizeof(names));
 		snprintf(k->message, sizeof(k->message),
-		    "no site is confirmed as the writable one%s%s%s",
+		    "no site is confirmed as the writable one%s%s%s%s%s",
+		    making[0] != '\0' ? "; first initialisation goes on at " :
+					"",
+		    making,
 		    names[0] != '\0' ? "; server, guard and sidecar of " : "",
 		    names, names[0] != '\0' ? " are waited for" : "");
 		return;

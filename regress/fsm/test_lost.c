@@ -602,6 +602,33 @@ test_no_record_reader(void **state)
 	assert_int_equal(verdict(), V_ADOPT_GRANT);
 }
 
+/* A new group: whom it waits for is making its server. */
+static void
+test_no_record_making(void **state)
+{
+	struct fsm_site *t = &m.s.site[2];
+
+	(void)state;
+	mk_group(&m);
+	mk_guarded(&m);
+	memset(&m.s.rec, 0, sizeof(m.s.rec));
+	m.s.rec.active = FSM_NONE;
+	m.s.site[0].g.held = 0;
+	mk_state(&m, 0, SS_READ_ONLY);
+	assert_int_equal(verdict(), V_ADOPT_GRANT);
+	mk_state(&m, 2, SS_UNREACHABLE);
+	t->ever = false;
+	t->g.incarnation = 1;
+	t->g.initialising = true;
+	mk_says(&m, 2, &t->g);
+	assert_int_equal(m.s.verdict, V_WAIT_SITES);
+	says("Ready", "; first initialisation goes on at c");
+	/* what its guard said last is no news */
+	t->link_up = false;
+	assert_int_equal(verdict(), V_WAIT_SITES);
+	says("Ready", "; server, guard and sidecar of c are waited for");
+}
+
 /* Voters say that they renew; whose lease it is, nobody says. */
 static void
 test_no_record_renewed(void **state)
@@ -766,6 +793,7 @@ main(void)
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_no_record),
 		cmocka_unit_test(test_no_record_reader),
+		cmocka_unit_test(test_no_record_making),
 		cmocka_unit_test(test_no_record_renewed),
 		cmocka_unit_test(test_number_twice),
 		cmocka_unit_test(test_grant_dies),
