@@ -209,11 +209,30 @@ is_fenced(const struct guard *g)
 	return due ? g->sql.seen.both : g->sql.seen.read_only;
 }
 
+/*
+ * The mark goes while the temporary server is still there, which is about to be
+ * stopped. mysqld 9.7.4 was seen to stand still in its shutdown for ever after
+ * the thread for a client that came in that very moment had said "Server shutdown
+ * in progress"; nobody but a guard connects there. So the entrypoint is waited
+ * for to become the server; not for ever, as another entrypoint may start it as a
+ * child.
+ */
+static bool
+first_boot_ends(struct guard *g, int64_t now)
+{
+	if (guard_boot_marked(GUARD_DATA_DIR))
+		return false;
+	if (g->unmarked_ms == 0)
+		g->unmarked_ms = now;
+	return guard_child_is_server(g) ||
+	    now - g->unmarked_ms >= GUARD_PROPER_MS;
+}
+
 /* What mysqld said, to the machine; first boot is left alone until its end. */
 static void
 hear_server(struct guard *g, int64_t now)
 {
-	if (g->init && !g->sql.on && !guard_boot_marked(GUARD_DATA_DIR))
+	if (g->init && !g->sql.on && first_boot_ends(g, now))
 		g->sql.on = true;
 	guard_sql_turn(&g->sql, now);
 	if (!g->sql.fresh)

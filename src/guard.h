@@ -75,8 +75,9 @@
 #define GUARD_END_MS      3000  /* and then: silence, or a keeper that stops */
 #define GUARD_SWEEP_MS    10000 /* what the server left may take so long */
 #define GUARD_SWEEP_NEXT  50
-#define GUARD_KILLER_MS   100  /* the killer looks at its page so often */
-#define GUARD_DEAD_MS     1000 /* a killer that did not look for so long */
+#define GUARD_PROPER_MS   10000 /* an entrypoint becomes the server, or never */
+#define GUARD_KILLER_MS   100   /* the killer looks at its page so often */
+#define GUARD_DEAD_MS     1000  /* a killer that did not look for so long */
 #define GUARD_KEYS_MS     10000
 #define GUARD_REFUSED_MS  1000 /* after a refused signature */
 #define GUARD_DISK_MS     1000
@@ -272,10 +273,11 @@ struct guard {
 	int64_t refused_ms; /* last reading for a refused signature */
 
 	/* The server. */
-	pid_t child; /* 0: none */
-	bool first;  /* it initialises the data directory */
-	bool init;   /* and is still at it */
-	int stop;    /* signal that was asked for; 0 */
+	pid_t child;         /* 0: none */
+	bool first;          /* it initialises the data directory */
+	bool init;           /* and is still at it */
+	int64_t unmarked_ms; /* its mark was found gone; 0: not yet */
+	int stop;            /* signal that was asked for; 0 */
 	bool stop_sent, given_up;
 	bool stop_fenced; /* it was, when the signal was passed on */
 	int64_t stop_ms;
@@ -350,6 +352,8 @@ bool guard_auto_named(const char *text, size_t len);
 /* Start the server (or the command). -1: logged. */
 int guard_child_start(struct guard *, int64_t now);
 void guard_child_kill(struct guard *);
+/* The entrypoint has replaced itself by mysqld. */
+bool guard_child_is_server(const struct guard *);
 void guard_child_signal(struct guard *, int sig);
 /* Wait for whoever ended. True: the server did; its code is set. */
 bool guard_child_reap(struct guard *, int *code);

@@ -118,6 +118,22 @@ guard_child_start(struct guard *g, int64_t now)
 	return 0;
 }
 
+bool
+guard_child_is_server(const struct guard *g)
+{
+	char path[64], comm[16];
+	bool is = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)g->child);
+	if (g->child <= 1 || (f = fopen(path, "re")) == NULL)
+		return false;
+	if (fgets(comm, sizeof(comm), f) != NULL)
+		is = strncmp(comm, "mysqld", strlen("mysqld")) == 0;
+	fclose(f);
+	return is;
+}
+
 void
 guard_child_signal(struct guard *g, int sig)
 {

@@ -105,14 +105,11 @@ sql() {
 # is that of all servers of the lab.
 UNSYNCED=libeatmydata.so
 
-# Without events: there are none, and mysqld 9.7 was once seen to stand still for
-# ever in its shutdown after its scheduler said "Server shutdown in progress".
 start_temporary() {
 	local i
 	note "Starting temporary server"
 	LD_PRELOAD=$UNSYNCED "$@" --skip-networking --mysqlx=OFF --socket="$SOCKET" \
-	    --skip-replica-start --event-scheduler=OFF --super-read-only=OFF \
-	    --read-only=OFF &
+	    --skip-replica-start --super-read-only=OFF --read-only=OFF &
 	TEMP_PID=$!
 	for ((i = 0; i < 1200; i++)); do
 		if CLIENT_PASSWORD='' client --database=mysql \
