@@ -128,6 +128,25 @@ none_alive() {
 	return 0
 }
 
+# stopped_at /proc/PID : by SIGSTOP. All of its threads: until one of them has
+# met the signal the others run on, and on a busy machine that lasts. One that
+# has gone runs no more either.
+stopped_at() {
+	local f stat
+	for f in "$1"/task/*/stat; do
+		# A name may hold anything but a line's end.
+		{ read -r stat <"$f"; } 2>/dev/null || continue
+		[[ ${stat##*) } == [TZX]* ]] || return 1
+	done
+}
+
+wait_stopped() {
+	WAIT_INTERVAL=0.01 wait_for 10 stopped_at "$1" || {
+		say "process ${1##*/} does not stop"
+		return 1
+	}
+}
+
 # guard COMMAND... : in a subshell that is told (TERM) and waited for when this
 # shell is to end. A shell acts on a signal only between two commands; waiting
 # for a background job is the exception.

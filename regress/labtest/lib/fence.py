@@ -75,9 +75,8 @@ class Stopped:
     def stop(self, *names, container=GUARD):
         cid = self.g.container_id(self.site, container)
         pids = [lab.process(cid, n) for n in names]
-        for pid in pids:    # all within a moment
-            os.kill(pid, signal.SIGSTOP)
         self.pids += pids
+        lab.stop(pids)
         return self
 
     def go(self):
@@ -120,8 +119,7 @@ class StoppedContainer:
             lab.fault("freeze", *self.argv)
             return
         self.pids = lab.pids_of(g.container_id(site, container))
-        for pid in self.pids:
-            os.kill(pid, signal.SIGSTOP)
+        lab.stop(self.pids)
 
     def go(self):
         if self.freeze:

@@ -1,6 +1,7 @@
 """Nodes, containers, their processes and logs, and the lab's faults. The program
 runs in the lab's control network: Pods are reached by their addresses."""
 import calendar
+import contextlib
 import glob
 import json
 import os
@@ -126,16 +127,33 @@ def process(container_id, name):
     return found[0]
 
 
-def gone(pids):
-    """None of these processes is left (a zombie is not left)."""
-    for p in pids:
+def states(pid):
+    """Of its threads, a letter each; nothing when it is no more."""
+    out = ""
+    for path in glob.glob("/proc/%d/task/*/stat" % pid):
         try:
-            with open("/proc/%d/stat" % p) as f:
-                if f.read().rsplit(") ", 1)[1][0] not in "ZX":
-                    return False
+            with open(path) as f:
+                out += f.read().rsplit(") ", 1)[1][0]
         except OSError:
             pass
-    return True
+    return out
+
+
+def gone(pids):
+    """None of these processes is left. A zombie is not left, but for as long as
+    other threads of it are: one that is in the midst of a call ends that."""
+    return all(set(states(p)) <= set("ZX") for p in pids)
+
+
+def stop(pids):
+    """All of them within a moment, and it is waited for all of their threads: a
+    signal that is pending stops nobody yet. Who has gone runs no more either."""
+    for p in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(p, signal.SIGSTOP)
+    wait("%s stopped" % pids, 20, lambda: all(
+        set(states(p)) <= set("TZX") for p in pids),
+        lambda: [states(p) for p in pids], interval=0.005)
 
 
 def kill(pids):
