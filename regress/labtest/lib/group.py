@@ -257,12 +257,16 @@ class Group:
         return len({self.sql(s, count) for s in self.sites}) == 1
 
     def mysql(self, host, node, user, password, text, timeout=15):
-        p = subprocess.run(lab.on_node(node, self.client(host, user)),
-                           input=text, env=dict(os.environ,
-                                                MYSQL_PWD=password),
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           universal_newlines=True,
-                           timeout=timeout * api.SLOW)
+        try:
+            p = subprocess.run(lab.on_node(node, self.client(host, user)),
+                               input=text, env=dict(os.environ,
+                                                    MYSQL_PWD=password),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               universal_newlines=True,
+                               timeout=timeout * api.SLOW)
+        except subprocess.TimeoutExpired:   # what is waited for may yet come
+            raise Failure("SQL at %s: no answer within %g s" % (
+                host, timeout * api.SLOW)) from None
         if p.returncode != 0:
             raise Failure("SQL at %s: %s" % (host, p.stderr.strip()[-300:]))
         return p.stdout

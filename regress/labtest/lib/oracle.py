@@ -94,7 +94,7 @@ class Oracle:
             "spec"]["clusterIP"]
         self._write("primary.target", "%s 3306\n" % ip)
         # Endpoints of a group that was just made come a moment later.
-        api.wait("the oracle's table", 20, lambda: self.g.app_sql(
+        api.wait("the oracle's table", 60, lambda: self.g.app_sql(
             ip, "CREATE DATABASE IF NOT EXISTS oracle; " + TABLE +
             "; SELECT 1", node=self.node), self.g.short)
         self._targets()
@@ -143,9 +143,9 @@ class Oracle:
             self._start("witness-" + s, self.nodes[s], program("witness") + [
                 "-s", s, "-t", self.file(s + ".target"), "-u", "root",
                 "-p", self.file("root.pw"), "-o", out] + self.tls())
-        api.wait("the files of the oracle's programs", 20, self._begun)
+        api.wait("the files of the oracle's programs", 60, self._begun)
         if acked:
-            self.wait_acked(20)
+            self.wait_acked(60)
         return self
 
     def _begun(self):
@@ -196,7 +196,7 @@ class Oracle:
     def primary_file(self):
         return self.records[0]
 
-    def last_ack(self):
+    def last_ack(self, column=3):
         """When the newest acknowledgement through -primary came (boot ns)."""
         last = 0
         if not os.path.exists(self.primary_file()):
@@ -207,7 +207,7 @@ class Oracle:
             for line in f.read().split(b"\n")[1:-1]:
                 w = line.split(b"\t")
                 if w[0] == b"A":
-                    last = int(w[3])
+                    last = int(w[column])
         return last
 
     def attempts(self, since=0, path=None):
@@ -262,7 +262,9 @@ class Oracle:
         return self.longest_gap(since)
 
     def acks_since(self, boot_ns):
-        return self.last_ack() > boot_ns
+        """Of writes that were sent since: an answer of before may lie in the
+        socket for as long as its writer waits for the processor."""
+        return self.last_ack(column=2) > boot_ns
 
     def wait_acked(self, seconds, what="writes through -primary"):
         """A write that is sent from now on is acknowledged."""
@@ -270,7 +272,7 @@ class Oracle:
 
         def acked():
             self.running()
-            return self.acks_since(t + 10**7)
+            return self.acks_since(t)
         api.wait(what, seconds, acked, self.g.short)
 
     def running(self):
