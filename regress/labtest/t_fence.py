@@ -134,9 +134,12 @@ def both_stopped(t):
     s = fence.Stopped(t, g, old)
     cuts = fence.Cuts(t)
     # Keeper first: it would make another killer; the killer's deadline is that
-    # of the lease.
-    s.stop("keeper", "killer")
+    # of the lease. They are stopped within what is left of that when the cut is
+    # made: to make it takes longer, and an operator that still reached the
+    # server when the lease was over would fence it by SQL.
+    guard = s.find("keeper", "killer")
     cuts.site(g, old, "both", fence.far_nodes(g, old))
+    s.stop_pids(guard)
     new = fence.promoted(g, old)
     o.wait_acked(30, "writes at the new site")
     since = lab.boot_ns()

@@ -72,9 +72,14 @@ class Stopped:
         self.pids = []
         t.finally_(self.go)
 
-    def stop(self, *names, container=GUARD):
+    def find(self, *names, container=GUARD):
         cid = self.g.container_id(self.site, container)
-        pids = [lab.process(cid, n) for n in names]
+        return [lab.process(cid, n) for n in names]
+
+    def stop(self, *names, container=GUARD):
+        return self.stop_pids(self.find(*names, container=container))
+
+    def stop_pids(self, pids):
         self.pids += pids
         lab.stop(pids)
         return self
