@@ -81,7 +81,7 @@ class Bench:
         op.wait_leader()
         self.pss.append(op.pss_mib())
         op.kill()
-        op.wait_settled(60)
+        op.wait_settled()
         op.wait_leader()
         s = wait("the first probe after a start", 30, op.start_seconds,
                  op.state)
@@ -129,7 +129,7 @@ def main(name, runs):
     runs = int(runs)
     op.install()
     op.place(lab.NODES[-1])
-    op.wait_settled(90)
+    op.wait_settled()
     op.wait_leader()
     b = Bench(runs)
     try:

@@ -110,7 +110,7 @@ class Bench:
         if name != "leader-node":
             if [p["spec"]["nodeName"] for p in op.pods()] != list(OPERATORS):
                 op.place(*OPERATORS)
-                op.wait_settled(90)
+                op.wait_settled()
             op.wait_leader()
             return
         node = self.groups[0].node(site)

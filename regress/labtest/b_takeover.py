@@ -49,7 +49,7 @@ class Bench:
         finally:
             o.kill()
         self.note(kind, i, s, f, "longest gap %.2f s" % gap)
-        op.wait_settled(120)
+        op.wait_settled()
 
     def with_primary(self, i):
         """From the death of both to the first write at the other site. The
@@ -57,7 +57,7 @@ class Bench:
         g = self.group()
         old = g.active()
         o = Oracle(g, os.path.join(OUT, "withPrimary-%d" % i), lab.NODES[-1])
-        op.wait_settled(120)
+        op.wait_settled()
         try:
             o.start()
             g.hold(old, create=True)

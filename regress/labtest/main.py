@@ -34,7 +34,7 @@ def install():
     runner.progress("installing the operator")
     op.install()
     op.place(lab.NODES[0], lab.NODES[-1])
-    op.wait_settled(90)
+    op.wait_settled()
     op.wait_leader()
 
 

@@ -122,7 +122,7 @@ def blip_operators(t):
     since, tail = lab.boot_ns(), op.Tail()
     op.kill()
     tail.wait("an operator leads again", 60, "became leader")
-    op.wait_settled(60)
+    op.wait_settled()
     holds("for a lease", fence.LEASE, lambda: True)
     after(t, g, o, "operators killed", since)
     n = op.deployment()["spec"]["replicas"]
@@ -133,7 +133,7 @@ def blip_operators(t):
     holds("for three leases", 3 * fence.LEASE, lambda: True)
     o.calm(since)
     op.scale(n)
-    op.wait_settled(90)
+    op.wait_settled()
     op.wait_leader()
     after(t, g, o, "no operator for a while", since)
     o.stop()
@@ -181,4 +181,4 @@ def blip_node(t):
     after(t, g, o, "the other site's node off", since)
     o.stop()
     o.blame(o.judge(active))
-    op.wait_settled(120)
+    op.wait_settled()

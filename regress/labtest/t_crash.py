@@ -9,7 +9,7 @@ from runner import test
 
 def finish(t, g, o, old):
     """Waits until the old site is back, and judges whatever happened to it."""
-    wait("every site has a Pod", 90, lambda: all(
+    wait("every site has a Pod", 150, lambda: all(
         lab.container(g.pod(s) or {}, "mysql").get("ready")
         for s in g.sites), g.short)
     active = wait("an active site", 30, g.active, g.short)
@@ -65,8 +65,8 @@ def held_down(t):
     t.hold(g, active)
     g.kill9(active)
     wait("failover", 60, lambda: g.active() == other, g.short)
-    o.wait_acked(20)
-    tail.wait("failover complete", 5, "failover complete")
+    o.wait_acked(60)
+    tail.wait("failover complete", 30, "failover complete")
     wait("-primary leads to the new site", 20, lambda: [
         p["metadata"]["labels"].get("shipstream.io/role")
         for p in g.pods(other)] == ["primary"], g.short)

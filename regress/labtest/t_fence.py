@@ -294,14 +294,16 @@ def full_voter(t, g):
     cuts = fence.Cuts(t)
     tail = op.Tail(g.fg)
 
+    n = g.restarts(other, fence.SIDECAR)
+
     def fault():
         fill(t, g, other)
         # A sidecar that starts on a full disk must read its promises, too.
         g.kill9(other, fence.SIDECAR)
-        wait("the voter is back", 30, lambda: g.restarts(
-            other, fence.SIDECAR) > 0 and g.container_id(
+        wait("the voter is back", 60, lambda: g.restarts(
+            other, fence.SIDECAR) > n and g.container_id(
                 other, fence.SIDECAR))
-        holds("the group with a full voter", 3, lambda: g.active() == old)
+        fence.stays("the group with a full voter", g, old, 3)
         cuts.site(g, old, "both", fence.far_nodes(g, old))
         # The promise comes from the full disk; the promotion needs room.
         tail.wait("the lease's end", 30, "epoch ended")
@@ -328,7 +330,7 @@ def attacker(t):
         before = lab.boot_ns()
         seen = run(pod, g, ips, frames)
         t.log("%s: %s" % (name, seen))
-        holds(name, 1, lambda: g.active() == active)
+        fence.stays(name, g, active, 1)
         try:
             gap = o.calm(before)
         except Failure as x:
@@ -336,7 +338,7 @@ def attacker(t):
         t.ok("%s: %s; longest gap %.2f s" % (name, seen, gap))
     fence.not_promoted(g, active, fence.LEASE + 1, "after the attack")
     o.calm(since)
-    fence.whole(g, 60)
+    fence.whole(g)
     if g.epoch() < epoch:
         raise Failure("the epoch went backwards")
     # It still works for those who may.

@@ -159,7 +159,7 @@ def crash(t):
     """The leader; its successor leads, and both are there again."""
     t.log("another operator leads after %.1f s"
           % takeover.seconds(takeover.crash))
-    op.wait_settled(120)
+    op.wait_settled()
 
 
 # --- who is believed

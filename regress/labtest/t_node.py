@@ -32,7 +32,7 @@ def fast_groups(t, *names):
 def three_nodes(t):
     if len(lab.NODES) < 3:
         raise Failure("needs a lab of three nodes: operators must survive")
-    op.wait_settled(60)
+    op.wait_settled()
     where = {p["spec"]["nodeName"] for p in op.pods()}
     if where != set(OPERATORS):
         raise Failure("operators run on %s" % where)
@@ -227,7 +227,7 @@ def control(t):
     g.wait_ready()
     t.finally_(op.set_image, op.IMAGE)
     op.set_image(op.UNSAFE_IMAGE)
-    op.wait_settled(90, op.UNSAFE_IMAGE)
+    op.wait_settled(op.UNSAFE_IMAGE)
     op.wait_leader()
     wait("the test build observes the group", 60,
          lambda: g.active() == "b" and g.is_true("Ready"), g.short)
@@ -245,4 +245,4 @@ def control(t):
         raise Failure("the control shows no overlap: %s" % f)
     t.fact("%d overlapping writes" % f["overlappingWrites"])
     op.set_image(op.IMAGE)
-    op.wait_settled(90, op.IMAGE)
+    op.wait_settled(op.IMAGE)

@@ -138,7 +138,7 @@ def operator_restart(t):
     t0 = time.monotonic()
     op.kill()
     api.holds("the group stays", 2, lambda: g.active() == active)
-    op.wait_settled(60)
+    op.wait_settled()
     op.wait_leader()
     t.fact("leads again after %.1f s" % (time.monotonic() - t0))
     wait("Ready", 60, lambda: g.is_true("Ready"), g.short)

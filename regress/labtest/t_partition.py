@@ -231,7 +231,8 @@ def leader_cut(t, g, direction):
     cuts.site(g, old, "both", [g.address(s) for s in g.sites if s != old],
               fence.MYSQL_PORT)
     wait("ObserverIsolated", 20, isolated(g), g.short)
-    fence.not_promoted(g, old, 2.5 * fence.LEASE, "the standby sees it")
+    # Not for 15 s: it would hand over then, which is hands_over()'s.
+    fence.not_promoted(g, old, fence.LEASE + 1, "the standby sees it")
     if not isolated(g)():
         raise Failure("no more ObserverIsolated: %s" % g.short())
     gap = o.calm(since)

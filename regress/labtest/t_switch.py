@@ -44,7 +44,7 @@ def merged(kind, g, name, obj, sub=None):
 
 def no_operator(t):
     # A kubelet whose node just came back takes minutes to end a Pod.
-    op.wait_settled(120)
+    op.wait_settled()
     t.finally_(back_again)
     op.scale(0)
     wait("no operator of ours", 60, lambda: not api.items("pods", op.NS),

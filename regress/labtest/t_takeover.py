@@ -22,12 +22,12 @@ def operators(t):
         fence.not_promoted(g, active, fence.LEASE)
         t.ok("%s: the other operator leads after %.2f s, longest gap %.2f s"
              % (name, s, o.calm(since)))
-        op.wait_settled(90)
+        op.wait_settled()
     since = lab.boot_ns()
     old = op.wait_leader()
     cuts = fence.Cuts(t)
     cuts.pod(op.NS, old["metadata"]["name"], "both", ["control"])
-    wait("the other operator leads", 40, lambda: (op.leader() or old)[
+    wait("the other operator leads", 90, lambda: (op.leader() or old)[
         "metadata"]["uid"] != old["metadata"]["uid"], op.state)
     fence.not_promoted(g, active, fence.LEASE)
     t.ok("leader cut off from the API server, longest gap %.2f s"
@@ -41,13 +41,13 @@ def operators(t):
     g.kill9(active)
     new = fence.promoted(g, active)
     o.wait_acked(30)
-    holds("the new site stays", 2 * fence.LEASE, lambda: g.active() == new)
+    fence.stays("the new site stays", g, new, 2 * fence.LEASE)
     if g.epoch() > epoch + 2:
         raise Failure("%d epochs for one failover" % (g.epoch() - epoch))
     cuts.heal()
     up_again(g, active)
     f = fence.judged(t, g, o, active, new)
-    op.wait_settled(120)
+    op.wait_settled()
     t.ok("and failed over meanwhile: " + fence.described(f))
 
 
@@ -59,7 +59,7 @@ def leader_cut_oneway(t):
     o = t.oracle(g, timeout=PATIENT)
     active = g.active()
     for d in fence.DIRECTIONS:
-        op.wait_settled(90)
+        op.wait_settled()
         since = lab.boot_ns()
         name = op.wait_leader()["metadata"]["name"]
         watch = takeover.Watch()
@@ -68,7 +68,7 @@ def leader_cut_oneway(t):
         wait("the other operator leads", 40, watch.first, op.state)
         fence.not_promoted(g, active, 2 * fence.LEASE)
         cuts.heal()
-        op.wait_settled(90)
+        op.wait_settled()
         fence.whole(g)
         t.ok("leader cut off from the API server (%s), longest gap %.2f s"
              % (d, o.calm(since)))
@@ -88,7 +88,7 @@ def hands_over(t):
     receives from it: the leader hands over to the operator that does, by
     itself and once, and no write stops. That one acts when the primary dies."""
     g = t.ready()
-    op.wait_settled(90)
+    op.wait_settled()
     old = g.active()
     ip = g.address(old)
     lead = op.wait_leader()["metadata"]["name"]
@@ -129,7 +129,7 @@ def hands_over(t):
     leader.heal()
     up_again(g, old)
     f = fence.judged(t, g, o, old, new)
-    op.wait_settled(120)
+    op.wait_settled()
     t.ok("and failed over by that one: " + fence.described(f))
 
 
@@ -146,7 +146,7 @@ def with_primary(t):
     o.wait_acked(30)
     up_again(g, old)
     f = fence.judged(t, g, o, old, new)
-    op.wait_settled(120)
+    op.wait_settled()
     t.fact(fence.described(f))
 
 
@@ -172,5 +172,5 @@ def in_partition(t):
     f = fence.judged(t, g, o, "b", new)
     t.fact(fence.described(f))
     op.place(lab.NODES[0], lab.NODES[-1])
-    op.wait_settled(120)
+    op.wait_settled()
     op.wait_leader()

@@ -98,7 +98,7 @@ def said_dead(t, g, site):
 def back_again():
     op.install()
     op.place(lab.NODES[0], lab.NODES[-1])
-    op.wait_settled(90)
+    op.wait_settled()
     op.wait_leader()
 
 
@@ -107,7 +107,7 @@ def without_operator(t):
     g = t.ready()
     active = g.active()
     # A kubelet whose node just came back takes minutes to end a Pod.
-    op.wait_settled(120)
+    op.wait_settled()
     t.finally_(back_again)
     op.scale(0)
     wait("no operator", 60, lambda: not api.items("pods", op.NS), op.state)

@@ -199,7 +199,7 @@ def update_new_leader(t):
     watched(g, active, "the first one goes down", FIRST + SITE,
             lambda: down(g, active))
     op.kill()
-    op.wait_settled(60)
+    op.wait_settled()
     op.wait_leader()
 
     def done():

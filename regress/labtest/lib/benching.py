@@ -20,7 +20,7 @@ def install(*nodes):
     progress("installing the operator on %s" % ", ".join(nodes))
     op.install()
     op.place(*nodes)
-    op.wait_settled(90)
+    op.wait_settled()
     op.wait_leader()
 
 

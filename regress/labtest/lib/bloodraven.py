@@ -122,8 +122,13 @@ def state():
     return "; ".join(out) or "no Pod"
 
 
-def wait_settled(seconds=60, image=None):
-    api.wait("the operator is up", seconds, lambda: settled(image), state)
+# The scheduler may look at a Pod while the last place is being left, and looks
+# again up to 90 s later only.
+UP = 150
+
+
+def wait_settled(image=None):
+    api.wait("the operator is up", UP, lambda: settled(image), state)
 
 
 def leader():
@@ -158,9 +163,9 @@ def lead_at(node):
         if settled():
             api.delete("pods", NS, p["metadata"]["name"])
         return None
-    wait_settled(90)
+    wait_settled()
     api.wait("an operator on %s leads" % node, 90, there, state, interval=0.5)
-    wait_settled(90)
+    wait_settled()
 
 
 def container_id(pod):
@@ -198,9 +203,7 @@ def renew():
     old = {p["metadata"]["uid"] for p in pods()}
     for p in pods():
         api.delete("pods", NS, p["metadata"]["name"])
-    # The scheduler may look at a Pod while the last place is being left, and
-    # looks again up to 90 s later only.
-    api.wait("a new operator", 150, lambda: settled() and not [
+    api.wait("a new operator", UP, lambda: settled() and not [
         p for p in api.items("pods", NS) if p["metadata"]["uid"] in old],
         state)
     wait_leader()

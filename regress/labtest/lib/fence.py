@@ -137,7 +137,7 @@ class StoppedContainer:
         self.pids, self.freeze = [], False
 
 
-def promoted(g, old, seconds=40):
+def promoted(g, old, seconds=90):
     """The other site, once it is the active one and writable."""
     def there():
         a = g.active()
@@ -145,9 +145,14 @@ def promoted(g, old, seconds=40):
     return wait("a promotion", seconds, there, g.short)
 
 
+def stays(what, g, site, seconds):
+    """Nobody else is active. The status names no active site while the operator
+    does not see it."""
+    holds(what, seconds, lambda: g.active() in (site, ""))
+
+
 def not_promoted(g, active, seconds, what="no failover"):
-    """The status names no active site while the operator does not see it."""
-    holds(what, seconds, lambda: g.active() in (active, ""))
+    stays(what, g, active, seconds)
     if g.events("FailoverExecuted"):
         raise Failure("it failed over: " + g.short())
 
@@ -193,7 +198,7 @@ def described(f):
         f["writeGapSeconds"], f["ackedWritesLost"], f["oldSite"])
 
 
-def survives(t, g, fault, heal=None, seconds=40, linger=2):
+def survives(t, g, fault, heal=None, seconds=90, linger=2):
     """A fault at the active site, the promotion of the other one without a
     human, the return; overlap 0. Returns (old, new, findings)."""
     old = g.active()
@@ -201,11 +206,11 @@ def survives(t, g, fault, heal=None, seconds=40, linger=2):
     t0 = time.monotonic()
     fault()
     new = promoted(g, old, seconds)
-    o.wait_acked(30, "writes at the new site")
+    o.wait_acked(60, "writes at the new site")
     t.log("%s: %s promoted within %.1f s" % (g.name, new,
                                              time.monotonic() - t0))
     # The old site's own clients go on trying meanwhile.
-    holds("the new site stays", linger, lambda: g.active() == new)
+    stays("the new site stays", g, new, linger)
     if heal:
         heal()
     f = judged(t, g, o, old, new)
@@ -226,8 +231,8 @@ def quiet(t, g, o, what, cut, heal, seconds, check=None):
     except Failure as x:
         raise Failure("%s: %s; %s" % (what, x, g.short())) from None
     heal()
-    o.wait_acked(10)
-    whole(g, 60)
+    o.wait_acked(30)
+    whole(g)
     try:
         gap = max(gap, o.calm(since))
     except Failure as x:

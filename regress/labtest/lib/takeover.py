@@ -39,7 +39,7 @@ class Watch:
 
 def seconds(fault):
     """From the fault until the other operator said that it leads."""
-    op.wait_settled(90)
+    op.wait_settled()
     if len(op.pods()) < 2:
         raise Failure("one operator: " + op.state())
     watch = Watch()
