@@ -224,7 +224,8 @@ def new_volume(t):
             return anew()
         except Failure:
             return None
-    wait("a server on the new volume", 120, cloned, g.short, interval=0.5)
+    # A Pod that the scheduler saw before its volume waits up to 90 s.
+    wait("a server on the new volume", 240, cloned, g.short, interval=0.5)
     wait("the site is a replica again", 150, lambda: g.site(other).get(
         "replicating") and g.is_true("Ready"), g.short)
     o.stop()

@@ -12,7 +12,12 @@ def finish(t, g, o, old):
     wait("every site has a Pod", 150, lambda: all(
         lab.container(g.pod(s) or {}, "mysql").get("ready")
         for s in g.sites), g.short)
-    active = wait("an active site", 30, g.active, g.short)
+
+    def writable():
+        # The status may still be of before a failover.
+        a = g.active()
+        return a if a and not g.read_only(a) else None
+    active = wait("an active site", 60, writable, g.short)
     if active == old:
         wait("the group is whole again", 120, lambda: g.is_true("Ready"),
              g.short)
