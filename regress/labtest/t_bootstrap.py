@@ -51,7 +51,7 @@ def bootstrap(t):
          lambda: dns_target(g) == [g.lb[active]], lambda: dns_target(g))
     t.ok("Services and DNS lead to the active site")
     o = t.oracle(g)
-    wait("the replica follows", 20, lambda: int(g.sql(
+    wait("the replica follows", 60, lambda: int(g.sql(
         other, "SELECT COUNT(*) FROM oracle.writes WHERE seq < 100")) >= 100)
     o.stop()
     f = o.judge(active)
@@ -121,7 +121,9 @@ def versions(g, counted=False):
         for o in api.items(kind, g.ns):
             out[kind, o["metadata"]["name"]] = o["metadata"]["resourceVersion"]
     for e in api.items("events", g.ns):
-        out["event", e["metadata"]["name"]] = e.get("count")
+        # A kubelet tells of each probe that a busy machine answers late.
+        if (e.get("source") or {}).get("component") != "kubelet":
+            out["event", e["metadata"]["name"]] = e.get("count")
     return out
 
 

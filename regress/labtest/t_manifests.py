@@ -54,7 +54,7 @@ def one(t, path, ns):
     name, uid = made["name"], made["uid"]
     try:
         for w in want:
-            wait("%s: told %r" % (base, w), 30,
+            wait("%s: told %r" % (base, w), 60,
                  lambda w=w: is_told(ns, name, uid, w),
                  lambda: told(ns, name, uid), interval=0.3)
         if api.items("deployments", ns, {
@@ -62,7 +62,7 @@ def one(t, path, ns):
             raise Failure("%s: acted on all the same" % base)
     finally:
         api.delete("mysqlfailovergroups", ns, name)
-        wait("%s is gone" % base, 30, lambda: api.get(
+        wait("%s is gone" % base, 90, lambda: api.get(
             "mysqlfailovergroups", ns, name, missing=True) is None)
     return "reported"
 

@@ -97,9 +97,11 @@ class Oracle:
         api.wait("the oracle's table", 60, lambda: self.g.app_sql(
             ip, "CREATE DATABASE IF NOT EXISTS oracle; " + TABLE +
             "; SELECT 1", node=self.node), self.g.short)
-        self._targets()
+        # Its Pods' addresses; the API server's silence is none.
+        api.wait("the sites' nodes", 60, self._targets, self.g.short)
 
     def _targets(self):
+        """Whether each site's is known."""
         for s in self.g.sites:
             try:
                 p = self.g.pod(s)
@@ -109,6 +111,7 @@ class Oracle:
             if ip:
                 self._write(s + ".target", "%s 3306\n" % ip)
                 self.nodes[s] = p["spec"]["nodeName"]
+        return set(self.nodes) >= set(self.g.sites)
 
     def _follow(self, stopping):
         while not stopping.wait(0.3):
@@ -306,9 +309,9 @@ class Oracle:
         self.procs = {}
 
     def table(self, site, name):
-        rows = self.g.sql(site, "SELECT writer, seq FROM oracle.writes",
-                          timeout=60)
-        self._write(name, rows)
+        rows = api.wait("the rows of site " + site, 90, lambda: (self.g.sql(
+            site, "SELECT writer, seq FROM oracle.writes", timeout=60),))
+        self._write(name, rows[0])
         return self.file(name)
 
     def judge(self, survivor, old=None, new=None, old_table=None,
