@@ -309,7 +309,7 @@ def full_voter(t, g):
         tail.wait("the lease's end", 30, "epoch ended")
         lab.fault("unfill", g.ns, g.claim(other))
     # MySQL's receiver looks for room once a minute, and does not stop before.
-    _, _, f = fence.survives(t, g, fault, cuts.heal, seconds=120)
+    _, _, f = fence.survives(t, g, fault, cuts.heal, seconds=200)
     t.ok("full disk at the voter: " + fence.described(f))
 
 

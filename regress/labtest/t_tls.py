@@ -251,7 +251,7 @@ def changed(g, secret, user, password, old):
                 raise
             return False
         return True
-    wait("%s: the new password of %s" % (secret, user), 60,
+    wait("%s: the new password of %s" % (secret, user), 120,
          lambda: lets_in(password), g.short)
     if not wait("%s: an answer to the old one" % secret, 30,
                 lambda: (lets_in(old),))[0]:

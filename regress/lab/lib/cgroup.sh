@@ -104,7 +104,7 @@ cg_empty() {
 
 # A frozen or uninterruptible process may need a moment.
 cg_kill() {
-	wait_for 20 cg_empty "${1:-}"
+	wait_for 60 cg_empty "${1:-}"
 }
 
 cg_gone() {
@@ -119,7 +119,7 @@ cg_gone() {
 
 # cg_remove [NAME] : the folders, which must hold no process any more.
 cg_remove() {
-	wait_for 15 cg_gone "${1:-}"
+	wait_for 60 cg_gone "${1:-}"
 }
 
 # cg_prune NAME : what kubelet left below a node's group. Each leftover would

@@ -221,7 +221,7 @@ control_up() {
 	mkdir -p "$K8S/pid"
 	start_etcd
 	start_apiserver
-	WAIT_INTERVAL=0.2 wait_for 60 api_ready || {
+	WAIT_INTERVAL=0.2 wait_for 180 api_ready || {
 		tail -n 5 "$K8S/log/kube-apiserver.log" "$K8S/log/etcd.log" >&2
 		return 1
 	}

@@ -125,7 +125,7 @@ node_start() {
 		    unshare -m -p -f -u -i -C --kill-child=KILL \
 		    "$LAB_DIR/k8s/node-enter" "$d" "$NODE_TREE" "$K8S_BIN"
 	) >>"$d/log/node.log" 2>&1 </dev/null &
-	wait_for 10 node_pid "$n" || { tail -n 5 "$d/log/node.log" >&2; return 1; }
+	wait_for 60 node_pid "$n" || { tail -n 5 "$d/log/node.log" >&2; return 1; }
 	# Version 2 gives a group's controllers on only while no process is in
 	# the group itself: the one that waits outside must not be.
 	[ "$(cg_version)" = 1 ] || cg_join control "$(cat "$d/pid")"

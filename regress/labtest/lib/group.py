@@ -247,7 +247,7 @@ class Group:
     def client(self, host, user):
         argv = lab.in_tree(lab.MYSQL_TREE, lab.MYSQL_TREE + "/usr/bin/mysql")
         argv += ["--no-defaults", "--protocol=tcp", "-h", host, "-P", "3306",
-                 "-u", user, "--connect-timeout=%d" % (5 * api.SLOW), "-NB"]
+                 "-u", user, "--connect-timeout=%d" % (10 * api.SLOW), "-NB"]
         return argv + (["--ssl-mode=REQUIRED"] if self.tls else [
             "--ssl-mode=DISABLED", "--get-server-public-key"])
 
@@ -256,7 +256,7 @@ class Group:
         count = "SELECT COUNT(*) FROM oracle.writes"
         return len({self.sql(s, count) for s in self.sites}) == 1
 
-    def mysql(self, host, node, user, password, text, timeout=15):
+    def mysql(self, host, node, user, password, text, timeout=30):
         try:
             p = subprocess.run(lab.on_node(node, self.client(host, user)),
                                input=text, env=dict(os.environ,
@@ -271,7 +271,7 @@ class Group:
             raise Failure("SQL at %s: %s" % (host, p.stderr.strip()[-300:]))
         return p.stdout
 
-    def sql(self, site, text, timeout=15):
+    def sql(self, site, text, timeout=30):
         p = self.pod(site)
         if p is None or not p["status"].get("podIP"):
             raise Failure("site %s has no Pod with an address" % site)

@@ -108,7 +108,7 @@ class Prometheus:
             raise Failure("%s has %d values: %s" % (expr, len(found), found))
         return found[0][1] if found else None
 
-    def wait(self, expr, want, seconds=20):
+    def wait(self, expr, want, seconds=60):
         """Until the expression has that value, or want(value) is true."""
         def there():
             v = self.value(expr)
