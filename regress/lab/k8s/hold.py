@@ -18,8 +18,11 @@ def main(path, holds):
         return 0
     me = "/".join((a.get(NAMESPACE, ""), a.get(POD, ""), a[NAME]))
     for hold in holds:
-        with open(hold) as f:
-            mode, pattern = f.read().split()
+        try:
+            with open(hold) as f:
+                mode, pattern = f.read().split()
+        except FileNotFoundError:
+            continue    # somebody else's, released since it was listed
         if not fnmatch.fnmatchcase(me, pattern):
             continue
         if mode == "create":
