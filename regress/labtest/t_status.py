@@ -32,20 +32,33 @@ def get(address, path):
         raise Failure("%s: %s" % (address, x)) from None
 
 
-def dial(address, rcvbuf=None):
+class Answering(wsclient.Client):
+    """Answers pings: who does not is dropped after a minute."""
+
+    def frame(self):
+        fin, opcode, data = super().frame()
+        if opcode == wsclient.PING:
+            self.send(wsclient.PONG, data)
+        return fin, opcode, data
+
+
+def dial(address, rcvbuf=None, client=wsclient.Client):
     s = socket.socket()
     if rcvbuf:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
     s.settimeout(30)
     s.connect((address, PORT))
-    return wsclient.Client(s)
+    return client(s)
 
 
 class Hearer:
     """All that one operator's WebSocket says of a group."""
 
     def __init__(self, t, address, g):
-        self.ws, self.fg, self.said = dial(address), (g.ns, g.name), []
+        self.ws = dial(address, client=Answering)
+        # Nothing is said while nothing changes.
+        self.ws.s.settimeout(None)
+        self.fg, self.said = (g.ns, g.name), []
         self.error = None
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -66,7 +79,7 @@ class Hearer:
         except OSError:
             pass
 
-    def hears(self, what, cond, seconds=30):
+    def hears(self, what, cond, seconds=60):
         def there():
             if self.error is not None:
                 raise Failure("the WebSocket ended: %r" % self.error)
@@ -124,7 +137,7 @@ def status_api(t):
     f = rejoin(g, o, active, new)
     for a, h in hear.items():
         h.hears("%s tells of the return" % a, lambda m: states(m) == {
-            new: "writable", active: "read-only"} and not m.get("alert"), 60)
+            new: "writable", active: "read-only"} and not m.get("alert"))
     for ws in lazy:
         ws.s.close()
     t.fact(fence.described(f))
