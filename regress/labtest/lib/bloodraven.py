@@ -41,7 +41,7 @@ def install(image=None):
     crds, _ = _files()
     for f in crds:
         lab.kubectl("apply", "--validate=false", "-f", f)
-    api.wait("the CRD is served", 30, lambda: api.items(
+    api.wait("the CRD is served", 90, lambda: api.items(
         "mysqlfailovergroups") is not None)
     path = os.path.join(os.environ["LABTEST_OUT"], "bloodraven.yaml")
     with open(path, "w") as f:
@@ -141,7 +141,7 @@ def leader():
     return None
 
 
-def wait_leader(seconds=45):
+def wait_leader(seconds=90):
     return api.wait("an operator leads", seconds, leader, state)
 
 
