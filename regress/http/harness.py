@@ -59,7 +59,7 @@ class Server:
             raise RuntimeError("server is gone: %s" % self.log[-3:])
 
     def worker(self):
-        """The pid of status-server: the youngest descendant."""
+        """The pid of status-server."""
         pids = {self.p.pid}
         for _ in range(3):
             for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -67,12 +67,15 @@ class Server:
                     stat = open("/proc/%s/stat" % pid).read()
                 except OSError:
                     continue
-                if int(stat.rsplit(")", 1)[1].split()[1]) in pids:
+                name, _, fields = stat.rpartition(")")
+                if int(fields.split()[1]) in pids:
                     pids.add(int(pid))
-        return max(pids)
+                    if name.endswith("(status-server"):
+                        return int(pid)
+        raise LookupError("status-server")
 
 
-def until(what, cond, limit=10.0):
+def until(what, cond, limit=30.0):
     end = time.monotonic() + limit
     while not cond():
         if time.monotonic() > end:
@@ -100,6 +103,14 @@ def read_all(s):
             data += more
     except (ConnectionResetError, BrokenPipeError):
         return data
+
+
+def more(s):
+    """What comes next; there is to be something."""
+    data = s.recv(65536)
+    if not data:
+        raise ConnectionResetError("the server hung up")
+    return data
 
 
 def raw(port, data, source="127.0.0.1"):
@@ -150,9 +161,12 @@ class Judge:
         return self
 
     def __exit__(self, *a):
-        until("a verdict", lambda: len(self.took) >= ANSWERS or self.bad, 60)
-        self.stop = True
-        self.thread.join()
+        try:
+            until("a verdict", lambda: len(self.took) >= ANSWERS or self.bad,
+                  120)
+        finally:
+            self.stop = True
+            self.thread.join()
 
     def verdict(self, name):
         report(not self.bad, name + ": others are answered", self.bad[:3])
