@@ -16,7 +16,7 @@ OUTAGE = 30
 
 def after(t, g, o, what, since):
     """The group is whole again, and nobody noticed."""
-    fence.whole(g, 120)
+    fence.whole(g)
     if g.events("FailoverExecuted"):
         raise Failure("%s: it failed over" % what)
     try:

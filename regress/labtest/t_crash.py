@@ -24,7 +24,7 @@ def finish(t, g, o, old):
         o.stop()
         f = o.blame(o.judge(active))
     else:
-        how = g.wait_healthy_follower(old, 120)
+        how = g.wait_healthy_follower(old)
         o.stop()
         f = o.blame(o.judge(active, old, active, old_table=old,
                             divergent=g.divergent(old)))

@@ -93,7 +93,7 @@ def promote_and_kill(t, g, what, match):
     up_again(g, active)
     o.wait_acked(150, "writes once the site is back")
     now = wait("an active site", 60, g.active, g.short)
-    how = g.wait_healthy_follower(g.other(now), 120)
+    how = g.wait_healthy_follower(g.other(now))
     o.stop()
     f = o.blame(o.judge(now) if now == active else o.judge(
         now, active, now, old_table=active, divergent=g.divergent(active)))
@@ -112,7 +112,7 @@ def kill_steps(t, prefix, steps):
     op.renew()
     for i, (what, match) in enumerate(steps):
         g = made[i]
-        g.wait_ready(200)
+        g.wait_ready()
         promote_and_kill(t, g, what, match)
         if i + 3 < len(steps):
             made.append(t.group(names[i + 3]))
@@ -220,7 +220,7 @@ def away_loop(t, g):
             return
         o.wait_acked(90, "writes once the site is back")
     now = wait("an active site", 30, g.active, g.short)
-    back = g.wait_healthy_follower(g.other(now), 150)
+    back = g.wait_healthy_follower(g.other(now))
     o.stop()
     f = o.blame(o.judge(now) if now == active else o.judge(
         now, active, now, old_table=active, divergent=g.divergent(active)))
@@ -252,7 +252,7 @@ def away_during(t, g):
         return
     o.wait_acked(60)
     up_again(g, active)
-    g.wait_healthy_follower(active, 120)
+    g.wait_healthy_follower(active)
     o.stop()
     f = o.blame(o.judge(other, active, other, old_table=active,
                         divergent=g.divergent(active)))
@@ -320,7 +320,7 @@ def dns_denied(t):
     wait("DNS follows", 90, lambda: dns_target(g) == [g.lb[other]],
          lambda: dns_target(g))
     up_again(g, active)
-    g.wait_healthy_follower(active, 120)
+    g.wait_healthy_follower(active)
     n = sum(e.get("count") or 1 for e in g.events("FailoverExecuted"))
     if n > 1:
         raise Failure("%d failovers" % n)

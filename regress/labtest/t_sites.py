@@ -109,7 +109,7 @@ def recreated(t):
     if not all(kept(g, s) for s in g.sites):
         raise Failure("volumes went with the group")
     api.create("mysqlfailovergroups", g.ns, g.manifest())
-    fence.whole(g, 180)
+    fence.whole(g)
     if g.epoch() <= epoch:
         raise Failure("epoch %d, %d was used before" % (g.epoch(), epoch))
     now = int(g.sql(g.active(), "SELECT COUNT(*) FROM oracle.writes"))
@@ -148,7 +148,7 @@ def sites_changed(t):
     if not kept(g, "c"):
         raise Failure("the volume of the removed site went with it")
     fence.not_promoted(g, active, 2 * fence.LEASE)
-    fence.whole(g, 60)
+    fence.whole(g)
     t.ok("and left, longest gap %.2f s" % o.calm(since))
     # It comes back on its volume, and first in the list: nobody restarts, and
     # every server is who it was.

@@ -103,7 +103,7 @@ def taints(t):
     if not all(running(g, n) for n in stays.values()):
         raise Failure("evicted though it tolerates")
     up_again(g, active)
-    g.wait_healthy_follower(active, 150)
+    g.wait_healthy_follower(active)
     api.delete("mysqlfailovergroups", g.ns, g.name)
     wait("gone", 90, lambda: api.get("mysqlfailovergroups", g.ns, g.name,
                                      missing=True) is None)

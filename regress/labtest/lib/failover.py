@@ -39,7 +39,7 @@ def up_again(g, site):
 def rejoin(g, o, old, new):
     """The old site is let up again; the findings, wholly judged."""
     up_again(g, old)
-    how = g.wait_healthy_follower(old, 150)
+    how = g.wait_healthy_follower(old)
     o.stop()
     f = o.judge(new, old, new, old_table=old, divergent=g.divergent(old))
     f["oldSite"] = how

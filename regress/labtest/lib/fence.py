@@ -157,7 +157,7 @@ def not_promoted(g, active, seconds, what="no failover"):
         raise Failure("it failed over: " + g.short())
 
 
-def whole(g, seconds=150):
+def whole(g, seconds=240):
     """Every site as it should be, and more than one voter: a fault that follows
     at once would otherwise meet a lease that hangs on the operator alone."""
     def state():
@@ -182,7 +182,7 @@ def rested(g):
 def judged(t, g, o, old, new, divergence_only=False):
     """The old site is back: the oracle's findings. divergence_only: the
     documented exception, in which both sites acknowledged."""
-    how = g.wait_healthy_follower(old, 150)
+    how = g.wait_healthy_follower(old)
     o.stop()
     f = o.judge(new, old, new, old_table=old, divergent=g.divergent(old))
     if divergence_only:

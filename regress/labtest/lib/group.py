@@ -172,7 +172,7 @@ class Group:
                               for c in st.get("conditions") or []}}
         return json.dumps(out)
 
-    def wait_ready(self, seconds=150):
+    def wait_ready(self, seconds=300):
         return api.wait("group %s Ready" % self.name, seconds,
                         lambda: self.is_true("Ready") and self.active(),
                         self.short)
@@ -286,7 +286,7 @@ class Group:
         return self.sql(site, "SELECT @@read_only, @@super_read_only") \
             .split() != ["0", "0"]
 
-    def wait_healthy_follower(self, site, seconds=90):
+    def wait_healthy_follower(self, site, seconds=240):
         """The site is a replica again, or its divergence is reported: which."""
         def state():
             s = self.site(site)
