@@ -29,7 +29,7 @@ class Session:
         t.finally_(self.end)
         self.first = self.at()
 
-    def at(self, seconds=5):
+    def at(self, seconds=20):
         """The server's name; None: the connection is gone."""
         try:
             self.p.stdin.write(AT.encode())
