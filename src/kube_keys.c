@@ -44,8 +44,10 @@ struct kkey {
 	char site[NAME_LEN + 1];
 	char rv[RV_LEN + 1]; /* empty: there is none */
 	uint64_t generation; /* as it was told last */
+	uint64_t writing;    /* that of the write under way */
 	uint32_t mark;
 	bool told;
+	bool news;                /* of a watch, since a request was sent */
 	char owner[NAME_LEN + 1]; /* another group's Secret stands there */
 	struct m_key_put *put;    /* to be sent */
 	struct klane lane;
@@ -223,6 +225,7 @@ tell(struct kkey *e, yyjson_val *obj)
 static void
 seen(struct kkey *e, yyjson_val *obj)
 {
+	e->news = true;
 	if (!e->told || strcmp(e->rv, kj_meta(obj, "resourceVersion")) != 0)
 		tell(e, obj);
 }
@@ -231,6 +234,7 @@ seen(struct kkey *e, yyjson_val *obj)
 static void
 absent(struct kkey *e)
 {
+	e->news = true;
 	if (removed(e)) {
 		e->rv[0] = '\0';
 		e->told = false;
@@ -248,6 +252,25 @@ next(struct kkey *e)
 	e->lane.again = false;
 }
 
+/*
+ * obj was answered, NULL: there is none. When a watch told of another version
+ * meanwhile, which may be newer, it is read again.
+ */
+static void
+answered(struct kkey *e, yyjson_val *obj)
+{
+	const char *rv = obj == NULL ? "" : kj_meta(obj, "resourceVersion");
+
+	if (e->news && strcmp(e->rv, rv) != 0)
+		e->lane.again = true;
+	else if (obj == NULL && removed(e))
+		absent(e);
+	else
+		tell(e, obj);
+	klane_ok(&e->lane);
+	next(e);
+}
+
 static void
 got(void *arg, const struct kh_resp *p)
 {
@@ -256,16 +279,12 @@ got(void *arg, const struct kh_resp *p)
 
 	e->lane.req = NULL;
 	if (p->status == 200 && (d = kj_read(p->body, p->len)) != NULL)
-		tell(e, yyjson_doc_get_root(d));
+		answered(e, yyjson_doc_get_root(d));
 	else if (p->status == 404)
-		tell(e, NULL);
-	else {
+		answered(e, NULL);
+	else
 		klane_retry(&e->lane, p);
-		return;
-	}
 	yyjson_doc_free(d);
-	klane_ok(&e->lane);
-	next(e);
 }
 
 static void
@@ -293,12 +312,10 @@ written(void *arg, const struct kh_resp *p)
 	e->lane.req = NULL;
 	if ((p->status == 200 || p->status == 201) &&
 	    (d = kj_read(p->body, p->len)) != NULL) {
-		tell(e, yyjson_doc_get_root(d));
 		log_ev(LL_INFO, "lease key written", KVS("fg", fg_of(e)),
-		    KVS("secret", e->name), KVU("generation", e->generation));
+		    KVS("secret", e->name), KVU("generation", e->writing));
+		answered(e, yyjson_doc_get_root(d));
 		yyjson_doc_free(d);
-		klane_ok(&e->lane);
-		next(e);
 		return;
 	}
 	if (p->refused)
@@ -328,6 +345,7 @@ read_send(struct kkey *e)
 
 	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets/%s",
 	    ns_of(e), e->name);
+	e->news = false;
 	e->lane.req = kube_call(&c);
 }
 
@@ -355,6 +373,8 @@ write_send(struct kkey *e)
 	c.doc = kj_new();
 	if ((c.root = kkeys_render(c.doc, &at, e->put)) == NULL)
 		fatalx("unusable message KEY_PUT");
+	e->news = false;
+	e->writing = e->put->generation;
 	e->lane.req = kube_call(&c);
 	put_free(e);
 }

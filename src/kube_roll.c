@@ -34,6 +34,7 @@ struct kroll {
 	bool config;  /* its ConfigMap is written */
 	bool looked;  /* at what is written next */
 	bool unknown; /* the Deployment may be, too */
+	bool told;    /* of the Deployment by the watch, since it was sent */
 };
 
 static void roll_step(struct kgroup *);
@@ -121,9 +122,8 @@ kroll_listed(struct kgroup *g, yyjson_val *items)
 	tell(g);
 }
 
-/* A watch, or an answer, brought it. That it is gone a list says, and a read. */
-void
-kroll_seen(struct kgroup *g, yyjson_val *deployment)
+static void
+seen(struct kgroup *g, yyjson_val *deployment)
 {
 	struct krollout *r;
 	int s;
@@ -136,6 +136,20 @@ kroll_seen(struct kgroup *g, yyjson_val *deployment)
 		return;
 	(void)strlcpy(r->have, kobj_live_hash(deployment), sizeof(r->have));
 	tell(g);
+}
+
+/* A watch brought it. That it is gone a list says, and a read. */
+void
+kroll_seen(struct kgroup *g, yyjson_val *deployment)
+{
+	struct kroll *r = TAILQ_FIRST(&g->rolls);
+	char name[NAME_LEN + 1];
+
+	if (r != NULL &&
+	    kobj_site_name(g->name, r->msg.site, KO_DEPLOYMENT, name) == 0 &&
+	    strcmp(name, kj_meta(deployment, "name")) == 0)
+		r->told = true;
+	seen(g, deployment);
 }
 
 /* The sites are others, or in another order: what was seen has no place. */
@@ -222,8 +236,9 @@ roll_done(void *arg, const struct kh_resp *p)
 			roll_step(g);
 			return;
 		}
-		if ((d = kj_read(p->body, p->len)) != NULL) {
-			kroll_seen(g, yyjson_doc_get_root(d));
+		/* What was told may be newer; of what is older more is told. */
+		if (!r->told && (d = kj_read(p->body, p->len)) != NULL) {
+			seen(g, yyjson_doc_get_root(d));
 			yyjson_doc_free(d);
 		}
 		roll_end(g, p, NULL);
@@ -420,6 +435,7 @@ roll_step(struct kgroup *g)
 	c.doc = kj_new();
 	if ((c.root = kobj_render(c.doc, &g->spec, &o)) == NULL)
 		fatalx("JSON memory");
+	r->told = false;
 	g->roll.req = kube_call(&c);
 }
 

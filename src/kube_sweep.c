@@ -293,8 +293,8 @@ legacy_done(void *arg, const struct kh_resp *p)
 {
 	struct kgroup *g = arg;
 
+	/* That it is gone the watch says. */
 	g->sweep.req = NULL;
-	g->legacy_uid[0] = '\0';
 	log_ev(LL_INFO, "ConfigMap of an earlier release deleted",
 	    KVS("fg", g->fg), KVI("status", p->status));
 	sweep_end(

@@ -7,8 +7,9 @@ import threading
 import __main__ as h
 import gateway
 import hands
+import rolls
 import taints
-from cluster import CORE, wait_for
+from cluster import APPS, CORE, PDBS, b64, key_put, wait_for
 
 
 class Hold:
@@ -241,6 +242,33 @@ def test_late_object():
 
 
 @h.test
+def test_late_roll():
+    """A template that somebody puts back before our own is answered."""
+    d, srv = begun()
+    name, g = group_of(d)
+    uid = g["metadata"]["uid"]
+    path = f"{APPS}/mysql-{name}-pdx"
+    was = h.c.get(path)["spec"]["template"]["metadata"]["annotations"]
+    h.c.merge(f"{h.GROUPS}/{name}", {"spec": {"image": "mysql:9.7.1"}})
+    want = rolls.differ(d, uid, "iad", "pdx")["pdx"]["want"]
+    h.settle(d)
+    x = Hold("PATCH", path)
+    d.send("ROLL", group=uid, seq=71, site="pdx", hash=want, valid_for_ms=60000)
+    x.reached()
+    heard(d, h.c.merge(path, {"spec": {"template": {"metadata": {
+        "annotations": was}}}}))
+    h.settle(d)
+    x.go()
+    assert d.expect("ACK", 20, group=uid, seq=71)["ok"]
+    h.settle(d)
+    have = h.c.get(path)["spec"]["template"]["metadata"]["annotations"]
+    assert have == was, have
+    assert rolls.sites(d, uid)["pdx"]["have"] == was[rolls.HASH]
+    rolls.differ(d, uid, "iad", "pdx")
+    end(d, srv)
+
+
+@h.test
 def test_late_taint():
     """A taint that is taken off while its node is read, and was there."""
     taints.clean()
@@ -279,6 +307,39 @@ def test_late_taint():
         taints.ours(name)])
     end(d, srv)
     taints.clean()
+
+
+@h.test
+def test_late_key():
+    """A lease key's Secret that somebody changes before our own write of it is
+    answered, or makes before the answer that there is none."""
+    d, srv = begun(keys=False)
+    name = h.fresh("l")
+    uid = h.make(name)["metadata"]["uid"]
+    d.expect("KEYS", group=uid, site="iad", generation=0)
+    path = h.lease_secret(name)
+    h.settle(d)
+    x = Hold("POST", f"{CORE}/secrets")
+    d.send("KEY_PUT", **key_put(uid, "iad"))
+    x.reached()
+    heard(d, h.c.merge(path, {"data": {"generation": b64("7")}}))
+    x.go()
+    h.settle(d)
+    assert d.last("KEYS", group=uid, site="iad")["generation"] == 7
+    o = h.c.get(path)
+    m = o["metadata"]
+    o["metadata"] = dict(name=f"mysql-{name}-fra-lease", labels=dict(
+        m["labels"], **{hands.SITE: "fra"}))
+    x = Hold("GET", "-fra-lease")
+    h.c.merge(f"{h.GROUPS}/{name}", {"spec": {"sites": [
+        h.site(n, f"192.0.2.{i}") for i, n in enumerate(
+            ("iad", "pdx", "fra"))]}})
+    x.reached()
+    heard(d, h.c.create(CORE + "/secrets", o))
+    x.go()
+    h.settle(d)
+    assert d.last("KEYS", group=uid, site="fra")["generation"] == 7
+    end(d, srv)
 
 
 @h.test
@@ -328,4 +389,28 @@ def test_late_annotation():
     x.go()
     wait_for("removed", 20, lambda: key not in h.c.get(path)["metadata"].get(
         "annotations", {}))
+    end(d, srv)
+
+
+@h.test
+def test_late_legacy():
+    """The ConfigMap of an early release goes, also when it could not at first."""
+    d, srv = begun()
+    name, g = group_of(d)
+    cm = f"{CORE}/configmaps/mysql-{name}-config"
+    # A pass that finds Deployments, none of which mounts it.
+    pdb = f"{PDBS}/mysql-{name}"
+    h.settle(d)
+    h.c.merge(pdb, {"spec": {"minAvailable": 0}})
+    wait_for("put back", 20, lambda: h.c.get(pdb)["spec"]["minAvailable"] == 1)
+    h.settle(d)
+    Late.fails = [("DELETE", cm, 500)]
+    h.c.create(CORE + "/configmaps", {"metadata": {
+        "name": f"mysql-{name}-config", "labels": {
+            "app.kubernetes.io/managed-by": "bloodraven", hands.GROUP: name},
+        "ownerReferences": [{
+            "apiVersion": "shipstream.io/v1alpha1",
+            "kind": "MysqlFailoverGroup", "name": name,
+            "uid": g["metadata"]["uid"], "controller": True}]}})
+    wait_for("gone", 20, lambda: not Late.fails and h.c.get(cm) is None)
     end(d, srv)
