@@ -20,7 +20,9 @@
  *	drive keys DIR			make the Pod's Secret
  *	drive serve SOCKET STATE	serve one guard; commands on stdin
  *
- * STATE is a line of key=value, exchanged as a whole at each report. Commands:
+ * STATE is a line of key=value, exchanged as a whole at each report; STATE.told
+ * has a line for each, so that who looks late finds what held for a moment.
+ * Commands:
  *
  *	offer EPOCH PREV L CHECK [other]   terms for this process (or another)
  *	revoke EPOCH
@@ -61,6 +63,8 @@ static struct w_guard said;
 static struct w_yes first_yes; /* to be replayed */
 static enum mode mode;
 static int conn = -1;
+static uint8_t in[65536];
+static size_t have; /* in in[], of this connection */
 static uint64_t asks, reports, conns;
 static int64_t last_yes_ms; /* arrival of the question last said yes to */
 static const char *state_path;
@@ -127,6 +131,7 @@ hang_up(void)
 	if (conn != -1)
 		close(conn);
 	conn = -1;
+	have = 0;
 }
 
 static void
@@ -134,10 +139,9 @@ send_raw(const uint8_t *p, size_t len)
 {
 	uint8_t head[2] = { (uint8_t)(len >> 8), (uint8_t)len };
 
-	if (conn != -1 &&
-	    (send(conn, head, 2, MSG_NOSIGNAL) != 2 ||
-		send(conn, p, len, MSG_NOSIGNAL) != (ssize_t)len))
-		hang_up();
+	/* One that is gone may have left its last report to be read. */
+	if (conn != -1 && send(conn, head, 2, MSG_NOSIGNAL) == 2)
+		(void)send(conn, p, len, MSG_NOSIGNAL);
 }
 
 static void
@@ -152,14 +156,8 @@ send_frame(uint32_t type, const void *msg)
 }
 
 static void
-write_state(void)
+put_state(FILE *f)
 {
-	char tmp[512];
-	FILE *f;
-
-	snprintf(tmp, sizeof(tmp), "%s.tmp", state_path);
-	if ((f = fopen(tmp, "w")) == NULL)
-		err(1, "%s", tmp);
 	fprintf(f,
 	    "t=%" PRId64 " conn=%d conns=%" PRIu64 " reports=%" PRIu64
 	    " asks=%" PRIu64 " lastyes=%" PRId64 " guard=%" PRIu64
@@ -175,8 +173,35 @@ write_state(void)
 	    said.revoked, said.heard, said.disk_full, said.killer, shown.epoch,
 	    shown.check_ms, shown_key, said.read_age_ms, said.fences,
 	    said.fence_failures, said.kills);
+}
+
+static void
+write_state(void)
+{
+	char tmp[512];
+	FILE *f;
+
+	snprintf(tmp, sizeof(tmp), "%s.tmp", state_path);
+	if ((f = fopen(tmp, "w")) == NULL)
+		err(1, "%s", tmp);
+	put_state(f);
 	if (fclose(f) == EOF || rename(tmp, state_path) == -1)
 		err(1, "%s", state_path);
+}
+
+/* One write, a whole line: who reads may come at any time. */
+static void
+write_told(void)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.told", state_path);
+	if ((f = fopen(path, "a")) == NULL)
+		err(1, "%s", path);
+	put_state(f);
+	if (fclose(f) == EOF)
+		err(1, "%s", path);
 }
 
 /* ------------------------------------------------------------- commands --- */
@@ -346,6 +371,7 @@ on_frame(const uint8_t *p, size_t len)
 			W_GUARD, &said) == -1)
 			err(1, "the guard's signature");
 		reports++;
+		write_told();
 	} else
 		errx(1, "the guard sent %s", wire_name(type));
 	write_state();
@@ -354,24 +380,20 @@ on_frame(const uint8_t *p, size_t len)
 static void
 on_readable(void)
 {
-	static uint8_t buf[65536];
-	static size_t have;
 	ssize_t n;
 	size_t len;
 
-	n = recv(conn, buf + have, sizeof(buf) - have, 0);
+	n = recv(conn, in + have, sizeof(in) - have, 0);
 	if (n <= 0) {
 		hang_up();
-		have = 0;
 		write_state();
 		return;
 	}
 	have += (size_t)n;
-	while (
-	    have >= 2 && have >= (len = 2 + ((size_t)buf[0] << 8 | buf[1]))) {
-		on_frame(buf + 2, len - 2);
+	while (have >= 2 && have >= (len = 2 + ((size_t)in[0] << 8 | in[1]))) {
+		on_frame(in + 2, len - 2);
 		have -= len;
-		memmove(buf, buf + len, have);
+		memmove(in, in + len, have);
 	}
 }
 
