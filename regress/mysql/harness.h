@@ -115,8 +115,8 @@ void h_reload_tls(const char *server);
 	"i,MAX(IF(VARIABLE_NAME='max_execution_time',VARIABLE_VALUE,0)) m "   \
 	"FROM performance_schema.variables_by_thread JOIN "                   \
 	"performance_schema.threads USING(THREAD_ID) WHERE "                  \
-	"PROCESSLIST_USER='br' GROUP BY THREAD_ID) v WHERE l=" lock           \
-	" AND i=" innodb " AND m " ms
+	"PROCESSLIST_USER='br' GROUP BY THREAD_ID) v WHERE l " lock           \
+	" AND i " innodb " AND m " ms
 /* Run the loop until a statement gives this. */
 void h_until(const char *server, const char *sql, const char *expected);
 
