@@ -609,12 +609,8 @@ test_no_record_making(void **state)
 	struct fsm_site *t = &m.s.site[2];
 
 	(void)state;
-	mk_group(&m);
-	mk_guarded(&m);
-	memset(&m.s.rec, 0, sizeof(m.s.rec));
-	m.s.rec.active = FSM_NONE;
-	m.s.site[0].g.held = 0;
-	mk_state(&m, 0, SS_READ_ONLY);
+	no_record_reader();
+	m.c.site[2].role = m.c.site[1].role;
 	assert_int_equal(verdict(), V_ADOPT_GRANT);
 	mk_state(&m, 2, SS_UNREACHABLE);
 	t->ever = false;
