@@ -221,24 +221,6 @@ decode_spec(yyjson_val *spec, struct kspec *k)
 	decode_svc(NULL, object(spec, "serviceTemplate"), &k->svc);
 }
 
-/*
- * The active site cannot be taken away, or be given another name: nobody would
- * ask it any more what it has that the others have not, and whoever is
- * promoted then would do without.
- */
-static void
-check_active(yyjson_val *cr, const struct kspec *k, struct kproblems *p)
-{
-	const char *active =
-	    text(object(object(cr, "status"), "authority"), "activeSite");
-
-	if (active != NULL && k->nsites > 0 && kspec_site(k, active) == -1)
-		kproblem(p,
-		    "spec.sites: '%.64s' is the active site and must stay "
-		    "until another one is",
-		    active);
-}
-
 int
 kspec_decode(yyjson_val *cr, struct kspec *k, struct kproblems *p)
 {
@@ -257,7 +239,61 @@ kspec_decode(yyjson_val *cr, struct kspec *k, struct kproblems *p)
 		    sizeof(k->unused));
 	decode_spec(spec, k);
 	krules_render(k, p);
+	if (p->n == before)
+		return 0;
+	errno = EBADMSG;
+	return -1;
+}
+
+/* ---------------------------------------------- what its status forbids -- */
+
+/*
+ * The active site cannot be taken away, or be given another name: nobody would
+ * ask it any more what it has that the others have not, and whoever is
+ * promoted then would do without.
+ */
+static void
+check_active(yyjson_val *cr, const struct kspec *k, struct kproblems *p)
+{
+	const char *active =
+	    text(object(object(cr, "status"), "authority"), "activeSite");
+
+	if (active != NULL && k->nsites > 0 && kspec_site(k, active) == -1)
+		kproblem(p,
+		    "spec.sites: '%.64s' is the active site and must stay "
+		    "until another one is",
+		    active);
+}
+
+/*
+ * Whoever asks for his data gets no group without them: until there are
+ * restores, such a group is refused as long as it never had a primary. What has
+ * one goes on; a restore is for the first bootstrap alone.
+ */
+static void
+check_unbuilt(yyjson_val *cr, struct kproblems *p)
+{
+	yyjson_val *spec = object(cr, "spec"), *status = object(cr, "status");
+
+	/* Of the reference's groups only the latter says so. */
+	if (object(status, "authority") != NULL ||
+	    text(status, "activeSite") != NULL)
+		return;
+	if (object(spec, "initFromBackup") != NULL)
+		kproblem(p,
+		    "spec.initFromBackup: this release restores nothing: "
+		    "the group would be empty");
+}
+
+int
+kspec_judge(yyjson_val *cr, struct kspec *k, struct kproblems *p)
+{
+	unsigned before = p->n;
+
+	if (kspec_decode(cr, k, p) == -1 && k->uid == NULL)
+		return -1;
 	check_active(cr, k, p);
+	check_unbuilt(cr, p);
 	if (p->n == before)
 		return 0;
 	errno = EBADMSG;

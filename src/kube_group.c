@@ -348,7 +348,7 @@ update(struct kgroup *g, yyjson_val *obj, bool listed)
 	others = strcmp(kj_meta(obj, "resourceVersion"), g->status_rv) != 0;
 	(void)strlcpy(g->rv, kj_meta(obj, "resourceVersion"), sizeof(g->rv));
 	g->generation = gen;
-	g->valid = kspec_decode(obj, &s, &problems) == 0;
+	g->valid = kspec_judge(obj, &s, &problems) == 0;
 	g->deleting = deleting;
 	g->delete_data = s.delete_data;
 	g->orphan = has_finalizer(obj, "orphan");

@@ -147,6 +147,8 @@ struct kspec {
  * namespace or UID (then out->uid is NULL).
  */
 int kspec_decode(yyjson_val *cr, struct kspec *out, struct kproblems *);
+/* Likewise; and what the group's status forbids its spec to say now. */
+int kspec_judge(yyjson_val *cr, struct kspec *out, struct kproblems *);
 
 /*
  * Server ids. A site that already has a Deployment keeps the id that is in

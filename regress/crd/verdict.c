@@ -40,7 +40,7 @@ judge(char *line, size_t len)
 
 	if (doc == NULL)
 		errx(1, "no JSON: %.80s", line);
-	rc = kspec_decode(yyjson_doc_get_root(doc), &spec, &problems);
+	rc = kspec_judge(yyjson_doc_get_root(doc), &spec, &problems);
 	/* The caller gives every object a name, a namespace and a UID. */
 	if ((rc == -1) != (problems.n > 0))
 		errx(1, "refused without a reason: %.80s", line);

@@ -48,7 +48,7 @@ decode(yyjson_val *v)
 	const char *group;
 
 	memset(&problems, 0, sizeof(problems));
-	if (kspec_decode(v, &spec, &problems) == 0) {
+	if (kspec_judge(v, &spec, &problems) == 0) {
 		FUZZ_CHECK(
 		    spec.nsites >= SITES_MIN && spec.nsites <= SITES_MAX);
 		kspec_conf(&spec, NULL, &conf);

@@ -423,6 +423,41 @@ def test_removed_site():
 
 
 @h.test
+def test_restore_wanted():
+    """A new group that asks for a restore is refused, and nothing of it is made.
+    One that has a record goes on, also under the next leader."""
+    ask = {"initFromBackup": {"source": {"pvc": {"claimName": "dumps"}}}}
+    d = h.leader()
+    name = h.fresh("o")
+    g = h.make(name, **ask)
+    uid = g["metadata"]["uid"]
+    d.expect("GROUP_CONF", group=uid, valid=False)
+    x = wait_for("condition", 20, lambda: condition(name, "SpecValid"))
+    assert x["status"] == "False", x
+    assert x["message"].startswith("spec.initFromBackup: "), x
+    wait_for("Event", 20, lambda: "InvalidSpec" in reasons(g))
+    h.settle(d)
+    assert h.objects(name) == {} and h.c.get(h.lease_secret(name)) is None
+    spec(name, initFromBackup=None)
+    ready(name)
+    d.send("RECORD_PUT", **h.record_put(g, 0, 1, "iad", 1, promotion=False))
+    assert d.expect("ACK", seq=1)["ok"]
+    spec(name, **ask)
+
+    def goes_on():
+        x = condition(name, "FieldsIgnored")
+        return x["message"] == "spec.initFromBackup" and condition(
+            name, "SpecValid")["status"] == "True"
+    wait_for("ignored", 20, goes_on)
+    h.stop(d)
+    d = h.leader()
+    d.expect("GROUP_CONF", group=uid, valid=True)
+    h.settle(d)
+    assert goes_on()
+    h.stop(d)
+
+
+@h.test
 def test_active_site_stays():
     """The active site cannot be taken away or renamed; when another one is
     active, the same spec counts."""

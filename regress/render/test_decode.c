@@ -86,7 +86,7 @@ one_bad(const char *path)
 	const char *note;
 	regex_t re;
 
-	if (kspec_decode(yyjson_doc_get_root(doc), &k, &problems) == 0)
+	if (kspec_judge(yyjson_doc_get_root(doc), &k, &problems) == 0)
 		fail_msg("%s was accepted", path);
 	kproblems_join(&problems, text, sizeof(text));
 	if (golden_update)
@@ -145,7 +145,7 @@ one_good(const char *path)
 	const char *note = golden_note(path, "unused");
 	yyjson_doc *doc = from_server(path);
 
-	if (kspec_decode(yyjson_doc_get_root(doc), &k, &problems) == -1) {
+	if (kspec_judge(yyjson_doc_get_root(doc), &k, &problems) == -1) {
 		kproblems_join(&problems, text, sizeof(text));
 		fail_msg("%s: %s", path, text);
 	}
