@@ -266,20 +266,27 @@ check_active(yyjson_val *cr, const struct kspec *k, struct kproblems *p)
 }
 
 /*
- * Whoever asks for his data gets no group without them: until there are
- * restores, such a group is refused as long as it never had a primary. What has
- * one goes on; a restore is for the first bootstrap alone.
+ * What would be a loss if it were ignored. Whoever asks for his data gets no
+ * group without them, and of whoever asks for encryption no plain data are
+ * made; a server whose data the reference encrypted could not read them from
+ * our template. What has a record goes on: a next leader would leave it alone,
+ * without anybody to fail it over.
  */
 static void
 check_unbuilt(yyjson_val *cr, struct kproblems *p)
 {
 	yyjson_val *spec = object(cr, "spec"), *status = object(cr, "status");
 
-	/* Of the reference's groups only the latter says so. */
-	if (object(status, "authority") != NULL ||
-	    text(status, "activeSite") != NULL)
+	if (object(status, "authority") != NULL)
 		return;
-	if (object(spec, "initFromBackup") != NULL)
+	if (yyjson_is_true(
+		yyjson_obj_get(object(spec, "encryptionAtRest"), "enabled")))
+		kproblem(p,
+		    "spec.encryptionAtRest.enabled: this release encrypts "
+		    "nothing, and runs no server whose data are");
+	/* A group that the reference made had its first bootstrap. */
+	if (object(spec, "initFromBackup") != NULL &&
+	    text(status, "activeSite") == NULL)
 		kproblem(p,
 		    "spec.initFromBackup: this release restores nothing: "
 		    "the group would be empty");

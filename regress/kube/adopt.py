@@ -10,6 +10,7 @@ import sys
 import threading
 
 import __main__ as h
+import access
 import rolls
 from cluster import APPS, CORE, PDBS, Answer, wait_for
 
@@ -174,6 +175,32 @@ def env(path):
     by = {x["name"]: x for x in h.c.get(path)["spec"]["template"]["spec"][
         "containers"]}
     return [e["name"] for e in by["mysql"].get("env", [])]
+
+
+@h.test
+def test_encrypted_stays():
+    """A group whose data the reference encrypts is refused before anything of it
+    is changed: no server could read them from our template."""
+    name = h.fresh("ref")
+    g = h.make(name, tls={**access.TLS, "secretName": f"{name}-tls"},
+               encryptionAtRest={"enabled": True})
+    group = f"{h.GROUPS}/{name}"
+    h.c.merge(f"{group}/status", {"status": {"activeSite": "iad"}})
+    p = made_by_reference(g)
+    before = {k: h.c.get(path) for k, path in p.items()}
+    d = h.leader()
+    x = wait_for("condition", 20, lambda: access.condition(name, "SpecValid"))
+    assert x["status"] == "False", x
+    assert x["message"].startswith("spec.encryptionAtRest.enabled: "), x
+    assert not d.last("GROUP_CONF", group=g["metadata"]["uid"])["valid"]
+    h.settle(d)
+    for k, path in p.items():
+        assert h.c.get(path) == before[k], k
+    o = h.c.get(group)
+    assert "finalizers" not in o["metadata"], o["metadata"]
+    assert o["status"]["activeSite"] == "iad", o["status"]
+    assert h.c.get(h.lease_secret(name)) is None
+    h.stop(d)
 
 
 @h.test
