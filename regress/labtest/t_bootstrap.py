@@ -30,7 +30,7 @@ def dns_target(g):
 
 @test("bootstrap", order=10)
 def bootstrap(t):
-    g = t.ready()
+    g = t.ready(made=False)
     t.fact("ready after %.1f s" % (time.monotonic() - g.created))
     active = g.active()
     other = g.other(active)
@@ -209,7 +209,7 @@ def idle_long(t):
 def new_volume(t):
     """A site of a live group begins anew while clients with every right hammer
     it: before, in and after its first start nobody gets an acknowledgement."""
-    g = t.ready()
+    g = t.ready(made=False)
     active = g.active()
     other = g.other(active)
     o = t.oracle(g)

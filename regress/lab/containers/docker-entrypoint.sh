@@ -212,10 +212,16 @@ initialise() {
 	# A run that was interrupted half-way must not pass for a finished one
 	# at the next start: the mark goes when all is done.
 	: >"$DATADIR/.initialising"
-	note "Initializing database files"
-	LD_PRELOAD=$UNSYNCED "$@" --initialize-insecure --skip-log-bin --datadir="$DATADIR/.new"
-	mv "$DATADIR"/.new/* "$DATADIR/"
-	rmdir "$DATADIR/.new"
+	if [ -n "${MADE:-}" ]; then
+		note "Copying database files"
+		cp -a "$MADE"/* "$DATADIR/"
+	else
+		note "Initializing database files"
+		LD_PRELOAD=$UNSYNCED "$@" --initialize-insecure --skip-log-bin \
+		    --datadir="$DATADIR/.new"
+		mv "$DATADIR"/.new/* "$DATADIR/"
+		rmdir "$DATADIR/.new"
+	fi
 	note "Database files initialized"
 	start_temporary "$@"
 	setup_database

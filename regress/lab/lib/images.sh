@@ -97,6 +97,23 @@ add_user() {
 	} >"$root/etc/group"
 }
 
+# What docker-entrypoint-made.sh copies. Each server gets a UUID of its own, with its
+# auto.cnf. The certificates are the same everywhere, for tests that ask for none.
+make_data() {
+	local t=$1 d=$2
+	mkdir -p "$(dirname "$d")"
+	tree_run "$t" mysqld --no-defaults --user=root --initialize-insecure \
+	    --skip-log-bin --datadir="$d" --basedir="$t/usr" \
+	    --lc-messages-dir="$t/usr/share/mysql" \
+	    --character-sets-dir="$t/usr/share/mysql/charsets" \
+	    --plugin-dir="$t/usr/lib/mysql/plugin" --secure-file-priv=NULL \
+	    --innodb-redo-log-capacity=32M >"$d.log" 2>&1 ||
+	    { tail -n 20 "$d.log" >&2; return 1; }
+	# The server makes these anew.
+	rm -f "$d.log" "$d/auto.cnf" "$d"/*.dblwr
+	chown -R 999:999 "$d"
+}
+
 make_mysql() {
 	local t base r=$2/root d
 	t=$(tree_mysql) || return 1
@@ -108,8 +125,9 @@ make_mysql() {
 	mkdir -p "$r/etc/mysql/conf.d" "$r/usr/local/bin" "$r/usr/share" \
 	    "$r/usr/lib64" "$r/docker-entrypoint-initdb.d"
 	cp "$LAB_DIR/containers/my.cnf" "$r/etc/my.cnf"
-	cp "$LAB_DIR/containers/docker-entrypoint.sh" "$r/usr/local/bin/"
-	chmod 755 "$r/usr/local/bin/docker-entrypoint.sh"
+	cp "$LAB_DIR"/containers/docker-entrypoint*.sh "$r/usr/local/bin/"
+	chmod 755 "$r"/usr/local/bin/docker-entrypoint*.sh
+	make_data "$t" "$r/usr/share/mysql-made" || return 1
 	# A package's script would have made it a link.
 	mkdir -p "$r/var"
 	ln -s /run "$r/var/run"
@@ -167,7 +185,7 @@ stamp_busybox() {
 
 stamp_mysql() {
 	echo "$(basename "$(tree_mysql)")-$(stamp "$LAB_DIR"/containers/my.cnf \
-	    "$LAB_DIR"/containers/docker-entrypoint.sh)"
+	    "$LAB_DIR"/containers/docker-entrypoint*.sh)"
 }
 
 image_pause() {

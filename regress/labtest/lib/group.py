@@ -23,16 +23,21 @@ SMALL = {"innodb-buffer-pool-size": "32M", "innodb-redo-log-capacity": "32M",
          "innodb-log-buffer-size": "4M", "max-connections": "60"}
 
 
+# With the files of a mysqld --initialize, of the lab's own image.
+MADE = {} if "LABTEST_MYSQL_IMAGE" in os.environ else {
+    "entrypoint": "docker-entrypoint-made.sh"}
+
+
 class Group:
     def __init__(self, ns, name, sites=("a", "b"), fast=True, prefer=None,
-                 spec=None, storage="lab-local", readers=()):
+                 spec=None, storage="lab-local", readers=(), made=False):
         self.ns, self.name = ns, name
         self.sites = list(sites)
         self.readers = readers  # those of them that are read-only
         self.prefix = "mysql-" + name
         self.prefer = prefer or self.sites[0]
         self.fast = fast
-        self.extra = spec or {}
+        self.extra = dict(MADE if made else {}, **(spec or {}))
         self.storage = storage
         self.tls = False    # demanded by its servers
         self.rounds = 0     # of oracles

@@ -78,9 +78,10 @@ class T:
     def ok(self, what):
         say("ok - %s: %s" % (self.name, what))
 
-    def group(self, name=None, **kw):
+    def group(self, name=None, made=True, **kw):
+        """made=False: its servers run mysqld --initialize themselves."""
         name = name or self.name
-        g = Group("lab-%s-%s" % (name, RUN), name, **kw)
+        g = Group("lab-%s-%s" % (name, RUN), name, made=made, **kw)
         self.groups.append(g)
         g.create()
         self.log("group %s created" % g.fg)
