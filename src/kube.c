@@ -34,6 +34,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_pods.h"
 #include "procs.h"
 
 static struct kube *kube; /* of this process */

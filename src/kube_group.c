@@ -27,6 +27,7 @@
 
 #include "fsm.h"
 #include "kube.h"
+#include "kube_pods.h"
 
 static int
 kgroup_cmp(const struct kgroup *a, const struct kgroup *b)

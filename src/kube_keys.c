@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_pods.h"
 
 #define OP_SECRET    "bloodraven-lease-keys"
 #define RETRY_MIN_MS 200

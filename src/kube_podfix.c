@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_pods.h"
 
 /* The group or the Pod may be gone when the answer comes. */
 struct podfix {

@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_pods.h"
 #include "kube_render.h"
 
 #define LOST_MIN_MS 200

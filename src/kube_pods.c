@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_pods.h"
 
 #define LABEL_MIN_MS  100
 #define LABEL_MAX_MS  2000

@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "kube.h"
+#include "kube_pods.h"
 
 #define SWEEP_MIN_MS 1000
 #define SWEEP_MAX_MS 60000

@@ -29,6 +29,7 @@
 #include <time.h>
 
 #include "kube.h"
+#include "kube_pods.h"
 
 #define REFUSED_MS   15000
 #define RETRY_MIN_MS 50

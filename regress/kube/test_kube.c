@@ -31,6 +31,7 @@
 #include <stdio.h>
 
 #include "kube.h"
+#include "kube_pods.h"
 #include "kube_split.h"
 
 /* ------------------------------------------------------------------- adopt */
