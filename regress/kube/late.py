@@ -7,9 +7,8 @@ import threading
 import __main__ as h
 import gateway
 import hands
-import rolls
 import taints
-from cluster import APPS, CORE, PDBS, b64, key_put, wait_for
+from cluster import CORE, PDBS, b64, key_put, wait_for
 
 
 class Hold:
@@ -238,33 +237,6 @@ def test_late_object():
     after.go()
     wait_for("put back after a look", 20, put_back)
     h.settle(d)
-    end(d, srv)
-
-
-@h.test
-def test_late_roll():
-    """A template that somebody puts back before our own is answered."""
-    d, srv = begun()
-    name, g = group_of(d)
-    uid = g["metadata"]["uid"]
-    path = f"{APPS}/mysql-{name}-pdx"
-    was = h.c.get(path)["spec"]["template"]["metadata"]["annotations"]
-    h.c.merge(f"{h.GROUPS}/{name}", {"spec": {"image": "mysql:9.7.1"}})
-    want = rolls.differ(d, uid, "iad", "pdx")["pdx"]["want"]
-    h.settle(d)
-    x = Hold("PATCH", path)
-    d.send("ROLL", group=uid, seq=71, site="pdx", hash=want, valid_for_ms=60000)
-    x.reached()
-    heard(d, h.c.merge(path, {"spec": {"template": {"metadata": {
-        "annotations": was}}}}))
-    h.settle(d)
-    x.go()
-    assert d.expect("ACK", 20, group=uid, seq=71)["ok"]
-    h.settle(d)
-    have = h.c.get(path)["spec"]["template"]["metadata"]["annotations"]
-    assert have == was, have
-    assert rolls.sites(d, uid)["pdx"]["have"] == was[rolls.HASH]
-    rolls.differ(d, uid, "iad", "pdx")
     end(d, srv)
 
 
