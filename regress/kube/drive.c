@@ -250,6 +250,7 @@ stats(void)
 		kh_counts(kube->kh, &reads, &writes);
 		yyjson_mut_obj_add_uint(
 		    d, o, "inflight", kh_inflight(kube->kh));
+		yyjson_mut_obj_add_uint(d, o, "writing", kh_writing(kube->kh));
 		yyjson_mut_obj_add_uint(d, o, "reads", reads);
 		yyjson_mut_obj_add_uint(d, o, "writes", writes);
 		yyjson_mut_obj_add_uint(d, o, "lists", s->lists);
@@ -351,9 +352,9 @@ configure(struct m_kube_conf *c, struct secret *token)
 	(void)strlcpy(c->dns_sa, env("DNS_SA", ""), sizeof(c->dns_sa));
 	(void)strlcpy(
 	    c->aux_addr, "bloodraven.br.svc:8082", sizeof(c->aux_addr));
-	c->lease_ms = strtonum(env("LEASE_MS", "3000"), 0, 60000, NULL);
-	c->renew_ms = strtonum(env("RENEW_MS", "2000"), 0, 60000, NULL);
-	c->retry_ms = strtonum(env("RETRY_MS", "400"), 0, 60000, NULL);
+	c->lease_ms = strtonum(env("LEASE_MS", "3000"), 0, 600000, NULL);
+	c->renew_ms = strtonum(env("RENEW_MS", "2000"), 0, 600000, NULL);
+	c->retry_ms = strtonum(env("RETRY_MS", "400"), 0, 600000, NULL);
 	c->leader_elect = strcmp(env("LEADER_ELECT", "1"), "1") == 0;
 	if (getenv("API_TOKEN") != NULL)
 		(void)secret_set(

@@ -1,6 +1,6 @@
 """Node taints against a real API server: Nodes need no kubelet there."""
 import __main__ as t
-from cluster import MERGE, eprint, wait_for
+from cluster import MERGE, Answer, eprint, wait_for
 
 NODES = "/api/v1/nodes"
 ON, OFF, KEEP = 1, 2, 0
@@ -276,6 +276,17 @@ RULES = [
                "delete"]}]
 
 
+def may_patch(token, name):
+    """Asked without changing anything."""
+    try:
+        t.c.call("PATCH", f"{NODES}/{name}?dryRun=All", {"metadata": {}}, MERGE,
+                 token=token)
+    except Answer as e:
+        assert e.status == 403, e
+        return False
+    return True
+
+
 @t.test
 def test_taints_refused():
     """Nodes may not be patched: told in an Event, tried again, and a group's
@@ -310,6 +321,8 @@ def test_taints_refused():
     wait_for("tainted", 20, lambda: taints("r2") == [ours(name)])
     rules[2]["verbs"].remove("patch")
     t.c.merge(path, {"rules": rules})
+    # The API server acts on it some time after that.
+    wait_for("not allowed", 10, lambda: not may_patch(token, "r2"))
     t.c.delete(f"{t.GROUPS}/{name}")
     d.expect("GROUP_CONF", group=uid, deleting=True)
     d.send("GROUP_RELEASE", group=uid)

@@ -120,10 +120,7 @@ def test_objects_applied():
     is_condition(name, "ObjectsApplied", "True", "AsRendered")
     wait_for("summary", 10, lambda: summary(name) == FINE)
     assert h.c.get(f"{APPS}/mysql-{name}-iad")
-    h.settle(d)
-    w0 = d.stats()
-    h.settle(d)
-    assert d.stats()["reads"] == w0["reads"], "it goes on"
+    h.quiet(d)
     h.stop(d)
 
 
