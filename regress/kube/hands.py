@@ -140,7 +140,7 @@ def test_labels_are_no_death():
     """A label that says whose a running Pod is, taken off or changed, never
     makes it gone: what the kubelet says of it is still told, as its site's and
     its group's, and the label is put back. Gone is what no read finds."""
-    d = h.leader()
+    d = h.leader(**h.SHORT)
     name, other = h.fresh("h"), h.fresh("h")
     g = h.make(name)
     h.make(other)

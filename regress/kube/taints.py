@@ -218,7 +218,7 @@ def test_taints_successor():
     that were relabelled while nobody looked; also where one label is common
     to all selectors, and the watch has but such nodes."""
     clean()
-    d = t.leader()
+    d = t.leader(**t.SHORT)
     name = t.fresh("g")
     pool = {"pool": name}
     node("m1", pool=name, zone="a")

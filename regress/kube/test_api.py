@@ -74,8 +74,14 @@ def fresh(prefix):
     return f"{prefix}{number}"
 
 
+# For tests in which somebody is to lead after one that was killed or cut off.
+SHORT = dict(LEASE_MS=3000, RENEW_MS=2000)
+
+
 def leader(**env):
-    d = drive(IDENTITY=fresh("op"), **env)
+    """No API server that stands still for two seconds ends its leadership."""
+    d = drive(IDENTITY=fresh("op"), **{"LEASE_MS": 20000, "RENEW_MS": 15000,
+                                       **env})
     d.expect("LEASE", 10, held=True)
     d.expect("SYNCED", 10, synced=True, api_ok=True)
     return d
@@ -640,7 +646,7 @@ def test_record_unanswered():
 @test
 def test_pods():
     """Facts, labels in order, deletion by UID with grace, our finalizer."""
-    d = leader()
+    d = leader(**SHORT)
     name = fresh("g")
     g = make(name)
     uid = g["metadata"]["uid"]
@@ -783,7 +789,7 @@ def test_respawn_tells_all():
     """A new kube-watcher tells every group, its record, its Pods and what is
     not asked any more before it says that it is synced; also of a group
     that comes while it starts."""
-    d = leader()
+    d = leader(**SHORT)
     gs = []
     for _ in range(3):
         g = make(fresh("g"))
@@ -950,7 +956,7 @@ def test_annotations():
 @test
 def test_lease():
     """One leader; take-over after a release and after a death."""
-    a = leader()
+    a = leader(**SHORT)
     b = drive(IDENTITY=fresh("op"))
     b.expect("SYNCED", synced=True)
     g = make(fresh("g"))
@@ -1110,7 +1116,7 @@ def test_takeover():
 def test_lease_deleted():
     """The leader hangs, somebody deletes the Lease: a successor leads when
     the leader has surely no time left, whether it knew it or not."""
-    a = leader()
+    a = leader(**SHORT)
     g = make(fresh("g"))
     a.expect("RECORD", group=g["metadata"]["uid"], version=0)
     a.send("RECORD_PUT", **record_put(g, 0, 1, "iad", 1))
@@ -1138,7 +1144,7 @@ def test_lease_deleted():
 @test
 def test_lease_deleted_healthy():
     """Somebody deletes the Lease of a leader that is well: it goes on."""
-    a = leader()
+    a = leader(**SHORT)
     b = drive(IDENTITY=fresh("op"))
     b.expect("SYNCED", synced=True)
     settle(b)
@@ -1324,7 +1330,7 @@ def test_token():
         "name": "cluster-admin"}, "subjects": [
             {"kind": "ServiceAccount", "name": "operator",
              "namespace": "br"}]})
-    d = leader(token=c.token("br", "operator"), DNS_SA="dns")
+    d = leader(token=c.token("br", "operator"), DNS_SA="dns", **SHORT)
     t = d.expect("DNS_TOKEN")
     assert len(t["token"]) > 100
     at = d.mark()

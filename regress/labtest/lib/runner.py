@@ -170,11 +170,17 @@ def _one(entry):
     except Exception as x:
         line = "not ok - %s: %s: %s" % (t.name, type(x).__name__, x)
         t.log(traceback.format_exc())
-    if not ok:
-        t.artifacts()
-        line += " (see %s)" % t.dir
-    t.cleanup()
-    _reap(t)
+    try:
+        if not ok:
+            t.artifacts()
+            line += " (see %s)" % t.dir
+        t.cleanup()
+        _reap(t)
+    except Exception as x:      # its result is told all the same
+        line = "not ok - %s: cleaning up: %s: %s" % (
+            t.name, type(x).__name__, x) if ok else line
+        ok = False
+        t.log(traceback.format_exc())
     facts = "; ".join(t.facts)
     say("%s (%.0f s)%s" % (line, time.monotonic() - t.t0,
                            " # " + facts if facts else ""))
