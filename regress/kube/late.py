@@ -5,6 +5,7 @@ import re
 import threading
 
 import __main__ as h
+import discovery
 import gateway
 import hands
 import taints
@@ -373,8 +374,7 @@ def test_late_legacy():
     # A pass that finds Deployments, none of which mounts it.
     pdb = f"{PDBS}/mysql-{name}"
     h.settle(d)
-    h.c.merge(pdb, {"spec": {"minAvailable": 0}})
-    wait_for("put back", 20, lambda: h.c.get(pdb)["spec"]["minAvailable"] == 1)
+    discovery.put_back(pdb)
     h.settle(d)
     Late.fails = [("DELETE", cm, 500)]
     h.c.create(CORE + "/configmaps", {"metadata": {
